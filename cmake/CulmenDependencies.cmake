@@ -1,0 +1,16 @@
+# Everything culmen uses from outside; docs/dependencies.md says why.
+if(POLICY CMP0167)
+  cmake_policy(SET CMP0167 NEW)  # Boost's own CMake package
+endif()
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(CURL 7.85 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
+
+if(CULMEN_OPENSSL STREQUAL "bundled")
+  include(BundledOpenSSL)
+elseif(NOT CULMEN_OPENSSL STREQUAL "system")
+  message(FATAL_ERROR "CULMEN_OPENSSL is \"${CULMEN_OPENSSL}\"; it can be \"system\" or \"bundled\"")
+endif()
+find_package(OpenSSL 3.0 REQUIRED)

@@ -1,0 +1,53 @@
+# culmen_room(<room> [LINKS …]): an object library from src/<room>/*.cpp.
+# culmen_library(<name> ROOMS … [LINKS …]): a library from rooms.
+
+find_program(CCACHE ccache)
+if(CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(culmen_settings INTERFACE)
+target_compile_features(culmen_settings INTERFACE cxx_std_20)
+target_compile_options(culmen_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  $<$<CXX_COMPILER_ID:Clang>:-Werror=unused-result>
+  $<$<BOOL:${CULMEN_WARNINGS_AS_ERRORS}>:-Werror>)
+target_compile_definitions(culmen_settings INTERFACE
+  BOOST_ASIO_NO_DEPRECATED
+  OPENSSL_NO_DEPRECATED OPENSSL_API_COMPAT=30000)
+set_target_properties(culmen_settings PROPERTIES INTERFACE_POSITION_INDEPENDENT_CODE ON)
+target_include_directories(culmen_settings INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+
+function(culmen_room room)
+  cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${room}/*.cpp)
+  if(NOT sources)
+    set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cpp)
+  endif()
+  add_library(culmen_room_${room} OBJECT ${sources})
+  target_link_libraries(culmen_room_${room} PRIVATE culmen_settings)
+  if(ARG_LINKS)
+    target_link_libraries(culmen_room_${room} ${ARG_LINKS})
+  endif()
+endfunction()
+
+function(culmen_library name)
+  cmake_parse_arguments(ARG "" "" "ROOMS;LINKS" ${ARGN})
+  set(target culmen_${name})
+  add_library(${target})
+  foreach(room IN LISTS ARG_ROOMS)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:culmen_room_${room}>)
+  endforeach()
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME ${name})
+  if(name STREQUAL "culmen")
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME culmen)
+  endif()
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_include_directories(${target} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  if("PUBLIC" IN_LIST ARG_LINKS OR "PRIVATE" IN_LIST ARG_LINKS)
+    target_link_libraries(${target} ${ARG_LINKS})
+  else()
+    target_link_libraries(${target} PRIVATE ${ARG_LINKS})
+  endif()
+  add_library(culmen::${name} ALIAS ${target})
+endfunction()

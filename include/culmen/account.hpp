@@ -1,0 +1,55 @@
+// ACME accounts (RFC 8555 §7.1.2, §7.3).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culmen/account_key.hpp"
+#include "culmen/bytes.hpp"
+
+namespace culmen {
+
+enum class AccountStatus { valid, deactivated, revoked, unknown };
+std::string_view to_string(AccountStatus status) noexcept;
+
+/// An account: where it is, and the key that signs for it. A plain value.
+///
+/// For an account that is known from before, fill in `url` and `key`; nothing else is needed to use it.
+struct Account {
+  Account(std::string url_, AccountKey key_) : url(std::move(url_)), key(std::move(key_)) {}
+
+  /// token + "." + thumbprint (RFC 8555 §8.1).
+  std::string key_authorization(std::string_view token) const { return key.key_authorization(token); }
+  const std::string& thumbprint() const noexcept { return key.thumbprint(); }
+
+  std::string url;  ///< The `kid`, byte for byte as the server gave it.
+  AccountKey key;
+  AccountStatus status = AccountStatus::valid;
+  std::vector<std::string> contacts;
+  std::string orders;    ///< URL of the list of orders; empty when the server has none.
+  bool created = false;  ///< True when newAccount made it just now (201), false when it was there (200).
+};
+
+/// External account binding (RFC 8555 §7.3.4).
+struct EabOptions {
+  EabOptions(std::string kid_, Bytes hmac_key_, std::string alg_ = "HS256")
+      : kid(std::move(kid_)), hmac_key(std::move(hmac_key_)), alg(std::move(alg_)) {}
+
+  /// From the text CAs hand out: base64url or base64, padded or not, white space ignored. Throws Error (jose_failed).
+  static EabOptions from_text(std::string kid, std::string_view hmac_key, std::string alg = "HS256");
+
+  std::string kid;
+  Bytes hmac_key;   ///< Raw octets, not base64.
+  std::string alg;  ///< HS256, HS384 or HS512.
+};
+
+struct AccountOptions {
+  AccountOptions() = default;
+  std::vector<std::string> contacts;  ///< URLs, as "mailto:ops@example.com". May be empty.
+  bool agree_tos = false;             ///< The user agreed to the CA's terms of service.
+  std::optional<EabOptions> eab;
+};
+
+}  // namespace culmen

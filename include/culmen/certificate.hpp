@@ -1,0 +1,50 @@
+// Reading certificates and chains.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culmen/bytes.hpp"
+#include "culmen/identifier.hpp"
+#include "culmen/private_key.hpp"
+
+namespace culmen {
+
+/// A certificate, read. A plain value.
+struct Certificate {
+  Certificate() = default;
+
+  /// The first CERTIFICATE block of a PEM text. Throws Error (crypto_failed).
+  static Certificate from_pem(std::string_view pem);
+  /// Throws Error (crypto_failed).
+  static Certificate from_der(ByteView der);
+
+  /// Whether the certificate's public key is the public half of `key`.
+  bool matches(const PrivateKey& key) const;
+
+  Bytes der;
+  std::vector<Identifier> identifiers;  ///< subjectAltName, dns and ip, in order.
+  std::string subject_common_name;      ///< Empty when there is none.
+  std::string issuer_common_name;
+  std::chrono::system_clock::time_point not_before;
+  std::chrono::system_clock::time_point not_after;
+  Bytes serial;  ///< The content octets of the DER INTEGER, a leading 00 kept (RFC 9773 §4.1).
+  Bytes authority_key_identifier;  ///< keyIdentifier octets; empty when there are none.
+  Bytes public_key_der;            ///< SubjectPublicKeyInfo.
+};
+
+/// All PEM blocks of a text as DER, in order; none: an empty list. CRLF and text around the blocks are fine.
+std::vector<Bytes> pem_to_der(std::string_view pem);
+/// One PEM block with LF line ends and 64 columns.
+std::string der_to_pem(ByteView der, std::string_view label = "CERTIFICATE");
+
+/// Every certificate of a PEM chain, leaf first. Throws Error (crypto_failed) on a block that is not a certificate
+/// (RFC 8555 §9.1), and when there is none.
+std::vector<Certificate> read_chain(std::string_view pem);
+
+/// The CN of the issuer of the topmost certificate of a chain: what "preferred chain" options name.
+std::string topmost_issuer(std::string_view chain_pem);
+
+}  // namespace culmen

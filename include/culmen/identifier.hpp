@@ -1,0 +1,35 @@
+// What a certificate is for: DNS names, IP addresses (RFC 8555 §9.7.7, RFC 8738).
+#pragma once
+
+#include <compare>
+#include <string>
+#include <string_view>
+
+namespace culmen {
+
+/// An ACME identifier, `{"type": …, "value": …}`. A plain value.
+///
+/// Values that come out of the named constructors are canonical: DNS names are lower-case A-labels without a
+/// trailing dot, IPv6 addresses are in RFC 5952 text. Values that a server sent are kept as they came.
+struct Identifier {
+  Identifier() = default;
+  Identifier(std::string type, std::string value);
+
+  /// A DNS name, "example.com" or the wildcard "*.example.com". Throws Error (invalid_argument) when it cannot be one.
+  static Identifier dns(std::string_view name);
+  /// An IPv4 or IPv6 address as text, without brackets (RFC 8738). Throws Error (invalid_argument).
+  static Identifier ip(std::string_view address);
+  /// A version 3 onion address (RFC 9799 §2: type "dns"). Throws Error (invalid_argument).
+  static Identifier onion(std::string_view address);
+  /// An IP address if `text` is one, else a DNS name. Throws Error (invalid_argument).
+  static Identifier parse(std::string_view text);
+
+  bool is_wildcard() const noexcept;
+
+  auto operator<=>(const Identifier&) const = default;
+
+  std::string type;
+  std::string value;
+};
+
+}  // namespace culmen

@@ -1,0 +1,58 @@
+// Orders (RFC 8555 §7.1.3, §7.4).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culmen/identifier.hpp"
+#include "culmen/problem.hpp"
+
+namespace culmen {
+
+using TimePoint = std::chrono::system_clock::time_point;
+
+/// `unknown` is a status that some later RFC defines.
+enum class OrderStatus { pending, ready, processing, valid, invalid, canceled, unknown };
+std::string_view to_string(OrderStatus status) noexcept;
+
+/// An order as the server last showed it. A plain value.
+struct Order {
+  Order() = default;
+  std::string url;
+  OrderStatus status = OrderStatus::unknown;
+  std::vector<Identifier> identifiers;      ///< In the server's order, which is not the request's.
+  std::vector<std::string> authorizations;  ///< URLs; not one to one with identifiers.
+  std::string finalize;
+  std::string certificate;  ///< Empty until the order is valid.
+  std::optional<Problem> error;
+  std::optional<TimePoint> expires;
+  std::optional<TimePoint> not_before;
+  std::optional<TimePoint> not_after;
+  std::string profile;
+  std::string replaces;
+  std::string star_certificate;  ///< RFC 8739; empty otherwise.
+  std::optional<std::chrono::seconds> retry_after;  ///< With the last answer, clamped.
+};
+
+/// What to order.
+struct OrderRequest {
+  explicit OrderRequest(std::vector<Identifier> identifiers_) : identifiers(std::move(identifiers_)) {}
+  std::vector<Identifier> identifiers;
+  std::optional<TimePoint> not_before;
+  std::optional<TimePoint> not_after;
+  std::string profile;   ///< Empty: the CA's default.
+  std::string replaces;  ///< CertID of the predecessor (RFC 9773 §5); empty: none.
+};
+
+/// A certificate as downloaded (RFC 8555 §7.4.2). A plain value.
+struct CertificateChain {
+  CertificateChain() = default;
+  std::string pem;                       ///< Leaf first, LF line ends, nothing but CERTIFICATE blocks.
+  std::string url;                       ///< Where this chain came from.
+  std::vector<std::string> alternates;   ///< URLs of other chains for the same leaf.
+};
+
+}  // namespace culmen
