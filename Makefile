@@ -1,0 +1,53 @@
+# What people type. Each target installs what it needs from the system's package manager first; see tools/install-deps.sh.
+# The builds themselves are CMake presets: see CMakePresets.json.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help demo test check asan tsan fuzz install clean
+.NOTPARALLEL:
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 20
+
+help:
+	@echo 'make demo     build the program, and get a certificate from the embedded test CA'
+	@echo 'make test     build and run every test'
+	@echo 'make check    formatting, layers, and other things a machine can see'
+	@echo 'make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make tsan     the tests of net, the test CA and the program under ThreadSanitizer'
+	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
+	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
+	@echo 'make clean    remove build/'
+
+demo:
+	@tools/install-deps.sh build demo
+	@tools/build.sh release culmen_program
+	@examples/demo.sh build/release/culmen
+
+test:
+	@tools/install-deps.sh build test
+	@tools/run-tests.sh
+
+check:
+	@tools/install-deps.sh build check
+	@tools/check.sh
+
+asan:
+	@tools/install-deps.sh build test
+	@tools/run-tests.sh --preset asan
+
+tsan:
+	@tools/install-deps.sh build test
+	@tools/run-tests.sh --preset tsan
+
+fuzz:
+	@tools/install-deps.sh build fuzz
+	@tools/run-fuzzers.sh $(FUZZ_SECONDS)
+
+install:
+	@tools/install-deps.sh build
+	@tools/build.sh release
+	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'
+
+clean:
+	rm -rf build
