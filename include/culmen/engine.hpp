@@ -26,14 +26,22 @@ namespace culmen::engine {
 class Session {
  public:
   struct State;
-  explicit Session(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+  Session(std::shared_ptr<State> state, int nonce_retries) noexcept
+      : state_(std::move(state)), nonce_retries_(nonce_retries) {}
 
   const Directory& directory() const noexcept;
   const SessionOptions& options() const noexcept;
+
+  /// The same session, more (or less) patient with badNonce.
+  Session with_nonce_retries(int retries) const noexcept { return Session(state_, retries); }
+  int nonce_retries() const noexcept { return nonce_retries_; }
+
+  // For culmen's own rooms.
   State& state() const noexcept { return *state_; }
 
  private:
   std::shared_ptr<State> state_;
+  int nonce_retries_;
 };
 
 /// Fetches the directory (RFC 8555 §7.1.1). A short name such as "letsencrypt" will do as well.

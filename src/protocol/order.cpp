@@ -1,0 +1,120 @@
+#include "protocol/order.hpp"
+
+#include <algorithm>
+
+#include "base/base64.hpp"
+#include "base/link.hpp"
+#include "base/time.hpp"
+#include "culmen/certificate.hpp"
+#include "protocol/json_reader.hpp"
+
+namespace culmen {
+
+std::string_view to_string(OrderStatus status) noexcept {
+  switch (status) {
+    case OrderStatus::pending: return "pending";
+    case OrderStatus::ready: return "ready";
+    case OrderStatus::processing: return "processing";
+    case OrderStatus::valid: return "valid";
+    case OrderStatus::invalid: return "invalid";
+    case OrderStatus::canceled: return "canceled";
+    case OrderStatus::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+}  // namespace culmen
+
+namespace culmen::protocol {
+
+namespace {
+OrderStatus read_status(std::string_view text) {
+  for (const OrderStatus status : {OrderStatus::pending, OrderStatus::ready, OrderStatus::processing,
+                                   OrderStatus::valid, OrderStatus::invalid, OrderStatus::canceled}) {
+    if (to_string(status) == text) return status;
+  }
+  return OrderStatus::unknown;
+}
+
+std::string absolute(const HttpResponse& response, const std::string& url) {
+  if (url.empty() || base::parse_http_url(url)) return url;
+  return base::resolve_url(response.url, url).value_or(url);
+}
+}  // namespace
+
+std::string new_order_payload(const OrderRequest& request) {
+  json::object payload;
+  json::array identifiers;
+  for (const Identifier& identifier : request.identifiers) {
+    json::object entry;
+    entry["type"] = identifier.type;
+    entry["value"] = identifier.value;
+    identifiers.push_back(std::move(entry));
+  }
+  payload["identifiers"] = std::move(identifiers);
+  if (request.not_before) payload["notBefore"] = base::format_rfc3339(*request.not_before);
+  if (request.not_after) payload["notAfter"] = base::format_rfc3339(*request.not_after);
+  if (!request.profile.empty()) payload["profile"] = request.profile;
+  if (!request.replaces.empty()) payload["replaces"] = request.replaces;
+  return json::serialize(payload);
+}
+
+std::string finalize_payload(ByteView csr_der) { return "{\"csr\":\"" + base::base64url_encode(csr_der) + "\"}"; }
+
+Result<Order> parse_new_order(const HttpResponse& response, TimePoint now) {
+  constexpr std::string_view doing = "creating an order";
+  std::optional<std::string> url = location(response);
+  if (!url) return Error(Errc::bad_response, doing, "the answer has no Location: the order's URL is not known");
+  return parse_order(response, std::move(*url), doing, now);
+}
+
+Result<Order> parse_order(const HttpResponse& response, std::string url, std::string_view doing, TimePoint now) {
+  Result<json::object> object = parse_object(response.body, doing);
+  if (!object) return object.error();
+
+  Order order;
+  order.url = std::move(url);
+  order.status = read_status(text_member(*object, "status"));
+  if (const json::array* identifiers = array_member(*object, "identifiers")) {
+    for (const json::value& value : *identifiers) {
+      if (const json::object* identifier = value.if_object()) order.identifiers.push_back(read_identifier(*identifier));
+    }
+  }
+  for (const std::string& authorization : texts_member(*object, "authorizations")) {
+    order.authorizations.push_back(absolute(response, authorization));
+  }
+  order.finalize = absolute(response, text_member(*object, "finalize"));
+  order.certificate = absolute(response, text_member(*object, "certificate"));
+  order.error = problem_member(*object, "error");
+  order.expires = time_member(*object, "expires");
+  order.not_before = time_member(*object, "notBefore");
+  order.not_after = time_member(*object, "notAfter");
+  order.profile = text_member(*object, "profile");
+  order.replaces = text_member(*object, "replaces");
+  order.star_certificate = absolute(response, text_member(*object, "star-certificate"));
+  order.retry_after = retry_after(response, now);
+  return order;
+}
+
+Result<CertificateChain> parse_chain(const HttpResponse& response) {
+  Result<std::vector<Certificate>> certificates = result_of([&] { return read_chain(response.body); });
+  if (!certificates) return certificates.error().while_doing("reading the downloaded certificate");
+  CertificateChain chain;
+  for (const Certificate& certificate : *certificates) chain.pem += der_to_pem(certificate.der);
+  chain.url = response.url;
+  chain.alternates = links(response, "alternate");
+  return chain;
+}
+
+Result<std::string> revoke_payload(ByteView certificate_der, std::optional<int> reason) {
+  if (reason && (*reason < 0 || *reason > 10 || *reason == 7)) {
+    return Error(Errc::invalid_argument, "revoking a certificate",
+                 "reason " + std::to_string(*reason) + " does not exist: RFC 5280 has 0 to 6 and 8 to 10");
+  }
+  json::object payload;
+  payload["certificate"] = base::base64url_encode(certificate_der);
+  if (reason && *reason != 0) payload["reason"] = *reason;
+  return json::serialize(payload);
+}
+
+}  // namespace culmen::protocol

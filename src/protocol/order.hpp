@@ -1,0 +1,29 @@
+// Order objects, finalization and certificates (RFC 8555 §7.1.3, §7.4).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "culmen/bytes.hpp"
+#include "culmen/http.hpp"
+#include "culmen/order.hpp"
+#include "culmen/result.hpp"
+#include "protocol/response.hpp"
+
+namespace culmen::protocol {
+
+std::string new_order_payload(const OrderRequest& request);
+std::string finalize_payload(ByteView csr_der);
+
+/// newOrder's answer: the Location is the order's URL and must be there.
+Result<Order> parse_new_order(const HttpResponse& response, TimePoint now);
+/// Any other answer with an order object. Its URL is the one we asked, whatever Location says or not.
+Result<Order> parse_order(const HttpResponse& response, std::string url, std::string_view doing, TimePoint now);
+
+/// A downloaded chain, normalised; refuses anything but CERTIFICATE blocks (RFC 8555 §9.1).
+Result<CertificateChain> parse_chain(const HttpResponse& response);
+
+/// The revokeCert payload; reason 0 is left out (RFC 8555 §7.6). invalid_argument for 7 and for what is not in 0..10.
+Result<std::string> revoke_payload(ByteView certificate_der, std::optional<int> reason);
+
+}  // namespace culmen::protocol

@@ -1,0 +1,30 @@
+// What every response has in common: success or error, nonce, links, Retry-After (RFC 8555 §6.5 to §6.7).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culmen/error.hpp"
+#include "culmen/http.hpp"
+
+namespace culmen::protocol {
+
+using TimePoint = std::chrono::system_clock::time_point;
+
+bool is_success(const HttpResponse& response) noexcept;
+/// The Error that an unsuccessful response stands for.
+Error error_from(const HttpResponse& response, std::string_view doing, TimePoint now);
+
+/// The Replay-Nonce, when there is a well-formed one.
+std::optional<std::string> replay_nonce(const HttpResponse& response);
+/// Retry-After, clamped to 30 days.
+std::optional<std::chrono::seconds> retry_after(const HttpResponse& response, TimePoint now);
+/// Targets of the Link headers with that relation, absolute.
+std::vector<std::string> links(const HttpResponse& response, std::string_view relation);
+/// The Location header, made absolute; nullopt when there is none.
+std::optional<std::string> location(const HttpResponse& response);
+
+}  // namespace culmen::protocol
