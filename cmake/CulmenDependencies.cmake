@@ -2,11 +2,13 @@
 if(POLICY CMP0167)
   cmake_policy(SET CMP0167 NEW)  # Boost's own CMake package
 endif()
+# For a project that holds culmen as a subdirectory: what culmen links has to be known where the project links culmen.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL TRUE)
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json url)
 find_package(CURL 7.85 REQUIRED)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
+pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET GLOBAL libidn2)
 
 if(CULMEN_OPENSSL STREQUAL "bundled")
   include(BundledOpenSSL)

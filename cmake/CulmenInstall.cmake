@@ -1,1 +1,45 @@
-# Filled in with the install rules.
+# What `make install` puts where, the CMake package and the pkg-config file.
+option(CULMEN_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
+if(NOT CULMEN_INSTALL)
+  return()
+endif()
+if(CULMEN_OPENSSL STREQUAL "bundled")
+  return()  # an OpenSSL in a build tree is for tests, not for an installed program
+endif()
+include(CMakePackageConfigHelpers)
+
+set(libraries culmen_core culmen_culmen)
+if(TARGET culmen_testca)
+  list(APPEND libraries culmen_testca)
+endif()
+# No promise of a stable ABI before 1.0: the minor version is part of the name.
+set_target_properties(${libraries} PROPERTIES VERSION ${PROJECT_VERSION}
+  SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+install(TARGETS ${libraries} EXPORT culmen-targets)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/culmen DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+if(TARGET culmen_program)
+  install(TARGETS culmen_program)
+endif()
+
+# ---- find_package(culmen) --------------------------------------------------------------------------------------------
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/culmen)
+install(EXPORT culmen-targets NAMESPACE culmen:: DESTINATION ${package_dir})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/culmen-config.cmake.in ${PROJECT_BINARY_DIR}/culmen-config.cmake
+  INSTALL_DESTINATION ${package_dir} NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/culmen-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/culmen-config.cmake ${PROJECT_BINARY_DIR}/culmen-config-version.cmake DESTINATION ${package_dir})
+
+# ---- pkg-config ------------------------------------------------------------------------------------------------------
+# A static libculmen needs its dependencies on the link line: then plain `pkg-config --libs culmen` names them.
+set(pc_requires "libcurl libssl libcrypto libidn2")
+set(pc_libs "-lboost_url -lboost_json -pthread")
+if(BUILD_SHARED_LIBS)
+  set(pc_dependencies "Requires.private: ${pc_requires}\nLibs.private: ${pc_libs}\nLibs: -L\${libdir} -lculmen -lculmen_core")
+else()
+  set(pc_dependencies "Requires: ${pc_requires}\nLibs: -L\${libdir} -lculmen -lculmen_core ${pc_libs}")
+endif()
+file(RELATIVE_PATH pc_up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" pc_up "${pc_up}")  # the file finds its prefix from where it lies
+configure_file(${CMAKE_CURRENT_LIST_DIR}/culmen.pc.in ${PROJECT_BINARY_DIR}/culmen.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/culmen.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The compiler cache may take what another build folder of this tree compiled.
+export CCACHE_NOHASHDIR=1
 preset="$1"
 shift
 log="$(mktemp)"
