@@ -1,0 +1,67 @@
+#include "crypto/key_handle.hpp"
+
+#include <array>
+
+namespace culmen::crypto {
+namespace {
+
+constexpr int smallest_rsa = 2048, largest_rsa = 8192;
+
+void check_rsa(const EVP_PKEY* key, std::string_view doing) {
+  const int bits = EVP_PKEY_get_bits(key);
+  if (bits < smallest_rsa || bits > largest_rsa)
+    throw Error(Errc::crypto_failed, doing,
+                "an RSA key of " + std::to_string(bits) + " bits; it must have from 2048 to 8192");
+  BIGNUM* exponent = nullptr;
+  if (!EVP_PKEY_get_bn_param(key, "e", &exponent)) throw openssl_error(doing, "reading the RSA exponent");
+  const OwnedBn owner(exponent);
+  if (!BN_is_odd(exponent) || BN_is_one(exponent))
+    throw Error(Errc::crypto_failed, doing, "the public exponent of the RSA key is not an odd number over 1");
+}
+
+// A key whose public half is another key's would sign requests that no server accepts.
+void check_halves(EVP_PKEY* key, const KeyKind& kind, std::string_view doing) {
+  static constexpr std::array<unsigned char, 6> message = {'c', 'u', 'l', 'm', 'e', 'n'};
+  const OwnedMdCtx signer(EVP_MD_CTX_new()), verifier(EVP_MD_CTX_new());
+  std::size_t length = 0;
+  if (!signer || !verifier ||
+      !EVP_DigestSignInit_ex(signer.get(), nullptr, kind.digest, nullptr, nullptr, key, nullptr) ||
+      !EVP_DigestSign(signer.get(), nullptr, &length, message.data(), message.size()))
+    throw openssl_error(doing, "the key cannot sign");
+  Bytes signature(length);
+  if (!EVP_DigestSign(signer.get(), signature.data(), &length, message.data(), message.size()))
+    throw openssl_error(doing, "the key cannot sign");
+  if (!EVP_DigestVerifyInit_ex(verifier.get(), nullptr, kind.digest, nullptr, nullptr, key, nullptr))
+    throw openssl_error(doing, "the key cannot verify");
+  if (EVP_DigestVerify(verifier.get(), signature.data(), length, message.data(), message.size()) != 1) {
+    forget_openssl_errors();
+    throw Error(Errc::crypto_failed, doing, "the private and the public half of the key do not belong together");
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const KeyHandle> make_handle(OwnedKey key, std::string_view doing) {
+  auto [kind, type] = recognise(key.get());
+  if (!kind) {
+    std::string known;
+    for (const KeyKind& row : key_kinds()) known.append(known.empty() ? "" : ", ").append(row.name);
+    throw Error(Errc::crypto_failed, doing,
+                "a key of the type " + printable(type, 60) + " cannot be used; use one of " + known);
+  }
+  if (kind->family == KeyFamily::rsa) check_rsa(key.get(), doing);
+  return std::make_shared<const KeyHandle>(std::move(key), *kind, std::move(type));
+}
+
+std::shared_ptr<const KeyHandle> make_private_handle(OwnedKey key, std::string_view doing) {
+  auto handle = make_handle(std::move(key), doing);
+  check_halves(handle->get(), handle->kind(), doing);
+  return handle;
+}
+
+OwnedKey read_spki(ByteView spki, std::string_view doing) {
+  return from_der<OwnedKey>(
+      spki, [](auto... args) { return d2i_PUBKEY(args...); }, doing);
+}
+
+}  // namespace culmen::crypto
