@@ -1,0 +1,152 @@
+#include "files.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <system_error>
+#include <thread>
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "command.hpp"
+#include "culmen/atomic_file.hpp"
+#include "culmen/error.hpp"
+#include "output.hpp"
+
+namespace culmen::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Error system_error(const std::string& doing, int code, const std::string& hint = {}) {
+  const std::error_code system(code, std::generic_category());
+  return Error(Errc::io_failed, doing, system.message() + hint).with_system_code(system);
+}
+
+void sync_folder(const fs::path& folder) {
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) throw system_error("opening " + folder.string(), errno);
+  const int failed = fsync(descriptor) == 0 ? 0 : errno;
+  close(descriptor);
+  if (failed != 0) throw system_error("writing " + folder.string(), failed);
+}
+
+}  // namespace
+
+fs::path state_folder(const std::string& dir_option) {
+  if (!dir_option.empty()) return fs::absolute(dir_option).lexically_normal();
+  if (geteuid() == 0) return "/var/lib/culmen";
+  // XDG Base Directory Specification: "All paths set in these environment variables must be absolute. If an
+  // implementation encounters a relative path … it should consider the path invalid and ignore it."
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data == '/') return fs::path(data) / "culmen";
+  if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / ".local/share/culmen";
+  throw Failure(exit_usage, "invalid_argument", "there is no HOME to keep accounts and certificates in",
+                "Say where with --dir FOLDER.");
+}
+
+void make_private_folder(const fs::path& folder) {
+  std::error_code failed;
+  if (fs::is_directory(folder, failed)) return;
+  if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), failed);
+  if (failed) {
+    throw system_error("making the folder " + folder.parent_path().string(), failed.value(),
+                       "; another place can be given with --dir FOLDER");
+  }
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw system_error("making the folder " + folder.string(), errno, "; another place can be given with --dir FOLDER");
+  }
+}
+
+std::string server_slug(std::string_view directory_url) {
+  constexpr std::string_view https = "https://";
+  if (directory_url.starts_with(https)) directory_url.remove_prefix(https.size());
+  std::string slug;
+  for (const char c : directory_url) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       (c == '.' && !slug.empty());
+    if (plain) {
+      slug += c;
+    } else if (c == '/') {
+      slug += '_';
+    } else {
+      constexpr char digits[] = "0123456789ABCDEF";
+      const auto octet = static_cast<unsigned char>(c);
+      slug += {'%', digits[octet >> 4], digits[octet & 15]};
+    }
+  }
+  if (slug.empty() || slug.size() > 240) {
+    throw Failure(exit_usage, "invalid_argument", "--server: not a usable URL: " + std::string(directory_url));
+  }
+  return slug;
+}
+
+FolderLock::FolderLock(const fs::path& folder, std::string_view what, int patience_seconds)
+    : descriptor_(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (descriptor_ < 0) throw system_error("opening " + folder.string(), errno);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(patience_seconds);
+  while (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    const int failed = errno;
+    if (failed == EWOULDBLOCK && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      continue;
+    }
+    close(descriptor_);
+    if (failed != EWOULDBLOCK) throw system_error("locking " + folder.string(), failed);
+    throw Failure(
+        exit_temporary, "locked",
+        "another culmen is at work on " + std::string(what) + " (it holds the lock on " + folder.string() + ")",
+        "Wait until it is done, then run the same command again.");
+  }
+}
+
+FolderLock::~FolderLock() { close(descriptor_); }
+
+void switch_link(const fs::path& link, const fs::path& target) {
+  const fs::path fresh = link.string() + ".new";
+  std::error_code failed;
+  fs::remove(fresh, failed);
+  fs::create_symlink(target, fresh, failed);
+  if (!failed) fs::rename(fresh, link, failed);
+  if (failed) throw system_error("pointing " + link.string() + " to " + target.string(), failed.value());
+  sync_folder(link.parent_path());
+}
+
+std::optional<boost::json::object> read_json(const fs::path& path) {
+  const auto text = read_file(path);
+  if (!text) return std::nullopt;
+  boost::system::error_code failed;
+  boost::json::value value = boost::json::parse(*text, failed);
+  if (failed || !value.is_object()) {
+    throw Error(Errc::io_failed, "reading " + path.string(), "it is not a JSON object; move it away to start afresh");
+  }
+  return std::move(value.get_object());
+}
+
+void write_json(const fs::path& path, const boost::json::object& object) {
+  write_file_atomically(path, boost::json::serialize(object) + "\n", 0600);
+}
+
+std::string text_of(const boost::json::object& object, std::string_view name) {
+  const auto* member = object.if_contains(name);
+  return member && member->is_string() ? std::string(member->get_string()) : std::string();
+}
+
+std::vector<std::string> texts_of(const boost::json::object& object, std::string_view name) {
+  std::vector<std::string> out;
+  const auto* member = object.if_contains(name);
+  if (!member || !member->is_array()) return out;
+  for (const auto& value : member->get_array()) {
+    if (value.is_string()) out.emplace_back(value.get_string());
+  }
+  return out;
+}
+
+}  // namespace culmen::cli

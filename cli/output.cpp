@@ -1,0 +1,204 @@
+#include "output.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+
+#include <boost/json/serialize.hpp>
+
+#include "command.hpp"
+
+namespace culmen::cli {
+
+namespace {
+
+void write_line(std::FILE* file, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::fputc('\n', file);
+  std::fflush(file);
+}
+
+std::string advice_for(const Error& error) {
+  switch (error.code()) {
+    case Errc::tls_failed: return "For a private or test CA, give its root certificate with --server-ca FILE.";
+    case Errc::external_account_required:
+      return "This CA wants accounts bound to one at its web site: give --eab-kid and --eab-key from there.";
+    case Errc::account_does_not_exist:
+      return "Register the account key with this server: culmen account register --server URL --agree-tos";
+    case Errc::user_action_required:
+      return "The CA wants something done by hand, often agreeing to new terms of service; see its message.";
+    case Errc::connection:
+      return "The CA must reach port 80 of every name from the internet: check firewall, port forwarding and that the "
+             "name's A and AAAA records lead to this machine.";
+    case Errc::dns: return "Check the DNS records of the name; the CA looks them up from the internet.";
+    case Errc::caa: return "The domain's CAA records forbid this CA; add one that allows it.";
+    case Errc::rate_limited: return "Test with --server letsencrypt-staging (or your CA's test server) first.";
+    case Errc::unsupported_key_type: return "See --help for the key types; ml-dsa needs OpenSSL 3.5 or later.";
+    default: return {};
+  }
+}
+
+boost::json::object json_problem(const Problem& problem) {
+  boost::json::object out;
+  out["type"] = printable(problem.type);
+  out["detail"] = printable(problem.detail, 2000);
+  if (problem.status != 0) out["status"] = problem.status;
+  if (!problem.instance.empty()) out["instance"] = printable(problem.instance);
+  if (problem.identifier) out["identifier"] = printable(problem.identifier->value);
+  if (!problem.subproblems.empty()) {
+    boost::json::array subproblems;
+    for (const Problem& sub : problem.subproblems) subproblems.push_back(json_problem(sub));
+    out["subproblems"] = std::move(subproblems);
+  }
+  return out;
+}
+
+}  // namespace
+
+Output::Output(bool json) : json_(json), terminal_(isatty(STDOUT_FILENO) == 1) {}
+
+void Output::say(std::string_view text) {
+  if (json_) {
+    log(text);
+    return;
+  }
+  clear_progress();
+  write_line(stdout, text);
+}
+
+void Output::progress(std::string_view text) {
+  if (!shows_progress()) return;
+  std::printf("\r\033[K%.*s", static_cast<int>(text.size()), text.data());
+  std::fflush(stdout);
+  progress_shown_ = true;
+}
+
+void Output::warn(std::string_view text) {
+  clear_progress();
+  write_line(stderr, "culmen: " + std::string(text));
+}
+
+void Output::log(std::string_view text) {
+  if (!verbose_) return;
+  clear_progress();
+  write_line(stderr, text);
+}
+
+int Output::fail(const Error& error) {
+  const int exit_code = exit_code_of(error);
+  boost::json::object json;
+  json["code"] = to_string(error.code());
+  json["kind"] = to_string(error.kind());
+  json["doing"] = printable(error.doing(), 2000);
+  json["message"] = printable(error.what(), 4000);
+  if (error.http_status() != 0) json["http_status"] = error.http_status();
+  boost::json::array problems;
+  for (const Problem& problem : error.problems()) problems.push_back(json_problem(problem));
+  if (!problems.empty()) json["problems"] = std::move(problems);
+
+  warn(printable(error.what(), 4000));
+  // what() is one line; with several problems the reader wants to see which name has which.
+  if (error.problems().size() > 1) {
+    for (const Problem& problem : error.problems()) {
+      const std::string who = problem.identifier ? problem.identifier->value + ": " : std::string();
+      warn("  " + printable(who + problem.short_type() + ": " + problem.detail));
+    }
+  }
+  std::string advice = advice_for(error);
+  if (const auto wait = error.retry_after()) {
+    json["retry_after"] = wait->count();
+    warn("The server asks to wait " + duration_text(*wait) + " before the next try.");
+  } else if (exit_code == exit_temporary && advice.empty()) {
+    advice = "This may be temporary: run the same command again in a few minutes.";
+  }
+  if (exit_code == exit_interrupted) {
+    advice = "Challenges were cleaned up. Run the same command again to go on.";
+  }
+  if (!advice.empty()) {
+    json["advice"] = advice;
+    warn(advice);
+  }
+  result_["error"] = std::move(json);
+  return exit_code;
+}
+
+int Output::fail(const Failure& failure) {
+  boost::json::object json;
+  json["code"] = failure.code;
+  json["message"] = printable(failure.message, 4000);
+  if (!failure.advice.empty()) json["advice"] = failure.advice;
+  result_["error"] = std::move(json);
+  warn(printable(failure.message, 4000));
+  if (!failure.advice.empty()) warn(failure.advice);
+  return failure.exit_code;
+}
+
+void Output::finish(std::string_view command, int exit_code) {
+  clear_progress();
+  if (!json_) return;
+  boost::json::object all;
+  all["ok"] = exit_code == exit_ok;
+  all["command"] = command;
+  all["exit_code"] = exit_code;
+  for (auto& [name, value] : result_) all[name] = std::move(value);
+  write_line(stdout, boost::json::serialize(all));
+}
+
+void Output::clear_progress() {
+  if (!progress_shown_) return;
+  std::fputs("\r\033[K", stdout);
+  std::fflush(stdout);
+  progress_shown_ = false;
+}
+
+int exit_code_of(const Error& error) noexcept {
+  if (error.code() == Errc::cancelled) return exit_interrupted;
+  if (error.code() == Errc::invalid_argument) return exit_usage;
+  if (is_worth_retrying(error)) return exit_temporary;
+  return error.kind() == ErrorKind::acme ? exit_refused : exit_failed;
+}
+
+std::string duration_text(std::chrono::seconds duration) {
+  const long long total = duration.count();
+  const auto two = [](long long big, const char* big_unit, long long small, const char* small_unit) {
+    std::string out = std::to_string(big) + big_unit;
+    if (small != 0) out += " " + std::to_string(small) + small_unit;
+    return out;
+  };
+  if (total < 120) return std::to_string(total) + " s";
+  if (total < 7200) return two(total / 60, " min", total % 60, " s");
+  if (total < 172800) return two(total / 3600, " h", total % 3600 / 60, " min");
+  return two(total / 86400, " days", total % 86400 / 3600, " h");
+}
+
+std::string time_text(std::chrono::system_clock::time_point time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[40];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string names_text(const std::vector<Identifier>& identifiers) {
+  constexpr std::size_t shown = 3;
+  std::string out;
+  for (std::size_t i = 0; i < identifiers.size() && i < shown; ++i) out += (i ? ", " : "") + identifiers[i].value;
+  if (identifiers.size() > shown) out += " and " + std::to_string(identifiers.size() - shown) + " more";
+  return out;
+}
+
+boost::json::array json_strings(const std::vector<std::string>& texts) {
+  boost::json::array out;
+  for (const std::string& text : texts) out.emplace_back(text);
+  return out;
+}
+
+boost::json::array json_strings(const std::vector<Identifier>& identifiers) {
+  boost::json::array out;
+  for (const Identifier& identifier : identifiers) out.emplace_back(identifier.value);
+  return out;
+}
+
+}  // namespace culmen::cli
