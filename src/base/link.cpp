@@ -4,6 +4,8 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url.hpp>
 #include <boost/url/url_view.hpp>
+#include <charconv>
+#include <system_error>
 
 #include "base/name.hpp"
 
@@ -122,6 +124,14 @@ std::vector<std::string> words(std::string_view text) {
   return found;
 }
 
+/// 1 to 65535, or nothing at all.
+bool is_port(std::string_view text) noexcept {
+  if (text.empty()) return true;
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && number > 0 && number <= 65535;
+}
+
 bool is_ipv4_loopback(std::string_view host) {
   const auto octets = ip_octets(host);
   return octets && octets->size() == 4 && octets->front() == 127;
@@ -165,14 +175,16 @@ std::optional<UrlParts> parse_http_url(std::string_view url) {
   if (parts.scheme != "http" && parts.scheme != "https") return std::nullopt;
 
   parts.host = to_lower(parsed->host_address());
-  if (parts.host.empty()) return std::nullopt;
+  if (parts.host.empty() || parsed->host_type() == boost::urls::host_type::ipvfuture) return std::nullopt;
   const bool is_ipv6 = parsed->host_type() == boost::urls::host_type::ipv6;
   const std::string_view allowed = is_ipv6 ? "0123456789abcdef:." : "abcdefghijklmnopqrstuvwxyz0123456789-_.";
   if (parts.host.find_first_not_of(allowed) != std::string::npos) return std::nullopt;
 
   parts.port = std::string(parsed->port());
-  if (!parts.port.empty() && parsed->port_number() == 0) return std::nullopt;
+  if (!is_port(parts.port)) return std::nullopt;
   parts.path = std::string(std::string_view(parsed->encoded_path()));
+  // Boost 1.81 takes "host:x/" for a host, an empty port and the path "x/".
+  if (!parts.path.empty() && parts.path.front() != '/') return std::nullopt;
   if (parts.path.empty()) parts.path = "/";
   return parts;
 }

@@ -23,6 +23,13 @@ Error refuse(std::string_view name, const std::string& why) {
   return Error(Errc::invalid_argument, "reading the name \"" + printable(name, longest_name) + "\"", why);
 }
 
+std::string to_lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
+}
+
 struct FreedByIdn2 {
   void operator()(char* text) const noexcept { idn2_free(text); }
 };
@@ -77,16 +84,43 @@ std::optional<std::string> what_is_wrong_with_labels(std::string_view name) {
   return std::nullopt;
 }
 
-/// UTS-46 without the transitional mapping: what browsers and registries do today.
-Result<std::string> to_a_labels(std::string_view whole, const std::string& name) {
+/// UTS-46 without the transitional mapping: what browsers and registries do today. An "xn--" label is decoded and
+/// encoded again, and has to come out as it went in.
+Result<std::string> a_label(std::string_view name, const std::string& label) {
+  const bool is_ascii = std::all_of(label.begin(), label.end(), [](unsigned char c) { return c < 0x80; });
+  const std::string lower = to_lower(label);
+  if (is_ascii && !lower.starts_with("xn--")) return lower;
   char* out = nullptr;
-  const int status = idn2_to_ascii_8z(name.c_str(), &out, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+  // Not with IDN2_USE_STD3_ASCII_RULES: libidn2 2.3.3 then drops a full-width underscore without a word.
+  const int status = idn2_to_ascii_8z(label.c_str(), &out, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
   const std::unique_ptr<char, FreedByIdn2> owned(out);
-  if (status == IDN2_TOO_BIG_LABEL) return refuse(whole, "one of its labels is longer than 63 octets");
-  if (status == IDN2_TOO_BIG_DOMAIN) return refuse(whole, "it is longer than 253 octets");
-  if (status != IDN2_OK)
-    return refuse(whole, std::string("it is no valid internationalized name (") + idn2_strerror(status) + ")");
-  return std::string(out);
+  if (status == IDN2_OK) return to_lower(out);
+  if (status == IDN2_TOO_BIG_LABEL || status == IDN2_TOO_BIG_DOMAIN || status == IDN2_PUNYCODE_BIG_OUTPUT)
+    return refuse(name, "the label \"" + printable(label, longest_label) + "\" is longer than 63 octets as an A-label");
+  return refuse(name, "the label \"" + printable(label, longest_label) + "\" is no valid internationalized label (" +
+                          idn2_strerror(status) + ")");
+}
+
+/// UTS-46 §2.3: the full stop, and what stands for it in other scripts.
+std::string with_full_stops(std::string name) {
+  constexpr std::string_view others[] = {"\u3002", "\uff0e", "\uff61"};
+  for (const std::string_view other : others)
+    for (std::size_t at = 0; (at = name.find(other, at)) != name.npos;) name.replace(at, other.size(), ".");
+  return name;
+}
+
+Result<std::string> a_labels(std::string_view name, std::string_view host) {
+  std::string rest = with_full_stops(std::string(host));
+  if (rest.size() > 1 && rest.ends_with('.')) rest.pop_back();
+  std::string out;
+  for (std::size_t start = 0; start <= rest.size();) {
+    const std::size_t end = std::min(rest.find('.', start), rest.size());
+    auto label = a_label(name, rest.substr(start, end - start));
+    if (!label) return label.error();
+    out += (start == 0 ? "" : ".") + *label;
+    start = end + 1;
+  }
+  return out;
 }
 
 }  // namespace
@@ -95,18 +129,14 @@ Result<std::string> canonical_dns_name(std::string_view name) {
   if (auto why = other_than_name(name)) return refuse(name, *why);
 
   const bool is_wildcard = name == "*" || name.starts_with("*.");
-  std::string host(is_wildcard ? name.substr(std::min<std::size_t>(2, name.size())) : name);
+  const std::string_view host = is_wildcard ? name.substr(std::min<std::size_t>(2, name.size())) : name;
   if (is_wildcard && (host.empty() || host == "."))
     return refuse(name, "a wildcard needs a name after it, as *.example.com");
   if (host.find('*') != host.npos)
     return refuse(name, "a wildcard can only be the whole leftmost label, as *.example.com");
 
-  auto ascii = to_a_labels(name, host);
+  auto ascii = a_labels(name, host);
   if (!ascii) return ascii.error();
-  if (ascii->size() > 1 && ascii->ends_with('.')) ascii->pop_back();
-  std::transform(ascii->begin(), ascii->end(), ascii->begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-
   if (canonical_ip(*ascii)) return refuse(name, "it is an IP address, not a DNS name; ask for an IP identifier");
   if (auto why = what_is_wrong_with_labels(*ascii)) return refuse(name, *why);
   std::string canonical = (is_wildcard ? "*." : "") + *ascii;
