@@ -71,7 +71,7 @@ install() {
     apt-get install $*"
     as_root=(sudo)
   fi
-  echo "Installing with ${as_root[*]} apt-get:" "$@"
+  echo "Installing with ${as_root[*]:+${as_root[*]} }apt-get:" "$@"
   "${as_root[@]}" apt-get -q -q update
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -q -y --no-remove --no-install-recommends install "$@" ||
     fail "apt-get did not install them; its reason stands above. Where it \"would remove\" a package: that package and
