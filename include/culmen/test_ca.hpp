@@ -73,6 +73,7 @@ struct TestCaOptions {
   std::map<std::string, std::string> profiles;
 
   std::uint16_t http_port = 80;           ///< Where http-01 is validated.
+  std::uint16_t https_port = 443;         ///< Where a redirect of http-01 to https leads.
   bool allow_loopback = true;             ///< Validate against loopback addresses.
   std::map<std::string, std::string> resolve;  ///< Name (or "*") to address; others are looked up by the system.
   std::chrono::seconds validation_timeout{5};

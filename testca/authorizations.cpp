@@ -1,0 +1,208 @@
+// Authorizations and their challenges (RFC 8555 §7.5, §8).
+#include <array>
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/time.hpp"
+#include "testca/acme_server.hpp"
+#include "testca/json_reader.hpp"
+
+namespace culmen::testca {
+
+namespace json = boost::json;
+
+namespace {
+
+// RFC 8555 §7.1.4: "expires" is required in valid authorizations; how long one is good is the CA's choice.
+constexpr auto valid_authz_lifetime = std::chrono::hours(24 * 30);
+
+/// Which challenges go with which identifiers.
+struct ChallengeKind {
+  const char* type;
+  bool for_names, for_wildcards, for_addresses;
+};
+constexpr std::array<ChallengeKind, 3> challenge_kinds = {{
+    {"http-01", true, false, true},
+    {"dns-01", true, true, false},  // RFC 8738 §7: never for IP addresses
+    {"tls-alpn-01", true, false, true},
+}};
+
+bool is_offered(const ChallengeKind& kind, const Authz& authz) {
+  if (authz.wildcard) return kind.for_wildcards;
+  return authz.identifier.type == "ip" ? kind.for_addresses : kind.for_names;
+}
+
+}  // namespace
+
+Reply AcmeServer::new_authz(Call& call) {
+  json::object request = read_object(call.payload, "the payload");
+  const json::value* asked = request.if_contains("identifier");
+  if (!asked) throw malformed("\"identifier\" is missing");
+  std::optional<Problem> problem;
+  std::optional<Identifier> identifier = read_identifier(*asked, options_.blocked_names, problem);
+  if (!identifier) {
+    problem->identifier.reset();
+    throw Refusal(std::move(*problem));
+  }
+  // RFC 8555 §7.4.1: "the server MUST NOT" pre-authorize wildcard names.
+  if (identifier->value.starts_with("*.")) throw malformed("wildcard names cannot be authorized in advance");
+  Authz& authz = make_authz(*call.account, *identifier);
+  authz.pre_authorized = true;
+  Reply reply = authz_reply(201, authz);
+  reply.add("Location", authz_url(authz));
+  return reply;
+}
+
+Reply AcmeServer::authz(Call& call) {
+  auto found = state_.authzs.find(call.path[0]);
+  if (found == state_.authzs.end()) throw Refusal(404, "malformed", "there is no such authorization");
+  Authz& authz = *found->second;
+  if (authz.account != call.account) throw unauthorized("the authorization belongs to another account");
+  update(authz);
+  if (call.is_post_as_get()) {
+    Reply reply = authz_reply(200, authz);
+    if (authz.state == AuthzState::valid && authz.looks_pending > 0) --authz.looks_pending;
+    return reply;
+  }
+  json::object request = read_object(call.payload, "the payload");
+  if (string_member(request, "status") != "deactivated")
+    throw malformed("the only change an authorization can take is \"status\": \"deactivated\"");
+  if (authz.state != AuthzState::pending && authz.state != AuthzState::valid)
+    throw malformed("the authorization is " + std::string(to_string(authz.state)) + " and cannot be deactivated");
+  authz.state = AuthzState::deactivated;
+  return authz_reply(200, authz);
+}
+
+Reply AcmeServer::challenge(Call& call) {
+  auto found = state_.challenges.find(call.path[0]);
+  if (found == state_.challenges.end()) throw Refusal(404, "malformed", "there is no such challenge");
+  Challenge& challenge = *found->second;
+  if (challenge.authz->account != call.account) throw unauthorized("the challenge belongs to another account");
+  update(*challenge.authz);
+  if (!call.is_post_as_get()) {
+    // RFC 8555 §8.3 and §8.4: the response is an empty object; key authorizations went out with the drafts.
+    if (!read_object(call.payload, "the payload").empty()) throw malformed("the response to this challenge must be {}");
+    if (challenge.state == ChallengeState::pending) trigger(challenge, call);
+  }
+  Reply reply = json_reply(200, challenge_json(challenge));
+  add_link(reply, authz_url(*challenge.authz), "up");
+  if (challenge.state == ChallengeState::processing) add_retry_after(reply);
+  return reply;
+}
+
+Authz& AcmeServer::make_authz(Account& account, const Identifier& identifier) {
+  bool wildcard = identifier.value.starts_with("*.");
+  Identifier bare(identifier.type, wildcard ? identifier.value.substr(2) : identifier.value);
+  auto made = std::make_unique<Authz>(state_.random_id(), account, std::move(bare), wildcard);
+  Authz& authz = *made;
+  authz.expires = now() + options_.order_lifetime;
+  for (const ChallengeKind& kind : challenge_kinds) {
+    if (!is_offered(kind, authz)) continue;
+    authz.challenges.push_back(
+        std::make_unique<Challenge>(state_.random_id(), kind.type, state_.random_token(), authz));
+    Challenge& challenge = *authz.challenges.back();
+    state_.challenges[challenge.id] = &challenge;
+  }
+  state_.authzs[authz.id] = std::move(made);
+  state_.reusable[{account.id, authz.identifier, authz.wildcard}] = &authz;
+  return authz;
+}
+
+Authz& AcmeServer::authz_for_order(Account& account, const Identifier& identifier) {
+  bool wildcard = identifier.value.starts_with("*.");
+  Identifier bare(identifier.type, wildcard ? identifier.value.substr(2) : identifier.value);
+  auto latest = state_.reusable.find({account.id, bare, wildcard});
+  if (latest != state_.reusable.end()) {
+    Authz& authz = *latest->second;
+    update(authz);
+    bool is_valid = authz.state == AuthzState::valid;
+    if (is_valid && faults_.reuse_authorizations) return authz;
+    // RFC 8555 §7.4.1: an authorization made in advance serves later orders.
+    if (authz.pre_authorized && (is_valid || authz.state == AuthzState::pending)) return authz;
+  }
+  return make_authz(account, identifier);
+}
+
+void AcmeServer::update(Authz& authz) {
+  bool can_expire = authz.state == AuthzState::pending || authz.state == AuthzState::valid;
+  if (can_expire && authz.expires <= now()) authz.state = AuthzState::expired;
+}
+
+void AcmeServer::trigger(Challenge& challenge, Call& call) {
+  Authz& authz = *challenge.authz;
+  if (authz.state != AuthzState::pending)
+    throw malformed("the authorization is " + std::string(to_string(authz.state)) + ", not pending");
+  challenge.state = ChallengeState::processing;
+
+  std::string name = (authz.wildcard ? "*." : "") + authz.identifier.value;
+  if (auto forced = forced_.find(name); forced != forced_.end()) {
+    std::optional<Problem> failure;
+    if (!forced->second) failure = make_problem(403, "incorrectResponse", "this validation was made to fail");
+    return finish(challenge, failure);
+  }
+  if (options_.skip_validation) return finish(challenge, std::nullopt);
+  auto validator = validators_.find(challenge.type);
+  if (validator == validators_.end())
+    return finish(challenge,
+                  make_problem(500, "serverInternal", "this test CA has no validator for " + challenge.type + " yet"));
+
+  // RFC 8555 §8.2: the key authorization is that of the account's key when the response arrives.
+  ValidationJob job(challenge.type, authz.identifier, challenge.token,
+                    challenge.token + "." + call.account->thumbprint);
+  call.lock.unlock();
+  validator->second(job, [this, &challenge](std::optional<Problem> failure) {
+    std::lock_guard lock(mutex_);
+    finish(challenge, std::move(failure));
+  });
+  call.lock.lock();
+}
+
+void AcmeServer::finish(Challenge& challenge, std::optional<Problem> failure) {
+  Authz& authz = *challenge.authz;
+  if (challenge.state != ChallengeState::processing) return;
+  challenge.state = failure ? ChallengeState::invalid : ChallengeState::valid;
+  challenge.error = std::move(failure);
+  challenge.validated = now();
+  if (authz.state != AuthzState::pending) return;  // deactivated or decided meanwhile
+  if (challenge.state == ChallengeState::invalid) {
+    authz.state = AuthzState::invalid;
+    return;
+  }
+  authz.state = AuthzState::valid;
+  authz.expires = now() + valid_authz_lifetime;
+  authz.looks_pending = faults_.pending_polls;
+}
+
+json::object AcmeServer::challenge_json(const Challenge& challenge) const {
+  ChallengeState state = challenge.state;
+  if (state == ChallengeState::valid && challenge.authz->looks_pending > 0) state = ChallengeState::processing;
+  json::object out{{"type", challenge.type}, {"url", challenge_url(challenge)}, {"token", challenge.token}};
+  out["status"] = to_string(state);
+  if (state == ChallengeState::valid) out["validated"] = base::format_rfc3339(challenge.validated);
+  if (challenge.error) out["error"] = to_json(*challenge.error);
+  return out;
+}
+
+Reply AcmeServer::authz_reply(int status, const Authz& authz) const {
+  AuthzState state = authz.state;
+  if (state == AuthzState::valid && authz.looks_pending > 0) state = AuthzState::pending;
+  json::array challenges;
+  for (const auto& challenge : authz.challenges) {
+    // RFC 8555 §7.1.4: all that are offered when pending, the validated one when valid, the failed one when invalid.
+    if (state == AuthzState::valid && challenge->state != ChallengeState::valid) continue;
+    if (state == AuthzState::invalid && challenge->state != ChallengeState::invalid) continue;
+    challenges.push_back(challenge_json(*challenge));
+  }
+  json::object body{{"identifier", json::object{{"type", authz.identifier.type}, {"value", authz.identifier.value}}},
+                    {"status", to_string(state)},
+                    {"expires", base::format_rfc3339(authz.expires)},
+                    {"challenges", std::move(challenges)}};
+  // "MUST be present and true for authorizations created as a result of a newOrder request containing" a wildcard.
+  if (authz.wildcard) body["wildcard"] = true;
+  Reply reply = json_reply(status, body);
+  if (state == AuthzState::pending) add_retry_after(reply);
+  return reply;
+}
+
+}  // namespace culmen::testca

@@ -1,0 +1,222 @@
+// Finalizing, downloading and revoking (RFC 8555 §7.4, §7.4.2, §7.6).
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+#include <boost/json/value.hpp>
+
+#include "base/time.hpp"
+#include "crypto/ca.hpp"
+#include "culmen/certificate.hpp"
+#include "culmen/error.hpp"
+#include "jose/jwk.hpp"
+#include "testca/acme_server.hpp"
+#include "testca/json_reader.hpp"
+
+namespace culmen::testca {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view tls_feature = "1.3.6.1.5.5.7.1.24";  // RFC 7633, "must staple"
+constexpr std::string_view subject_alt_name = "2.5.29.17";
+constexpr std::string_view basic_constraints = "2.5.29.19";
+constexpr std::array<std::string_view, 3> ignored_extensions = {"2.5.29.14", "2.5.29.15", "2.5.29.37"};  // SKI, KU, EKU
+
+Refusal bad_csr(std::string detail) { return Refusal(400, "badCSR", std::move(detail)); }
+
+crypto::Csr read_csr(ByteView der) {
+  try {
+    return crypto::parse_csr(der);
+  } catch (const Error& error) {
+    throw bad_csr(std::string("the CSR cannot be read: ") + error.what());
+  }
+}
+
+std::string key_thumbprint(ByteView public_key_der) {
+  return jose::thumbprint(crypto::PublicKey::from_der(public_key_der).parts());
+}
+
+std::string join(const std::set<Identifier>& identifiers) {
+  std::string text;
+  for (const Identifier& identifier : identifiers) text += (text.empty() ? "" : ", ") + identifier.value;
+  return text;
+}
+
+/// RFC 8555 §7.4: "The CSR MUST indicate the exact same set of requested identifiers as the initial newOrder request."
+void check_names(const crypto::Csr& csr, const Order& order) {
+  if (csr.other_names) throw bad_csr("the CSR's subjectAltName has names that are neither DNS names nor IP addresses");
+  std::set<Identifier> wanted(order.identifiers.begin(), order.identifiers.end());
+  std::set<Identifier> asked(csr.san.begin(), csr.san.end());
+  if (!csr.common_name.empty()) {
+    std::string name = csr.common_name;
+    std::ranges::transform(name, name.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    // RFC 8738 §3: IP addresses stand in subjectAltName only; a CN that repeats one adds nothing.
+    if (!asked.contains(Identifier("ip", name))) asked.insert(Identifier("dns", name));
+  }
+  if (asked != wanted) throw bad_csr("the CSR is for \"" + join(asked) + "\", the order for \"" + join(wanted) + "\"");
+}
+
+/// The extensions that go into the certificate; what we would have to leave out silently is refused.
+std::vector<crypto::OidValue> granted_extensions(const crypto::Csr& csr) {
+  std::vector<crypto::OidValue> granted;
+  for (const crypto::OidValue& extension : csr.extensions) {
+    if (extension.oid == tls_feature) {
+      granted.push_back(extension);
+    } else if (extension.oid == basic_constraints) {
+      if (extension.value != Bytes{0x30, 0x00}) throw bad_csr("the CSR asks for a CA certificate");
+    } else if (extension.oid != subject_alt_name &&
+               std::ranges::find(ignored_extensions, extension.oid) == ignored_extensions.end()) {
+      throw bad_csr("the CSR asks for the extension " + extension.oid +
+                    ", which this CA does not put into certificates");
+    }
+  }
+  return granted;
+}
+
+}  // namespace
+
+Reply AcmeServer::finalize(Call& call) {
+  Order& order = own_order(call);
+  Bytes csr = required_base64url(read_object(call.payload, "the payload"), "csr");
+  update(order);
+  bool ready = order.state == OrderState::ready;
+  if (ready && faults_.ready_race && !order.raced) {
+    order.raced = true;
+    ready = false;
+  }
+  // RFC 8555 §7.4: 403 and orderNotReady "if the order is not in the "ready" state".
+  if (!ready) throw Refusal(403, "orderNotReady", "the order is " + std::string(to_string(visible_state(order))));
+  // Meanwhile, a second finalize finds an order that is not ready.
+  order.state = OrderState::processing;
+  try {
+    issue(order, csr, call);
+  } catch (...) {
+    if (!call.lock.owns_lock()) call.lock.lock();
+    // RFC 8555 §7.4: after badCSR "the status of the order" stays "ready".
+    order.state = OrderState::ready;
+    throw;
+  }
+  Reply reply = order_reply(200, order);
+  if (!faults_.no_location_on_finalize) reply.add("Location", order_url(order));
+  return reply;
+}
+
+/// Checks the CSR and signs; what is slow happens without the lock.
+void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
+  call.lock.unlock();
+  crypto::Csr csr = read_csr(csr_der);
+  if (!csr.signature_ok) throw bad_csr("the CSR's signature is wrong");
+  if (!is_acceptable_key(csr.key_type)) throw bad_csr("this CA does not certify keys of type " + csr.key_type);
+  check_names(csr, order);  // identifiers never change
+  crypto::CertificateTemplate what;
+  what.extensions = granted_extensions(csr);
+  std::string thumbprint = key_thumbprint(csr.public_key_der);
+
+  call.lock.lock();
+  // RFC 8555 §11.1: "the server MUST reject" a CSR whose key is an account's.
+  if (state_.account_of_key(thumbprint)) throw bad_csr("the CSR's key is the key of an account");
+  what.serial = state_.random_octets(16);
+  std::string id = state_.random_id();
+  auto seconds = std::chrono::floor<std::chrono::seconds>(now());
+  what.not_before = base::parse_rfc3339(order.not_before).value_or(seconds);
+  what.not_after = base::parse_rfc3339(order.not_after)
+                       .value_or(std::min(what.not_before + options_.certificate_lifetime, authority_.not_after()));
+  call.lock.unlock();
+
+  what.identifiers = order.identifiers;
+  what.common_name = csr.common_name;
+  what.public_key_der = csr.public_key_der;
+  auto made = std::make_unique<IssuedCertificate>(id, *order.account);
+  made->der = authority_.sign_leaf(what);
+  made->pem = der_to_pem(made->der);
+  made->identifiers = order.identifiers;
+  made->key_thumbprint = std::move(thumbprint);
+
+  call.lock.lock();
+  order.certificate = made.get();
+  order.state = OrderState::valid;
+  order.looks_processing = faults_.processing_polls;
+  state_.certificate_by_der[made->der] = made.get();
+  state_.issued_in_order.push_back(made.get());
+  state_.certificates[id] = std::move(made);
+}
+
+Reply AcmeServer::certificate(Call& call) {
+  auto found = state_.certificates.find(call.path[0]);
+  std::size_t chain = 0;
+  bool known = found != state_.certificates.end();
+  if (known && call.path.size() > 1) {
+    const std::string& number = call.path[1];
+    known = std::from_chars(number.data(), number.data() + number.size(), chain).ptr == number.data() + number.size() &&
+            chain > 0 && chain < authority_.chains().size();
+  }
+  if (!known) throw Refusal(404, "malformed", "there is no such certificate");
+  const IssuedCertificate& certificate = *found->second;
+  if (certificate.account != call.account) throw unauthorized("the certificate belongs to another account");
+  if (!call.is_post_as_get()) throw malformed("a certificate can only be read: the payload must be empty");
+
+  Reply reply(200);
+  reply.add("Content-Type", "application/pem-certificate-chain");
+  reply.body = certificate.pem + authority_.chains()[chain];
+  for (std::size_t other = 0; other < authority_.chains().size(); ++other) {
+    if (other == chain) continue;
+    std::string suffix = other == 0 ? "" : "/" + std::to_string(other);
+    add_link(reply, certificate_url(certificate) + suffix, "alternate");
+  }
+  if (faults_.crlf_chain) {
+    std::string odd;
+    for (char c : reply.body) odd += c == '\n' ? std::string("\r\n") : std::string(1, c);
+    std::size_t between = odd.find("-----BEGIN", 1);
+    if (between != std::string::npos) odd.insert(between, "\r\n\r\n");
+    odd.erase(odd.size() - 2);
+    reply.body = std::move(odd);
+  }
+  return reply;
+}
+
+Reply AcmeServer::revoke_cert(Call& call) {
+  json::object request = read_object(call.payload, "the payload");
+  Bytes der = required_base64url(request, "certificate");
+  auto found = state_.certificate_by_der.find(der);
+  if (found == state_.certificate_by_der.end())
+    throw Refusal(404, "malformed", "the certificate is not one that this CA issued");
+  IssuedCertificate& certificate = *found->second;
+  if (!may_revoke(certificate, call))
+    throw unauthorized(
+        "neither the certificate's key, nor its account, nor an account authorized for all its names signed");
+  std::optional<int> reason;
+  if (const json::value* asked = request.if_contains("reason")) {
+    if (!asked->is_int64()) throw malformed("\"reason\" must be an integer");
+    std::int64_t code = asked->get_int64();
+    // RFC 5280 §5.3.1: the codes are 0 to 10; 7 is not used.
+    if (code < 0 || code > 10 || code == 7)
+      throw Refusal(400, "badRevocationReason", std::to_string(code) + " is not a reason for revocation");
+    reason = static_cast<int>(code);
+  }
+  if (certificate.revoked) throw Refusal(400, "alreadyRevoked", "the certificate is revoked already");
+  certificate.revoked = true;
+  certificate.revocation_reason = reason;
+  return Reply(200);
+}
+
+bool AcmeServer::may_revoke(const IssuedCertificate& certificate, const Call& call) {
+  if (call.jwk) return call.jwk->thumbprint == certificate.key_thumbprint;
+  if (call.account == certificate.account) return true;
+  // RFC 8555 §7.6: "an account that holds authorizations for all of the identifiers in the certificate".
+  return std::ranges::all_of(certificate.identifiers, [&](const Identifier& identifier) {
+    bool wildcard = identifier.value.starts_with("*.");
+    Identifier bare(identifier.type, wildcard ? identifier.value.substr(2) : identifier.value);
+    return std::ranges::any_of(state_.authzs, [&](const auto& entry) {
+      Authz& authz = *entry.second;
+      if (authz.account != call.account || authz.wildcard != wildcard || authz.identifier != bare) return false;
+      update(authz);
+      return authz.state == AuthzState::valid;
+    });
+  });
+}
+
+}  // namespace culmen::testca

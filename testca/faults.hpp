@@ -1,0 +1,30 @@
+// Planned misbehaviour, one request at a time. (The standing kind is TestCaFaults.)
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "culmen/test_ca.hpp"
+#include "testca/http_message.hpp"
+#include "testca/state.hpp"
+
+namespace culmen::testca {
+
+class FaultPlan {
+ public:
+  void add(TestCaFault fault) { planned_.push_back(std::move(fault)); }
+  /// What is planned for this request to `resource`; every matching plan counts it.
+  std::optional<TestCaFault> take(std::string_view resource);
+
+ private:
+  std::vector<TestCaFault> planned_;
+};
+
+/// What a fault puts in the place of an answer.
+Reply faulty_reply(const TestCaFault& fault, TimePoint now);
+
+/// Retry-After from TestCaFaults::retry_after: "date:2" becomes an HTTP date.
+std::string retry_after_value(std::string_view text, TimePoint now);
+
+}  // namespace culmen::testca

@@ -1,0 +1,138 @@
+// Orders (RFC 8555 §7.4).
+#include <algorithm>
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/time.hpp"
+#include "testca/acme_server.hpp"
+#include "testca/json_reader.hpp"
+
+namespace culmen::testca {
+
+namespace json = boost::json;
+
+namespace {
+
+std::optional<TimePoint> time_member(const json::object& object, std::string_view name) {
+  auto text = string_member(object, name);
+  if (!text) return std::nullopt;
+  auto time = base::parse_rfc3339(*text);
+  if (!time) throw malformed("\"" + std::string(name) + "\" is not an RFC 3339 time: " + *text);
+  return time;
+}
+
+Problem why_invalid(const Authz& authz) {
+  Problem problem = make_problem(403, "unauthorized", "the authorization is " + std::string(to_string(authz.state)));
+  for (const auto& challenge : authz.challenges)
+    if (challenge->error) problem = *challenge->error;
+  problem.identifier = authz.identifier;
+  return problem;
+}
+
+}  // namespace
+
+Reply AcmeServer::new_order(Call& call) {
+  json::object request = read_object(call.payload, "the payload");
+  std::vector<Identifier> identifiers = read_identifiers(request.if_contains("identifiers"), options_.blocked_names);
+  std::optional<TimePoint> not_before = time_member(request, "notBefore");
+  std::optional<TimePoint> not_after = time_member(request, "notAfter");
+  if (not_after && *not_after <= not_before.value_or(now()))
+    throw malformed("\"notAfter\" must be later than \"notBefore\" and than now");
+  if (std::max(not_after.value_or(TimePoint()), not_before.value_or(TimePoint())) > authority_.not_after())
+    throw malformed("the validity asked for ends after that of the CA");
+  std::optional<std::string> profile = string_member(request, "profile");
+  if (profile && !options_.profiles.contains(*profile))
+    throw Refusal(400, "invalidProfile", "this CA has no profile \"" + *profile + "\"");
+  if (!profile && !options_.profiles.empty()) profile = options_.profiles.begin()->first;
+
+  auto made = std::make_unique<Order>(state_.random_id(), *call.account);
+  made->identifiers = std::move(identifiers);
+  made->expires = now() + options_.order_lifetime;
+  if (not_before) made->not_before = base::format_rfc3339(*not_before);
+  if (not_after) made->not_after = base::format_rfc3339(*not_after);
+  made->profile = profile.value_or("");
+  if (!faults_.empty_authorization_list)
+    for (const Identifier& identifier : made->identifiers)
+      made->authzs.push_back(&authz_for_order(*call.account, identifier));
+  if (faults_.reorder_identifiers) {
+    std::ranges::reverse(made->identifiers);
+    if (!made->authzs.empty()) std::ranges::rotate(made->authzs, made->authzs.begin() + 1);
+  }
+  Order& order = *made;
+  call.account->orders.push_back(&order);
+  state_.orders[order.id] = std::move(made);
+  update(order);
+  Reply reply = order_reply(201, order);
+  reply.add("Location", order_url(order));
+  return reply;
+}
+
+Reply AcmeServer::order(Call& call) {
+  Order& order = own_order(call);
+  if (!call.is_post_as_get()) throw malformed("an order can only be read: the payload must be empty");
+  update(order);
+  Reply reply = order_reply(200, order);
+  if (order.looks_processing > 0) --order.looks_processing;
+  for (Authz* authz : order.authzs)
+    if (authz->state == AuthzState::valid && authz->looks_pending > 0) --authz->looks_pending;
+  return reply;
+}
+
+Order& AcmeServer::own_order(const Call& call) {
+  auto found = state_.orders.find(call.path[0]);
+  if (found == state_.orders.end()) throw Refusal(404, "malformed", "there is no such order");
+  if (found->second->account != call.account) throw unauthorized("the order belongs to another account");
+  return *found->second;
+}
+
+/// What time and the authorizations have made of it (RFC 8555 §7.1.6).
+void AcmeServer::update(Order& order) {
+  if (order.state != OrderState::pending && order.state != OrderState::ready) return;
+  if (order.expires <= now()) {
+    order.state = OrderState::invalid;
+    order.error = make_problem(403, "malformed", "the order expired");
+    return;
+  }
+  std::vector<Problem> failures;
+  bool all_valid = true;
+  for (Authz* authz : order.authzs) {
+    update(*authz);
+    bool is_dead = authz->state != AuthzState::valid && authz->state != AuthzState::pending;
+    if (is_dead) failures.push_back(why_invalid(*authz));
+    all_valid = all_valid && authz->state == AuthzState::valid && authz->looks_pending == 0;
+  }
+  if (!failures.empty()) {
+    order.state = OrderState::invalid;
+    order.error = combine(std::move(failures), "not every identifier was authorized");
+  } else {
+    order.state = all_valid ? OrderState::ready : OrderState::pending;
+  }
+}
+
+OrderState AcmeServer::visible_state(const Order& order) const {
+  return order.state == OrderState::valid && order.looks_processing > 0 ? OrderState::processing : order.state;
+}
+
+Reply AcmeServer::order_reply(int status, const Order& order) const {
+  OrderState state = visible_state(order);
+  json::array identifiers, authorizations;
+  for (const Identifier& identifier : order.identifiers)
+    identifiers.push_back(json::object{{"type", identifier.type}, {"value", identifier.value}});
+  for (const Authz* authz : order.authzs) authorizations.push_back(json::value(authz_url(*authz)));
+  json::object body{{"status", to_string(state)},
+                    {"expires", base::format_rfc3339(order.expires)},
+                    {"identifiers", std::move(identifiers)},
+                    {"authorizations", std::move(authorizations)},
+                    {"finalize", order_url(order) + "/finalize"}};
+  if (!order.not_before.empty()) body["notBefore"] = order.not_before;
+  if (!order.not_after.empty()) body["notAfter"] = order.not_after;
+  if (!order.profile.empty()) body["profile"] = order.profile;
+  if (order.error) body["error"] = to_json(*order.error);
+  if (state == OrderState::valid) body["certificate"] = certificate_url(*order.certificate);
+  Reply reply = json_reply(status, body);
+  if (state == OrderState::processing || state == OrderState::pending) add_retry_after(reply);
+  return reply;
+}
+
+}  // namespace culmen::testca

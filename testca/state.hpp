@@ -1,0 +1,136 @@
+// What the CA remembers.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "crypto/key.hpp"
+#include "culmen/bytes.hpp"
+#include "culmen/identifier.hpp"
+#include "culmen/problem.hpp"
+
+namespace culmen::testca {
+
+using TimePoint = std::chrono::system_clock::time_point;
+
+// Statuses, as RFC 8555 §7.1.6 names them. The order of each list is that of the names in state.cpp.
+enum class AccountState { valid, deactivated };
+enum class OrderState { pending, ready, processing, valid, invalid };
+enum class AuthzState { pending, valid, invalid, deactivated, expired };
+enum class ChallengeState { pending, processing, valid, invalid };
+std::string_view to_string(AccountState state) noexcept;
+std::string_view to_string(OrderState state) noexcept;
+std::string_view to_string(AuthzState state) noexcept;
+std::string_view to_string(ChallengeState state) noexcept;
+
+struct Order;
+
+struct Account {
+  Account(std::string id_, crypto::PublicKey key_, std::string thumbprint_)
+      : id(std::move(id_)), key(std::move(key_)), thumbprint(std::move(thumbprint_)) {}
+  std::string id;
+  crypto::PublicKey key;
+  std::string thumbprint;
+  AccountState state = AccountState::valid;
+  std::vector<std::string> contacts;
+  bool terms_agreed = false;
+  std::string external_account_binding;  ///< The JWS object as JSON, verified; or empty.
+  std::vector<Order*> orders;
+};
+
+struct Authz;
+
+struct Challenge {
+  Challenge(std::string id_, std::string type_, std::string token_, Authz& authz_)
+      : id(std::move(id_)), type(std::move(type_)), token(std::move(token_)), authz(&authz_) {}
+  std::string id;
+  std::string type;
+  std::string token;
+  Authz* authz;
+  ChallengeState state = ChallengeState::pending;
+  TimePoint validated;
+  std::optional<Problem> error;
+};
+
+struct Authz {
+  Authz(std::string id_, Account& account_, Identifier identifier_, bool wildcard_)
+      : id(std::move(id_)), account(&account_), identifier(std::move(identifier_)), wildcard(wildcard_) {}
+  std::string id;
+  Account* account;
+  Identifier identifier;  ///< Without "*.".
+  bool wildcard;
+  AuthzState state = AuthzState::pending;
+  TimePoint expires;
+  std::vector<std::unique_ptr<Challenge>> challenges;
+  bool pre_authorized = false;
+  int looks_pending = 0;  ///< Reads for which a valid authorization still says pending.
+};
+
+struct IssuedCertificate {
+  IssuedCertificate(std::string id_, Account& account_) : id(std::move(id_)), account(&account_) {}
+  std::string id;
+  Account* account;
+  Bytes der;
+  std::string pem;
+  std::vector<Identifier> identifiers;
+  std::string key_thumbprint;
+  bool revoked = false;
+  std::optional<int> revocation_reason;
+};
+
+struct Order {
+  Order(std::string id_, Account& account_) : id(std::move(id_)), account(&account_) {}
+  std::string id;
+  Account* account;
+  std::vector<Identifier> identifiers;
+  std::vector<Authz*> authzs;
+  OrderState state = OrderState::pending;
+  TimePoint expires;
+  std::string not_before, not_after;  ///< As asked for, or empty.
+  std::string profile;
+  std::optional<Problem> error;
+  IssuedCertificate* certificate = nullptr;
+  int looks_processing = 0;  ///< Reads for which a valid order still says processing.
+  bool raced = false;        ///< The ready race has been played on it.
+};
+
+/// Everything, and the generator of what must look random. Guarded by the mutex of AcmeServer.
+/// Nothing is ever erased: pointers into the maps stay good.
+class State {
+ public:
+  explicit State(std::uint64_t seed);
+
+  Bytes random_octets(std::size_t count);
+  /// 22 characters, 128 bits.
+  std::string random_token();
+  /// Short, for URLs.
+  std::string random_id();
+  bool chance(int percent);
+
+  Account* find_account(std::string_view id);
+  Account* account_of_key(std::string_view thumbprint);
+
+  std::map<std::string, std::unique_ptr<Account>, std::less<>> accounts;
+  std::map<std::string, Account*, std::less<>> account_by_thumbprint;  ///< Current keys only.
+  std::map<std::string, std::unique_ptr<Order>, std::less<>> orders;
+  std::map<std::string, std::unique_ptr<Authz>, std::less<>> authzs;
+  std::map<std::string, Challenge*, std::less<>> challenges;
+  std::map<std::string, std::unique_ptr<IssuedCertificate>, std::less<>> certificates;
+  std::map<Bytes, IssuedCertificate*> certificate_by_der;
+  std::vector<IssuedCertificate*> issued_in_order;
+  /// Authorizations an order may reuse: account id, identifier, wildcard.
+  std::map<std::tuple<std::string, Identifier, bool>, Authz*> reusable;
+
+ private:
+  std::mt19937_64 generator_;
+};
+
+}  // namespace culmen::testca
