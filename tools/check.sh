@@ -34,6 +34,7 @@ formatting() {
 
 check formatting formatting
 check text python3 tools/check_text.py
+check documents python3 tools/check_docs.py
 check layers python3 tools/check_layers.py
 check co_await python3 tools/check_co_await.py
 check headers tools/check_headers.sh
