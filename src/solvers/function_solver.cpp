@@ -4,10 +4,6 @@
 
 namespace culmen {
 
-bool ChallengeSolver::can_solve(const Identifier&, bool) const { return true; }
-
-Result<std::string> ChallengeSolver::response(const ChallengeContext&) const { return std::string("{}"); }
-
 namespace {
 class FunctionSolver final : public ChallengeSolver {
  public:

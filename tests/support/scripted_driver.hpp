@@ -1,0 +1,112 @@
+// Drives a flow against a FakeCa, with a clock of its own, and with a fault at any one of its asks.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "culmen/flow.hpp"
+#include "support/fake_ca.hpp"
+
+namespace culmen::test {
+
+enum class Fault {
+  none,
+  lost_before,   // the request never arrives; a call fails without being made
+  lost_after,    // the request arrives, its answer does not; a call is made and fails
+  garbage,       // the answer is 200 with HTML; for other asks: as lost_before
+  server_error,  // the answer is 500
+  cancelled,     // the caller cancels while the ask is out
+};
+
+class ScriptedDriver {
+ public:
+  explicit ScriptedDriver(FakeCa& ca_) : ca(ca_) {}
+
+  FakeCa& ca;
+  Fault fault = Fault::none;
+  std::size_t fault_at = 0;  // index of the ask
+  std::size_t asks = 0;      // how many there were
+  Instant time{std::chrono::system_clock::time_point(std::chrono::seconds(1'790'000'000)), {}};
+  std::chrono::milliseconds waited{0};
+  std::size_t widest = 0;  // most asks out at the same time
+
+  template <class T>
+  Result<T> drive(Flow<Result<T>> flow) {
+    Execution<Result<T>> execution(std::move(flow), [this] { return time; });
+    run(execution);
+    return execution.result();
+  }
+
+ private:
+  void run(ExecutionBase& execution) {
+    std::deque<Ask*> out;
+    for (;;) {
+      while (Ask* ask = execution.next()) out.push_back(ask);
+      widest = std::max(widest, out.size());
+      if (out.empty()) break;
+      Ask* ask = out.front();
+      out.pop_front();
+      const Fault now = asks == fault_at ? fault : Fault::none;
+      ++asks;
+      if (now == Fault::cancelled) {
+        out.push_front(ask);
+        execution.cancel([&out](Ask& withdrawn) { std::erase(out, &withdrawn); });
+        continue;
+      }
+      answer(execution, *ask, now);
+    }
+  }
+
+  static Error lost(const char* what) { return Error(Errc::connection_failed, what, "scripted"); }
+
+  void answer(ExecutionBase& execution, Ask& ask, Fault now) {
+    switch (ask.kind()) {
+      case Ask::Kind::send: {
+        auto& send = static_cast<SendAsk&>(ask);
+        execution.answer(send, exchange(send.request, now));
+        break;
+      }
+      case Ask::Kind::wait: {
+        auto& wait = static_cast<WaitAsk&>(ask);
+        time.wall += wait.duration;
+        time.steady += wait.duration;
+        waited += wait.duration;
+        execution.answer(wait, now == Fault::none ? Result<void>() : Result<void>(lost("waiting")));
+        break;
+      }
+      case Ask::Kind::call: {
+        auto& call = static_cast<CallAsk&>(ask);
+        Result<void> outcome = now == Fault::none || now == Fault::lost_after ? call_function(call) : Result<void>();
+        if (now != Fault::none) outcome = Error(Errc::io_failed, "calling", "scripted");
+        execution.answer(call, std::move(outcome));
+        break;
+      }
+      case Ask::Kind::await: {
+        auto& await = static_cast<AwaitAsk&>(ask);
+        std::optional<Result<void>> outcome;
+        await.start([&outcome](Result<void> done) { outcome.emplace(std::move(done)); });
+        execution.answer(await, outcome.value_or(Result<void>(lost("awaiting"))));
+        break;
+      }
+    }
+  }
+
+  Result<HttpResponse> exchange(const HttpRequest& request, Fault now) {
+    time.wall += std::chrono::milliseconds(2);
+    time.steady += std::chrono::milliseconds(2);
+    if (now == Fault::lost_before) return lost("connecting");
+    HttpResponse response = ca.handle(request);
+    if (now == Fault::lost_after) return lost("reading the answer");
+    if (now == Fault::garbage || now == Fault::server_error) {
+      response.status = now == Fault::garbage ? 200 : 500;
+      response.headers.clear();
+      response.body = "<html>Bad gateway</html>";
+    }
+    return response;
+  }
+};
+
+}  // namespace culmen::test
