@@ -19,8 +19,8 @@ void write_line(std::FILE* file, std::string_view text) {
   std::fflush(file);
 }
 
-std::string advice_for(const Error& error) {
-  switch (error.code()) {
+std::string advice_for(Errc code) {
+  switch (code) {
     case Errc::tls_failed: return "For a private or test CA, give its root certificate with --server-ca FILE.";
     case Errc::external_account_required:
       return "This CA wants accounts bound to one at its web site: give --eab-kid and --eab-key from there.";
@@ -105,7 +105,11 @@ int Output::fail(const Error& error) {
       warn("  " + printable(who + problem.short_type() + ": " + problem.detail));
     }
   }
-  std::string advice = advice_for(error);
+  std::string advice = advice_for(error.code());
+  // An order that failed: what its problems say tells more.
+  for (const Problem& problem : error.problems()) {
+    if (advice.empty()) advice = advice_for(errc_from_type(problem.type));
+  }
   if (const auto wait = error.retry_after()) {
     json["retry_after"] = wait->count();
     warn("The server asks to wait " + duration_text(*wait) + " before the next try.");
