@@ -1,0 +1,161 @@
+#include "culmen/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "culmen/error.hpp"
+
+namespace culmen {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int most_links_followed = 40;  // as Linux does
+constexpr int most_names_tried = 1000;
+
+/// An open file, closed with its owner.
+class Descriptor {
+ public:
+  explicit Descriptor(int number) noexcept : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  explicit operator bool() const noexcept { return number_ >= 0; }
+  int number() const noexcept { return number_; }
+  /// Closes now; false and errno when that fails, which is how some file systems report a failed write.
+  bool close() noexcept { return ::close(std::exchange(number_, -1)) == 0; }
+
+ private:
+  int number_;
+};
+
+/// Removes the file when nobody took it over.
+class Unfinished {
+ public:
+  explicit Unfinished(fs::path path) : path_(std::move(path)) {}
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  ~Unfinished() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  const fs::path& path() const noexcept { return path_; }
+  void finished() noexcept { path_.clear(); }
+
+ private:
+  fs::path path_;
+};
+
+/// Reports errno. Says first what of it failed.
+[[noreturn]] void fail(const std::string& doing, const std::string& step) {
+  const std::error_code code(errno, std::generic_category());
+  throw Error(Errc::io_failed, doing, step + ": " + code.message()).with_system_code(code);
+}
+
+void refuse_odd_path(const fs::path& path, const std::string& doing) {
+  if (path.empty()) throw Error(Errc::io_failed, doing, "the path is empty");
+  if (path.native().find('\0') != std::string::npos) throw Error(Errc::io_failed, doing, "the path contains a NUL");
+}
+
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
+
+/// The file that `path` means: behind symbolic links, whether it is there or not. So the links stay.
+fs::path behind_links(fs::path path, const std::string& doing) {
+  for (int links = 0; links < most_links_followed; ++links) {
+    std::error_code error;
+    const fs::path target = fs::read_symlink(path, error);
+    if (error) return path;  // no link; what else is wrong shows when the file is made
+    path = target.is_absolute() ? target : folder_of(path) / target;
+  }
+  errno = ELOOP;
+  fail(doing, "following symbolic links");
+}
+
+/// A rename would put a file in the place of a device or a pipe, and is refused for a directory.
+void refuse_special_file(const fs::path& file, const std::string& doing) {
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0 || S_ISREG(found.st_mode)) return;
+  throw Error(Errc::io_failed, doing, S_ISDIR(found.st_mode) ? "it is a directory" : "it is not a regular file");
+}
+
+/// A new file in the same folder, closed to everyone else until it has its mode.
+std::pair<Descriptor, fs::path> make_file_beside(const fs::path& file, const std::string& doing) {
+  static std::atomic<unsigned> counter = 0;
+  for (int tries = 0; tries < most_names_tried; ++tries) {
+    const std::string name = ".culmen-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp";
+    fs::path path = folder_of(file) / name;
+    Descriptor made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (made) return {std::move(made), std::move(path)};
+    if (errno != EEXIST && errno != EINTR) break;
+  }
+  fail(doing, "making a file in the folder " + folder_of(file).string());
+}
+
+bool write_all(int descriptor, std::string_view contents) noexcept {
+  while (!contents.empty()) {
+    const ssize_t written = ::write(descriptor, contents.data(), contents.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    contents.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+/// Makes the rename last. Some file systems cannot sync a folder, and need not.
+void sync_folder(const fs::path& folder, const std::string& doing) {
+  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // A folder that may be written but not read cannot be opened; the file is in its place all the same.
+  if (!opened) return;
+  if (::fsync(opened.number()) != 0 && errno != EINVAL && errno != ENOTSUP)
+    fail(doing, "it is replaced, but syncing the folder " + folder.string());
+}
+
+}  // namespace
+
+void write_file_atomically(const fs::path& path, std::string_view contents, unsigned mode) {
+  const std::string doing = "writing " + path.string();
+  refuse_odd_path(path, doing);
+  const fs::path file = behind_links(path, doing);
+  refuse_special_file(file, doing);
+
+  auto [made, made_path] = make_file_beside(file, doing);
+  Unfinished fresh(std::move(made_path));
+  // Not by the mode of open(): that one the umask cuts.
+  if (::fchmod(made.number(), static_cast<mode_t>(mode & 07777)) != 0) fail(doing, "setting its mode");
+  if (!write_all(made.number(), contents)) fail(doing, "writing its contents");
+  if (::fsync(made.number()) != 0) fail(doing, "syncing its contents");
+  if (!made.close()) fail(doing, "closing it");
+  if (::rename(fresh.path().c_str(), file.c_str()) != 0) fail(doing, "putting the new file in its place");
+  fresh.finished();
+  sync_folder(folder_of(file), doing);
+}
+
+std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
+  const std::string doing = "reading " + path.string();
+  refuse_odd_path(path, doing);
+  const Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened && errno == ENOENT) return std::nullopt;
+  if (!opened) fail(doing, "opening it");
+
+  std::string contents;
+  char block[16384];
+  while (true) {
+    const ssize_t got = ::read(opened.number(), block, sizeof block);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(doing, "reading it");
+    if (got == 0) return contents;
+    if (static_cast<std::size_t>(got) > limit - contents.size())
+      throw Error(Errc::io_failed, doing, "it is larger than " + std::to_string(limit) + " octets");
+    contents.append(block, static_cast<std::size_t>(got));
+  }
+}
+
+}  // namespace culmen
