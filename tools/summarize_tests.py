@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""summarize_tests.py REPORT.xml…: sums up ctest's JUnit reports.
+"""summarize_tests.py [--skipped WHY]… REPORT.xml…: sums up ctest's JUnit reports.
 
 The last line is "N passed, N failed, N skipped"; the exit status is 0 only when something passed and nothing failed.
 A test that ctest could not run (no such program, a fixture that failed) counts as failed, not as skipped.
+--skipped counts something that was left out before ctest.
 """
+import argparse
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -22,9 +24,11 @@ def outcome(case):
     return "failed", why
 
 
-def summarize(paths, out=sys.stdout):
+def summarize(paths, left_out=(), out=sys.stdout):
     """Prints the summary; returns whether all is well."""
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    counts = {"passed": 0, "failed": 0, "skipped": len(left_out)}
+    for why in left_out:
+        print(f"skipped: {why}", file=out)
     for path in paths:
         try:
             cases = list(ElementTree.parse(path).iter("testcase"))
@@ -45,4 +49,8 @@ def summarize(paths, out=sys.stdout):
 
 
 if __name__ == "__main__":
-    sys.exit(0 if summarize(sys.argv[1:]) else 1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--skipped", action="append", default=[])
+    parser.add_argument("reports", nargs="*")
+    arguments = parser.parse_args()
+    sys.exit(0 if summarize(arguments.reports, arguments.skipped) else 1)

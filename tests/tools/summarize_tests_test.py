@@ -17,14 +17,14 @@ FIXTURE = '<testcase name="fixture" status="notrun"><skipped message="Fixture de
 
 
 class SummarizeTests(unittest.TestCase):
-    def summary(self, *reports):
+    def summary(self, *reports, left_out=()):
         with tempfile.TemporaryDirectory() as folder:
             paths = []
             for number, cases in enumerate(reports):
                 paths.append(pathlib.Path(folder, f"{number}.xml"))
                 paths[-1].write_text(cases if cases.startswith("!") else f"<testsuite>{cases}</testsuite>")
             out = io.StringIO()
-            well = summarize_tests.summarize(paths, out)
+            well = summarize_tests.summarize(paths, left_out, out)
             return well, out.getvalue().splitlines()
 
     def test_all_passed(self):
@@ -60,6 +60,11 @@ class SummarizeTests(unittest.TestCase):
 
     def test_reports_are_added_up(self):
         self.assertEqual(self.summary(GOOD, GOOD + SKIP)[1][-1], "2 passed, 0 failed, 1 skipped")
+
+    def test_what_was_left_out_is_counted(self):
+        well, lines = self.summary(GOOD, left_out=["ML-DSA"])
+        self.assertTrue(well)
+        self.assertEqual(lines, ["skipped: ML-DSA", "1 passed, 0 failed, 1 skipped"])
 
 
 if __name__ == "__main__":
