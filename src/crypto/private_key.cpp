@@ -46,6 +46,7 @@ Error not_a_private_key(const std::vector<PemBlock>& blocks) {
 
 /// The passphrase as OpenSSL asks for it; it may ask twice.
 struct Passphrase {
+  explicit Passphrase(std::string given) : text(std::move(given)) {}
   std::string text;
   ~Passphrase() { OPENSSL_cleanse(text.data(), text.size()); }
 };
