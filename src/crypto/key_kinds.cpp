@@ -43,6 +43,23 @@ constexpr std::array<KeyKind, 9> kinds = {{
     {"ml-dsa-87", KeyFamily::mldsa, "ML-DSA-87", "ML-DSA-87", nullptr, nullptr, 2592},
 }};
 
+Recognised recognise_curve(const EVP_PKEY* key) {
+  std::array<char, 80> group{};
+  int is_explicit = 0;
+  const bool named = EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) &&
+                     (!EVP_PKEY_get_int_param(key, "decoded-from-explicit", &is_explicit) || !is_explicit);
+  forget_openssl_errors();
+  // RFC 5480 §2.1.1: "implicitCurve and specifiedCurve MUST NOT be used in PKIX."
+  if (!named) return {nullptr, "EC with a curve spelt out instead of named"};
+  const int nid = OBJ_txt2nid(group.data());
+  for (const KeyKind& kind : kinds) {
+    if (kind.family != KeyFamily::ec) continue;
+    if (same_name(group.data(), kind.group) || (nid != NID_undef && nid == EC_curve_nist2nid(kind.group)))
+      return {&kind, std::string(kind.name)};
+  }
+  return {nullptr, std::string("EC ") + group.data()};
+}
+
 }  // namespace
 
 std::span<const KeyKind> key_kinds() noexcept { return kinds; }
@@ -85,19 +102,11 @@ Error needs_newer_openssl(std::string_view type, std::string_view doing) {
 }
 
 Recognised recognise(const EVP_PKEY* key) {
+  if (EVP_PKEY_is_a(key, "EC")) return recognise_curve(key);
   for (const KeyKind& kind : kinds) {
     if (!EVP_PKEY_is_a(key, kind.openssl)) continue;
     if (kind.family == KeyFamily::rsa) return {&kind, "rsa:" + std::to_string(EVP_PKEY_get_bits(key))};
-    if (kind.family != KeyFamily::ec) return {&kind, std::string(kind.name)};
-    std::array<char, 80> group{};
-    if (!EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr)) {
-      forget_openssl_errors();
-      return {nullptr, "EC with a curve of its own"};
-    }
-    const int nid = OBJ_txt2nid(group.data());
-    if (same_name(group.data(), kind.group) || (nid != NID_undef && nid == EC_curve_nist2nid(kind.group)))
-      return {&kind, std::string(kind.name)};
-    if (&kind == &kinds[2]) return {nullptr, std::string("EC ") + group.data()};
+    return {&kind, std::string(kind.name)};
   }
   const char* name = EVP_PKEY_get0_type_name(key);
   return {nullptr, name ? name : "unknown"};

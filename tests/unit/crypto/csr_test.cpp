@@ -1,0 +1,191 @@
+#include "culmen/csr.hpp"
+
+#include <doctest/doctest.h>
+
+#include "base/base64.hpp"
+#include "base/hex.hpp"
+#include "crypto/ca.hpp"
+#include "culmen/certificate.hpp"
+#include "support/errors.hpp"
+#include "support/run_program.hpp"
+
+using namespace culmen;
+
+namespace {
+
+std::string as_openssl_sees(const Bytes& csr) {
+  const TemporaryFile file(der_to_pem(csr, "CERTIFICATE REQUEST"));
+  const auto run = run_program("openssl req -noout -verify -text -nameopt RFC2253 -in " + file.path());
+  CHECK(run.status == 0);
+  CHECK(contains(run.output, "verify OK"));
+  return run.output;
+}
+
+const std::string long_name = std::string(60, 'a') + ".example.com";  // 72 octets
+
+// RFC 9799 §3.2: an empty subject, and two attributes beside no extensionRequest.
+const std::string onion_csr =
+    "MIGxMGUCAQAwADAqMAUGAytlcAMhANdamAGCsQq31Uv-08lkBzoO4XLz2qYjJa8CGmj3B1EaoDIwFAYEZ4EMKjEMBAqgoaKjpKWmp6ipMBoGBGeB"
+    "DCkxEgQQAAECAwQFBgcICQoLDA0ODzAFBgMrZXADQQCYZrQ7z2GwDN8T87lIALyqlNRCtfUKH4W8TS96BpWucQiWvWe3-nUvkwMIHbqp_x8PRG2L"
+    "14Gi__bKKid8NTQG";
+
+}  // namespace
+
+TEST_CASE("the openssl program reads the requests of every key type") {
+  for (const std::string type : {"ec:P-256", "ec:P-384", "ec:P-521", "rsa:2048", "ed25519", "ed448"}) {
+    CAPTURE(type);
+    const PrivateKey key = PrivateKey::generate(type);
+    const std::string text =
+        as_openssl_sees(build_csr({"example.com", "*.example.com", "192.0.2.53", "2001:db8::1"}, key));
+    CHECK(contains(text, "Subject: CN=example.com"));
+    CHECK(contains(text, "DNS:example.com, DNS:*.example.com, IP Address:192.0.2.53, IP Address:2001:DB8:0:0:0:0:0:1"));
+    CHECK_FALSE(contains(text, "TLS Feature"));
+  }
+}
+
+TEST_CASE("a request reads back as it was built") {
+  const PrivateKey key = PrivateKey::generate();
+  const Bytes der = build_csr({"b.example", "a.example", "192.0.2.1", "*.b.example"}, key);
+  const crypto::Csr csr = crypto::parse_csr(der);
+  CHECK(csr.signature_ok);
+  CHECK(csr.common_name == "b.example");
+  CHECK(csr.key_type == "ec:P-256");
+  CHECK(csr.public_key_der == key.public_key_der());
+  CHECK_FALSE(csr.other_names);
+  CHECK(csr.attributes.empty());
+  const std::vector<Identifier> expected = {Identifier::dns("b.example"), Identifier::dns("a.example"),
+                                            Identifier::ip("192.0.2.1"), Identifier::dns("*.b.example")};
+  CHECK(csr.san == expected);
+  CHECK(csr_identifiers(der) == expected);
+}
+
+TEST_CASE("the CN is the first DNS name that fits, or there is none") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  const auto cn = [&](const std::vector<std::string>& names) {
+    return crypto::parse_csr(build_csr(names, key)).common_name;
+  };
+  CHECK(cn({"example.com"}) == "example.com");
+  CHECK(cn({"192.0.2.1", "*.example.com"}) == "*.example.com");
+  CHECK(cn({long_name, "b.example"}) == "b.example");
+  CHECK(cn({long_name}) == "");
+  CHECK(cn({"192.0.2.1"}) == "");
+  const std::string exactly_64 = std::string(52, 'a') + ".example.com";
+  REQUIRE(exactly_64.size() == 64);
+  CHECK(cn({exactly_64}) == exactly_64);
+  CHECK(cn({"a" + exactly_64}) == "");
+
+  CsrOptions without;
+  without.common_name = false;
+  const Bytes der = build_csr(std::vector<std::string>{"example.com"}, key, without);
+  CHECK(crypto::parse_csr(der).common_name == "");
+  CHECK(csr_identifiers(der) == std::vector<Identifier>{Identifier::dns("example.com")});
+}
+
+TEST_CASE("a name of 253 octets and a hundred names fit in") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  const std::string label(59, 'x');
+  const std::string longest = label + "." + label + "." + label + "." + label + ".longest.name";
+  REQUIRE(longest.size() == 252);
+  CHECK(csr_identifiers(build_csr(std::vector<std::string>{longest}, key)) ==
+        std::vector<Identifier>{Identifier::dns(longest)});
+  std::vector<std::string> names;
+  for (int i = 0; i < 100; ++i) names.push_back("host" + std::to_string(i) + ".example.com");
+  const auto identifiers = csr_identifiers(build_csr(names, key));
+  REQUIRE(identifiers.size() == 100);
+  CHECK(identifiers[99] == Identifier::dns("host99.example.com"));
+}
+
+TEST_CASE("must-staple asks for the TLS feature status_request") {
+  CsrOptions options;
+  options.must_staple = true;
+  const Bytes der = build_csr(std::vector<std::string>{"example.com"}, PrivateKey::generate(), options);
+  CHECK(contains(as_openssl_sees(der), "status_request"));
+  const crypto::Csr csr = crypto::parse_csr(der);
+  REQUIRE(csr.extensions.size() == 2);
+  CHECK(csr.extensions[1].oid == "1.3.6.1.5.5.7.1.24");
+  CHECK(base::hex_encode(csr.extensions[1].value) == "3003020105");
+}
+
+TEST_CASE("names are written in their canonical form") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  const auto identifiers =
+      csr_identifiers(build_csr(std::vector<Identifier>{{"dns", "EXAMPLE.com."}, {"ip", "2001:DB8:0::1"}}, key));
+  CHECK(identifiers == std::vector<Identifier>{{"dns", "example.com"}, {"ip", "2001:db8::1"}});
+}
+
+TEST_CASE("IP addresses are iPAddress octets") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  const auto san = [&](const std::string& ip) {
+    return base::hex_encode(crypto::parse_csr(build_csr(std::vector<std::string>{ip}, key)).extensions.at(0).value);
+  };
+  CHECK(san("192.0.2.53") == "30068704c0000235");
+  CHECK(san("2001:db8::1") == "3012871020010db8000000000000000000000001");
+  CHECK(san("2001:db8:0:0:1:0:0:1") == "3012871020010db8000000000001000000000001");
+}
+
+TEST_CASE("a request for nothing, or for what cannot be, is an error") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  CHECK(contains(thrown_by([&] { return build_csr(std::vector<std::string>{}, key); }), "invalid_argument"));
+  CHECK(contains(thrown_by([&] { return build_csr(std::vector<Identifier>{}, key); }), "at least one DNS name"));
+  CHECK(
+      contains(thrown_by([&] { return build_csr(std::vector<std::string>{"not a name"}, key); }), "invalid_argument"));
+  CHECK(contains(thrown_by([&] { return build_csr(std::vector<std::string>{""}, key); }), "invalid_argument"));
+  CHECK(contains(thrown_by([&] {
+                   return build_csr(std::vector<Identifier>{{"ip", "1.2.3"}}, key);
+                 }),
+                 "is not an IP address"));
+  CHECK(contains(thrown_by([&] {
+                   return build_csr(std::vector<Identifier>{{"email", "a@b.c"}}, key);
+                 }),
+                 "\"email\" cannot stand"));
+}
+
+TEST_CASE("a request with attributes and an empty subject is read") {
+  const auto der = base::base64url_decode(onion_csr);
+  REQUIRE(der);
+  const crypto::Csr csr = crypto::parse_csr(*der);
+  CHECK(csr.signature_ok);
+  CHECK(csr.key_type == "ed25519");
+  CHECK(csr.common_name.empty());
+  CHECK(csr.san.empty());
+  REQUIRE(csr.attributes.size() == 2);
+  CHECK(csr.attributes[0].oid == "2.23.140.42");
+  CHECK(base::hex_encode(csr.attributes[0].value) == "040aa0a1a2a3a4a5a6a7a8a9");
+  CHECK(csr.attributes[1].oid == "2.23.140.41");
+  CHECK(base::hex_encode(csr.attributes[1].value) == "0410000102030405060708090a0b0c0d0e0f");
+  CHECK(csr_identifiers(*der).empty());
+}
+
+TEST_CASE("a request that was changed does not verify") {
+  Bytes der = build_csr(std::vector<std::string>{"example.com"}, PrivateKey::generate("ed25519"));
+  der.back() ^= 1;
+  CHECK_FALSE(crypto::parse_csr(der).signature_ok);
+}
+
+TEST_CASE("what is no request is refused, wherever it is cut") {
+  const Bytes der = build_csr(std::vector<std::string>{"example.com"}, PrivateKey::generate());
+  for (std::size_t length = 0; length < der.size(); ++length) {
+    const Bytes cut(der.begin(), der.begin() + static_cast<std::ptrdiff_t>(length));
+    CHECK(contains(thrown_by([&] { return crypto::parse_csr(cut); }), "crypto_failed"));
+  }
+  Bytes more = der;
+  more.push_back(0);
+  CHECK(contains(thrown_by([&] { return crypto::parse_csr(more); }), "after its end"));
+}
+
+TEST_CASE("names of requests made elsewhere are read, the CN among them") {
+  const auto made = [](const std::string& arguments) {
+    const auto run =
+        run_program("openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null " +
+                    arguments + " 2>/dev/null");
+    const auto blocks = pem_to_der(run.output);
+    REQUIRE(blocks.size() == 1);
+    return blocks[0];
+  };
+  CHECK(csr_identifiers(made("-subj /CN=OLD.example")) == std::vector<Identifier>{{"dns", "old.example"}});
+  CHECK(csr_identifiers(made("-subj '/CN=Not A Name'")).empty());
+  const Bytes mixed = made("-subj /CN=b.example -addext subjectAltName=DNS:A.example,email:x@y.test,IP:192.0.2.7");
+  CHECK(csr_identifiers(mixed) ==
+        std::vector<Identifier>{{"dns", "a.example"}, {"ip", "192.0.2.7"}, {"dns", "b.example"}});
+  CHECK(crypto::parse_csr(mixed).other_names);
+}
