@@ -1,6 +1,7 @@
 // culmen account: the account's own life.
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "account_store.hpp"
@@ -55,23 +56,33 @@ void run_update(const Flags& flags, blocking::AcmeClient& client, const AccountF
   describe(account, files, output);
 }
 
+std::optional<Account> account_after_failure(blocking::AcmeClient& client, const AccountFiles& files,
+                                             const AccountKey& new_key, Output& output) {
+  try {
+    Account account = known_account(client, files, output);
+    if (account.key.private_key().same_key_as(new_key.private_key())) return account;
+  } catch (const Error&) {
+    // Not to be settled now: the next command tries again, and the first error tells more.
+  }
+  return std::nullopt;
+}
+
 void run_rollover(const Flags& flags, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
   const Account before = known_account(client, files, output);
   const AccountKey new_key = AccountKey::generate(flags.new_key_type);
   files.keep_next_key(new_key);
-  const Account after = [&] {
-    try {
-      return client.key_change(before, new_key);
-    } catch (const Error& error) {
-      // With a problem document it is certain that nothing changed; otherwise both keys stay until the CA can be asked.
-      if (error.problem()) files.drop_next_key();
-      throw;
-    }
-  }();
-  files.take_next_key();
-  files.keep_account(after);
+  std::optional<Account> after;
+  try {
+    after = client.key_change(before, new_key);
+    files.take_next_key();
+    files.keep_account(*after);
+  } catch (const Error&) {
+    // Whatever the answer was: the CA may have done it. Both keys are on disk; asking settles which of them counts.
+    after = account_after_failure(client, files, new_key, output);
+    if (!after) throw;
+  }
   output.say("The account has a new key; the old one is of no use any more");
-  describe(after, files, output);
+  describe(*after, files, output);
 }
 
 void run_deactivate(const Flags&, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {

@@ -36,10 +36,13 @@ AccountKey settle_rollover(blocking::AcmeClient& client, const AccountFiles& fil
   output.say("An earlier key rollover did not come to its end: asking the CA which key counts");
   try {
     const Account account = client.find_account(*next);
-    files.take_next_key();
-    files.keep_account(account);
-    output.say("The new key counts");
-    return *next;
+    const std::string url = files.url(client.directory());
+    if (url.empty() || url == account.url) {
+      files.take_next_key();
+      files.keep_account(account);
+      output.say("The new key counts");
+      return *next;
+    }
   } catch (const Error& error) {
     if (error.code() != Errc::account_does_not_exist) throw;
   }

@@ -76,7 +76,12 @@ int main(int argc, char** argv) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
     const std::string command = run ? "culmen " + std::string(chosen) : "culmen";
-    exit_code = output.fail(Failure(exit_usage, "usage", error.what(), "See " + command + " --help."));
+    std::string message = error.what();
+    const std::vector<std::string> unknown = app.remaining(true);
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !unknown.empty()) {
+      message += "; \"" + unknown.front() + "\" is none";
+    }
+    exit_code = output.fail(Failure(exit_usage, "usage", message, "See " + command + " --help."));
   }
   output.finish(chosen, exit_code);
   return exit_code;

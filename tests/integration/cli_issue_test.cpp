@@ -137,7 +137,7 @@ TEST_CASE("issue: --json") {
   CHECK(json.at("changed").as_bool());
   CHECK(json.at("names") == boost::json::array{"a.example", "127.0.0.1"});
   CHECK(json.at("key_type") == "ec:P-256");
-  CHECK(json.at("server") == ca.url());
+  CHECK(std::string(json.at("server").as_string()) == ca.url());
   const auto& files = json.at("files").as_object();
   CHECK(contains(contents(std::string(files.at("fullchain").as_string())), "BEGIN CERTIFICATE"));
   const std::string serial = "serial=" + std::string(json.at("serial").as_string());
@@ -290,12 +290,22 @@ TEST_CASE("issue: what the CA refuses") {
   SUBCASE("a challenge that is not there") {
     const TestCaProcess ca;
     const Client client(ca);
-    // The CA looks at its port; culmen answers on another.
+    const TempFolder root;
+    const FileServer server(static_cast<std::uint16_t>(std::stoi(ca.http_port())), root.path());
+    // The CA looks at its port, where another server says 404.
     const Outcome refused = client.issue({"a.example"}, {"--http-port", std::to_string(free_port()), "--json"});
     CHECK(refused.exit_code == 4);
-    const auto& error = refused.json().at("error").as_object();
-    CHECK(error.contains("problems"));
     CHECK(contains(refused.err, "a.example"));
+    const boost::json::object json = refused.json();
+    CHECK(json.at("error").at("problems").as_array().size() > 0);
+  }
+  SUBCASE("a host that it cannot reach") {
+    const TestCaProcess ca;
+    const Client client(ca);
+    const Outcome refused = client.issue({"a.example"}, {"--http-port", std::to_string(free_port()), "--json"});
+    CHECK(refused.exit_code == 3);
+    CHECK(contains(refused.err, "port 80"));
+    CHECK(contains(std::string(refused.json().at("error").at("advice").as_string()), "firewall"));
   }
   SUBCASE("for now: a rate limit says when") {
     const TestCaProcess ca({"--fault", "new-order:status:status=429:type=rateLimited:retry-after=7200:times=100"});
