@@ -1,0 +1,155 @@
+"""Tests of tools/check_layers.py."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "check_layers.py"
+
+RULES = """
+[rooms.base]
+path = "src/base"
+may = []
+public = ["error.hpp"]
+foreign = ["idn2.h", "boost/url"]
+never_standard = ["fstream"]
+never_code = ['_clock::now\\b']
+
+[rooms.jose]
+path = "src/jose"
+may = ["base"]
+public = ["*"]
+never_public = ["blocking/", "client.hpp"]
+foreign = []
+
+[rooms.testca]
+path = "testca"
+may = ["base"]
+public = ["error.hpp", "blocking/"]
+foreign = []
+
+[public]
+foreign = ["boost/asio/awaitable.hpp"]
+"""
+
+TREE = {
+    "tools/layers.toml": RULES,
+    "include/culmen/error.hpp": "#pragma once\n#include <string>\n",
+    "include/culmen/client.hpp": '#include "culmen/error.hpp"\n#include <boost/asio/awaitable.hpp>\n',
+    "include/culmen/blocking/client.hpp": "",
+    "src/base/hex.hpp": "",
+    "src/base/hex.cpp": '#include "base/hex.hpp"\n#include "culmen/error.hpp"\n#include <boost/url/url.hpp>\n#include <vector>\n',
+    "src/jose/jws.hpp": '#include "base/hex.hpp"\n#include "culmen/error.hpp"\n',
+    "testca/ca.cpp": '#include "base/hex.hpp"\n#include "culmen/blocking/client.hpp"\n',
+}
+
+
+def run_on(**changes):
+    files = dict(TREE, **{name.replace("__", "/"): text for name, text in changes.items()})
+    return run_on_files(files)
+
+
+def run_on_files(files):
+    with tempfile.TemporaryDirectory() as root:
+        for name, text in files.items():
+            path = pathlib.Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        done = subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+
+class Includes(unittest.TestCase):
+    def wrong(self, file, line, expected):
+        """That one include, below a first line that is fine, is what is wrong with the tree."""
+        code, out = run_on_files(dict(TREE, **{file: f"// first\n{line}\n"}))
+        self.assertEqual(code, 1, out)
+        self.assertIn(f"{file}:2: ", out)
+        self.assertIn(expected, out)
+        self.assertEqual(len(out.splitlines()), 1, out)
+
+    def right(self, file, line):
+        code, out = run_on_files(dict(TREE, **{file: f"{line}\n"}))
+        self.assertEqual((code, out), (0, f"{len(TREE) - 1 + (file not in TREE)} files keep to the layers\n"))
+
+    def test_the_tree_as_it_should_be(self):
+        self.assertEqual(run_on(), (0, f"{len(TREE) - 1} files keep to the layers\n"))
+
+    def test_a_room_above(self):
+        self.wrong("src/base/a.cpp", '#include "jose/jws.hpp"', "room base may not use room jose (may)")
+        self.wrong("testca/a.hpp", '#include "jose/jws.hpp"', "room testca may not use room jose (may)")
+        self.wrong("src/base/a.cpp", '#  include  "jose/jws.hpp"  // why', "room base may not use room jose (may)")
+        self.wrong("src/base/a.cpp", '#include "testca/ca.cpp"', "room base may not use room testca (may)")
+
+    def test_a_way_around(self):
+        self.wrong("src/jose/a.cpp", '#include "../base/hex.hpp"', "leads out of its folder")
+        self.wrong("src/base/a.cpp", '#include "../jose/jws.hpp"', "leads out of its folder")
+        self.wrong("src/base/a.cpp", "#include HEADER", "only \"…\" and <…> can be judged")
+
+    def test_its_own_room(self):
+        self.right("src/base/a.cpp", '#include "base/hex.hpp"')
+        self.right("src/base/a.cpp", '#include "hex.hpp"')
+        self.right("testca/a.cpp", '#include "testca/ca.cpp"')
+
+    def test_public_headers_for_rooms(self):
+        self.wrong("src/base/a.cpp", '#include "culmen/client.hpp"', "room base may not use this public header (public)")
+        self.wrong("src/jose/a.cpp", '#include "culmen/client.hpp"', "(never_public)")
+        self.wrong("src/jose/a.cpp", '#include "culmen/blocking/client.hpp"', "(never_public)")
+        self.wrong("src/jose/a.cpp", '#include <culmen/client.hpp>', "(never_public)")
+        self.wrong("src/jose/a.cpp", '#include "culmen/none.hpp"', "there is no such public header")
+
+    def test_foreign_headers(self):
+        self.wrong("src/jose/a.cpp", "#include <idn2.h>", "room jose may not use this foreign header (foreign)")
+        self.wrong("src/base/a.cpp", "#include <boost/json.hpp>", "(foreign)")
+        self.wrong("src/base/a.cpp", "#include <time.h>", "(foreign)")
+        self.wrong("src/base/a.cpp", '#include "boost/url.hpp"', "leads to no file of the tree")
+
+    def test_the_standard_library(self):
+        self.right("src/jose/a.cpp", "#include <fstream>")
+        self.wrong("src/base/a.cpp", "#include <fstream>", "(never_standard)")
+
+    def test_what_public_headers_use(self):
+        self.wrong("include/culmen/a.hpp", "#include <boost/asio.hpp>", "a public header may not use this foreign header")
+        self.wrong("include/culmen/a.hpp", '#include "base/hex.hpp"', 'a public header may only use "culmen/…"')
+        self.wrong("include/culmen/a.hpp", '#include "error.hpp"', 'a public header may only use "culmen/…"')
+
+    def test_code(self):
+        self.wrong("src/base/a.cpp", "auto t = std::chrono::system_clock::now();", "_clock::now: not in room base (never_code)")
+        self.right("src/base/a.cpp", "// system_clock::now()\nauto t = \"system_clock::now\";")
+        self.right("src/jose/a.cpp", "auto t = std::chrono::system_clock::now();")
+
+    def test_comments_and_literals_include_nothing(self):
+        self.right("src/base/a.cpp", '/*\n#include "jose/jws.hpp"\n*/\n// #include "jose/jws.hpp"')
+        self.right("src/base/a.cpp", 'auto a = R"(\n#include "jose/jws.hpp"\n)";')
+        self.wrong("src/base/a.cpp", '#include /* hidden */ "jose/jws.hpp"', "(may)")
+
+    def test_a_file_in_no_room(self):
+        code, out = run_on_files(dict(TREE, **{"src/new/a.cpp": ""}))
+        self.assertEqual((code, out), (1, "src/new/a.cpp:1: is in no room of tools/layers.toml\n"))
+        self.assertEqual(run_on_files(dict(TREE, **{"src/a.cpp": ""}))[0], 1)
+
+
+class Rules(unittest.TestCase):
+    def fault(self, old, new, expected):
+        self.assertIn(old, RULES)
+        code, out = run_on_files(dict(TREE, **{"tools/layers.toml": RULES.replace(old, new, 1)}))
+        self.assertEqual(code, 1)
+        self.assertIn("tools/layers.toml: " + expected, out)
+
+    def test_rules_that_guard_nothing(self):
+        self.fault('may = ["base"]', 'may = ["base", "bass"]', 'room jose: "may" names bass, which is no room')
+        self.fault('public = ["error.hpp"]', 'public = ["error.hpp", "eror.hpp"]', "room base: there is no public header eror.hpp")
+        self.fault('never_public', 'nevr_public', 'room jose: what is "nevr_public"?')
+        self.fault('path = "src/jose"', 'path = "src/joes"', "room jose: its path is no folder")
+        self.fault("may = []", 'may = ["jose"]', "room base: may include itself by way of others")
+
+    def test_nothing_to_check(self):
+        code, out = run_on_files({"tools/layers.toml": ""})
+        self.assertEqual(code, 1)
+        self.assertIn("no room has a rule", out)
+        self.assertIn("nothing was checked", out)
+
+
+if __name__ == "__main__":
+    unittest.main()
