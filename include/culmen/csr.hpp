@@ -1,6 +1,7 @@
 // Certificate signing requests (PKCS#10, RFC 2986; RFC 8555 §7.4).
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ Bytes build_csr(const std::vector<Identifier>& identifiers, const PrivateKey& ke
 
 /// The same for texts; each is an IP address if it reads as one, else a DNS name.
 Bytes build_csr(const std::vector<std::string>& names, const PrivateKey& key, const CsrOptions& options = {});
+/// So that build_csr({"example.com", "www.example.com"}, key) means texts, however many there are.
+Bytes build_csr(std::initializer_list<std::string_view> names, const PrivateKey& key, const CsrOptions& options = {});
 
 /// The identifiers a CSR asks for: its subjectAltName, and the CN when it is a DNS name not in it.
 /// Throws Error (crypto_failed).

@@ -62,6 +62,10 @@ Bytes build_csr(const std::vector<std::string>& names, const PrivateKey& key, co
   return build_csr(identifiers, key, options);
 }
 
+Bytes build_csr(std::initializer_list<std::string_view> names, const PrivateKey& key, const CsrOptions& options) {
+  return build_csr(std::vector<std::string>(names.begin(), names.end()), key, options);
+}
+
 std::vector<Identifier> csr_identifiers(ByteView csr_der) {
   const Csr csr = parse_csr(csr_der);
   std::vector<Identifier> identifiers = csr.san;

@@ -76,7 +76,7 @@ TEST_CASE("the CN is the first DNS name that fits, or there is none") {
 
   CsrOptions without;
   without.common_name = false;
-  const Bytes der = build_csr(std::vector<std::string>{"example.com"}, key, without);
+  const Bytes der = build_csr({"example.com"}, key, without);
   CHECK(crypto::parse_csr(der).common_name == "");
   CHECK(csr_identifiers(der) == std::vector<Identifier>{Identifier::dns("example.com")});
 }
@@ -98,12 +98,22 @@ TEST_CASE("a name of 253 octets and a hundred names fit in") {
 TEST_CASE("must-staple asks for the TLS feature status_request") {
   CsrOptions options;
   options.must_staple = true;
-  const Bytes der = build_csr(std::vector<std::string>{"example.com"}, PrivateKey::generate(), options);
+  const Bytes der = build_csr({"example.com"}, PrivateKey::generate(), options);
   CHECK(contains(as_openssl_sees(der), "status_request"));
   const crypto::Csr csr = crypto::parse_csr(der);
   REQUIRE(csr.extensions.size() == 2);
   CHECK(csr.extensions[1].oid == "1.3.6.1.5.5.7.1.24");
   CHECK(base::hex_encode(csr.extensions[1].value) == "3003020105");
+}
+
+TEST_CASE("names may be given in every form") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  const Bytes expected =
+      build_csr(std::vector<Identifier>{Identifier::dns("a.example"), Identifier::dns("b.example")}, key);
+  CHECK(build_csr({"a.example", "b.example"}, key) == expected);
+  CHECK(build_csr({std::string("a.example"), std::string("b.example")}, key) == expected);
+  CHECK(build_csr({Identifier::dns("a.example"), Identifier::dns("b.example")}, key) == expected);
+  CHECK(build_csr(std::vector<std::string>{"a.example", "b.example"}, key) == expected);
 }
 
 TEST_CASE("names are written in their canonical form") {
@@ -157,13 +167,13 @@ TEST_CASE("a request with attributes and an empty subject is read") {
 }
 
 TEST_CASE("a request that was changed does not verify") {
-  Bytes der = build_csr(std::vector<std::string>{"example.com"}, PrivateKey::generate("ed25519"));
+  Bytes der = build_csr({"example.com"}, PrivateKey::generate("ed25519"));
   der.back() ^= 1;
   CHECK_FALSE(crypto::parse_csr(der).signature_ok);
 }
 
 TEST_CASE("what is no request is refused, wherever it is cut") {
-  const Bytes der = build_csr(std::vector<std::string>{"example.com"}, PrivateKey::generate());
+  const Bytes der = build_csr({"example.com"}, PrivateKey::generate());
   for (std::size_t length = 0; length < der.size(); ++length) {
     const Bytes cut(der.begin(), der.begin() + static_cast<std::ptrdiff_t>(length));
     CHECK(contains(thrown_by([&] { return crypto::parse_csr(cut); }), "crypto_failed"));
