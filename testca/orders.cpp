@@ -57,7 +57,7 @@ Reply AcmeServer::new_order(Call& call) {
       made->authzs.push_back(&authz_for_order(*call.account, identifier));
   if (faults_.reorder_identifiers) {
     std::ranges::reverse(made->identifiers);
-    if (!made->authzs.empty()) std::ranges::rotate(made->authzs, made->authzs.begin() + 1);
+    if (!made->authzs.empty()) std::rotate(made->authzs.begin(), made->authzs.begin() + 1, made->authzs.end());
   }
   Order& order = *made;
   call.account->orders.push_back(&order);

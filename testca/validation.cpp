@@ -190,7 +190,8 @@ class Http01Validator::Impl {
     if (error) co_return failure("dns", "looking up " + host + ": " + error.message());
     for (const auto& entry : results) endpoints.push_back(entry.endpoint());
     // IPv6 first, IPv4 when it cannot be reached: what CAs do, and what shows a stale AAAA record.
-    std::ranges::stable_partition(endpoints, [](const tcp::endpoint& e) { return e.address().is_v6(); });
+    const auto is_v6 = [](const tcp::endpoint& e) { return e.address().is_v6(); };
+    std::stable_partition(endpoints.begin(), endpoints.end(), is_v6);
     co_return std::nullopt;
   }
 
