@@ -7,15 +7,26 @@
 # The source comes from the mirror this machine's own apt configuration names; apt checks its signatures. Nothing is
 # installed, and apt's own lists stay as they are. The result is kept in ${CULMEN_CACHE_DIR}, by default
 # ${XDG_CACHE_HOME:-~/.cache}/culmen, as openssl-<version>; remove that folder to get a newer one.
+# Exits 3 where the machine's mirrors have no such source: on Ubuntu, say.
 set -euo pipefail
 umask 022
 
+. "$(dirname "$0")/private-apt.sh"
 suite=trixie
-packages=(dpkg-dev build-essential perl xz-utils debian-archive-keyring util-linux)
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+packages=(dpkg-dev build-essential perl xz-utils util-linux)
 
 say() { echo "get-openssl: $*" >&2; }
 die() { say "$@"; exit 1; }
+no_suite() {
+  if (. /etc/os-release && [[ ${ID:-} == debian ]]); then
+    cat "$work/apt/log" >&2 || true
+    die "the package mirror could not be read"
+  fi
+  say "no package mirror of this machine carries Debian's suite $suite with the source of OpenSSL 3.5." \
+    "Install OpenSSL 3.5 or newer yourself (Ubuntu has it from 25.10 on) and configure with -DCULMEN_OPENSSL=system" \
+    "-DOPENSSL_ROOT_DIR=<where it is>, or configure with -DCULMEN_OPENSSL=system and do without ML-DSA keys."
+  exit 3
+}
 
 if [[ ${1:-} == --packages ]]; then printf '%s\n' "${packages[@]}"; exit 0; fi
 [[ $# -eq 0 ]] || die "unknown argument: $1"
@@ -39,22 +50,7 @@ done
 [[ " ${missing[*]} " != *" apt-get "* ]] ||
   die "this system has no apt-get. Install OpenSSL 3.5 or newer yourself and configure with" \
       "-DCULMEN_OPENSSL=system -DOPENSSL_ROOT_DIR=<where it is>, or do without ML-DSA keys."
-[[ -e $keyring ]] || missing+=("$keyring")
 [[ ${#missing[@]} -eq 0 ]] || die "missing: ${missing[*]}. Install them: apt-get install ${packages[*]}"
-
-distribution=$(. /etc/os-release && echo "${ID:-unknown}")
-codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-[[ $distribution == debian ]] ||
-  die "this is $distribution, whose mirrors have no suite $suite with the source of OpenSSL 3.5." \
-      "Install OpenSSL 3.5 or newer yourself (Ubuntu has it from 25.10 on) and configure with -DCULMEN_OPENSSL=system" \
-      "-DOPENSSL_ROOT_DIR=<where it is>, or configure with -DCULMEN_OPENSSL=system and do without ML-DSA keys."
-
-# The mirror of the distribution itself, not of its security updates or of other vendors.
-mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
-  awk -v codename="$codename" '$1 == codename || $1 == "stable" || $1 == "oldstable" { print $2; exit }')
-[[ -n $mirror ]] ||
-  die "apt's configuration names no mirror for $codename; see 'apt-get indextargets'. Without one the source of" \
-      "OpenSSL 3.5 cannot be fetched."
 
 # ---- One builder at a time ------------------------------------------------------------------------------------------
 mkdir -p "$cache"
@@ -67,35 +63,11 @@ trap 'rm -rf "$work"' EXIT
 log=$cache/openssl-build.log
 
 # ---- The source -----------------------------------------------------------------------------------------------------
-say "fetching the source of OpenSSL ($suite) from ${mirror%/}"
-mkdir -p "$work"/{empty.d,state/lists/partial,cache/archives/partial,source}
-touch "$work"/{status,empty.pref}
-cat >"$work/suite.sources" <<EOF
-Types: deb-src
-URIs: $mirror
-Suites: $suite
-Components: main
-Signed-By: $keyring
-EOF
-cat >"$work/apt.conf" <<EOF
-Dir::Etc::SourceList "$work/suite.sources";
-Dir::Etc::SourceParts "$work/empty.d";
-Dir::Etc::Preferences "$work/empty.pref";
-Dir::Etc::PreferencesParts "$work/empty.d";
-Dir::State "$work/state";
-Dir::State::status "$work/status";
-Dir::Cache "$work/cache";
-Acquire::Languages "none";
-Acquire::Retries "3";
-Debug::NoLocking "1";
-APT::Sandbox::User "$(id -un)";
-EOF
-export APT_CONFIG=$work/apt.conf
-(
-  cd "$work/source"
-  # apt-get update ends well even when it could not read a list: the error mode makes it fail.
-  apt-get -q -o APT::Update::Error-Mode=any update && apt-get -q --download-only source openssl
-) >"$log" 2>&1 9>&- || { tail -n 20 "$log" >&2; die "the source package could not be fetched; the log is $log"; }
+say "fetching the source of OpenSSL ($suite)"
+mkdir "$work/source"
+private_apt "$suite" "$work/apt" 9>&- || no_suite
+(cd "$work/source" && apt-get -q --download-only source openssl) >"$log" 2>&1 9>&- ||
+  { tail -n 20 "$log" >&2; die "the source package could not be fetched; the log is $log"; }
 dsc=$(find "$work/source" -name 'openssl_*.dsc' | head -n 1)
 [[ -n $dsc ]] || die "apt fetched no source package; the log is $log"
 version=$(awk '$1 == "Version:" { print $2; exit }' "$dsc")
