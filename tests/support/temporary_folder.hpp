@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-namespace test {
+namespace culmen::test {
 
 class TemporaryFolder {
  public:
@@ -35,4 +35,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace test
+}  // namespace culmen::test

@@ -9,7 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-namespace test {
+namespace culmen::test {
 
 template <auto Free>
 struct FreedBy {
@@ -73,4 +73,4 @@ inline Identity make_identity(const std::string& name, const std::string& san, c
   return made;
 }
 
-}  // namespace test
+}  // namespace culmen::test

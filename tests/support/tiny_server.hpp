@@ -23,7 +23,7 @@
 
 #include "support/test_certificates.hpp"
 
-namespace test {
+namespace culmen::test {
 
 struct Request {
   std::string method;
@@ -221,4 +221,4 @@ inline int connect_to(int port) {
   return descriptor;
 }
 
-}  // namespace test
+}  // namespace culmen::test

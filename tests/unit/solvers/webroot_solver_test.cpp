@@ -1,0 +1,110 @@
+// http-01 by files.
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <iterator>
+
+#include <sys/stat.h>
+
+#include "culmen/http01_solver.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace culmen;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Runs a flow that asks for nothing but calls.
+Result<void> run(Flow<Result<void>> flow) {
+  Execution<Result<void>> execution(std::move(flow), [] { return Instant(); });
+  while (Ask* ask = execution.next()) {
+    REQUIRE(ask->kind() == Ask::Kind::call);
+    auto& call = static_cast<CallAsk&>(*ask);
+    execution.answer(call, call_function(call));
+  }
+  REQUIRE(execution.done());
+  return execution.result();
+}
+
+ChallengeContext context_of(const std::string& token) {
+  ChallengeContext context;
+  context.token = token;
+  context.key_authorization = token + ".thumbprint";
+  return context;
+}
+
+std::string contents(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+std::size_t files_under(const fs::path& folder) {
+  std::size_t count = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) count += entry.is_regular_file() ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("webroot: a file is written to the byte, readable for all, and removed") {
+  const test::TemporaryFolder folder;
+  WebrootSolver solver(folder.path());
+  CHECK(solver.type() == "http-01");
+  CHECK(solver.can_solve(Identifier::dns("example.com"), false));
+  CHECK_FALSE(solver.can_solve(Identifier::dns("example.com"), true));
+
+  const mode_t kept = ::umask(077);
+  const auto presented = run(solver.present(context_of("to-ken_1")));
+  ::umask(kept);
+  REQUIRE(presented);
+  const fs::path file = folder.path() / ".well-known" / "acme-challenge" / "to-ken_1";
+  CHECK(contents(file) == "to-ken_1.thumbprint");
+  CHECK((fs::status(file).permissions() & fs::perms::others_read) != fs::perms::none);
+  CHECK((fs::status(file.parent_path()).permissions() & fs::perms::others_exec) != fs::perms::none);
+  CHECK((fs::status(file.parent_path().parent_path()).permissions() & fs::perms::others_exec) != fs::perms::none);
+  CHECK(files_under(folder.path()) == 1);
+
+  CHECK(run(solver.present(context_of("two"))));
+  CHECK(run(solver.cleanup(context_of("to-ken_1"))));
+  CHECK_FALSE(fs::exists(file));
+  CHECK(fs::exists(file.parent_path() / "two"));
+  CHECK(run(solver.cleanup(context_of("to-ken_1"))));  // twice does no harm
+}
+
+TEST_CASE("webroot: a token cannot lead out of the folder") {
+  const test::TemporaryFolder folder;
+  const std::string outside = folder.write("outside", "precious");
+  fs::create_directory(folder.path() / "root");
+  WebrootSolver solver(folder.path() / "root");
+  for (const std::string& bad :
+       {std::string(""), std::string("."), std::string(".."), std::string("../../../outside"), outside,
+        std::string("a/b"), std::string("a\\b"), std::string("a\0b", 3), std::string("a\n")}) {
+    CAPTURE(bad);
+    const auto presented = run(solver.present(context_of(bad)));
+    REQUIRE_FALSE(presented);
+    CHECK(presented.error().code() == Errc::invalid_argument);
+    CHECK(run(solver.cleanup(context_of(bad))));
+  }
+  CHECK(contents(outside) == "precious");
+  CHECK(files_under(folder.path()) == 1);
+}
+
+TEST_CASE("webroot: a root that is not there is not made") {
+  const test::TemporaryFolder folder;
+  WebrootSolver solver(folder.path() / "misspelt");
+  const auto presented = run(solver.present(context_of("t")));
+  REQUIRE_FALSE(presented);
+  CHECK(presented.error().code() == Errc::io_failed);
+  CHECK(std::string(presented.error().what()).find("misspelt") != std::string::npos);
+  CHECK_FALSE(fs::exists(folder.path() / "misspelt"));
+}
+
+TEST_CASE("webroot: what is in the way is named") {
+  const test::TemporaryFolder folder;
+  folder.write(".well-known", "a file");
+  WebrootSolver solver(folder.path());
+  const auto presented = run(solver.present(context_of("t")));
+  REQUIRE_FALSE(presented);
+  CHECK(presented.error().code() == Errc::io_failed);
+  CHECK(std::string(presented.error().what()).find(".well-known") != std::string::npos);
+}
