@@ -1,5 +1,6 @@
 #include "net/verbs.hpp"
 
+#include <optional>
 #include <utility>
 
 #include "flow/orders.hpp"
@@ -9,7 +10,7 @@ namespace culmen::net {
 Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der) {
   Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr_der));
   if (!finalized || finalized->status == OrderStatus::valid) co_return finalized;
-  Result<Order> valid = co_await engine::wait_for_certificate(session, account, *finalized, {});
+  Result<Order> valid = co_await engine::wait_for_certificate(session, account, *finalized, std::nullopt);
   co_return valid;
 }
 
