@@ -37,7 +37,7 @@ check text python3 tools/check_text.py
 check documents python3 tools/check_docs.py
 check layers python3 tools/check_layers.py
 check co_await python3 tools/check_co_await.py
-check headers tools/check_headers.sh
+check headers python3 tools/check_headers.py
 
 if [ "${#failed[@]}" -gt 0 ]; then
   echo "make check: failed: ${failed[*]}" >&2

@@ -35,12 +35,16 @@ class Rules:
         parsed = tomllib.loads(text)
         self.rooms = parsed.get("rooms", {})
         self.public_foreign = parsed.get("public", {}).get("foreign", [])
+        self.foreign_users = parsed.get("public", {}).get("foreign_users", [])
         self.faults = list(self.find_faults(root))
 
     def find_faults(self, root):
         """A rule that names what does not exist guards nothing."""
         if not self.rooms:
             yield "no room has a rule"
+        for header in self.foreign_users:
+            if not (root / PUBLIC_ROOT / header).is_file():
+                yield f"foreign_users: there is no public header {header}"
         for name, room in self.rooms.items():
             for key in sorted(room.keys() - ROOM_KEYS):
                 yield f"room {name}: what is \"{key}\"?"
@@ -109,7 +113,7 @@ class Checker:
         if header.startswith("culmen/"):
             yield from self.wrong_public(room, header.removeprefix("culmen/"))
         elif form["angled"]:
-            yield from self.wrong_foreign(room, header)
+            yield from self.wrong_foreign(relative, room, header)
         else:
             yield from self.wrong_private(relative, room, header)
 
@@ -123,14 +127,17 @@ class Checker:
             elif listed(header, rule.get("never_public", [])):
                 yield f"room {room} may not use this public header (never_public)"
 
-    def wrong_foreign(self, room, header):
+    def wrong_foreign(self, relative, room, header):
         if header in STANDARD:
             if room and header in self.rules.rooms[room].get("never_standard", []):
                 yield f"room {room} may not use this part of the standard library (never_standard)"
             return
-        allowed = self.rules.rooms[room].get("foreign", []) if room else self.rules.public_foreign
+        if room:
+            allowed = self.rules.rooms[room].get("foreign", [])
+        else:
+            allowed = self.rules.public_foreign if str(relative.relative_to(PUBLIC_ROOT)) in self.rules.foreign_users else []
         if not any(header.startswith(prefix) for prefix in allowed):
-            yield f"{'room ' + room if room else 'a public header'} may not use this foreign header (foreign)"
+            yield f"{'room ' + room if room else 'this public header'} may not use this foreign header (foreign)"
 
     def wrong_private(self, relative, room, header):
         target = self.find_private(relative, header)

@@ -31,6 +31,7 @@ foreign = []
 
 [public]
 foreign = ["boost/asio/awaitable.hpp"]
+foreign_users = ["client.hpp"]
 """
 
 TREE = {
@@ -110,7 +111,9 @@ class Includes(unittest.TestCase):
         self.wrong("src/base/a.cpp", "#include <fstream>", "(never_standard)")
 
     def test_what_public_headers_use(self):
-        self.wrong("include/culmen/a.hpp", "#include <boost/asio.hpp>", "a public header may not use this foreign header")
+        self.wrong("include/culmen/a.hpp", "#include <boost/asio.hpp>", "this public header may not use this foreign header")
+        self.wrong("include/culmen/client.hpp", "#include <boost/asio.hpp>", "(foreign)")
+        self.wrong("include/culmen/a.hpp", "#include <boost/asio/awaitable.hpp>", "(foreign)")
         self.wrong("include/culmen/a.hpp", '#include "base/hex.hpp"', 'a public header may only use "culmen/…"')
         self.wrong("include/culmen/a.hpp", '#include "error.hpp"', 'a public header may only use "culmen/…"')
 
@@ -142,6 +145,7 @@ class Rules(unittest.TestCase):
         self.fault('public = ["error.hpp"]', 'public = ["error.hpp", "eror.hpp"]', "room base: there is no public header eror.hpp")
         self.fault('never_public', 'nevr_public', 'room jose: what is "nevr_public"?')
         self.fault('path = "src/jose"', 'path = "src/joes"', "room jose: its path is no folder")
+        self.fault('["client.hpp"]', '["clint.hpp"]', "foreign_users: there is no public header clint.hpp")
         self.fault("may = []", 'may = ["jose"]', "room base: may include itself by way of others")
 
     def test_nothing_to_check(self):
