@@ -216,7 +216,8 @@ TEST_CASE("usage: wrong flags") {
     CHECK(outcome.out.empty());
   };
   refuses({}, "subcommand");
-  refuses({"isue"}, "isue");
+  refuses({"isue"}, "\"isue\" is not a command");
+  refuses({"account", "shw"}, "\"shw\" is not a command");
   refuses({"issue"}, "--domain");
   refuses({"issue", "-d", "a.example", "--http-port", "99999"}, "99999");
   refuses({"issue", "-d", "a.example", "--http-port", "eighty"}, "eighty");

@@ -356,6 +356,17 @@ TEST_CASE("issue: Ctrl-C takes the challenge away") {
   CHECK_FALSE(fs::exists(client.certificate("a.example") / "live"));
 }
 
+TEST_CASE("issue: Ctrl-C while the server does not answer") {
+  const SilentServer silent;
+  const TempFolder state;
+  Process process({culmen_path(), "issue", "-d", "a.example", "--agree-tos", "--json", "--server", silent.url(),
+                   "--dir", state / "s", "--http-port", std::to_string(free_port())});
+  REQUIRE(eventually([&] { return silent.has_visitor(); }));
+  process.signal(SIGINT);
+  CHECK(process.wait() == 130);
+  CHECK(contains(process.out(), "\"code\":\"cancelled\""));
+}
+
 TEST_CASE("issue: interrupted after finalize the next run goes on with the same key") {
   const TestCaProcess ca({"--processing-polls", "3", "--retry-after", "1"});
   const Client client(ca);
