@@ -22,9 +22,11 @@ std::string known_names() {
 
 void add_server_flags(CLI::App& app, ServerFlags& flags) {
   app.add_option("--server", flags.server, "The CA: its ACME directory URL, or one of " + known_names())
+      ->type_name("URL")
       ->capture_default_str();
   app.add_option("--server-ca", flags.server_ca, "PEM file of roots to trust for the server, beside the system's")
-      ->check(CLI::ExistingFile);
+      ->check(CLI::ExistingFile.description(""))
+      ->type_name("FILE");
   app.add_option("--account-key", flags.account_key,
                  "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url")
       ->type_name("FILE");
@@ -33,7 +35,8 @@ void add_server_flags(CLI::App& app, ServerFlags& flags) {
          "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or ~/.local/share/culmen)")
       ->type_name("FOLDER");
   app.add_option("--poll-timeout", flags.poll_timeout, "Seconds to wait for validation, and for the certificate")
-      ->check(CLI::Range(1, 86400))
+      ->check(CLI::Range(1, 86400).description(""))
+      ->type_name("SECONDS")
       ->capture_default_str();
   app.add_option("--proxy", flags.proxy, "Proxy URL (default: from https_proxy and no_proxy)")->type_name("URL");
   app.add_flag("--allow-http", flags.allow_http, "Allow a server without TLS that is not on this machine: tests only");
@@ -45,11 +48,13 @@ void add_account_flags(CLI::App& app, AccountFlags& flags) {
   add_key_type_flag(app, "--key-type", flags.key_type, "Type of a new account key");
   add_contact_flag(app, flags.contacts);
   app.add_flag("--agree-tos", flags.agree_tos, "Agree to the CA's terms of service");
-  app.add_option("--eab-kid", flags.eab_kid, "External account binding: the key id the CA gave you");
+  app.add_option("--eab-kid", flags.eab_kid, "External account binding: the key id the CA gave you")->type_name("ID");
   app.add_option("--eab-key", flags.eab_key, "External account binding: the MAC key the CA gave you, base64url")
+      ->type_name("KEY")
       ->envname("CULMEN_EAB_KEY");
   app.add_option("--eab-alg", flags.eab_alg, "External account binding: the MAC algorithm")
-      ->check(CLI::IsMember({"HS256", "HS384", "HS512"}))
+      ->check(CLI::IsMember({"HS256", "HS384", "HS512"}).description(""))
+      ->type_name("HS256|HS384|HS512")
       ->capture_default_str();
 }
 
@@ -60,15 +65,17 @@ void add_contact_flag(CLI::App& app, std::vector<std::string>& contacts) {
 }
 
 CLI::Option* add_key_type_flag(CLI::App& app, const std::string& name, std::string& type, const std::string& help) {
-  const auto known = [](const std::string& value) -> std::string {
-    std::string names;
-    for (const std::string& candidate : key_type_names()) {
-      if (candidate == value) return {};
-      names += (names.empty() ? "" : ", ") + candidate;
-    }
+  std::string names;
+  for (const std::string& known : key_type_names()) names += (names.empty() ? "" : ", ") + known;
+  const auto check = [names](const std::string& value) -> std::string {
+    const std::vector<std::string> known = key_type_names();
+    if (std::find(known.begin(), known.end(), value) != known.end()) return {};
     return "\"" + value + "\" is not a key type; there are: " + names;
   };
-  return app.add_option(name, type, help)->check(CLI::Validator(known, "TYPE"))->capture_default_str();
+  return app.add_option(name, type, help + ": " + names)
+      ->check(CLI::Validator(check, ""))
+      ->type_name("TYPE")
+      ->capture_default_str();
 }
 
 std::string directory_url(const ServerFlags& flags) {

@@ -172,9 +172,12 @@ void describe(const StoredCertificate& live, const CertificateFolder& folder, bo
   for (const char* member : {"server", "account", "order", "certificate", "key_type"}) {
     json[member] = text_of(live.meta, member);
   }
-  std::string serial;
+  std::string serial;  // as openssl and browsers show it: without the octet that only keeps the DER number positive
   constexpr char digits[] = "0123456789abcdef";
-  for (const std::uint8_t octet : live.leaf.serial) serial += {digits[octet >> 4], digits[octet & 15]};
+  const std::size_t sign_octets = live.leaf.serial.size() > 1 && live.leaf.serial.front() == 0 ? 1 : 0;
+  for (std::size_t i = sign_octets; i < live.leaf.serial.size(); ++i) {
+    serial += {digits[live.leaf.serial[i] >> 4], digits[live.leaf.serial[i] & 15]};
+  }
   json["serial"] = serial;
   json["issuer"] = live.leaf.issuer_common_name;
   json["not_before"] = time_text(live.leaf.not_before);
@@ -325,14 +328,18 @@ Run define_issue(CLI::App& app) {
       ->type_name("FILE");
   auto* key_type = add_key_type_flag(app, "--cert-key-type", flags->cert_key_type, "Type of the certificate's key");
   app.add_option("--challenge", flags->challenge, "How to prove control of the names")
-      ->check(CLI::Validator(check_challenge, "TYPE"))
+      ->check(CLI::Validator(check_challenge, ""))
+      ->type_name("TYPE")
       ->capture_default_str();
   auto* port = app.add_option("--http-port", flags->http_port, "Port to answer http-01 on; the CA comes to port 80")
-                   ->check(CLI::Range(0, 65535))
+                   ->check(CLI::Range(0, 65535).description(""))
+                   ->type_name("PORT")
                    ->capture_default_str();
-  auto* address = app.add_option("--http-address", flags->http_address, "Address to answer http-01 on (default: all)");
+  auto* address = app.add_option("--http-address", flags->http_address, "Address to answer http-01 on (default: all)")
+                      ->type_name("ADDRESS");
   app.add_option("--webroot", flags->webroot, "Folder a running web server serves: put http-01 answers there instead")
-      ->check(CLI::ExistingDirectory)
+      ->check(CLI::ExistingDirectory.description(""))
+      ->type_name("FOLDER")
       ->excludes(port)
       ->excludes(address);
   app.add_option("--preferred-chain", flags->preferred_chain,

@@ -27,7 +27,7 @@ constexpr Command commands[] = {
 
 constexpr const char* footer =
     "\nExit codes: 0 done, or nothing to do; 1 failed; 2 wrong usage; 3 temporary failure, try again later;\n"
-    "4 refused by the CA; 130 interrupted, challenges cleaned up.";
+    "4 refused by the CA; 130 interrupted, challenges cleaned up.\n";
 
 // Only the sub-command at hand defines its options: the others cost nothing.
 Run define(CLI::App& app, std::string_view chosen) {
@@ -79,7 +79,7 @@ int main(int argc, char** argv) {
     std::string message = error.what();
     const std::vector<std::string> unknown = app.remaining(true);
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !unknown.empty()) {
-      message += "; \"" + unknown.front() + "\" is none";
+      message = "\"" + unknown.front() + "\" is not a command";
     }
     exit_code = output.fail(Failure(exit_usage, "usage", message, "See " + command + " --help."));
   }

@@ -97,13 +97,15 @@ int Output::fail(const Error& error) {
   for (const Problem& problem : error.problems()) problems.push_back(json_problem(problem));
   if (!problems.empty()) json["problems"] = std::move(problems);
 
-  warn(printable(error.what(), 4000));
-  // what() is one line; with several problems the reader wants to see which name has which.
   if (error.problems().size() > 1) {
+    // One line would be long, and says things twice; the reader wants to see which name has which problem.
+    warn(printable(error.doing(), 2000) + ": the CA says:");
     for (const Problem& problem : error.problems()) {
       const std::string who = problem.identifier ? problem.identifier->value + ": " : std::string();
       warn("  " + printable(who + problem.short_type() + ": " + problem.detail));
     }
+  } else {
+    warn(printable(error.what(), 4000));
   }
   std::string advice = advice_for(error.code());
   // An order that failed: what its problems say tells more.

@@ -1,5 +1,4 @@
 // culmen revoke: tells the CA that a certificate must not be trusted any more.
-#include <charconv>
 #include <memory>
 
 #include "account_store.hpp"
@@ -120,7 +119,8 @@ Run define_revoke(CLI::App& app) {
   app.add_option("--cert-key", flags->cert_key, "Sign with the certificate's own key instead of the account's")
       ->type_name("FILE");
   app.add_option("--reason", flags->reason, "Why: keyCompromise, superseded, cessationOfOperation, …, or the number")
-      ->check(CLI::Validator(check_reason, "REASON"));
+      ->check(CLI::Validator(check_reason, ""))
+      ->type_name("REASON");
   auto* server = app.get_option("--server");
   return [flags, server](Output& output) {
     flags->server_given = server->count() > 0;

@@ -139,20 +139,25 @@ Run define_test_ca(CLI::App& app) {
   app.add_flag("--skip-validation", options.skip_validation, "Believe every challenge");
   app.add_flag("--no-loopback", flags->no_loopback, "Do not validate against loopback addresses");
   app.add_option("--validation-timeout", flags->validation_timeout, "Seconds for one validation")
-      ->check(CLI::Range(1, 3600))
+      ->check(CLI::Range(1, 3600).description(""))
+      ->type_name("NUMBER")
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Repeat tokens, nonces and serials; 0: random")->capture_default_str();
   app.add_option("--chain-length", options.chain_length, "Intermediates in the chain")
-      ->check(CLI::Range(0, 5))
+      ->check(CLI::Range(0, 5).description(""))
+      ->type_name("NUMBER")
       ->capture_default_str();
   app.add_option("--alternate-roots", options.alternate_roots, "Further chains, offered as alternates")
-      ->check(CLI::Range(0, 5))
+      ->check(CLI::Range(0, 5).description(""))
+      ->type_name("NUMBER")
       ->capture_default_str();
   app.add_option("--lifetime", flags->lifetime, "Lifetime of certificates, seconds")
-      ->check(CLI::Range(1LL, 10LL * 366 * 24 * 3600))
+      ->check(CLI::Range(1LL, 10LL * 366 * 24 * 3600).description(""))
+      ->type_name("NUMBER")
       ->capture_default_str();
   app.add_option("--order-lifetime", flags->order_lifetime, "Lifetime of orders, seconds")
-      ->check(CLI::Range(1LL, 366LL * 24 * 3600))
+      ->check(CLI::Range(1LL, 366LL * 24 * 3600).description(""))
+      ->type_name("NUMBER")
       ->capture_default_str();
   app.add_option("--eab", flags->eab, "External account key, KID=BASE64URL; repeatable; makes EAB required")
       ->type_name("KID=KEY")
@@ -163,20 +168,24 @@ Run define_test_ca(CLI::App& app) {
       ->type_name("NAME=TEXT")
       ->allow_extra_args(false);
   app.add_option("--orders-per-page", options.orders_per_page, "Orders on one page of the list")
-      ->check(CLI::Range(1, 1000))
+      ->check(CLI::Range(1, 1000).description(""))
+      ->type_name("NUMBER")
       ->capture_default_str();
   app.add_flag("--no-pre-authorization", flags->no_pre_authorization, "Offer no newAuthz");
   app.add_flag("-v,--verbose", options.verbose, "One line a request on standard error");
 
   const std::string group = "Faults";
   app.add_option("--nonce-reject", faults.reject_nonces_percent, "Good nonces refused, percent")
-      ->check(CLI::Range(0, 100))
+      ->check(CLI::Range(0, 100).description(""))
+      ->type_name("NUMBER")
       ->group(group);
   app.add_option("--processing-polls", faults.processing_polls, "Orders are processing for that many polls")
-      ->check(CLI::Range(0, 1000000))
+      ->check(CLI::Range(0, 1000000).description(""))
+      ->type_name("NUMBER")
       ->group(group);
   app.add_option("--pending-polls", faults.pending_polls, "Authorizations look pending for that many polls")
-      ->check(CLI::Range(0, 1000000))
+      ->check(CLI::Range(0, 1000000).description(""))
+      ->type_name("NUMBER")
       ->group(group);
   app.add_option("--retry-after", flags->retry_after, "Retry-After while in progress: \"2\", \"date:2\", or any text")
       ->group(group);
