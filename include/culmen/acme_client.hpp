@@ -54,7 +54,8 @@ class AcmeClient {
   awaitable<Order> new_order(Account account, std::vector<Identifier> identifiers);
   awaitable<Order> new_order(Account account, OrderRequest request);
   awaitable<Order> get_order(Account account, std::string order_url);
-  awaitable<Order> poll_order(Account account, std::string order_url, std::optional<std::chrono::seconds> deadline = {});
+  awaitable<Order> poll_order(Account account, std::string order_url,
+                              std::optional<std::chrono::seconds> deadline = {});
   /// Posts the CSR and waits until the order is valid.
   awaitable<Order> finalize(Account account, Order order, Bytes csr_der);
   awaitable<std::string> download_certificate(Account account, std::string certificate_url);
@@ -81,25 +82,26 @@ class AcmeClient {
   engine::Session session() const;
   /// Runs a flow of your own (engine.hpp) with this client's transport.
   template <class T>
-  awaitable<T> run(Flow<Result<T>> flow);
+  awaitable<T> run(Flow<Result<T>> flow) {
+    return run_on(*this, std::move(flow));
+  }
 
  private:
   class Impl;
   explicit AcmeClient(std::shared_ptr<Impl> impl) noexcept;
+  template <class T>
+  static awaitable<T> run_on(AcmeClient self, Flow<Result<T>> flow);
   awaitable<void> drive(ExecutionBase& execution);
   static ExecutionBase::Clock clock();
   std::shared_ptr<Impl> impl_;
 };
 
 template <class T>
-boost::asio::awaitable<T> AcmeClient::run(Flow<Result<T>> flow) {
+boost::asio::awaitable<T> AcmeClient::run_on(AcmeClient self, Flow<Result<T>> flow) {
   Execution<Result<T>> execution(std::move(flow), clock());
-  co_await drive(execution);
+  co_await self.drive(execution);
   Result<T> result = execution.result();
   co_return std::move(result).value_or_throw();
 }
-
-template <>
-boost::asio::awaitable<void> AcmeClient::run(Flow<Result<void>> flow);
 
 }  // namespace culmen

@@ -24,10 +24,10 @@ void make_folders(const fs::path& folder) {
 
 Result<void> put(const fs::path& root, const fs::path& folder, const ChallengeContext& context) {
   const std::string doing = "presenting http-01 in " + folder.string();
-  if (!fs::is_directory(root)) {
-    return Error(Errc::io_failed, doing, "the web root " + root.string() + " is not a folder");
-  }
   try {
+    if (!fs::is_directory(root)) {
+      return Error(Errc::io_failed, doing, "the web root " + root.string() + " is not a folder");
+    }
     make_folders(folder);
     write_file_atomically(folder / context.token, context.key_authorization, 0644);
   } catch (const fs::filesystem_error& error) {

@@ -1,0 +1,35 @@
+// Runs executions on an Asio executor.
+#pragma once
+
+#include <memory>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "culmen/flow.hpp"
+#include "culmen/options.hpp"
+
+namespace culmen::net {
+
+/// Everything happens on a strand of the executor, whatever number of threads it has; calls are made on one thread,
+/// made when it is first needed. Must not outlive the executor's context.
+class AsioDriver {
+ public:
+  /// Throws as Transport does.
+  AsioDriver(boost::asio::any_io_executor executor, TransportOptions options, LogCallback log);
+  ~AsioDriver();
+  AsioDriver(const AsioDriver&) = delete;
+  AsioDriver& operator=(const AsioDriver&) = delete;
+
+  /// Runs it to its end; on any executor, any number of them at the same time. Asio cancellation of the awaiting
+  /// coroutine cancels the execution, which is then driven on until it has cleaned up. The driver must outlive it.
+  boost::asio::awaitable<void> drive(ExecutionBase& execution);
+
+ private:
+  class Loop;
+  class Run;
+  class Begin;
+  std::shared_ptr<Loop> loop_;
+};
+
+}  // namespace culmen::net
