@@ -16,7 +16,9 @@ TEST_CASE("base64url: the vectors of RFC 4648 section 10, without padding") {
   const std::pair<std::string, std::string> vectors[] = {
       {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
       {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"{}", "e30"}};
-  for (const auto& [plain, encoded] : vectors) {
+  for (const auto& vector : vectors) {
+    const auto& plain = vector.first;
+    const auto& encoded = vector.second;
     CAPTURE(plain);
     CHECK(base64url_encode(plain) == encoded);
     CHECK(text_of(base64url_decode(encoded)) == plain);
@@ -75,7 +77,9 @@ TEST_CASE("base32: the vectors of RFC 4648, an account label and an onion key") 
                                                          {"foob", "mzxw6yq"},
                                                          {"fooba", "mzxw6ytb"},
                                                          {"foobar", "mzxw6ytboi"}};
-  for (const auto& [plain, encoded] : vectors) {
+  for (const auto& vector : vectors) {
+    const auto& plain = vector.first;
+    const auto& encoded = vector.second;
     CAPTURE(plain);
     CHECK(base32_encode_lower(as_bytes(plain)) == encoded);
     CHECK(text_of(base32_decode(encoded)) == plain);

@@ -95,7 +95,9 @@ TEST_CASE("Error: the wait that the CA asks for is said in words") {
                                                                   {2h + 3s, "2 h"},
                                                                   {49h, "2 d 1 h"},
                                                                   {std::chrono::seconds(-5), "0 s"}};
-  for (const auto& [wait, words] : vectors) {
+  for (const auto& vector : vectors) {
+    const auto& wait = vector.first;
+    const auto& words = vector.second;
     const std::string text = limited.with_retry_after(wait).what();
     CHECK_MESSAGE(text.find("(HTTP 429; the CA asks to wait " + words + ")") != std::string::npos, text);
   }
@@ -205,7 +207,9 @@ TEST_CASE("Errc: every registered type, and only by the full URN") {
   };
   CHECK(std::size(registered) ==
         static_cast<std::size_t>(code_count - static_cast<int>(Errc::account_does_not_exist) - 1));
-  for (const auto& [name, code] : registered) {
+  for (const auto& vector : registered) {
+    const auto& name = vector.first;
+    const auto& code = vector.second;
     CAPTURE(name);
     CHECK(errc_from_type(urn(name)) == code);
     CHECK(errc_from_type(name) == Errc::unknown_acme_error);

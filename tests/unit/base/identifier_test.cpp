@@ -67,7 +67,9 @@ TEST_CASE("Identifier: what is no onion address of version 3") {
       {"bbcweb3hytmzhn5d532owbu6oqadra5z3ar726vq5kgwwn6aucdccra1.onion", "base32"},
       {"bbcweb3hytmzhn5d532owbu6oqadra5z3ar726vq5kgwwn6aucdccrad.www.onion", "56 characters"},
   };
-  for (const auto& [address, expected] : vectors) {
+  for (const auto& vector : vectors) {
+    const auto& address = vector.first;
+    const auto& expected = vector.second;
     CAPTURE(address);
     CHECK(refusal([&] { Identifier::onion(address); }).find(expected) != std::string::npos);
   }

@@ -41,7 +41,9 @@ TEST_CASE("Link: the shapes that CAs send") {
       {"<https://ca.test/a>; rel=http://example.test/rel", "https://ca.test/a[http://example.test/rel]"},
       {",, <https://ca.test/a>; rel=up ,,", "https://ca.test/a[up]"},
   };
-  for (const auto& [header, expected] : vectors) {
+  for (const auto& vector : vectors) {
+    const auto& header = vector.first;
+    const auto& expected = vector.second;
     CAPTURE(header);
     CHECK(shown(header) == expected);
   }

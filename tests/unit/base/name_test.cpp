@@ -62,7 +62,9 @@ TEST_CASE("DNS names: lower-case A-labels without a trailing dot") {
       {"bbcweb3hytmzhn5d532owbu6oqadra5z3ar726vq5kgwwn6aucdccrad.onion",
        "bbcweb3hytmzhn5d532owbu6oqadra5z3ar726vq5kgwwn6aucdccrad.onion"},
   };
-  for (const auto& [name, expected] : vectors) {
+  for (const auto& vector : vectors) {
+    const auto& name = vector.first;
+    const auto& expected = vector.second;
     CAPTURE(name);
     CHECK(canonical(name) == expected);
     CHECK(canonical(canonical(name)) == expected);
@@ -132,7 +134,9 @@ TEST_CASE("DNS names: a refusal says what is wrong with it") {
       {repeat("abcdefg.", 31) + "abcdef", "longer than 253"},
       {repeat("a.", 2000), "too long"},
   };
-  for (const auto& [name, expected] : vectors) {
+  for (const auto& vector : vectors) {
+    const auto& name = vector.first;
+    const auto& expected = vector.second;
     CAPTURE(name);
     const auto result = canonical_dns_name(name);
     REQUIRE_FALSE(result);

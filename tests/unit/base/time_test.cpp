@@ -45,7 +45,9 @@ TEST_CASE("RFC 3339: offsets, fractions, letters") {
       {"2038-01-19T03:14:08Z", "2038-01-19T03:14:08Z"},
       {"1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59Z"},
   };
-  for (const auto& [text, expected] : vectors) {
+  for (const auto& vector : vectors) {
+    const auto& text = vector.first;
+    const auto& expected = vector.second;
     CAPTURE(text);
     CHECK(rfc3339(text) == expected);
   }
