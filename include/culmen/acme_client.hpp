@@ -38,6 +38,9 @@ class AcmeClient {
   template <class T>
   using awaitable = boost::asio::awaitable<T>;
 
+  /// No client yet, only room for one: asio::co_spawn() wants that of a result. Use connect().
+  AcmeClient() noexcept = default;
+
   /// Fetches the directory. A short name such as "letsencrypt-staging" will do as well.
   static awaitable<AcmeClient> connect(std::string directory_url, ClientOptions options = {});
 

@@ -171,7 +171,6 @@ void Transport::set_up(CURL* handle) const {
   curl_easy_setopt(handle, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
   curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);  // the "url" in a JWS is signed as it stands
   curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  curl_easy_setopt(handle, CURLOPT_PIPEWAIT, 1L);
   curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(handle, CURLOPT_USERAGENT, user_agent_.c_str());
@@ -301,6 +300,9 @@ void Exchange::set_options() {
   const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(hop_started_ - started_);
   curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, milliseconds(transport_.options().request_timeout - spent));
   curl_easy_setopt(handle_, CURLOPT_URL, response_.url.c_str());
+  // To wait for a connection that others can share pays where HTTP/2 may be spoken; elsewhere curl would only know
+  // after the first answer.
+  curl_easy_setopt(handle_, CURLOPT_PIPEWAIT, response_.url.starts_with("https:") ? 1L : 0L);
   switch (request_.method) {
     case HttpMethod::get: curl_easy_setopt(handle_, CURLOPT_HTTPGET, 1L); break;
     case HttpMethod::head: curl_easy_setopt(handle_, CURLOPT_NOBODY, 1L); break;
