@@ -228,12 +228,16 @@ TEST_CASE("issue: --preferred-chain") {
   CHECK(contains(unknown.err, "the CA offers no chain up to \"No Such Root\""));
   CHECK(contents(live / "chain.pem") == default_chain);
 
-  // "took its default, up to "<the default's topmost issuer>"": the alternate's differs by its number.
-  const auto start = unknown.err.find("up to \"", unknown.err.find("default")) + 7;
-  const std::string default_root = unknown.err.substr(start, unknown.err.find('"', start) - start);
-  const Outcome named = client.issue({"a.example"}, {"--force", "--preferred-chain", default_root});
+  // … took its default, up to "culmen Test Root 123456": the alternate root has the same label.
+  const std::string default_root = "culmen Test Root ";
+  const auto label = unknown.err.find(default_root) + default_root.size();
+  const std::string alternate =
+      "culmen Test Alternate Root 1 " + unknown.err.substr(label, unknown.err.find('"', label) - label);
+  const Outcome named = client.issue({"a.example"}, {"--force", "--preferred-chain", alternate});
   CHECK(named.exit_code == 0);
-  CHECK(named.err.empty());
+  CHECK_MESSAGE(named.err.empty(), named.err);
+  const Outcome topmost = run({"openssl", "x509", "-in", live / "chain.pem", "-noout", "-issuer"});
+  CHECK_MESSAGE(contains(topmost.out, alternate), topmost.out);
 }
 
 TEST_CASE("issue: terms of service must be agreed to") {
