@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -161,6 +162,11 @@ class Server {
     acceptor_ = std::thread([this] { accept_all(); });
   }
   void accept_all() {
+    // OpenSSL writes to sockets by write(). Only the server's own threads are spared: in a client SIGPIPE is a defect.
+    sigset_t broken_pipe;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
     while (!stopping_) {
       const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       if (descriptor < 0) continue;
