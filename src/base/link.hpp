@@ -10,7 +10,7 @@ namespace culmen::base {
 
 struct Link {
   Link() = default;
-  std::string target;               ///< Absolute: resolved against where the response came from.
+  std::string target;                  ///< Absolute: resolved against where the response came from.
   std::vector<std::string> relations;  ///< Lower-case.
 };
 

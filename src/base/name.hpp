@@ -10,8 +10,8 @@
 
 namespace culmen::base {
 
-/// A DNS name as ACME wants it: A-labels (UTS-46, non-transitional), lower-case, no trailing dot, labels <= 63, <= 253 in all;
-/// a leading "*." is kept. Errors (invalid_argument) say what is wrong with it.
+/// A DNS name as ACME wants it: A-labels (UTS-46, non-transitional), lower-case, no trailing dot, labels <= 63, <= 253
+/// in all; a leading "*." is kept. Errors (invalid_argument) say what is wrong with it.
 Result<std::string> canonical_dns_name(std::string_view name);
 
 /// RFC 5952 text (IPv4: dotted decimal); nullopt when it is no address.

@@ -22,7 +22,8 @@ std::string format_http_date(TimePoint time);
 /// Retry-After (RFC 9110 §10.2.3), seconds or a date, as seconds from `now`; `date_header` is the response's own Date,
 /// which replaces `now` as the base of a date when it is there (the local clock may be off). Past dates are 0; negative
 /// numbers and garbage are nullopt; anything over `limit` is `limit`.
-std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, std::string_view date_header, TimePoint now,
+std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, std::string_view date_header,
+                                                      TimePoint now,
                                                       std::chrono::seconds limit = std::chrono::hours(24 * 30));
 
 }  // namespace culmen::base
