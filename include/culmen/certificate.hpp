@@ -30,7 +30,7 @@ struct Certificate {
   std::string issuer_common_name;
   std::chrono::system_clock::time_point not_before;
   std::chrono::system_clock::time_point not_after;
-  Bytes serial;  ///< The content octets of the DER INTEGER, a leading 00 kept (RFC 9773 §4.1).
+  Bytes serial;                    ///< The content octets of the DER INTEGER, a leading 00 kept (RFC 9773 §4.1).
   Bytes authority_key_identifier;  ///< keyIdentifier octets; empty when there are none.
   Bytes public_key_der;            ///< SubjectPublicKeyInfo.
 };

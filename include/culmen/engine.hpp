@@ -55,8 +55,8 @@ Flow<Result<Account>> find_account(Session session, AccountKey key);
 Flow<Result<Account>> get_account(Session session, Account account);
 /// Replaces the contacts; an empty list clears them (§7.3.2).
 Flow<Result<Account>> update_account(Session session, Account account, std::vector<std::string> contacts);
-/// Account key rollover (§7.3.5). Store `new_key` before the call: when the answer is lost, culmen asks the CA which of the
-/// two keys counts; when that fails as well the error says so and either may.
+/// Account key rollover (§7.3.5). Store `new_key` before the call: when the answer is lost, culmen asks the CA which of
+/// the two keys counts; when that fails as well the error says so and either may.
 Flow<Result<Account>> key_change(Session session, Account account, AccountKey new_key);
 /// Deactivates the account, for good (§7.3.6).
 Flow<Result<Account>> deactivate_account(Session session, Account account);
@@ -67,8 +67,8 @@ Flow<Result<std::vector<std::string>>> list_orders(Session session, Account acco
 Flow<Result<Order>> new_order(Session session, Account account, OrderRequest request);
 Flow<Result<Order>> get_order(Session session, Account account, std::string order_url);
 /// Polls until the order is ready or valid (ends well) or invalid (order_invalid, with the order's and the failed
-/// authorizations' problems). Obeys Retry-After; `deadline` is SessionOptions::poll_deadline unless given. A Retry-After past
-/// the deadline is reported at once (deadline, with retry_after()).
+/// authorizations' problems). Obeys Retry-After; `deadline` is SessionOptions::poll_deadline unless given. A
+/// Retry-After past the deadline is reported at once (deadline, with retry_after()).
 Flow<Result<Order>> poll_order(Session session, Account account, std::string order_url,
                                std::optional<std::chrono::seconds> deadline = {});
 /// finalize (§7.4). The order comes back as processing or valid; on orderNotReady polls and tries once more.
@@ -101,8 +101,8 @@ Flow<Result<void>> revoke_certificate(Session session, Account account, Bytes ce
 Flow<Result<void>> revoke_certificate_with_cert_key(Session session, PrivateKey certificate_key, Bytes certificate_der,
                                                     std::optional<int> reason = {});
 
-/// From names to a certificate: order, authorizations side by side, validation, finalization, download. Every challenge that
-/// was presented is cleaned up, on every path. Solvers are tried in the order given; they must outlive the flow.
+/// From names to a certificate: order, authorizations side by side, validation, finalization, download. Every challenge
+/// that was presented is cleaned up, on every path. Solvers are tried in the order given; they must outlive the flow.
 Flow<Result<IssuedCertificate>> issue(Session session, Account account, IssueRequest request,
                                       std::vector<ChallengeSolver*> solvers);
 

@@ -2,8 +2,8 @@
 //
 // A flow is a coroutine that awaits other flows and asks: send this request, wait this long, call this function.
 // It never touches a socket, a clock or a thread. A driver runs it: it takes the asks from an Execution, carries them
-// out in whatever way its world does that, and answers. The blocking and the Asio driver come with culmen; another event
-// loop needs the few lines that examples/05_own_event_loop.cpp shows.
+// out in whatever way its world does that, and answers. The blocking and the Asio driver come with culmen; another
+// event loop needs the few lines that examples/05_own_event_loop.cpp shows.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,8 @@ struct Instant {
   std::chrono::steady_clock::time_point steady;
 };
 
-// ---- What a driver sees: the asks ------------------------------------------------------------------------------------
+// ---- What a driver sees: the asks
+// ------------------------------------------------------------------------------------
 
 class Strand;
 
@@ -95,7 +96,8 @@ class AwaitAsk final : public Ask {
 /// Calls the function of `ask`; what it throws becomes an Error (solver_failed).
 Result<void> call_function(const CallAsk& ask);
 
-// ---- Inside: strands -------------------------------------------------------------------------------------------------
+// ---- Inside: strands
+// -------------------------------------------------------------------------------------------------
 
 class ExecutionBase;
 class AllState;
@@ -117,7 +119,7 @@ class Strand {
   friend class AllState;
   ExecutionBase& execution_;
   Strand* parent_;
-  AllState* all_;              // of the `all` this strand is a child of; nullptr for the root
+  AllState* all_;                // of the `all` this strand is a child of; nullptr for the root
   AllState* running_ = nullptr;  // of the `all` this strand waits for
   std::coroutine_handle<> leaf_;
   Ask* ask_ = nullptr;
@@ -165,8 +167,8 @@ class ExecutionBase {
   void answer(AwaitAsk& ask, Result<void> answer);
 
   /// Cancels: every send and wait that is not part of a clean-up is answered with Errc::cancelled, and `withdraw` is
-  /// called with each of them that was handed out, so that the driver forgets it. Calls that run on are let finish; what
-  /// follows them is cancelled. The execution then still has to be driven until done(): clean-up asks too.
+  /// called with each of them that was handed out, so that the driver forgets it. Calls that run on are let finish;
+  /// what follows them is cancelled. The execution then still has to be driven until done(): clean-up asks too.
   void cancel(const std::function<void(Ask&)>& withdraw);
 
  protected:
@@ -188,7 +190,8 @@ class ExecutionBase {
   bool done_ = false;
 };
 
-// ---- Flow ------------------------------------------------------------------------------------------------------------
+// ---- Flow
+// ------------------------------------------------------------------------------------------------------------
 
 template <class T>
 class Flow;
@@ -299,7 +302,8 @@ class Execution final : public ExecutionBase {
   Flow<T> flow_;
 };
 
-// ---- What a flow can await -------------------------------------------------------------------------------------------
+// ---- What a flow can await
+// -------------------------------------------------------------------------------------------
 
 namespace detail {
 

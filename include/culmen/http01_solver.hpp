@@ -26,8 +26,8 @@ class Http01Solver final : public ChallengeSolver {
   /// Stops.
   ~Http01Solver() override;
 
-  /// Binds, and serves on the executor of the awaiting coroutine until stop(). Throws Error (io_failed): the port is in use
-  /// or not permitted, with what to do about it.
+  /// Binds, and serves on the executor of the awaiting coroutine until stop(). Throws Error (io_failed): the port is in
+  /// use or not permitted, with what to do about it.
   boost::asio::awaitable<void> start();
   /// Binds, and serves on a thread of its own until stop(): for blocking programs. Throws as start().
   void start_thread();
@@ -53,8 +53,8 @@ class Http01Solver final : public ChallengeSolver {
   std::shared_ptr<net::HttpResponder> responder_;
 };
 
-/// Answers http-01 by files in `<root>/.well-known/acme-challenge/`, for a web server that is running already. Files are
-/// world-readable, written whole, and removed; folders it made are left.
+/// Answers http-01 by files in `<root>/.well-known/acme-challenge/`, for a web server that is running already. Files
+/// are world-readable, written whole, and removed; folders it made are left.
 class WebrootSolver final : public ChallengeSolver {
  public:
   explicit WebrootSolver(std::filesystem::path root);

@@ -46,10 +46,10 @@ struct IssueRequest {
   /// Duplicates are dropped; an empty list is an error. With `csr` empty they are the CSR's names, in this order.
   std::vector<Identifier> identifiers;
 
-  std::optional<PrivateKey> key;        ///< The certificate's key; a new one of `key_type` otherwise.
+  std::optional<PrivateKey> key;  ///< The certificate's key; a new one of `key_type` otherwise.
   std::string key_type = "ec:P-256";
   CsrOptions csr_options;
-  Bytes csr;                            ///< A ready CSR in DER; then no key is made.
+  Bytes csr;  ///< A ready CSR in DER; then no key is made.
 
   std::optional<TimePoint> not_before;
   std::optional<TimePoint> not_after;
@@ -65,8 +65,8 @@ struct IssueRequest {
 
   /// Called with the order's URL before anything else is done with it; may block.
   std::function<void(const std::string& order_url)> keep_order;
-  /// Called with the key before the request that needs it leaves (never with `csr`); may block. If it throws, nothing is
-  /// finalized.
+  /// Called with the key before the request that needs it leaves (never with `csr`); may block. If it throws, nothing
+  /// is finalized.
   std::function<void(const PrivateKey& key)> keep_key;
   /// Told each step; must not block.
   std::function<void(const IssueProgress& progress)> on_progress;

@@ -33,7 +33,7 @@ struct Order {
   std::optional<TimePoint> not_after;
   std::string profile;
   std::string replaces;
-  std::string star_certificate;  ///< RFC 8739; empty otherwise.
+  std::string star_certificate;                     ///< RFC 8739; empty otherwise.
   std::optional<std::chrono::seconds> retry_after;  ///< With the last answer, clamped.
 };
 
@@ -50,9 +50,9 @@ struct OrderRequest {
 /// A certificate as downloaded (RFC 8555 §7.4.2). A plain value.
 struct CertificateChain {
   CertificateChain() = default;
-  std::string pem;                       ///< Leaf first, LF line ends, nothing but CERTIFICATE blocks.
-  std::string url;                       ///< Where this chain came from.
-  std::vector<std::string> alternates;   ///< URLs of other chains for the same leaf.
+  std::string pem;                      ///< Leaf first, LF line ends, nothing but CERTIFICATE blocks.
+  std::string url;                      ///< Where this chain came from.
+  std::vector<std::string> alternates;  ///< URLs of other chains for the same leaf.
 };
 
 }  // namespace culmen

@@ -25,9 +25,9 @@ struct ChallengeContext {
 
 /// Presents what a challenge asks for, and takes it away again.
 ///
-/// present() runs before the challenge is triggered; cleanup() runs once for every present() that was begun, whether it or
-/// what followed succeeded, failed or was cancelled. Several challenges are presented side by side, so both must be safe
-/// to run at the same time for different tokens. The solver must outlive the calls that use it.
+/// present() runs before the challenge is triggered; cleanup() runs once for every present() that was begun, whether it
+/// or what followed succeeded, failed or was cancelled. Several challenges are presented side by side, so both must be
+/// safe to run at the same time for different tokens. The solver must outlive the calls that use it.
 class ChallengeSolver {
  public:
   virtual ~ChallengeSolver() = default;
@@ -44,8 +44,8 @@ class ChallengeSolver {
   virtual Result<std::string> response(const ChallengeContext& context) const;
 };
 
-/// A solver from two plain functions, which may block and throw. The driver decides where they run: an Asio driver calls
-/// them on a thread of its own.
+/// A solver from two plain functions, which may block and throw. The driver decides where they run: an Asio driver
+/// calls them on a thread of its own.
 std::unique_ptr<ChallengeSolver> make_solver(std::string type, std::function<void(const ChallengeContext&)> present,
                                              std::function<void(const ChallengeContext&)> cleanup);
 

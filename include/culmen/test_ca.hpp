@@ -17,34 +17,34 @@ namespace culmen {
 /// How the test CA misbehaves. Everything off by default.
 struct TestCaFaults {
   TestCaFaults() = default;
-  int reject_nonces_percent = 0;          ///< Good nonces refused with badNonce.
-  int processing_polls = 0;               ///< After finalize the order says `processing` for this many polls.
-  int pending_polls = 0;                  ///< After validation the authorization looks pending for this many reads.
-  std::optional<std::string> retry_after; ///< Sent with orders and authorizations in progress: "2", "date:2" (as an HTTP date 2 s
-                                          ///< ahead), or any text as it is.
-  bool reorder_identifiers = false;       ///< The order lists identifiers and authorizations in another order.
+  int reject_nonces_percent = 0;           ///< Good nonces refused with badNonce.
+  int processing_polls = 0;                ///< After finalize the order says `processing` for this many polls.
+  int pending_polls = 0;                   ///< After validation the authorization looks pending for this many reads.
+  std::optional<std::string> retry_after;  ///< Sent with orders and authorizations in progress: "2", "date:2" (as an
+                                           ///< HTTP date 2 s ahead), or any text as it is.
+  bool reorder_identifiers = false;  ///< The order lists identifiers and authorizations in another order.
   bool no_location_on_finalize = false;
   bool strange_directory = false;         ///< Null meta fields, unknown members, a decoy key.
   bool odd_links = false;                 ///< Link headers joined, unquoted, relative, with parameters first.
   bool reuse_authorizations = false;      ///< New orders get authorizations that are valid already.
   bool empty_authorization_list = false;  ///< Orders without authorizations.
   bool no_orders_list = false;
-  bool crlf_chain = false;                ///< CRLF line ends, blank lines and no final newline in chains.
-  bool ready_race = false;                ///< The first finalize of a ready order is answered by orderNotReady.
+  bool crlf_chain = false;  ///< CRLF line ends, blank lines and no final newline in chains.
+  bool ready_race = false;  ///< The first finalize of a ready order is answered by orderNotReady.
 };
 
 /// One planned fault, for the `skip`+1-th request to that resource.
 struct TestCaFault {
   enum class Kind {
-    status,         ///< Answer `status` with a problem document of `problem_type` (short name; empty: an HTML body).
-    drop_before,    ///< Close the connection without doing anything.
-    drop_after,     ///< Do it, then close the connection without an answer.
-    oversized,      ///< An endless body.
-    garbage,        ///< 200 with a body that is not JSON.
+    status,       ///< Answer `status` with a problem document of `problem_type` (short name; empty: an HTML body).
+    drop_before,  ///< Close the connection without doing anything.
+    drop_after,   ///< Do it, then close the connection without an answer.
+    oversized,    ///< An endless body.
+    garbage,      ///< 200 with a body that is not JSON.
   };
   TestCaFault(std::string resource_, Kind kind_) : resource(std::move(resource_)), kind(kind_) {}
-  /// directory, new-nonce, new-account, account, new-order, order, authz, challenge, finalize, certificate, revoke-cert,
-  /// key-change, new-authz, orders; or "*".
+  /// directory, new-nonce, new-account, account, new-order, order, authz, challenge, finalize, certificate,
+  /// revoke-cert, key-change, new-authz, orders; or "*".
   std::string resource;
   Kind kind;
   int skip = 0;   ///< Let this many pass first.
@@ -57,10 +57,10 @@ struct TestCaFault {
 struct TestCaOptions {
   TestCaOptions() = default;
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;                 ///< 0: any free one.
-  std::uint64_t seed = 0;                 ///< 0: random. Otherwise tokens, nonces, serials and choices repeat.
-  int chain_length = 1;                   ///< Intermediates in the chain, 0 to 5.
-  int alternate_roots = 0;                ///< Further chains, offered as alternates.
+  std::uint16_t port = 0;   ///< 0: any free one.
+  std::uint64_t seed = 0;   ///< 0: random. Otherwise tokens, nonces, serials and choices repeat.
+  int chain_length = 1;     ///< Intermediates in the chain, 0 to 5.
+  int alternate_roots = 0;  ///< Further chains, offered as alternates.
   std::chrono::seconds certificate_lifetime{90 * 24 * 3600};
   std::chrono::seconds order_lifetime{24 * 3600};
 
@@ -68,24 +68,24 @@ struct TestCaOptions {
   std::map<std::string, Bytes> eab_keys;  ///< kid to MAC key.
   std::string terms_of_service;           ///< URL; newAccount then must agree.
   bool pre_authorization = true;
-  std::vector<std::string> blocked_names; ///< Refused with rejectedIdentifier, as subproblems when several.
+  std::vector<std::string> blocked_names;  ///< Refused with rejectedIdentifier, as subproblems when several.
   int orders_per_page = 3;
   std::map<std::string, std::string> profiles;
 
-  std::uint16_t http_port = 80;           ///< Where http-01 is validated.
-  std::uint16_t https_port = 443;         ///< Where a redirect of http-01 to https leads.
-  bool allow_loopback = true;             ///< Validate against loopback addresses.
+  std::uint16_t http_port = 80;                ///< Where http-01 is validated.
+  std::uint16_t https_port = 443;              ///< Where a redirect of http-01 to https leads.
+  bool allow_loopback = true;                  ///< Validate against loopback addresses.
   std::map<std::string, std::string> resolve;  ///< Name (or "*") to address; others are looked up by the system.
   std::chrono::seconds validation_timeout{5};
-  bool skip_validation = false;           ///< Believe every challenge.
+  bool skip_validation = false;  ///< Believe every challenge.
 
-  std::filesystem::path root_file;        ///< Where to write the root's PEM; empty: nowhere.
-  bool verbose = false;                   ///< One line a request on standard error.
+  std::filesystem::path root_file;  ///< Where to write the root's PEM; empty: nowhere.
+  bool verbose = false;             ///< One line a request on standard error.
   TestCaFaults faults;
 };
 
-/// An ACME server (RFC 8555) over real HTTPS, on threads of its own. Its TLS certificate and the certificates it issues chain
-/// to one root of its own, made at the start.
+/// An ACME server (RFC 8555) over real HTTPS, on threads of its own. Its TLS certificate and the certificates it issues
+/// chain to one root of its own, made at the start.
 class TestCa {
  public:
   explicit TestCa(TestCaOptions options = {});

@@ -27,8 +27,8 @@ struct OidValue {
 struct Csr {
   Csr() = default;
   std::string common_name;
-  std::vector<Identifier> san;       ///< dns and ip; dns lower-cased.
-  bool other_names = false;          ///< subjectAltName has names of other kinds.
+  std::vector<Identifier> san;  ///< dns and ip; dns lower-cased.
+  bool other_names = false;     ///< subjectAltName has names of other kinds.
   bool signature_ok = false;
   Bytes public_key_der;
   std::string key_type;              ///< As PublicKey::type(); "unknown" when it is none we know.
@@ -41,15 +41,15 @@ Csr parse_csr(ByteView der);
 /// What to sign.
 struct CertificateTemplate {
   CertificateTemplate() = default;
-  std::string common_name;                ///< Empty: no CN (an empty subject).
-  std::vector<Identifier> identifiers;    ///< subjectAltName; none: no extension.
+  std::string common_name;              ///< Empty: no CN (an empty subject).
+  std::vector<Identifier> identifiers;  ///< subjectAltName; none: no extension.
   Bytes public_key_der;
-  Bytes serial;                           ///< Big-endian, positive; empty: 16 random octets.
+  Bytes serial;  ///< Big-endian, positive; empty: 16 random octets.
   std::chrono::system_clock::time_point not_before;
   std::chrono::system_clock::time_point not_after;
-  bool is_ca = false;                     ///< basicConstraints, keyUsage keyCertSign; else serverAuth leaf.
+  bool is_ca = false;  ///< basicConstraints, keyUsage keyCertSign; else serverAuth leaf.
   bool authority_key_identifier = true;
-  std::vector<OidValue> extensions;       ///< Further ones.
+  std::vector<OidValue> extensions;  ///< Further ones.
 };
 /// Signs with the issuer's key; `issuer_der` empty means self-signed (issuer == subject). Throws Error (crypto_failed).
 Bytes sign_certificate(const CertificateTemplate& what, const PrivateKey& issuer_key, ByteView issuer_der = {});

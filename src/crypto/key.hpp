@@ -36,8 +36,8 @@ class PublicKey {
   KeyParts parts() const;
   const std::string& type() const noexcept;
   Bytes to_der() const;
-  /// Whether `signature` over `message` is good under the JWS algorithm `alg` (ES256, …, RS256/384/512, PS256/384/512, EdDSA,
-  /// ML-DSA-*). False too when alg does not fit the key, or ECDSA is not of the exact width.
+  /// Whether `signature` over `message` is good under the JWS algorithm `alg` (ES256, …, RS256/384/512, PS256/384/512,
+  /// EdDSA, ML-DSA-*). False too when alg does not fit the key, or ECDSA is not of the exact width.
   bool verify(std::string_view alg, ByteView message, ByteView signature) const;
 
   explicit PublicKey(std::shared_ptr<const KeyHandle> handle) noexcept;

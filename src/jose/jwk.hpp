@@ -13,7 +13,8 @@ namespace culmen::jose {
 std::string public_jwk(const crypto::KeyParts& parts);
 /// base64url(SHA-256(public_jwk)).
 std::string thumbprint(const crypto::KeyParts& parts);
-/// Strict: encodings of exact width, no private members, `alg` (when there) fits the key. Errors: jose_failed, crypto_failed.
+/// Strict: encodings of exact width, no private members, `alg` (when there) fits the key. Errors: jose_failed,
+/// crypto_failed.
 Result<crypto::PublicKey> parse_public_jwk(std::string_view json);
 Result<PrivateKey> parse_private_jwk(std::string_view json);
 

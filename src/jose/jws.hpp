@@ -11,12 +11,13 @@
 namespace culmen::jose {
 
 /// A request signed by `key`, identified by its public key (`jwk`): newAccount, revocation by certificate key.
-std::string sign_with_jwk(const PrivateKey& key, std::string_view nonce, std::string_view url, std::string_view payload);
+std::string sign_with_jwk(const PrivateKey& key, std::string_view nonce, std::string_view url,
+                          std::string_view payload);
 /// A request signed by `key`, identified by the account URL (`kid`). An empty payload is POST-as-GET.
 std::string sign_with_kid(const PrivateKey& key, std::string_view kid, std::string_view nonce, std::string_view url,
                           std::string_view payload);
-/// The externalAccountBinding object (RFC 8555 §7.3.4): MAC over the account's public JWK. invalid_argument on another alg than
-/// HS256, HS384, HS512.
+/// The externalAccountBinding object (RFC 8555 §7.3.4): MAC over the account's public JWK. invalid_argument on another
+/// alg than HS256, HS384, HS512.
 Result<std::string> external_account_binding(const EabOptions& eab, std::string_view new_account_url,
                                              const PrivateKey& account_key);
 /// The payload of a keyChange request (RFC 8555 §7.3.5): a JWS by the new key, without a nonce.

@@ -1,7 +1,8 @@
-// Ten lines that use an installed culmen: key, CSR, HTTPS client. Nothing answers at that port, and culmen has to say so.
+// Ten lines that use an installed culmen: key, CSR, HTTPS client. Nothing answers at that port, and culmen has to say
+// so.
+#include <cstdio>
 #include <culmen/blocking/acme_client.hpp>
 #include <culmen/csr.hpp>
-#include <cstdio>
 
 int main() try {
   const auto key = culmen::PrivateKey::generate("ec:P-256");

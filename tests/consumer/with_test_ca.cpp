@@ -1,7 +1,7 @@
 // The test CA of an installed culmen, and a client of it, in one program.
+#include <cstdio>
 #include <culmen/blocking/acme_client.hpp>
 #include <culmen/test_ca.hpp>
-#include <cstdio>
 #include <fstream>
 
 int main(int, char** argv) try {

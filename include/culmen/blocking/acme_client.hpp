@@ -25,8 +25,8 @@ class Session;
 
 namespace culmen::blocking {
 
-/// A client of one CA. A shared handle: copies are the same client. Safe to use from several threads at once; no thread of
-/// its own. Every function blocks until done and throws Error.
+/// A client of one CA. A shared handle: copies are the same client. Safe to use from several threads at once; no thread
+/// of its own. Every function blocks until done and throws Error.
 ///
 /// What each verb does stands in engine.hpp, next to the section of RFC 8555 it comes from.
 class AcmeClient {
@@ -52,7 +52,8 @@ class AcmeClient {
   Order finalize(Account account, Order order, Bytes csr_der);
   std::string download_certificate(Account account, std::string certificate_url);
   CertificateChain download_chain(Account account, std::string certificate_url);
-  CertificateChain download_preferred_chain(Account account, std::string certificate_url, std::string issuer_common_name);
+  CertificateChain download_preferred_chain(Account account, std::string certificate_url,
+                                            std::string issuer_common_name);
 
   Authorization get_authorization(Account account, std::string authorization_url);
   Authorization new_authorization(Account account, Identifier identifier);
@@ -62,14 +63,15 @@ class AcmeClient {
   Challenge trigger_challenge(Account account, Challenge challenge);
 
   void revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason = {});
-  void revoke_certificate_with_cert_key(PrivateKey certificate_key, Bytes certificate_der, std::optional<int> reason = {});
+  void revoke_certificate_with_cert_key(PrivateKey certificate_key, Bytes certificate_der,
+                                        std::optional<int> reason = {});
 
   /// From names to a certificate. `solver` must outlive the call.
   IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver);
   IssuedCertificate issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers);
 
-  /// Cancels every call in progress, of this and all later calls: each ends with Errc::cancelled once its clean-up is done.
-  /// Safe from any thread and from a signal handler.
+  /// Cancels every call in progress, of this and all later calls: each ends with Errc::cancelled once its clean-up is
+  /// done. Safe from any thread and from a signal handler.
   void cancel() noexcept;
 
   /// The session, to run flows of your own with run().
