@@ -22,7 +22,7 @@ struct TestCaFaults {
   int pending_polls = 0;                   ///< After validation the authorization looks pending for this many reads.
   std::optional<std::string> retry_after;  ///< Sent with orders and authorizations in progress: "2", "date:2" (as an
                                            ///< HTTP date 2 s ahead), or any text as it is.
-  bool reorder_identifiers = false;  ///< The order lists identifiers and authorizations in another order.
+  bool reorder_identifiers = false;        ///< The order lists identifiers and authorizations in another order.
   bool no_location_on_finalize = false;
   bool strange_directory = false;         ///< Null meta fields, unknown members, a decoy key.
   bool odd_links = false;                 ///< Link headers joined, unquoted, relative, with parameters first.
