@@ -241,7 +241,12 @@ bool PublicKey::verify(std::string_view alg, ByteView message, ByteView signatur
 
 KeyParts public_parts(const PrivateKey& key) { return parts_of(key.handle()); }
 
-PublicKey public_key(const PrivateKey& key) { return PublicKey::from_der(key.public_key_der()); }
+// The same EVP_PKEY under another name: PublicKey never shows the private half.
+PublicKey public_key(const PrivateKey& key) {
+  EVP_PKEY* shared = key.handle().get();
+  EVP_PKEY_up_ref(shared);
+  return PublicKey(make_handle(OwnedKey(shared), "taking the public half of a key"));
+}
 
 PrivateKey private_key_from_parts(const KeyParts& parts) {
   constexpr std::string_view doing = "building a private key";
