@@ -42,6 +42,7 @@ main() {
 
 # Starts the test CA, and waits for the first line it prints: the URL of its directory.
 start_ca() {
+  : > ca.out
   show "$culmen" test-ca --port 0 --root-file root.pem --http-port "$1" --resolve '*=127.0.0.1'
   "$culmen" test-ca --port 0 --root-file root.pem --http-port "$1" --resolve '*=127.0.0.1' > ca.out 2> ca.err &
   ca_pid=$!
