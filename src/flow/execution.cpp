@@ -153,6 +153,8 @@ Result<void> call_function(const CallAsk& ask) {
     return error;
   } catch (const std::exception& error) {
     return Error(Errc::solver_failed, "calling a function of the caller", error.what());
+  } catch (...) {
+    return Error(Errc::solver_failed, "calling a function of the caller", "an exception that is not a std::exception");
   }
 }
 

@@ -330,6 +330,9 @@ TEST_CASE("what a call throws is the answer") {
     REQUIRE_FALSE(theirs);
     CHECK(theirs.error().code() == Errc::solver_failed);
     CHECK(std::string(theirs.error().what()).find("out of paper") != std::string::npos);
+    const Text odd = driver.run(call_text([]() -> Result<void> { throw 7; }));
+    REQUIRE_FALSE(odd);
+    CHECK(odd.error().code() == Errc::solver_failed);
   });
 }
 
