@@ -12,10 +12,7 @@ constexpr auto day = std::chrono::hours(24);
 
 Authority::Authority(int chain_length, int alternate_roots, const std::string& label,
                      std::chrono::system_clock::time_point now)
-    : root_key_(PrivateKey::generate("ec:P-256")),
-      issuer_key_(root_key_),
-      not_before_(now - day),
-      not_after_(now + 3650 * day) {
+    : root_key_(PrivateKey::generate("ec:P-256")), not_before_(now - day), not_after_(now + 3650 * day) {
   auto ca = [&](const std::string& name, const PrivateKey& key, const PrivateKey& signer, ByteView signer_der) {
     crypto::CertificateTemplate what;
     what.common_name = name + " " + label;
@@ -33,13 +30,14 @@ Authority::Authority(int chain_length, int alternate_roots, const std::string& l
   // the chains differ in nothing else.
   std::string top_name = "culmen Test Root";
   PrivateKey top_key = root_key_;
-  issuer_der_ = root_der_;
+  PrivateKey issuer_key = root_key_;
+  Bytes issuer_der = root_der_;
   std::string below_top;
   std::string default_chain;
   for (int i = 0; i < chain_length; ++i) {
     std::string name = "culmen Test Intermediate " + std::to_string(i + 1);
     PrivateKey key = PrivateKey::generate("ec:P-256");
-    Bytes der = ca(name, key, issuer_key_, issuer_der_);
+    Bytes der = ca(name, key, issuer_key, issuer_der);
     if (i == 0) {
       top_name = name;
       top_key = key;
@@ -47,9 +45,10 @@ Authority::Authority(int chain_length, int alternate_roots, const std::string& l
       below_top.insert(0, der_to_pem(der));
     }
     default_chain.insert(0, der_to_pem(der));
-    issuer_key_ = key;
-    issuer_der_ = der;
+    issuer_key = key;
+    issuer_der = der;
   }
+  issuer_.emplace(issuer_key, issuer_der);
   chains_.push_back(default_chain);
 
   for (int i = 0; i < alternate_roots; ++i) {
@@ -61,9 +60,7 @@ Authority::Authority(int chain_length, int alternate_roots, const std::string& l
   }
 }
 
-Bytes Authority::sign_leaf(const crypto::CertificateTemplate& what) const {
-  return crypto::sign_certificate(what, issuer_key_, issuer_der_);
-}
+Bytes Authority::sign_leaf(const crypto::CertificateTemplate& what) const { return issuer_->sign(what); }
 
 Authority::TlsIdentity Authority::tls_identity(const std::string& address) const {
   PrivateKey key = PrivateKey::generate("ec:P-256");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,7 @@ class Authority {
  private:
   PrivateKey root_key_;
   Bytes root_der_;
-  PrivateKey issuer_key_;  ///< Of the intermediate that signs leaves; the root's when there is none.
-  Bytes issuer_der_;
+  std::optional<crypto::Issuer> issuer_;  ///< The intermediate that signs leaves; the root when there is none.
   std::vector<std::string> roots_;
   std::vector<std::string> chains_;
   std::chrono::system_clock::time_point not_before_, not_after_;

@@ -35,10 +35,6 @@ crypto::Csr read_csr(ByteView der) {
   }
 }
 
-std::string key_thumbprint(ByteView public_key_der) {
-  return jose::thumbprint(crypto::PublicKey::from_der(public_key_der).parts());
-}
-
 std::string join(const std::set<Identifier>& identifiers) {
   std::string text;
   for (const Identifier& identifier : identifiers) text += (text.empty() ? "" : ", ") + identifier.value;
@@ -63,7 +59,9 @@ void check_names(const crypto::Csr& csr, const Order& order) {
 /// The extensions that go into the certificate; what we would have to leave out silently is refused.
 std::vector<crypto::OidValue> granted_extensions(const crypto::Csr& csr) {
   std::vector<crypto::OidValue> granted;
+  std::set<std::string> seen;
   for (const crypto::OidValue& extension : csr.extensions) {
+    if (!seen.insert(extension.oid).second) throw bad_csr("the CSR asks for the extension " + extension.oid + " twice");
     if (extension.oid == tls_feature) {
       granted.push_back(extension);
     } else if (extension.oid == basic_constraints) {
@@ -114,7 +112,7 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   check_names(csr, order);  // identifiers never change
   crypto::CertificateTemplate what;
   what.extensions = granted_extensions(csr);
-  std::string thumbprint = key_thumbprint(csr.public_key_der);
+  std::string thumbprint = jose::thumbprint(csr.public_key->parts());
 
   call.lock.lock();
   // RFC 8555 §11.1: "the server MUST reject" a CSR whose key is an account's.
@@ -129,7 +127,7 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
 
   what.identifiers = order.identifiers;
   what.common_name = csr.common_name;
-  what.public_key_der = csr.public_key_der;
+  what.public_key = csr.public_key;
   auto made = std::make_unique<IssuedCertificate>(id, *order.account);
   made->der = authority_.sign_leaf(what);
   made->pem = der_to_pem(made->der);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/key_handle.hpp"
 #include "crypto/random.hpp"
 #include "crypto/x509.hpp"
 
@@ -114,6 +115,27 @@ void set_time(ASN1_TIME* time, std::chrono::system_clock::time_point value) {
   if (!ASN1_TIME_set(time, static_cast<time_t>(seconds))) throw openssl_error(signing, "setting the validity");
 }
 
+/// `issuer` is nullptr for a self-signed certificate.
+Bytes sign_as(const CertificateTemplate& what, const PrivateKey& issuer_key, const X509* issuer) {
+  const OwnedKey read = what.public_key ? nullptr : read_spki(what.public_key_der, signing);
+  EVP_PKEY* subject_key = what.public_key ? what.public_key->handle().get() : read.get();
+  const OwnedCert cert(X509_new());
+  constexpr long version_3 = 2;
+  if (!cert || !X509_set_version(cert.get(), version_3) || !X509_set_pubkey(cert.get(), subject_key))
+    throw openssl_error(signing);
+  set_serial(cert.get(), what.serial);
+  set_time(X509_getm_notBefore(cert.get()), what.not_before);
+  set_time(X509_getm_notAfter(cert.get()), what.not_after);
+  const OwnedName subject = name_of(what.common_name, signing);
+  if (!X509_set_subject_name(cert.get(), subject.get())) throw openssl_error(signing);
+
+  const X509* issued_by = issuer ? issuer : cert.get();
+  if (!X509_set_issuer_name(cert.get(), X509_get_subject_name(issued_by))) throw openssl_error(signing);
+  add_extensions(cert.get(), what, issued_by, recognise(subject_key));
+  if (X509_sign(cert.get(), issuer_key.handle().get(), issuer_key.handle().digest()) <= 0) throw openssl_error(signing);
+  return to_der(cert.get(), i2d_X509, signing);
+}
+
 }  // namespace
 
 Csr parse_csr(ByteView der) {
@@ -125,7 +147,11 @@ Csr parse_csr(ByteView der) {
   out.key_type = "unknown";
   if (EVP_PKEY* key = X509_REQ_get0_pubkey(request.get())) {
     const Recognised known = recognise(key);
-    if (known.kind) out.key_type = known.type;
+    if (known.kind) {
+      out.key_type = known.type;
+      EVP_PKEY_up_ref(key);
+      out.public_key = PublicKey(std::make_shared<KeyHandle>(OwnedKey(key), *known.kind, known.type));
+    }
     out.signature_ok = X509_REQ_verify(request.get(), key) == 1;
   }
   read_extensions(request.get(), out);
@@ -135,23 +161,21 @@ Csr parse_csr(ByteView der) {
 }
 
 Bytes sign_certificate(const CertificateTemplate& what, const PrivateKey& issuer_key, ByteView issuer_der) {
-  const OwnedKey subject_key = read_spki(what.public_key_der, signing);
-  const OwnedCert cert(X509_new());
-  constexpr long version_3 = 2;
-  if (!cert || !X509_set_version(cert.get(), version_3) || !X509_set_pubkey(cert.get(), subject_key.get()))
-    throw openssl_error(signing);
-  set_serial(cert.get(), what.serial);
-  set_time(X509_getm_notBefore(cert.get()), what.not_before);
-  set_time(X509_getm_notAfter(cert.get()), what.not_after);
-  const OwnedName subject = name_of(what.common_name, signing);
-  if (!X509_set_subject_name(cert.get(), subject.get())) throw openssl_error(signing);
-
   const OwnedCert issuer = issuer_der.empty() ? nullptr : read_certificate(issuer_der, signing);
-  const X509* issued_by = issuer ? issuer.get() : cert.get();
-  if (!X509_set_issuer_name(cert.get(), X509_get_subject_name(issued_by))) throw openssl_error(signing);
-  add_extensions(cert.get(), what, issued_by, recognise(subject_key.get()));
-  if (X509_sign(cert.get(), issuer_key.handle().get(), issuer_key.handle().digest()) <= 0) throw openssl_error(signing);
-  return to_der(cert.get(), i2d_X509, signing);
+  return sign_as(what, issuer_key, issuer.get());
+}
+
+struct Issuer::Data {
+  Data(PrivateKey key_, OwnedCert certificate_) : key(std::move(key_)), certificate(std::move(certificate_)) {}
+  PrivateKey key;
+  OwnedCert certificate;
+};
+
+Issuer::Issuer(PrivateKey key, ByteView certificate_der)
+    : data_(std::make_shared<Data>(std::move(key), read_certificate(certificate_der, signing))) {}
+
+Bytes Issuer::sign(const CertificateTemplate& what) const {
+  return sign_as(what, data_->key, data_->certificate.get());
 }
 
 bool is_signed_by(ByteView certificate, ByteView issuer) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,9 +32,10 @@ struct Csr {
   bool other_names = false;     ///< subjectAltName has names of other kinds.
   bool signature_ok = false;
   Bytes public_key_der;
-  std::string key_type;              ///< As PublicKey::type(); "unknown" when it is none we know.
-  std::vector<OidValue> extensions;  ///< Those asked for, subjectAltName included.
-  std::vector<OidValue> attributes;  ///< Others than extensionRequest; value is the first of the SET, in DER.
+  std::string key_type;                 ///< As PublicKey::type(); "unknown" when it is none we know.
+  std::optional<PublicKey> public_key;  ///< The same key, read; none when the type is unknown.
+  std::vector<OidValue> extensions;     ///< Those asked for, subjectAltName included.
+  std::vector<OidValue> attributes;     ///< Others than extensionRequest; value is the first of the SET, in DER.
 };
 /// Throws Error (crypto_failed) when it cannot be read at all.
 Csr parse_csr(ByteView der);
@@ -44,7 +46,8 @@ struct CertificateTemplate {
   std::string common_name;              ///< Empty: no CN (an empty subject).
   std::vector<Identifier> identifiers;  ///< subjectAltName; none: no extension.
   Bytes public_key_der;
-  Bytes serial;  ///< Big-endian, positive; empty: 16 random octets.
+  std::optional<PublicKey> public_key;  ///< When it is there, it counts and public_key_der need not be read.
+  Bytes serial;                         ///< Big-endian, positive; empty: 16 random octets.
   std::chrono::system_clock::time_point not_before;
   std::chrono::system_clock::time_point not_after;
   bool is_ca = false;  ///< basicConstraints, keyUsage keyCertSign; else serverAuth leaf.
@@ -53,6 +56,20 @@ struct CertificateTemplate {
 };
 /// Signs with the issuer's key; `issuer_der` empty means self-signed (issuer == subject). Throws Error (crypto_failed).
 Bytes sign_certificate(const CertificateTemplate& what, const PrivateKey& issuer_key, ByteView issuer_der = {});
+
+/// A CA's key and certificate, read once: OpenSSL takes longer to read a certificate than to sign one. Copies share it;
+/// safe to sign with from several threads at once.
+class Issuer {
+ public:
+  /// Throws Error (crypto_failed).
+  Issuer(PrivateKey key, ByteView certificate_der);
+  /// Throws Error (crypto_failed).
+  Bytes sign(const CertificateTemplate& what) const;
+
+ private:
+  struct Data;
+  std::shared_ptr<const Data> data_;
+};
 
 /// Whether `certificate` was signed by the key in `issuer`. Throws Error (crypto_failed) when either cannot be read.
 bool is_signed_by(ByteView certificate, ByteView issuer);

@@ -124,6 +124,21 @@ TEST_CASE("CSRs that are refused, and the order stays ready") {
   CHECK(r.caller.finalize(order, {"b.example", "a.example"}, key).status == 200);
 }
 
+TEST_CASE("must-staple is granted when asked for, and the CN stays what the CSR says") {
+  Ready r;
+  json::object order = r.order({"a.example"});
+  CsrOptions wishes;
+  wishes.must_staple = true;
+  Bytes csr = build_csr(std::vector<std::string>{"a.example"}, PrivateKey::generate(), wishes);
+  std::string payload = json::serialize(json::object{{"csr", base::base64url_encode(csr)}});
+  json::object done = body_of(r.caller.post(text_at(order, "finalize"), payload));
+  Certificate leaf = Certificate::from_pem(r.caller.post(text_at(done, "certificate")).body);
+  CHECK(leaf.subject_common_name == "a.example");
+  // The DER of id-pe-tlsfeature (RFC 7633), 1.3.6.1.5.5.7.1.24.
+  constexpr std::string_view tls_feature = "\x06\x08\x2b\x06\x01\x05\x05\x07\x01\x18";
+  CHECK(as_text(leaf.der).find(tls_feature) != std::string_view::npos);
+}
+
 TEST_CASE("finalize before the order is ready") {
   Ready r;
   json::object order = body_of(r.caller.new_order({"a.example"}));

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 
 #include "acme_caller.hpp"
@@ -92,7 +93,8 @@ class HttpsTransport {
 /// A web server for http-01: one thread, one answer a connection. `respond` gets the path and gives the whole answer.
 class WebServer {
  public:
-  explicit WebServer(std::function<std::string(const std::string&)> respond) : respond_(std::move(respond)) {
+  using Respond = std::function<std::string(const std::string&)>;
+  explicit WebServer(Respond respond) : respond_(std::move(respond)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -112,6 +114,12 @@ class WebServer {
   WebServer(const WebServer&) = delete;
   WebServer& operator=(const WebServer&) = delete;
 
+  /// Answers differently from the next connection on.
+  void respond_with(Respond respond) {
+    std::lock_guard lock(mutex_);
+    respond_ = std::move(respond);
+  }
+
   std::uint16_t port = 0;
   std::atomic<int> requests = 0;
 
@@ -129,7 +137,12 @@ class WebServer {
       }
       ++requests;
       std::size_t space = request.find(' ');
-      std::string answer = respond_(request.substr(space + 1, request.find(' ', space + 1) - space - 1));
+      Respond respond;
+      {
+        std::lock_guard lock(mutex_);
+        respond = respond_;
+      }
+      std::string answer = respond(request.substr(space + 1, request.find(' ', space + 1) - space - 1));
       for (std::size_t sent = 0; sent < answer.size();) {
         ssize_t count = ::send(client, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
         if (count <= 0) break;
@@ -139,7 +152,8 @@ class WebServer {
     }
   }
 
-  std::function<std::string(const std::string&)> respond_;
+  std::mutex mutex_;
+  Respond respond_;
   int listener_ = -1;
   std::thread thread_;
 };
@@ -197,8 +211,7 @@ std::string key_authorization_for(const std::string& path, const std::string& th
 }  // namespace
 
 TEST_CASE("a certificate over HTTPS, with a real http-01 fetch") {
-  std::string thumbprint;
-  WebServer web([&](const std::string& path) { return ok(key_authorization_for(path, thumbprint) + "\r\n"); });
+  WebServer web([](const std::string&) { return ok("not yet"); });
   TestCaOptions options;
   options.http_port = web.port;
   options.root_file =
@@ -209,7 +222,9 @@ TEST_CASE("a certificate over HTTPS, with a real http-01 fetch") {
 
   OverHttps over(running);
   AcmeCaller& caller = over.caller;
-  thumbprint = caller.key.thumbprint();
+  web.respond_with([thumbprint = caller.key.thumbprint()](const std::string& path) {
+    return ok(key_authorization_for(path, thumbprint) + "\r\n");
+  });
   REQUIRE(caller.register_account().status == 201);
   PrivateKey key = PrivateKey::generate();
   Reply created = caller.new_order({"www.example", "127.0.0.1"});
@@ -230,9 +245,7 @@ TEST_CASE("a certificate over HTTPS, with a real http-01 fetch") {
 }
 
 TEST_CASE("what http-01 finds wrong") {
-  std::string thumbprint;
-  std::function<std::string(const std::string&)> respond;
-  WebServer web([&](const std::string& path) { return respond(path); });
+  WebServer web([](const std::string&) { return ok("not yet"); });
   TestCaOptions options;
   options.http_port = web.port;
   options.validation_timeout = std::chrono::seconds(1);
@@ -241,10 +254,10 @@ TEST_CASE("what http-01 finds wrong") {
   OverHttps over(running);
   AcmeCaller& caller = over.caller;
   caller.register_account();
-  thumbprint = caller.key.thumbprint();
-  std::string hop = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ";
-  auto outcome = [&](std::function<std::string(const std::string&)> answer, const std::string& name = "a.example") {
-    respond = std::move(answer);
+  const std::string thumbprint = caller.key.thumbprint();
+  const std::string hop = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ";
+  auto outcome = [&](WebServer::Respond answer, const std::string& name = "a.example") {
+    web.respond_with(std::move(answer));
     web.requests = 0;
     json::object authz = validated(caller, name);
     return text_at(authz, "status") == "valid" ? "valid" : error_type(authz);
