@@ -20,7 +20,9 @@
 #include "culmen/issue.hpp"
 #include "culmen/options.hpp"
 #include "culmen/order.hpp"
+#include "culmen/renewal_info.hpp"
 #include "culmen/solver.hpp"
+#include "culmen/star.hpp"
 
 namespace culmen {
 
@@ -76,6 +78,15 @@ class AcmeClient {
   awaitable<void> revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason = {});
   awaitable<void> revoke_certificate_with_cert_key(PrivateKey certificate_key, Bytes certificate_der,
                                                    std::optional<int> reason = {});
+
+  /// Of the first certificate in the PEM text (RFC 9773).
+  awaitable<RenewalInfo> get_renewal_info(std::string certificate_pem);
+
+  awaitable<StarOrder> new_star_order(Account account, StarOrderParams params);
+  awaitable<StarOrder> get_star_order(Account account, std::string order_url);
+  awaitable<StarOrder> cancel_star_order(Account account, std::string order_url);
+  awaitable<StarCertificate> download_star_certificate(Account account, std::string star_certificate_url);
+  awaitable<StarCertificate> get_star_certificate(std::string star_certificate_url);
 
   /// From names to a certificate. `solver` must outlive the call.
   awaitable<IssuedCertificate> issue(Account account, IssueRequest request, ChallengeSolver& solver);

@@ -17,7 +17,9 @@
 #include "culmen/options.hpp"
 #include "culmen/order.hpp"
 #include "culmen/private_key.hpp"
+#include "culmen/renewal_info.hpp"
 #include "culmen/solver.hpp"
+#include "culmen/star.hpp"
 
 namespace culmen::engine {
 
@@ -100,6 +102,21 @@ Flow<Result<void>> revoke_certificate(Session session, Account account, Bytes ce
 /// Revokes with the certificate's own key.
 Flow<Result<void>> revoke_certificate_with_cert_key(Session session, PrivateKey certificate_key, Bytes certificate_der,
                                                     std::optional<int> reason = {});
+
+/// Renewal information of the first certificate in a PEM text (RFC 9773 §4.1): an unsigned GET. not_offered when the CA
+/// has none, or the certificate has no authority key identifier.
+Flow<Result<RenewalInfo>> get_renewal_info(Session session, std::string certificate_pem);
+
+/// A STAR order (RFC 8739 §3.1). The CA's limits (meta auto-renewal) are checked before anything is sent.
+/// Authorizations and finalize() are as for any order; then the order has `star_certificate`.
+Flow<Result<StarOrder>> new_star_order(Session session, Account account, StarOrderParams params);
+Flow<Result<StarOrder>> get_star_order(Session session, Account account, std::string order_url);
+/// Stops the renewal for good (RFC 8739 §3.1.2). The current certificate stays good until it expires.
+Flow<Result<StarOrder>> cancel_star_order(Session session, Account account, std::string order_url);
+/// The current certificate, by POST-as-GET; auto_renewal_canceled or auto_renewal_expired when there is none any more.
+Flow<Result<StarCertificate>> download_star_certificate(Session session, Account account, std::string star_url);
+/// The same by a plain GET, where the order allows it (§3.4): needs no account.
+Flow<Result<StarCertificate>> get_star_certificate(std::string star_url);
 
 /// From names to a certificate: order, authorizations side by side, validation, finalization, download. Every challenge
 /// that was presented is cleaned up, on every path. Solvers are tried in the order given; they must outlive the flow.

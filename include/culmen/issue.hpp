@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +43,8 @@ struct IssueRequest {
   explicit IssueRequest(std::vector<Identifier> identifiers_) : identifiers(std::move(identifiers_)) {}
   /// Texts: each is an IP address if it reads as one, else a DNS name. Throws Error (invalid_argument).
   explicit IssueRequest(const std::vector<std::string>& names);
+  /// The same for a braced list: `client.issue(account, {"example.com", "www.example.com"}, solver)`.
+  IssueRequest(std::initializer_list<std::string_view> names);
 
   /// Duplicates are dropped; an empty list is an error. With `csr` empty they are the CSR's names, in this order.
   std::vector<Identifier> identifiers;

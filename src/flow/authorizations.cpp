@@ -20,7 +20,6 @@ Flow<Result<Authorization>> post_to_authorization(Session session, Account accou
 Error ended_badly(const Authorization& authorization, std::string_view doing) {
   std::string why = "it is " + std::string(to_string(authorization.status));
   std::vector<Problem> problems = protocol::problems_of(authorization);
-  for (const Problem& problem : problems) why += ": " + printable(problem.short_type() + ": " + problem.detail);
   return Error(Errc::authorization_invalid, doing, why).with_problems(std::move(problems));
 }
 }  // namespace
@@ -53,8 +52,14 @@ Flow<Result<Authorization>> new_authorization(Session session, Account account, 
 
 Flow<Result<Authorization>> poll_authorization(Session session, Account account, std::string authorization_url,
                                                std::optional<std::chrono::seconds> deadline) {
+  const Pace pace(deadline);
+  co_return co_await watch_authorization(std::move(session), std::move(account), std::move(authorization_url), pace);
+}
+
+Flow<Result<Authorization>> watch_authorization(Session session, Account account, std::string authorization_url,
+                                                Pace pace) {
   const Instant start = co_await now();
-  Pacer pacer(session.state(), start, deadline.value_or(session.options().poll_deadline));
+  Pacer pacer(session.state(), start, pace);
   for (;;) {
     Result<Authorization> authorization = co_await get_authorization(session, account, authorization_url);
     if (!authorization) co_return authorization.error();

@@ -26,6 +26,10 @@ std::string_view to_string(IssueProgress::Step step) noexcept {
   return "unknown";
 }
 
+IssueRequest::IssueRequest(std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) identifiers.push_back(Identifier::parse(name));
+}
+
 IssueRequest::IssueRequest(const std::vector<std::string>& names) {
   for (const std::string& name : names) identifiers.push_back(Identifier::parse(name));
 }

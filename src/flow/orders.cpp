@@ -24,13 +24,6 @@ Flow<Result<Order>> post_to_order(Session session, Account account, std::string 
   co_return protocol::parse_order(*response, std::move(url), doing, instant.wall);
 }
 
-std::string describe(const Problem& problem) {
-  std::string text = problem.short_type();
-  if (!problem.detail.empty()) text += ": " + problem.detail;
-  if (problem.identifier) text = problem.identifier->value + ": " + text;
-  return printable(text);
-}
-
 /// Why an order is invalid: its own error is often null, the authorizations tell (RFC 8555 §7.1.6).
 Flow<Result<Order>> explain_invalid(Session session, Account account, Order order, std::string doing) {
   std::vector<Problem> problems;
@@ -46,7 +39,6 @@ Flow<Result<Order>> explain_invalid(Session session, Account account, Order orde
     for (Problem& problem : protocol::problems_of(*authorization)) problems.push_back(std::move(problem));
   }
   std::string why = "the order is " + std::string(to_string(order.status));
-  for (const Problem& problem : problems) why += "; " + describe(problem);
   if (problems.empty()) why += ", and the CA does not say why";
   co_return Error(Errc::order_invalid, doing, why).with_problems(std::move(problems));
 }
@@ -65,11 +57,11 @@ bool is_settled(const Order& order, bool until_valid) {
 }
 
 /// Polls until the order is settled. `first` is what the CA said already, when it said something just now.
-Flow<Result<Order>> poll(Session session, Account account, std::string order_url, std::optional<Order> first,
-                         std::optional<std::chrono::seconds> deadline, bool until_valid) {
+Flow<Result<Order>> poll(Session session, Account account, std::string order_url, std::optional<Order> first, Pace pace,
+                         bool until_valid) {
   const std::string doing = until_valid ? "waiting for the certificate" : "waiting for the order to become ready";
   const Instant start = co_await now();
-  Pacer pacer(session.state(), start, deadline.value_or(session.options().poll_deadline));
+  Pacer pacer(session.state(), start, pace);
   int failed_polls = 0;
   std::optional<Order> seen = std::move(first);
   for (;;) {
@@ -128,22 +120,27 @@ Flow<Result<Order>> get_order(Session session, Account account, std::string orde
 Flow<Result<Order>> poll_order(Session session, Account account, std::string order_url,
                                std::optional<std::chrono::seconds> deadline) {
   std::optional<Order> unseen;
-  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), deadline,
-                          false);
+  const Pace pace(deadline);
+  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
 }
 
 Flow<Result<Order>> poll_certificate(Session session, Account account, std::string order_url,
                                      std::optional<std::chrono::seconds> deadline) {
   std::optional<Order> unseen;
-  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), deadline,
-                          true);
+  const Pace pace(deadline);
+  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, true);
 }
 
 Flow<Result<Order>> wait_for_certificate(Session session, Account account, Order finalized,
                                          std::optional<std::chrono::seconds> deadline) {
+  const Pace pace(deadline);
+  co_return co_await watch_certificate(std::move(session), std::move(account), std::move(finalized), pace);
+}
+
+Flow<Result<Order>> watch_certificate(Session session, Account account, Order finalized, Pace pace) {
   std::string url = finalized.url;
   std::optional<Order> seen = std::move(finalized);
-  co_return co_await poll(std::move(session), std::move(account), std::move(url), std::move(seen), deadline, true);
+  co_return co_await poll(std::move(session), std::move(account), std::move(url), std::move(seen), pace, true);
 }
 
 Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der) {

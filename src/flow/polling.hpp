@@ -11,13 +11,21 @@
 
 namespace culmen::engine {
 
+/// How often to look, and for how long.
+struct Pace {
+  explicit Pace(std::optional<std::chrono::seconds> deadline_) : deadline(deadline_) {}
+  Pace(std::chrono::milliseconds every_, std::chrono::seconds deadline_) : deadline(deadline_), every(every_) {}
+  std::optional<std::chrono::seconds> deadline;    ///< SessionOptions::poll_deadline unless given.
+  std::optional<std::chrono::milliseconds> every;  ///< What the caller wants; Retry-After wins all the same.
+};
+
 /// Paces one polling loop: obeys Retry-After; otherwise starts at about two round trips and grows by half each time.
 class Pacer {
  public:
-  Pacer(Session::State& state, Instant start, std::chrono::seconds deadline)
-      : limit_(state.options.poll_interval_limit),
-        interval_(std::clamp(2 * state.round_trip(), shortest, limit_)),
-        end_(start.steady + deadline) {}
+  Pacer(Session::State& state, Instant start, const Pace& pace)
+      : limit_(pace.every ? std::max(*pace.every, shortest_wanted) : state.options.poll_interval_limit),
+        interval_(pace.every ? limit_ : std::clamp(2 * state.round_trip(), shortest, limit_)),
+        end_(start.steady + pace.deadline.value_or(state.options.poll_deadline)) {}
 
   /// How long to wait now. An error when the time is up, and at once when the server asks to wait past it.
   Result<std::chrono::milliseconds> pause(std::optional<std::chrono::seconds> retry_after, Instant now,
@@ -38,9 +46,15 @@ class Pacer {
 
  private:
   static constexpr std::chrono::milliseconds shortest{4};
+  static constexpr std::chrono::milliseconds shortest_wanted{200};  // callers who say 0 shall not hammer the CA
   std::chrono::milliseconds limit_;
   std::chrono::milliseconds interval_;
   std::chrono::steady_clock::time_point end_;
 };
+
+/// poll_authorization() and wait_for_certificate() (orders.hpp) at a pace of the caller's.
+Flow<Result<Authorization>> watch_authorization(Session session, Account account, std::string authorization_url,
+                                                Pace pace);
+Flow<Result<Order>> watch_certificate(Session session, Account account, Order finalized, Pace pace);
 
 }  // namespace culmen::engine

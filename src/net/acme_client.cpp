@@ -115,6 +115,27 @@ asio::awaitable<void> AcmeClient::revoke_certificate_with_cert_key(PrivateKey ce
                                                       reason));
 }
 
+asio::awaitable<RenewalInfo> AcmeClient::get_renewal_info(std::string certificate_pem) {
+  return run(engine::get_renewal_info(session(), std::move(certificate_pem)));
+}
+
+asio::awaitable<StarOrder> AcmeClient::new_star_order(Account account, StarOrderParams params) {
+  return run(engine::new_star_order(session(), std::move(account), std::move(params)));
+}
+asio::awaitable<StarOrder> AcmeClient::get_star_order(Account account, std::string order_url) {
+  return run(engine::get_star_order(session(), std::move(account), std::move(order_url)));
+}
+asio::awaitable<StarOrder> AcmeClient::cancel_star_order(Account account, std::string order_url) {
+  return run(engine::cancel_star_order(session(), std::move(account), std::move(order_url)));
+}
+asio::awaitable<StarCertificate> AcmeClient::download_star_certificate(Account account,
+                                                                       std::string star_certificate_url) {
+  return run(engine::download_star_certificate(session(), std::move(account), std::move(star_certificate_url)));
+}
+asio::awaitable<StarCertificate> AcmeClient::get_star_certificate(std::string star_certificate_url) {
+  return run(engine::get_star_certificate(std::move(star_certificate_url)));
+}
+
 asio::awaitable<IssuedCertificate> AcmeClient::issue(Account account, IssueRequest request, ChallengeSolver& solver) {
   return issue(std::move(account), std::move(request), std::vector<ChallengeSolver*>(1, &solver));
 }

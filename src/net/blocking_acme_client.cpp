@@ -99,6 +99,26 @@ void AcmeClient::revoke_certificate_with_cert_key(PrivateKey certificate_key, By
                                                reason));
 }
 
+RenewalInfo AcmeClient::get_renewal_info(std::string certificate_pem) {
+  return run(engine::get_renewal_info(session(), std::move(certificate_pem)));
+}
+
+StarOrder AcmeClient::new_star_order(Account account, StarOrderParams params) {
+  return run(engine::new_star_order(session(), std::move(account), std::move(params)));
+}
+StarOrder AcmeClient::get_star_order(Account account, std::string order_url) {
+  return run(engine::get_star_order(session(), std::move(account), std::move(order_url)));
+}
+StarOrder AcmeClient::cancel_star_order(Account account, std::string order_url) {
+  return run(engine::cancel_star_order(session(), std::move(account), std::move(order_url)));
+}
+StarCertificate AcmeClient::download_star_certificate(Account account, std::string star_certificate_url) {
+  return run(engine::download_star_certificate(session(), std::move(account), std::move(star_certificate_url)));
+}
+StarCertificate AcmeClient::get_star_certificate(std::string star_certificate_url) {
+  return run(engine::get_star_certificate(std::move(star_certificate_url)));
+}
+
 IssuedCertificate AcmeClient::issue(Account account, IssueRequest request, ChallengeSolver& solver) {
   return issue(std::move(account), std::move(request), std::vector<ChallengeSolver*>(1, &solver));
 }

@@ -17,7 +17,9 @@
 #include "culmen/issue.hpp"
 #include "culmen/options.hpp"
 #include "culmen/order.hpp"
+#include "culmen/renewal_info.hpp"
 #include "culmen/solver.hpp"
+#include "culmen/star.hpp"
 
 namespace culmen::engine {
 class Session;
@@ -31,6 +33,11 @@ namespace culmen::blocking {
 /// What each verb does stands in engine.hpp, next to the section of RFC 8555 it comes from.
 class AcmeClient {
  public:
+  // The plain values, whatever else has these names in this namespace (account.hpp, directory.hpp, …, beside this file).
+  using Account = culmen::Account;
+  using Challenge = culmen::Challenge;
+  using Directory = culmen::Directory;
+
   /// Fetches the directory. A short name such as "letsencrypt-staging" will do as well.
   explicit AcmeClient(std::string directory_url, ClientOptions options = {});
 
@@ -65,6 +72,15 @@ class AcmeClient {
   void revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason = {});
   void revoke_certificate_with_cert_key(PrivateKey certificate_key, Bytes certificate_der,
                                         std::optional<int> reason = {});
+
+  /// Of the first certificate in the PEM text (RFC 9773).
+  RenewalInfo get_renewal_info(std::string certificate_pem);
+
+  StarOrder new_star_order(Account account, StarOrderParams params);
+  StarOrder get_star_order(Account account, std::string order_url);
+  StarOrder cancel_star_order(Account account, std::string order_url);
+  StarCertificate download_star_certificate(Account account, std::string star_certificate_url);
+  StarCertificate get_star_certificate(std::string star_certificate_url);
 
   /// From names to a certificate. `solver` must outlive the call.
   IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver);
