@@ -59,8 +59,8 @@ check_conflicts() {
     [[ " $* " == *" $package "* ]] || continue
     [ -z "$(not_installed "$other")" ] || continue
     fail "culmen needs $package, which cannot be installed while $other is, and this script removes nothing.
-If nothing of yours needs $other, remove it and run this again:
-    ${SUDO_HINT:-sudo }apt-get remove $other"
+If nothing of yours needs $other, remove it as root and run this again:
+    apt-get remove $other"
   done < <(awk '$1 == "conflict" {print $2, $3}' "$list")
 }
 
@@ -72,10 +72,17 @@ install() {
     as_root=(sudo)
   fi
   echo "Installing with ${as_root[*]:+${as_root[*]} }apt-get:" "$@"
-  "${as_root[@]}" apt-get -q -q update
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -q -y --no-remove --no-install-recommends install "$@" ||
+  local log
+  log="$(mktemp)"
+  # A source of packages that cannot be read need not be one of those that matter: whether it is shows when installing.
+  if ! { "${as_root[@]}" apt-get -q -q update || true; "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y --no-remove --no-install-recommends -o Dpkg::Use-Pty=0 install "$@"; } > "$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    rm -f "$log"
     fail "apt-get did not install them; its reason stands above. Where it \"would remove\" a package: that package and
 one of the list exclude each other, and it is yours to decide which goes."
+  fi
+  rm -f "$log"
 }
 
 on_unknown_system() {
