@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/link.hpp"
@@ -95,16 +96,40 @@ std::string read_root_file(const std::string& path) {
   return *text;
 }
 
-/// curl's CAINFO replaces the system's roots; to add to them, they have to be read and given along.
+std::size_t count_certificates(std::string_view pem) {
+  constexpr std::string_view begin = "-----BEGIN ";
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = pem.find(begin, at)) != std::string_view::npos; at += begin.size()) ++count;
+  return count;
+}
+
+/// Files named as OpenSSL looks certificates up: "8 hexadecimal digits.number".
+std::size_t count_hashed_files(const char* folder) {
+  std::size_t count = 0;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator entry(folder, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    const std::string name = entry->path().filename().string();
+    const bool hashed = name.size() > 9 && name[8] == '.' && name.find_first_not_of("0123456789abcdef") == 8 &&
+                        name.find_first_not_of("0123456789", 9) == std::string::npos;
+    if (hashed) ++count;
+  }
+  return count;
+}
+
+/// What has to be given along with further roots to keep trusting the system's: curl's CAINFO replaces the file of
+/// them, but not the folder. Looking one up in the folder is quicker than reading some 150 for each connection.
 std::string read_system_roots() {
-  const char* path = curl_library().cainfo;
-  if (!path) return {};  // a folder, or the system's own store: curl adds those to what it is given
+  const char* file = curl_library().cainfo;
+  if (!file) return {};  // a folder, or the system's own store
   std::string roots;
   try {
-    roots = read_file(path).value_or(std::string());
+    roots = read_file(file).value_or(std::string());
   } catch (const Error& error) {
-    throw error.while_doing("reading the system's root certificates in " + std::string(path));
+    throw error.while_doing("reading the system's root certificates in " + std::string(file));
   }
+  const char* folder = curl_library().capath;
+  if (folder && count_hashed_files(folder) >= count_certificates(roots)) return {};
   if (!roots.empty() && roots.back() != '\n') roots.push_back('\n');
   return roots;
 }
