@@ -350,7 +350,7 @@ TEST_CASE("what is started reports from any thread, at once, never, or twice") {
     std::mutex mutex;
     std::vector<Flow<Text>> flows;
     for (int i = 0; i < 10; ++i) {
-      flows.push_back(await_text([&](AwaitAsk::Done done) {
+      flows.push_back(await_text([&threads, &mutex, i](AwaitAsk::Done done) {
         const std::lock_guard lock(mutex);
         threads.emplace_back([done = std::move(done), i] {
           std::this_thread::sleep_for(std::chrono::milliseconds(5 * i));
