@@ -1,0 +1,231 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "culmen/atomic_file.hpp"
+#include "culmen/error.hpp"
+#include "culmen/persist.hpp"
+
+namespace culmen {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t longest_file_name = 200;  // less than what any file system takes, with room for what is added
+constexpr int lock_tries = 3000;                // of lock_pause each: half a minute
+constexpr unsigned lock_pause_microseconds = 10000;
+constexpr std::string_view pair_mark = "culmen-pair 1 ";
+
+[[noreturn]] void fail(const std::string& doing, const std::string& step) {
+  const std::error_code code(errno, std::generic_category());
+  throw Error(Errc::io_failed, doing, step + ": " + code.message()).with_system_code(code);
+}
+
+void require_folder(const fs::path& folder) {
+  struct stat found {};
+  const std::string doing = "using the store in " + folder.string();
+  if (::stat(folder.c_str(), &found) != 0) fail(doing, "the folder cannot be used; make it, or mount it");
+  if (!S_ISDIR(found.st_mode)) throw Error(Errc::io_failed, doing, "it is not a folder");
+}
+
+void sync_folder(const fs::path& folder) {
+  const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (opened < 0) return;
+  const bool synced = ::fsync(opened) == 0 || errno == EINVAL || errno == ENOTSUP;
+  const int why = errno;
+  ::close(opened);
+  errno = why;
+  if (!synced) fail("making a folder in " + folder.string(), "syncing it");
+}
+
+/// Makes what is missing of `folder` below `base`, for the owner alone.
+void make_folders(const fs::path& base, const fs::path& folder) {
+  fs::path made = base;
+  for (const fs::path& part : folder.lexically_relative(base)) {
+    const fs::path parent = made;
+    made /= part;
+    if (::mkdir(made.c_str(), 0700) == 0) {
+      sync_folder(parent);
+    } else if (errno != EEXIST) {
+      fail("making the folder " + made.string(), "it cannot be made");
+    }
+  }
+}
+
+/// Held by one writer of the store, of whatever thread or process. The system takes it back when the process ends.
+class WriteLock {
+ public:
+  explicit WriteLock(const fs::path& file) : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    const std::string doing = "locking " + file.string();
+    if (descriptor_ < 0) fail(doing, "opening it");
+    for (int tries = 0; ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0; ++tries) {
+      const int why = errno;
+      if ((why == EWOULDBLOCK || why == EINTR) && tries < lock_tries) {
+        ::usleep(lock_pause_microseconds);
+        continue;
+      }
+      ::close(descriptor_);
+      errno = why;
+      fail(doing, "somebody else has been writing to the store for too long");
+    }
+  }
+  WriteLock(const WriteLock&) = delete;
+  WriteLock& operator=(const WriteLock&) = delete;
+  ~WriteLock() { ::close(descriptor_); }
+
+ private:
+  int descriptor_;
+};
+
+/// What writers that were killed have left. Nobody else writes here while we hold the lock.
+void sweep(const fs::path& folder) {
+  std::error_code ignored;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(".culmen-") && name.ends_with(".tmp")) left.push_back(entry.path());
+  }
+  for (const fs::path& path : left) fs::remove(path, ignored);
+}
+
+// ---- A certificate and its key in one file
+// ---------------------------------------------------------------------------
+
+/// Either may be missing: put() brings one at a time.
+struct Pair {
+  std::optional<std::string> private_key;
+  std::optional<std::string> certificate;
+};
+
+std::string size_text(const std::optional<std::string>& value) { return value ? std::to_string(value->size()) : "-"; }
+
+/// A line that says how long both are, then the key, then the certificate. For the programs that read PEM, which skip
+/// what stands before a block, it is a PEM file with a key and a chain.
+std::string to_text(const Pair& pair) {
+  return std::string(pair_mark) + size_text(pair.private_key) + ' ' + size_text(pair.certificate) + '\n' +
+         pair.private_key.value_or("") + pair.certificate.value_or("");
+}
+
+/// Takes a size, or "-", and what ends it off `text`. False when there is none.
+bool take_size(std::string_view& text, char end, std::optional<std::size_t>& size) {
+  const std::size_t length = text.find(end);
+  if (length == std::string_view::npos || length == 0) return false;
+  const std::string_view word = text.substr(0, length);
+  text.remove_prefix(length + 1);
+  if (word == "-") return true;
+  std::size_t number = 0;
+  const auto [rest, failed] = std::from_chars(word.data(), word.data() + word.size(), number);
+  size = number;
+  return failed == std::errc() && rest == word.data() + word.size();
+}
+
+Pair read_pair(const fs::path& file) {
+  Pair pair;
+  const std::optional<std::string> contents = read_file(file);
+  if (!contents) return pair;
+  std::string_view text = *contents;
+  std::optional<std::size_t> key_size, certificate_size;
+  bool whole = text.starts_with(pair_mark);
+  if (whole) text.remove_prefix(pair_mark.size());
+  whole = whole && take_size(text, ' ', key_size) && take_size(text, '\n', certificate_size);
+  whole = whole && key_size.value_or(0) <= text.size() &&
+          text.size() - key_size.value_or(0) == certificate_size.value_or(0);
+  if (!whole) {
+    throw Error(Errc::io_failed, "reading " + file.string(),
+                "it is not as culmen left it: take it away, or bring it back from a backup");
+  }
+  if (key_size) pair.private_key = text.substr(0, *key_size);
+  if (certificate_size) pair.certificate = text.substr(key_size.value_or(0));
+  return pair;
+}
+
+/// `text` as a path below `folder`. File systems stop at 255 octets a name; no encoded text has a "+", so the folders
+/// that end in one are nobody's file.
+fs::path below(fs::path folder, std::string_view text, std::string_view end) {
+  for (; text.size() > longest_file_name; text.remove_prefix(longest_file_name)) {
+    folder /= std::string(text.substr(0, longest_file_name)) + "+";
+  }
+  return folder / (std::string(text) + std::string(end));
+}
+
+fs::path realm_folder(const fs::path& folder, const PersistKey& key) {
+  const std::string text = key.to_string();
+  return below(folder, std::string_view(text).substr(0, text.find('/')), "");
+}
+
+/// For one change of one file of the store: holds the lock as long as it lives.
+class Change {
+ public:
+  Change(const fs::path& folder, const PersistKey& key, fs::path file)
+      : file_(std::move(file)), lock_(prepared(folder, key)) {
+    make_folders(folder, file_.parent_path());
+    sweep(file_.parent_path());
+  }
+  void write(std::string_view contents) const { write_file_atomically(file_, contents, 0600); }
+
+ private:
+  static fs::path prepared(const fs::path& folder, const PersistKey& key) {
+    require_folder(folder);
+    const fs::path realm = realm_folder(folder, key);
+    make_folders(folder, realm);
+    return realm / ".lock";
+  }
+  fs::path file_;
+  WriteLock lock_;
+};
+
+}  // namespace
+
+FilePersist::FilePersist(fs::path folder) : folder_(std::move(folder)) {
+  if (folder_.empty()) throw Error(Errc::invalid_argument, "opening a store", "the folder has no name");
+}
+
+fs::path FilePersist::file_of(const PersistKey& key) const {
+  const std::string text = key.to_string();
+  const fs::path folder =
+      realm_folder(folder_, key) / (key.kind == PersistKind::account_key ? "account" : "certificate");
+  return below(folder, std::string_view(text).substr(text.rfind('/') + 1), ".pem");
+}
+
+void FilePersist::put(const PersistKey& key, std::string_view value) {
+  const fs::path file = file_of(key);
+  const Change change(folder_, key, file);
+  if (key.kind == PersistKind::account_key) return change.write(value);
+  Pair pair = read_pair(file);
+  (key.kind == PersistKind::private_key ? pair.private_key : pair.certificate) = std::string(value);
+  change.write(to_text(pair));
+}
+
+std::optional<std::string> FilePersist::get(const PersistKey& key) {
+  require_folder(folder_);
+  const fs::path file = file_of(key);
+  if (key.kind == PersistKind::account_key) return read_file(file);
+  Pair pair = read_pair(file);
+  return key.kind == PersistKind::private_key ? std::move(pair.private_key) : std::move(pair.certificate);
+}
+
+void FilePersist::put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) {
+  const PersistKey key(realm, PersistKind::certificate, name);
+  const Change change(folder_, key, file_of(key));
+  Pair pair;
+  pair.private_key = stored.private_key;
+  pair.certificate = stored.certificate;
+  change.write(to_text(pair));
+}
+
+std::optional<StoredCertificate> FilePersist::get_certificate(const std::string& realm, const std::string& name) {
+  require_folder(folder_);
+  Pair pair = read_pair(file_of(PersistKey(realm, PersistKind::certificate, name)));
+  if (!pair.private_key || !pair.certificate) return std::nullopt;
+  return StoredCertificate(std::move(*pair.private_key), std::move(*pair.certificate));
+}
+
+}  // namespace culmen

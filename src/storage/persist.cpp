@@ -1,0 +1,154 @@
+#include "culmen/persist.hpp"
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "base/hex.hpp"
+#include "culmen/bytes.hpp"
+#include "culmen/error.hpp"
+
+namespace culmen {
+
+namespace {
+
+constexpr PersistKind kinds[] = {PersistKind::account_key, PersistKind::certificate, PersistKind::private_key};
+constexpr std::string_view empty_part = "%";  // as no other text is encoded
+
+bool is_plain(char c, bool first) {
+  // Upper case is encoded: there are file systems that do not tell it from lower case. A dot in front would hide the
+  // file, and make ".." possible.
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '@' || (c == '.' && !first);
+}
+
+std::string encode(std::string_view text) {
+  if (text.empty()) return std::string(empty_part);
+  std::string encoded;
+  for (const char c : text) {
+    if (is_plain(c, encoded.empty())) {
+      encoded += c;
+    } else {
+      encoded += '%' + base::hex_encode(as_bytes(std::string_view(&c, 1)));
+    }
+  }
+  return encoded;
+}
+
+/// Strict: only what encode() makes.
+std::optional<std::string> decode(std::string_view encoded) {
+  std::string text;
+  if (encoded != empty_part) {
+    for (std::size_t i = 0; i < encoded.size(); ++i) {
+      if (encoded[i] != '%') {
+        text += encoded[i];
+        continue;
+      }
+      const std::optional<Bytes> octet = base::hex_decode(encoded.substr(i + 1, 2));
+      if (!octet || octet->size() != 1) return std::nullopt;
+      text += as_text(*octet);
+      i += 2;
+    }
+  }
+  if (encode(text) != encoded) return std::nullopt;
+  return text;
+}
+
+std::optional<PersistKind> kind_named(std::string_view name) {
+  for (const PersistKind kind : kinds) {
+    if (name == to_string(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+PersistKey key_of(const std::string& realm, const std::string& name) { return {realm, PersistKind::private_key, name}; }
+PersistKey certificate_of(const std::string& realm, const std::string& name) {
+  return {realm, PersistKind::certificate, name};
+}
+
+}  // namespace
+
+std::string_view to_string(PersistKind kind) noexcept {
+  switch (kind) {
+    case PersistKind::account_key: return "account_key";
+    case PersistKind::certificate: return "certificate";
+    case PersistKind::private_key: return "private_key";
+  }
+  return "unknown";
+}
+
+std::string PersistKey::to_string() const {
+  return encode(realm) + '/' + std::string(culmen::to_string(kind)) + '/' + encode(name);
+}
+
+PersistKey PersistKey::parse(std::string_view text) {
+  const std::size_t first = text.find('/');
+  const std::size_t second = first == std::string_view::npos ? first : text.find('/', first + 1);
+  if (second != std::string_view::npos) {
+    std::optional<std::string> realm = decode(text.substr(0, first));
+    const std::optional<PersistKind> kind = kind_named(text.substr(first + 1, second - first - 1));
+    std::optional<std::string> name = decode(text.substr(second + 1));
+    if (realm && kind && name) return {std::move(*realm), *kind, std::move(*name)};
+  }
+  throw Error(Errc::invalid_argument, "reading a persistence key",
+              "\"" + printable(text, 100) + "\" is none: it should look like realm/certificate/example.com");
+}
+
+void Persist::put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) {
+  put(key_of(realm, name), stored.private_key);
+  put(certificate_of(realm, name), stored.certificate);
+}
+
+std::optional<StoredCertificate> Persist::get_certificate(const std::string& realm, const std::string& name) {
+  std::optional<std::string> certificate = get(certificate_of(realm, name));
+  std::optional<std::string> private_key = get(key_of(realm, name));
+  if (!certificate || !private_key) return std::nullopt;
+  return StoredCertificate(std::move(*private_key), std::move(*certificate));
+}
+
+// ---- MemoryPersist
+// ---------------------------------------------------------------------------------------------------
+
+struct MemoryPersist::Contents {
+  std::mutex mutex;
+  std::map<PersistKey, std::string> values;
+};
+
+MemoryPersist::MemoryPersist() : contents_(std::make_shared<Contents>()) {}
+
+void MemoryPersist::put(const PersistKey& key, std::string_view value) {
+  const std::lock_guard lock(contents_->mutex);
+  contents_->values.insert_or_assign(key, std::string(value));
+}
+
+std::optional<std::string> MemoryPersist::get(const PersistKey& key) {
+  const std::lock_guard lock(contents_->mutex);
+  const auto found = contents_->values.find(key);
+  if (found == contents_->values.end()) return std::nullopt;
+  return found->second;
+}
+
+void MemoryPersist::put_certificate(const std::string& realm, const std::string& name,
+                                    const StoredCertificate& stored) {
+  StoredCertificate fresh = stored;
+  const std::lock_guard lock(contents_->mutex);
+  std::string& private_key = contents_->values[key_of(realm, name)];
+  std::string& certificate = contents_->values[certificate_of(realm, name)];
+  private_key.swap(fresh.private_key);
+  certificate.swap(fresh.certificate);
+}
+
+std::optional<StoredCertificate> MemoryPersist::get_certificate(const std::string& realm, const std::string& name) {
+  const std::lock_guard lock(contents_->mutex);
+  const auto private_key = contents_->values.find(key_of(realm, name));
+  const auto certificate = contents_->values.find(certificate_of(realm, name));
+  if (private_key == contents_->values.end() || certificate == contents_->values.end()) return std::nullopt;
+  return StoredCertificate(private_key->second, certificate->second);
+}
+
+// ---- NoPersist
+// -------------------------------------------------------------------------------------------------------
+
+void NoPersist::put(const PersistKey&, std::string_view) {}
+std::optional<std::string> NoPersist::get(const PersistKey&) { return std::nullopt; }
+
+}  // namespace culmen
