@@ -1,0 +1,43 @@
+// A certificate with its key, as an order ends and as it is kept.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "culmen/bytes.hpp"
+#include "culmen/certificate.hpp"
+#include "culmen/private_key.hpp"
+
+namespace culmen::blocking {
+
+/// A certificate and its key. A plain value.
+class Certificate {
+ public:
+  /// From PEM: the chain, leaf first. Throws Error (crypto_failed) when either cannot be read.
+  Certificate(std::string private_key_pem, std::string chain_pem);
+
+  /// The private key as PEM. Secret.
+  const std::string& private_key() const noexcept { return private_key_; }
+  /// The private key as DER (PKCS#8). Secret.
+  Bytes private_key_der() const;
+  /// The chain as PEM, leaf first: what servers want.
+  const std::string& certificate() const noexcept { return chain_; }
+  /// The leaf as DER.
+  const Bytes& certificate_der() const noexcept { return leaf_.der; }
+
+  /// Whole days until it expires; negative from the moment it has.
+  long valid_days_left(std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
+
+  /// Whether the key is the certificate's.
+  bool is_matching() const { return leaf_.matches(key_); }
+  /// The leaf, read.
+  const culmen::Certificate& api_certificate() const noexcept { return leaf_; }
+
+ private:
+  std::string private_key_;
+  std::string chain_;
+  PrivateKey key_;
+  culmen::Certificate leaf_;
+};
+
+}  // namespace culmen::blocking

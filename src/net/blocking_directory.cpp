@@ -1,0 +1,69 @@
+#include "culmen/blocking/directory.hpp"
+
+#include <algorithm>
+
+namespace culmen::blocking {
+
+namespace {
+
+constexpr int min_nonce_retries = 10;  // as issue() has
+constexpr const char* account_name = "account";
+constexpr const char* pending_account_name = "account/pending";
+
+/// The key that is kept; else the one of an attempt that did not come to its end; else a new one, kept before anybody
+/// sees it. Were it kept only after the CA has answered, each lost answer would leave an account that nobody has the
+/// key of, and they count against a rate limit. Under a name of its own, because only what the CA has taken is the
+/// account's key.
+AccountKey account_key(Persist& persist, const std::string& realm, bool& established) {
+  const std::optional<std::string> kept = persist.get({realm, PersistKind::account_key, account_name});
+  established = kept.has_value();
+  if (kept) return AccountKey::from_pem(*kept);
+  const PersistKey pending(realm, PersistKind::account_key, pending_account_name);
+  if (const std::optional<std::string> begun = persist.get(pending)) return AccountKey::from_pem(*begun);
+  AccountKey key = AccountKey::generate();
+  persist.put(pending, key.to_pem());
+  return key;
+}
+
+}  // namespace
+
+Directory::Directory(AcmeClient client, std::shared_ptr<Persist> persist)
+    : client_(std::move(client)), persist_(std::move(persist)) {}
+
+Directory Directory::from_url(std::shared_ptr<Persist> persist, DirectoryUrl url, ClientOptions options) {
+  if (!persist) {
+    throw Error(Errc::invalid_argument, "fetching the directory",
+                "there is no store; to keep nothing give a NoPersist");
+  }
+  options.session.nonce_retries = std::max(options.session.nonce_retries, min_nonce_retries);
+  return Directory(AcmeClient(url.str(), std::move(options)), std::move(persist));
+}
+
+Account Directory::account(const std::string& email) const {
+  if (email.find('@') == std::string::npos) {
+    throw Error(Errc::invalid_argument, "establishing an account",
+                "\"" + printable(email, 100) + "\" is no e-mail address; for an account without one, or with other " +
+                    "contacts, use account_with_realm()");
+  }
+  return account_with_realm(email, std::vector<std::string>(1, "mailto:" + email));
+}
+
+Account Directory::account_with_realm(const std::string& realm, std::vector<std::string> contacts,
+                                      std::optional<EabOptions> eab) const {
+  AccountOptions options;
+  options.contacts = std::move(contacts);
+  options.agree_tos = true;
+  options.eab = std::move(eab);
+  bool established = false;
+  const AccountKey key = account_key(*persist_, realm, established);
+  Account account = account_with_key(realm, key, std::move(options));
+  if (!established) persist_->put({realm, PersistKind::account_key, account_name}, key.to_pem());
+  return account;
+}
+
+Account Directory::account_with_key(const std::string& realm, AccountKey key, AccountOptions options) const {
+  AcmeClient client = client_;
+  return Account(client, persist_, realm, client.new_account(std::move(key), std::move(options)));
+}
+
+}  // namespace culmen::blocking
