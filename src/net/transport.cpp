@@ -333,7 +333,12 @@ void Exchange::set_options() {
     case HttpMethod::head: curl_easy_setopt(handle_, CURLOPT_NOBODY, 1L); break;
     case HttpMethod::post:
       curl_easy_setopt(handle_, CURLOPT_POST, 1L);
-      curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, request_.body.data());
+      // Not POSTFIELDS: of those curl knows that it can send them again, and does so by itself when a connection it
+      // kept breaks. A signed request goes out once (RFC 8555 §6.5); what a broken connection means is the flows' to
+      // decide.
+      sent_ = 0;
+      curl_easy_setopt(handle_, CURLOPT_READFUNCTION, &Exchange::on_read);
+      curl_easy_setopt(handle_, CURLOPT_READDATA, this);
       curl_easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
       break;
   }
@@ -393,6 +398,13 @@ std::optional<Result<HttpResponse>> Exchange::finished(CURLcode code) {
 std::size_t Exchange::on_header(char* data, std::size_t size, std::size_t count, void* self) {
   const std::string_view line(data, size * count);
   return static_cast<Exchange*>(self)->take_header(line) ? line.size() : 0;
+}
+
+std::size_t Exchange::on_read(char* room, std::size_t size, std::size_t count, void* self) {
+  auto& exchange = *static_cast<Exchange*>(self);
+  const std::size_t copied = exchange.request_.body.copy(room, size * count, exchange.sent_);
+  exchange.sent_ += copied;
+  return copied;
 }
 
 std::size_t Exchange::on_body(char* data, std::size_t size, std::size_t count, void* self) {

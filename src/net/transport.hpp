@@ -71,6 +71,7 @@ class Exchange {
 
  private:
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
+  static std::size_t on_read(char* room, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   bool take_header(std::string_view line);
   bool take_body(std::string_view piece);
@@ -85,6 +86,7 @@ class Exchange {
   HttpResponse response_;
   std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point hop_started_;
+  std::size_t sent_ = 0;  // of the request's body
   std::size_t header_bytes_ = 0;
   std::size_t header_count_ = 0;
   int redirects_ = 0;

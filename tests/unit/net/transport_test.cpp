@@ -74,6 +74,26 @@ TEST_CASE("a POST carries the body, its type, the user agent and the language, a
   CHECK(response->body.find("\naccept-encoding=") == std::string::npos);
 }
 
+TEST_CASE("a POST goes out once, also when the connection that was kept breaks under it") {
+  std::atomic<int> arrived = 0;
+  test::Server server([&arrived](test::Connection& connection) {
+    // One answer, then silence: the second request is read and the connection closed.
+    if (!connection.read_request()) return;
+    if (!connection.write(test::response(200, "first"))) return;
+    if (connection.read_request()) ++arrived;
+  });
+  net::BlockingDriver driver(TransportOptions(), nullptr);
+  HttpRequest first(HttpMethod::post, server.url("/"));
+  first.body = "one";
+  REQUIRE(ask(driver, first));
+  HttpRequest second(HttpMethod::post, server.url("/"));
+  second.body = "two";
+  const auto response = ask(driver, second);
+  REQUIRE_FALSE(response);
+  CHECK(response.error().code() == Errc::connection_failed);
+  CHECK(arrived == 1);
+}
+
 TEST_CASE("an empty POST, an Accept header, a HEAD") {
   test::Server server(answering([](const test::Request& request) {
     if (request.method == "HEAD")
