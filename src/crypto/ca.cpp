@@ -77,7 +77,8 @@ void add_authority_key_identifier(X509* cert, const X509* issuer) {
   add(cert, extension_of(NID_authority_key_identifier, false, akid.get(), signing));
 }
 
-void add_extensions(X509* cert, const CertificateTemplate& what, const X509* issuer, const Recognised& subject_key) {
+void add_own_extensions(X509* cert, const CertificateTemplate& what, const X509* issuer,
+                        const Recognised& subject_key) {
   const bool rsa = subject_key.kind && subject_key.kind->family == KeyFamily::rsa;
   add_text(cert, NID_basic_constraints, what.is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
   add_text(cert, NID_key_usage,
@@ -87,6 +88,10 @@ void add_extensions(X509* cert, const CertificateTemplate& what, const X509* iss
   const OwnedOctets skid = octet_string(key_identifier(cert));
   add(cert, extension_of(NID_subject_key_identifier, false, skid.get(), signing));
   if (what.authority_key_identifier) add_authority_key_identifier(cert, issuer);
+}
+
+void add_extensions(X509* cert, const CertificateTemplate& what, const X509* issuer, const Recognised& subject_key) {
+  if (!what.bare) add_own_extensions(cert, what, issuer, subject_key);
   if (!what.identifiers.empty()) {
     const auto names = general_names(what.identifiers, signing);
     // RFC 5280 §4.2.1.6: "If the subject field contains an empty sequence, then the issuing CA MUST include a
@@ -176,6 +181,24 @@ Issuer::Issuer(PrivateKey key, ByteView certificate_der)
 
 Bytes Issuer::sign(const CertificateTemplate& what) const {
   return sign_as(what, data_->key, data_->certificate.get());
+}
+
+std::vector<OidValue> certificate_extensions(ByteView certificate) {
+  const OwnedCert cert = read_certificate(certificate, "reading the extensions of a certificate");
+  std::vector<OidValue> out;
+  for (int i = 0; i < X509_get_ext_count(cert.get()); ++i) {
+    X509_EXTENSION* extension = X509_get_ext(cert.get(), i);
+    out.emplace_back(oid_text(X509_EXTENSION_get_object(extension)), octets(X509_EXTENSION_get_data(extension)),
+                     X509_EXTENSION_get_critical(extension) != 0);
+  }
+  return out;
+}
+
+bool is_self_issued(ByteView certificate) {
+  constexpr std::string_view doing = "reading the names of a certificate";
+  const OwnedCert cert = read_certificate(certificate, doing);
+  return to_der(X509_get_subject_name(cert.get()), i2d_X509_NAME, doing) ==
+         to_der(X509_get_issuer_name(cert.get()), i2d_X509_NAME, doing);
 }
 
 bool is_signed_by(ByteView certificate, ByteView issuer) {

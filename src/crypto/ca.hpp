@@ -52,6 +52,8 @@ struct CertificateTemplate {
   std::chrono::system_clock::time_point not_after;
   bool is_ca = false;  ///< basicConstraints, keyUsage keyCertSign; else serverAuth leaf.
   bool authority_key_identifier = true;
+  /// Nothing of one's own beside subjectAltName: no basic constraints, key usages, key identifiers.
+  bool bare = false;
   std::vector<OidValue> extensions;  ///< Further ones.
 };
 /// Signs with the issuer's key; `issuer_der` empty means self-signed (issuer == subject). Throws Error (crypto_failed).
@@ -70,6 +72,11 @@ class Issuer {
   struct Data;
   std::shared_ptr<const Data> data_;
 };
+
+/// The extensions of a certificate, in order. Throws Error (crypto_failed).
+std::vector<OidValue> certificate_extensions(ByteView certificate);
+/// Whether issuer and subject are the same name, octet for octet. Throws Error (crypto_failed).
+bool is_self_issued(ByteView certificate);
 
 /// Whether `certificate` was signed by the key in `issuer`. Throws Error (crypto_failed) when either cannot be read.
 bool is_signed_by(ByteView certificate, ByteView issuer);

@@ -8,15 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include <boost/asio/any_io_executor.hpp>
 
-namespace boost::asio {
-class io_context;
-}
-
 namespace culmen::net {
+
+class Responder;
 
 /// Tokens and what to answer for them. Safe to use from any thread.
 class Http01Answers {
@@ -50,16 +47,8 @@ class HttpResponder {
   void stop() noexcept;
 
  private:
-  class Listening;
-  class Session;
-  void begin(const boost::asio::any_io_executor& executor, std::uint16_t port, const std::string& address);
-
   std::shared_ptr<Http01Answers> answers_;
-  mutable std::mutex mutex_;
-  // Owned by what waits on the executor, so that it goes with the executor's context if that goes first.
-  std::weak_ptr<Listening> listening_;
-  std::unique_ptr<boost::asio::io_context> own_context_;
-  std::thread own_thread_;
+  std::unique_ptr<Responder> responder_;
 };
 
 }  // namespace culmen::net
