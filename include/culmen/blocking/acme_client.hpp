@@ -33,7 +33,8 @@ namespace culmen::blocking {
 /// What each verb does stands in engine.hpp, next to the section of RFC 8555 it comes from.
 class AcmeClient {
  public:
-  // The plain values, whatever else has these names in this namespace (account.hpp, directory.hpp, …, beside this file).
+  // The plain values, whatever else has these names in this namespace (account.hpp, directory.hpp, …, beside this
+  // file).
   using Account = culmen::Account;
   using Challenge = culmen::Challenge;
   using Directory = culmen::Directory;
@@ -68,6 +69,7 @@ class AcmeClient {
   Authorization poll_authorization(Account account, std::string authorization_url,
                                    std::optional<std::chrono::seconds> deadline = {});
   Challenge trigger_challenge(Account account, Challenge challenge);
+  Challenge trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der);
 
   void revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason = {});
   void revoke_certificate_with_cert_key(PrivateKey certificate_key, Bytes certificate_der,

@@ -35,8 +35,8 @@ TEST_CASE("renewal: without ARI a third of the lifetime is left, half when it is
     std::chrono::seconds lifetime;
     std::chrono::seconds due;
   };
-  for (const Row& row : {Row{days(90), days(60)}, Row{days(45), days(30)}, Row{days(10), 160h},
-                         Row{days(6), days(3)}, Row{160h, 80h}, Row{30min, 15min}}) {
+  for (const Row& row : {Row{days(90), days(60)}, Row{days(45), days(30)}, Row{days(10), 160h}, Row{days(6), days(3)},
+                         Row{160h, 80h}, Row{30min, 15min}}) {
     const Certificate certificate = living(row.lifetime);
     CAPTURE(row.lifetime.count());
     CHECK(decide_renewal(certificate, RenewalState(), issued).renew_at == issued + row.due);
