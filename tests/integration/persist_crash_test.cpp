@@ -1,0 +1,356 @@
+// A program that keeps things in a FilePersist is killed wherever that could hurt, and the store is looked at.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "culmen/blocking/directory.hpp"
+#include "culmen/certificate.hpp"
+#include "culmen/test_ca.hpp"
+#include "integration/persist_crash.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace culmen;
+using crash_test::account_key;
+using crash_test::pair;
+using test::TemporaryFolder;
+using namespace std::chrono_literals;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int no_ptrace = 77;
+
+/// A persist_writer that has come to the point where it would begin.
+class Writer {
+ public:
+  enum class How { traced, untraced };
+
+  /// `file_limit`: no file may grow beyond; the writer is killed by the write that would.
+  Writer(std::vector<std::string> words, How how, rlim_t file_limit = RLIM_INFINITY) {
+    words.insert(words.begin(), CULMEN_PERSIST_WRITER);
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    const rlimit sizes{file_limit, file_limit}, cores{0, 0};
+    process_ = ::fork();
+    REQUIRE(process_ >= 0);
+    if (process_ == 0) {
+      ::setrlimit(RLIMIT_FSIZE, &sizes);
+      ::setrlimit(RLIMIT_CORE, &cores);
+      if (how == How::traced && ::ptrace(PTRACE_TRACEME, 0, 0, 0) != 0) ::_exit(no_ptrace);
+      ::execv(arguments[0], arguments.data());
+      ::_exit(127);
+    }
+    if (how == How::untraced) {
+      wait(WUNTRACED);
+      REQUIRE(WIFSTOPPED(status_));
+      return;
+    }
+    wait();
+    if (WIFEXITED(status_)) return;
+    ::ptrace(PTRACE_SETOPTIONS, process_, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
+    while (WIFSTOPPED(status_) && WSTOPSIG(status_) != SIGSTOP) {
+      ::ptrace(PTRACE_CONT, process_, 0, 0);
+      wait();
+    }
+    REQUIRE(WIFSTOPPED(status_));
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer() { kill(); }
+
+  bool may_be_traced() const { return !(WIFEXITED(status_) && WEXITSTATUS(status_) == no_ptrace); }
+
+  /// Lets a traced writer go on until it enters or leaves the next system call. False once it has ended.
+  bool step() {
+    int signal = 0;
+    do {
+      ::ptrace(PTRACE_SYSCALL, process_, 0, signal);
+      wait();
+      if (!WIFSTOPPED(status_)) return false;
+      const int stop = WSTOPSIG(status_);
+      signal = stop == SIGSTOP || stop == (SIGTRAP | 0x80) ? 0 : stop;
+    } while (WSTOPSIG(status_) != (SIGTRAP | 0x80));
+    return true;
+  }
+  /// The same, until it enters or leaves one that makes a file last or puts it in its place.
+  bool step_to_change() {
+    while (step()) {
+      __ptrace_syscall_info info{};
+      ::ptrace(PTRACE_GET_SYSCALL_INFO, process_, sizeof info, &info);
+      if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+        const auto call = static_cast<long>(info.entry.nr);
+        changes_ = call == SYS_fsync || call == SYS_renameat || call == SYS_renameat2;
+#ifdef SYS_rename
+        changes_ = changes_ || call == SYS_rename;
+#endif
+      }
+      if (changes_) return true;
+    }
+    return false;
+  }
+  void go() { ::kill(process_, SIGCONT); }
+  void kill() {
+    if (process_ <= 0) return;
+    ::kill(process_, SIGKILL);
+    while (process_ > 0) wait();
+  }
+  /// Waits until it ends by itself.
+  void end() {
+    while (process_ > 0) wait();
+  }
+  bool ended_well() const { return WIFEXITED(status_) && WEXITSTATUS(status_) == 0; }
+  bool was_killed_by(int signal) const { return WIFSIGNALED(status_) && WTERMSIG(status_) == signal; }
+
+ private:
+  void wait(int flags = 0) {
+    while (::waitpid(process_, &status_, flags) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(status_) || WIFSIGNALED(status_)) process_ = -1;
+  }
+  pid_t process_ = -1;
+  int status_ = 0;
+  bool changes_ = false;
+};
+
+std::mt19937& dice() {
+  static std::mt19937 generator(20260101);
+  return generator;
+}
+void pause_up_to(std::chrono::microseconds longest) {
+  ::usleep(static_cast<useconds_t>(std::uniform_int_distribution<long>(0, longest.count())(dice())));
+}
+
+int files_left_over(const fs::path& folder) {
+  int count = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() == ".tmp") ++count;
+  }
+  return count;
+}
+
+/// A store, what was in it before the writer came, and what the writer writes.
+struct Store {
+  std::string folder() const { return files.path().string(); }
+  std::optional<StoredCertificate> certificate() {
+    return persist.get_certificate(crash_test::realm, crash_test::name);
+  }
+
+  /// The certificate that is there has its key; both are the old ones or the new ones.
+  void check_pair(const std::optional<StoredCertificate>& old, const StoredCertificate& fresh) {
+    const std::optional<StoredCertificate> found = certificate();
+    CHECK((found == old || found == fresh));
+    const std::optional<std::string> certificate_alone =
+        persist.get({crash_test::realm, PersistKind::certificate, crash_test::name});
+    const std::optional<std::string> key_alone =
+        persist.get({crash_test::realm, PersistKind::private_key, crash_test::name});
+    CHECK(certificate_alone.has_value() == found.has_value());
+    CHECK(key_alone.has_value() == found.has_value());
+  }
+
+  TemporaryFolder files;
+  FilePersist persist{files.path()};
+};
+
+/// Kills the writer of `what` at each system call in turn, entering and leaving it. Returns how many it killed.
+int kill_at_each_step(const std::string& what, bool something_there) {
+  int kills = 0;
+  for (int steps = 0;; ++steps) {
+    CAPTURE(what);
+    CAPTURE(steps);
+    Store store;
+    if (something_there) {
+      store.persist.put(account_key, crash_test::key_text(1));
+      store.persist.put_certificate(crash_test::realm, crash_test::name, pair(1));
+    }
+    const std::optional<StoredCertificate> old_pair = store.certificate();
+    const std::optional<std::string> old_key = store.persist.get(account_key);
+
+    Writer writer({what, store.folder(), "2"}, Writer::How::traced);
+    bool ended = false;
+    if (writer.may_be_traced()) {
+      for (int i = 0; i < steps && !ended; ++i) ended = !writer.step();
+    } else {
+      MESSAGE("this system does not let tests trace programs: killed at random times instead");
+      Writer untraced({what, store.folder(), "2"}, Writer::How::untraced);
+      untraced.go();
+      pause_up_to(2ms);
+      untraced.kill();
+      ended = steps == 70;
+    }
+    writer.kill();
+    if (what == "pair") {
+      store.check_pair(old_pair, pair(2));
+    } else {
+      const std::optional<std::string> key = store.persist.get(account_key);
+      CHECK((key == old_key || key == crash_test::key_text(2)));
+    }
+    if (ended) {
+      CHECK((!writer.may_be_traced() || writer.ended_well()));
+      CHECK((what == "pair" ? store.certificate() == pair(2)
+                            : store.persist.get(account_key) == crash_test::key_text(2)));
+      return kills;
+    }
+    ++kills;
+    store.persist.put(account_key, crash_test::key_text(3));
+    store.persist.put_certificate(crash_test::realm, crash_test::name, pair(3));
+    CHECK(store.certificate() == pair(3));
+    CHECK(files_left_over(store.files.path()) == 0);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("killed at each system call: old or new, never half, never a certificate without its key") {
+  int kills = 0;
+  kills += kill_at_each_step("pair", true);
+  kills += kill_at_each_step("pair", false);
+  kills += kill_at_each_step("account", true);
+  kills += kill_at_each_step("account", false);
+  MESSAGE(kills, " kills");
+  CHECK(kills >= 150);
+}
+
+TEST_CASE("killed in the middle of a write") {
+  Store store;
+  store.persist.put(account_key, crash_test::key_text(1));
+  store.persist.put_certificate(crash_test::realm, crash_test::name, pair(1));
+  const std::size_t longest = pair(2).private_key.size();
+  for (std::size_t limit = 0; limit < longest; limit += longest / 20) {
+    for (const std::string what : {"pair", "account"}) {
+      Writer writer({what, store.folder(), "2"}, Writer::How::untraced, limit);
+      writer.go();
+      writer.end();
+      CHECK(writer.was_killed_by(SIGXFSZ));
+      CHECK(store.certificate() == pair(1));
+      CHECK(store.persist.get(account_key) == crash_test::key_text(1));
+    }
+  }
+  store.persist.put_certificate(crash_test::realm, crash_test::name, pair(3));
+  store.persist.put(account_key, crash_test::key_text(3));
+  CHECK(files_left_over(store.files.path()) == 0);
+}
+
+TEST_CASE("killed at random: what is there is whole, and never older than what was there") {
+  Store store;
+  int value = 0;
+  for (int kills = 0; kills < 80; ++kills) {
+    Writer writer({"loop", store.folder(), std::to_string(value + 1)}, Writer::How::untraced);
+    writer.go();
+    pause_up_to(15ms);
+    writer.kill();
+    const std::optional<StoredCertificate> found = store.certificate();
+    const std::optional<std::string> key = store.persist.get(account_key);
+    if (found) {
+      const int pair_value = crash_test::value_of(found->certificate);
+      REQUIRE(*found == pair(pair_value));
+      REQUIRE(pair_value >= value);
+      value = pair_value;
+    }
+    REQUIRE(found.has_value() == (value > 0));
+    // The writer puts the key just before the pair.
+    if (key) {
+      const int key_value = crash_test::value_of(*key);
+      REQUIRE(*key == crash_test::key_text(key_value));
+      REQUIRE((key_value == value || key_value == value + 1));
+    }
+  }
+  CHECK(value > 0);
+}
+
+namespace {
+
+/// A CA that believes everything, and a store to get certificates into.
+struct Issuance : Store {
+  Issuance() : ca(believing()) {
+    ca.start();
+    root = files.write("root.pem", ca.root_pem());
+  }
+  static TestCaOptions believing() {
+    TestCaOptions options;
+    options.skip_validation = true;
+    return options;
+  }
+  std::vector<std::string> words() const { return {"issue", folder(), ca.directory_url(), root}; }
+  blocking::Account account() const {
+    ClientOptions options;
+    options.transport.extra_root_file = root;
+    return blocking::Directory::from_url(persist, DirectoryUrl::other(ca.directory_url()), options)
+        .account(crash_test::realm);
+  }
+
+  /// After the writer was killed: no key of a certificate that the CA issued is lost, and what is kept belongs
+  /// together.
+  void check(const std::optional<StoredCertificate>& before, std::size_t issued_before) {
+    const std::optional<StoredCertificate> found = certificate();
+    const blocking::Account us = account();
+    const std::optional<blocking::Certificate> kept = us.certificate(crash_test::name);
+    CHECK(kept.has_value() == found.has_value());
+    const std::vector<std::string> issued = ca.issued();
+    if (found != before) {
+      REQUIRE(kept);
+      REQUIRE(issued.size() > issued_before);
+      CHECK(kept->certificate_der() == culmen::Certificate::from_pem(issued.back()).der);
+    } else if (issued.size() > issued_before) {
+      const std::optional<blocking::CertOrder> unsaved = us.unsaved_order(crash_test::name);
+      REQUIRE(unsaved);
+      const blocking::Certificate saved = unsaved->download_and_save_cert();
+      CHECK(saved.certificate_der() == culmen::Certificate::from_pem(issued.back()).der);
+      CHECK(us.certificate(crash_test::name)->private_key() == saved.private_key());
+    }
+  }
+
+  TestCa ca;
+  std::string root;
+};
+
+}  // namespace
+
+TEST_CASE("killed at each change of the store while it gets a certificate") {
+  for (const bool renewal : {false, true}) {
+    for (int steps = 1;; ++steps) {
+      CAPTURE(renewal);
+      CAPTURE(steps);
+      Issuance issuance;
+      if (renewal) {
+        Writer first(issuance.words(), Writer::How::untraced);
+        first.go();
+        first.end();
+        REQUIRE(first.ended_well());
+      }
+      const std::optional<StoredCertificate> before = issuance.certificate();
+      const std::size_t issued_before = issuance.ca.issued().size();
+      REQUIRE(before.has_value() == renewal);
+      Writer writer(issuance.words(), Writer::How::traced);
+      bool ended = !writer.may_be_traced();
+      for (int i = 0; i < steps && !ended; ++i) ended = !writer.step_to_change();
+      writer.kill();
+      issuance.check(before, issued_before);
+      if (ended) {
+        CHECK((!writer.may_be_traced() || (writer.ended_well() && steps > 10)));
+        break;
+      }
+    }
+  }
+}
+
+TEST_CASE("killed at random while it gets a certificate") {
+  for (int kills = 0; kills < 20; ++kills) {
+    Issuance issuance;
+    Writer writer(issuance.words(), Writer::How::untraced);
+    writer.go();
+    pause_up_to(500ms);
+    writer.kill();
+    issuance.check(std::nullopt, 0);
+  }
+}
