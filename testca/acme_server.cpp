@@ -140,6 +140,16 @@ std::vector<std::string> AcmeServer::issued() const {
   return pems;
 }
 
+void AcmeServer::set_renewal_window(ByteView certificate_der, TimePoint start, TimePoint end) {
+  constexpr const char* doing = "setting the renewal window of a certificate";
+  if (end <= start) throw Error(Errc::invalid_argument, doing, "its end must be after its start");
+  std::lock_guard lock(mutex_);
+  auto found = state_.certificate_by_der.find(Bytes(certificate_der.begin(), certificate_der.end()));
+  if (found == state_.certificate_by_der.end())
+    throw Error(Errc::invalid_argument, doing, "this test CA did not issue it");
+  found->second->renewal_window.emplace(start, end);
+}
+
 bool AcmeServer::is_revoked(ByteView certificate_der) const {
   std::lock_guard lock(mutex_);
   auto found = state_.certificate_by_der.find(Bytes(certificate_der.begin(), certificate_der.end()));
@@ -162,6 +172,8 @@ const std::vector<AcmeServer::Resource>& AcmeServer::resources() {
       {"challenge", "/acme/challenge/*", Signer::account, &AcmeServer::challenge},
       {"certificate", "/acme/certificate/*", Signer::account, &AcmeServer::certificate},
       {"certificate", "/acme/certificate/*/*", Signer::account, &AcmeServer::certificate},
+      {"star-certificate", "/acme/star/*", Signer::anyone, &AcmeServer::star_certificate},
+      {"renewal-info", "/acme/renewal-info/*", Signer::anyone, &AcmeServer::renewal_info},
       {"revoke-cert", "/acme/revoke-cert", Signer::either, &AcmeServer::revoke_cert},
   };
   return table;
@@ -314,6 +326,8 @@ Reply AcmeServer::directory(Call&) {
                     {"revokeCert", url("/acme/revoke-cert")},
                     {"keyChange", url("/acme/key-change")}};
   if (options_.pre_authorization) body["newAuthz"] = url("/acme/new-authz");
+  if (options_.renewal_info) body["renewalInfo"] = url("/acme/renewal-info");
+  if (options_.auto_renewal) meta["auto-renewal"] = star_meta();
   if (faults_.strange_directory) {
     for (const char* name : {"termsOfService", "website", "caaIdentities", "externalAccountRequired", "profiles"})
       meta.emplace(name, nullptr);

@@ -67,6 +67,8 @@ class AcmeServer {
   void reset_counts();
   std::vector<std::string> issued() const;
   bool is_revoked(ByteView certificate_der) const;
+  /// Throws Error (invalid_argument) for a certificate of another CA and for a window without width.
+  void set_renewal_window(ByteView certificate_der, TimePoint start, TimePoint end);
 
  private:
   /// Who may ask: anyone by GET, a key (jwk), an account (kid), or either of the last two.
@@ -134,7 +136,28 @@ class AcmeServer {
   Reply certificate(Call& call);
   Reply revoke_cert(Call& call);
   void issue(Order& order, ByteView csr_der, Call& call);
+  /// Signs and keeps. What must be in step with the rest of the state has been drawn already.
+  std::unique_ptr<IssuedCertificate> signed_certificate(const Order& order, std::string id, std::string thumbprint,
+                                                        const crypto::CertificateTemplate& what) const;
+  void keep(Order& order, std::unique_ptr<IssuedCertificate> made);
   bool may_revoke(const IssuedCertificate& certificate, const Call& call);
+
+  // renewal_info.cpp
+  Reply renewal_info(Call& call);
+  IssuedCertificate& certificate_of_id(std::string_view id);
+  IssuedCertificate& checked_predecessor(std::string_view id, const Account& account,
+                                         const std::vector<Identifier>& identifiers);
+
+  // star.cpp
+  std::optional<StarRenewal> read_star(const boost::json::object& request) const;
+  static boost::json::object star_json(const StarRenewal& star);
+  boost::json::object star_meta() const;
+  /// Issues the certificate that is the current one now, unless that has been done.
+  void renew(Order& order);
+  /// When certificate `number` is valid.
+  static std::pair<TimePoint, TimePoint> star_validity(const StarRenewal& star, std::int64_t number);
+  Reply star_certificate(Call& call);
+  Reply cancel_star(Order& order, const Call& call);
 
   // authorizations.cpp
   Reply new_authz(Call& call);
@@ -159,6 +182,8 @@ class AcmeServer {
     return url("/acme/certificate/" + certificate.id);
   }
 
+  std::string star_url(const Order& order) const { return url("/acme/star/" + order.id); }
+
   void add_retry_after(Reply& reply) const;
 
   const TestCaOptions options_;
@@ -180,6 +205,9 @@ class AcmeServer {
 Reply json_reply(int status, const boost::json::object& body);
 /// `<target>;rel="relation"`.
 void add_link(Reply& reply, std::string_view target, std::string_view relation);
+
+/// The name of a certificate in ARI (RFC 9773 §4.1).
+std::string certificate_id(ByteView der);
 
 /// What a client asks for in newOrder and newAuthz, checked: canonical DNS names (perhaps wildcards) and IP addresses.
 /// Throws Refusal with subproblems.

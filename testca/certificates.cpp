@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <set>
+#include <tuple>
 
 #include <boost/json/value.hpp>
 
@@ -123,24 +124,46 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   what.not_before = base::parse_rfc3339(order.not_before).value_or(seconds);
   what.not_after = base::parse_rfc3339(order.not_after)
                        .value_or(std::min(what.not_before + options_.certificate_lifetime, authority_.not_after()));
+  if (order.star) {
+    order.star->first = order.star->start.value_or(seconds);
+    order.star->issued = 0;
+    std::tie(what.not_before, what.not_after) = star_validity(*order.star, 0);
+  }
   call.lock.unlock();
 
   what.identifiers = order.identifiers;
   what.common_name = csr.common_name;
   what.public_key = csr.public_key;
-  auto made = std::make_unique<IssuedCertificate>(id, *order.account);
+  auto made = signed_certificate(order, std::move(id), std::move(thumbprint), what);
+
+  call.lock.lock();
+  if (order.star) order.star->what = std::move(what);
+  keep(order, std::move(made));
+  order.state = OrderState::valid;
+  order.looks_processing = faults_.processing_polls;
+}
+
+std::unique_ptr<IssuedCertificate> AcmeServer::signed_certificate(const Order& order, std::string id,
+                                                                  std::string thumbprint,
+                                                                  const crypto::CertificateTemplate& what) const {
+  auto made = std::make_unique<IssuedCertificate>(std::move(id), *order.account);
   made->der = authority_.sign_leaf(what);
   made->pem = der_to_pem(made->der);
   made->identifiers = order.identifiers;
   made->key_thumbprint = std::move(thumbprint);
+  made->not_before = what.not_before;
+  made->not_after = what.not_after;
+  return made;
+}
 
-  call.lock.lock();
+void AcmeServer::keep(Order& order, std::unique_ptr<IssuedCertificate> made) {
+  made->order = &order;
   order.certificate = made.get();
-  order.state = OrderState::valid;
-  order.looks_processing = faults_.processing_polls;
   state_.certificate_by_der[made->der] = made.get();
+  state_.certificate_by_id[certificate_id(made->der)] = made.get();
   state_.issued_in_order.push_back(made.get());
-  state_.certificates[id] = std::move(made);
+  std::string id = made->id;
+  state_.certificates[std::move(id)] = std::move(made);
 }
 
 Reply AcmeServer::certificate(Call& call) {
@@ -186,6 +209,9 @@ Reply AcmeServer::revoke_cert(Call& call) {
   if (!may_revoke(certificate, call))
     throw unauthorized(
         "neither the certificate's key, nor its account, nor an account authorized for all its names signed");
+  // RFC 8739 §2.3: STAR certificates are canceled, not revoked.
+  if (certificate.order->star)
+    throw Refusal(403, "autoRenewalRevocationNotSupported", "a STAR certificate is not revoked: cancel its order");
   std::optional<int> reason;
   if (const json::value* asked = request.if_contains("reason")) {
     if (!asked->is_int64()) throw malformed("\"reason\" must be an integer");

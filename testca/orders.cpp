@@ -41,6 +41,10 @@ Reply AcmeServer::new_order(Call& call) {
     throw malformed("\"notAfter\" must be later than \"notBefore\" and than now");
   if (std::max(not_after.value_or(TimePoint()), not_before.value_or(TimePoint())) > authority_.not_after())
     throw malformed("the validity asked for ends after that of the CA");
+  std::optional<StarRenewal> star = options_.auto_renewal ? read_star(request) : std::nullopt;
+  IssuedCertificate* predecessor = nullptr;
+  const std::optional<std::string> replaces = string_member(request, "replaces");
+  if (replaces && options_.renewal_info) predecessor = &checked_predecessor(*replaces, *call.account, identifiers);
   std::optional<std::string> profile = string_member(request, "profile");
   if (profile && !options_.profiles.contains(*profile))
     throw Refusal(400, "invalidProfile", "this CA has no profile \"" + *profile + "\"");
@@ -52,6 +56,8 @@ Reply AcmeServer::new_order(Call& call) {
   if (not_before) made->not_before = base::format_rfc3339(*not_before);
   if (not_after) made->not_after = base::format_rfc3339(*not_after);
   made->profile = profile.value_or("");
+  made->star = std::move(star);
+  if (predecessor) made->replaces = *replaces;
   if (!faults_.empty_authorization_list)
     for (const Identifier& identifier : made->identifiers)
       made->authzs.push_back(&authz_for_order(*call.account, identifier));
@@ -62,6 +68,7 @@ Reply AcmeServer::new_order(Call& call) {
   Order& order = *made;
   call.account->orders.push_back(&order);
   state_.orders[order.id] = std::move(made);
+  if (predecessor) predecessor->replacement = &order;
   update(order);
   Reply reply = order_reply(201, order);
   reply.add("Location", order_url(order));
@@ -70,6 +77,7 @@ Reply AcmeServer::new_order(Call& call) {
 
 Reply AcmeServer::order(Call& call) {
   Order& order = own_order(call);
+  if (!call.is_post_as_get() && order.star) return cancel_star(order, call);
   if (!call.is_post_as_get()) throw malformed("an order can only be read: the payload must be empty");
   update(order);
   Reply reply = order_reply(200, order);
@@ -89,7 +97,7 @@ Order& AcmeServer::own_order(const Call& call) {
 /// What time and the authorizations have made of it (RFC 8555 §7.1.6).
 void AcmeServer::update(Order& order) {
   if (order.state != OrderState::pending && order.state != OrderState::ready) return;
-  if (order.expires <= now()) {
+  if (order.expires <= now() || (order.star && order.star->end <= now())) {
     order.state = OrderState::invalid;
     order.error = make_problem(403, "malformed", "the order expired");
     return;
@@ -129,7 +137,14 @@ Reply AcmeServer::order_reply(int status, const Order& order) const {
   if (!order.not_after.empty()) body["notAfter"] = order.not_after;
   if (!order.profile.empty()) body["profile"] = order.profile;
   if (order.error) body["error"] = to_json(*order.error);
-  if (state == OrderState::valid) body["certificate"] = certificate_url(*order.certificate);
+  if (!order.replaces.empty()) body["replaces"] = order.replaces;
+  if (order.star) body["auto-renewal"] = star_json(*order.star);
+  // RFC 8739 §3.1.1: a STAR order has "star-certificate" in place of "certificate".
+  const bool has_star_certificate = order.star && (state == OrderState::valid || state == OrderState::canceled);
+  if (has_star_certificate)
+    body["star-certificate"] = star_url(order);
+  else if (state == OrderState::valid)
+    body["certificate"] = certificate_url(*order.certificate);
   Reply reply = json_reply(status, body);
   if (state == OrderState::processing || state == OrderState::pending) add_retry_after(reply);
   return reply;

@@ -12,7 +12,7 @@ std::string_view to_string(AccountState state) noexcept {
 }
 
 std::string_view to_string(OrderState state) noexcept {
-  constexpr std::array<std::string_view, 5> names = {"pending", "ready", "processing", "valid", "invalid"};
+  constexpr std::array<std::string_view, 6> names = {"pending", "ready", "processing", "valid", "invalid", "canceled"};
   return names[static_cast<std::size_t>(state)];
 }
 

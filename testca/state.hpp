@@ -10,8 +10,10 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include "crypto/ca.hpp"
 #include "crypto/key.hpp"
 #include "culmen/bytes.hpp"
 #include "culmen/identifier.hpp"
@@ -23,7 +25,7 @@ using TimePoint = std::chrono::system_clock::time_point;
 
 // Statuses, as RFC 8555 §7.1.6 names them. The order of each list is that of the names in state.cpp.
 enum class AccountState { valid, deactivated };
-enum class OrderState { pending, ready, processing, valid, invalid };
+enum class OrderState { pending, ready, processing, valid, invalid, canceled };
 enum class AuthzState { pending, valid, invalid, deactivated, expired };
 enum class ChallengeState { pending, processing, valid, invalid };
 std::string_view to_string(AccountState state) noexcept;
@@ -82,8 +84,24 @@ struct IssuedCertificate {
   std::string pem;
   std::vector<Identifier> identifiers;
   std::string key_thumbprint;
+  TimePoint not_before, not_after;
+  Order* order = nullptr;
+  Order* replacement = nullptr;                                   ///< The last order that names it as its predecessor.
+  std::optional<std::pair<TimePoint, TimePoint>> renewal_window;  ///< In place of the usual one (RFC 9773).
   bool revoked = false;
   std::optional<int> revocation_reason;
+};
+
+/// What a STAR order asks for (RFC 8739 §3.1.1), and what became of it.
+struct StarRenewal {
+  StarRenewal() = default;
+  std::optional<TimePoint> start;
+  TimePoint end;
+  std::chrono::seconds lifetime{0}, adjust{0};
+  bool allow_get = false;
+  crypto::CertificateTemplate what;  ///< Of each certificate, but for serial and times.
+  TimePoint first;                   ///< The first nominal renewal date.
+  std::int64_t issued = -1;          ///< The number of the current certificate, from 0.
 };
 
 struct Order {
@@ -96,6 +114,8 @@ struct Order {
   TimePoint expires;
   std::string not_before, not_after;  ///< As asked for, or empty.
   std::string profile;
+  std::string replaces;  ///< The predecessor's CertID (RFC 9773 §5), or empty.
+  std::optional<StarRenewal> star;
   std::optional<Problem> error;
   IssuedCertificate* certificate = nullptr;
   int looks_processing = 0;  ///< Reads for which a valid order still says processing.
@@ -125,6 +145,7 @@ class State {
   std::map<std::string, Challenge*, std::less<>> challenges;
   std::map<std::string, std::unique_ptr<IssuedCertificate>, std::less<>> certificates;
   std::map<Bytes, IssuedCertificate*> certificate_by_der;
+  std::map<std::string, IssuedCertificate*, std::less<>> certificate_by_id;  ///< By CertID (RFC 9773 §4.1).
   std::vector<IssuedCertificate*> issued_in_order;
   /// Authorizations an order may reuse: account id, identifier, wildcard.
   std::map<std::tuple<std::string, Identifier, bool>, Authz*> reusable;

@@ -12,10 +12,13 @@ namespace culmen {
 class TestCa::Impl {
  public:
   explicit Impl(TestCaOptions options_) : options(checked(std::move(options_))), port(options.port) {
-    acme.emplace(options, std::map<std::string, testca::Validator>{
-                              {"http-01", [this](const testca::ValidationJob& job, testca::ValidationDone done) {
-                                 http01.validate(job, std::move(done));
-                               }}});
+    acme.emplace(options,
+                 std::map<std::string, testca::Validator>{
+                     {"http-01", [this](const testca::ValidationJob& job,
+                                        testca::ValidationDone done) { http01.validate(job, std::move(done)); }},
+                     {"tls-alpn-01", [this](const testca::ValidationJob& job, testca::ValidationDone done) {
+                        tls_alpn01.validate(job, std::move(done));
+                      }}});
   }
 
   static TestCaOptions checked(TestCaOptions options) {
@@ -49,6 +52,7 @@ class TestCa::Impl {
   // other is being destroyed, because the listener goes first and the validator next.
   std::optional<testca::AcmeServer> acme;
   testca::Http01Validator http01{options};
+  testca::TlsAlpn01Validator tls_alpn01{options};
   std::unique_ptr<testca::HttpsServer> server;
 };
 
@@ -75,5 +79,10 @@ std::vector<std::string> TestCa::issued() const { return impl_->acme->issued(); 
 bool TestCa::is_revoked(const std::string& leaf_pem) const {
   return impl_->acme->is_revoked(Certificate::from_pem(leaf_pem).der);
 }
+void TestCa::set_renewal_window(const std::string& leaf_pem, std::chrono::system_clock::time_point start,
+                                std::chrono::system_clock::time_point end) {
+  impl_->acme->set_renewal_window(Certificate::from_pem(leaf_pem).der, start, end);
+}
+std::chrono::system_clock::time_point TestCa::now() const { return impl_->acme->now(); }
 
 }  // namespace culmen

@@ -1,19 +1,11 @@
 #include "testca/validation.hpp"
 
-#include <algorithm>
 #include <set>
 #include <string>
-#include <thread>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -21,15 +13,14 @@
 #include <boost/beast/ssl/ssl_stream.hpp>
 
 #include "base/link.hpp"
-#include "base/name.hpp"
 #include "culmen/error.hpp"
+#include "testca/visiting.hpp"
 
 namespace culmen::testca {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
-using tcp = asio::ip::tcp;
 
 namespace {
 
@@ -37,12 +28,8 @@ constexpr int max_redirects = 10;
 constexpr std::size_t max_body = 8192;  // a key authorization has 87 octets
 constexpr std::size_t max_header = 16 * 1024;
 constexpr std::size_t max_location = 2000;
-constexpr std::chrono::seconds max_timeout{10};
 
 using Response = http::response<http::string_body>;
-
-/// What went wrong, as the type and detail of a problem document.
-Problem failure(std::string_view type, const std::string& what) { return make_problem(400, type, what); }
 
 /// Where one request goes.
 struct Place {
@@ -60,66 +47,25 @@ struct Place {
   std::string url() const { return (https ? "https://" : "http://") + host_header() + target; }
 };
 
-bool is_reserved(const asio::ip::address& address) {
-  if (address.is_loopback() || address.is_unspecified() || address.is_multicast()) return true;
-  if (address.is_v6()) {
-    asio::ip::address_v6 v6 = address.to_v6();
-    if (v6.is_v4_mapped()) return is_reserved(asio::ip::make_address_v4(asio::ip::v4_mapped, v6));
-    return v6.is_link_local() || (v6.to_bytes()[0] & 0xfe) == 0xfc;
-  }
-  auto octets = address.to_v4().to_bytes();
-  return octets[0] == 0 || octets[0] == 10 || (octets[0] == 172 && (octets[1] & 0xf0) == 16) ||
-         (octets[0] == 192 && octets[1] == 168) || (octets[0] == 169 && octets[1] == 254);
-}
-
 }  // namespace
 
 class Http01Validator::Impl {
  public:
-  explicit Impl(const TestCaOptions& options)
-      : options_(options), work_(asio::make_work_guard(context_)), thread_([this] { context_.run(); }) {
+  explicit Impl(const TestCaOptions& options) : visits_(options) {
     tls_.set_verify_mode(
         asio::ssl::verify_none);  // as CAs do: what is behind a redirect need not have a certificate yet
   }
 
-  ~Impl() {
-    context_.stop();
-    thread_.join();
-  }
-
   void validate(const ValidationJob& job, ValidationDone done) {
-    asio::co_spawn(context_, run(job, std::move(done)), asio::detached);
+    visits_.begin(job, std::move(done),
+                  [this](ValidationJob at_hand, Deadline deadline) { return look(std::move(at_hand), deadline); });
   }
 
  private:
-  asio::awaitable<void> run(ValidationJob job, ValidationDone done) {
-    // The name look-up cannot be interrupted; so the timer answers when it is late, and what comes after is not heard.
-    auto report = std::make_shared<ValidationDone>(std::move(done));
-    auto once = [report](std::optional<Problem> outcome) {
-      if (ValidationDone first = std::exchange(*report, nullptr)) first(std::move(outcome));
-    };
-    auto limit = std::min<std::chrono::seconds>(options_.validation_timeout, max_timeout);
-    asio::steady_timer timer(context_, limit);
-    timer.async_wait([once, limit, name = job.identifier.value](boost::system::error_code cancelled) {
-      if (!cancelled)
-        once(failure("connection", name + ": no answer within " + std::to_string(limit.count()) + " seconds"));
-    });
-    auto deadline = std::chrono::steady_clock::now() + limit;
-    std::optional<Problem> outcome;
-    try {
-      outcome = co_await look(job, deadline);
-    } catch (const std::exception& error) {
-      outcome = failure("serverInternal", error.what());
-    }
-    timer.cancel();
-    once(std::move(outcome));
-  }
-
-  asio::awaitable<std::optional<Problem>> look(const ValidationJob& job,
-                                               std::chrono::steady_clock::time_point deadline) {
+  asio::awaitable<std::optional<Problem>> look(ValidationJob job, Deadline deadline) {
     Place place;
     place.host = job.identifier.value;
-    place.port = options_.http_port;
+    place.port = visits_.options().http_port;
     place.target = "/.well-known/acme-challenge/" + job.token;
     std::set<std::string> visited;
     for (int redirects = 0; redirects <= max_redirects; ++redirects) {
@@ -138,61 +84,21 @@ class Http01Validator::Impl {
   }
 
   /// One GET; tries each address of the host until one answers.
-  asio::awaitable<std::optional<Problem>> fetch(const Place& place, std::chrono::steady_clock::time_point deadline,
-                                                Response& response) {
-    std::vector<tcp::endpoint> endpoints;
-    std::optional<Problem> problem = co_await find(place, endpoints);
+  asio::awaitable<std::optional<Problem>> fetch(const Place& place, Deadline deadline, Response& response) {
+    beast::tcp_stream stream(visits_.context());
+    std::string where;
+    std::optional<Problem> problem = co_await visits_.connect(place.host, place.port, deadline, stream, where);
     if (problem) co_return problem;
-    for (const tcp::endpoint& endpoint : endpoints) {
-      std::string where = endpoint.address().to_string() + " port " + std::to_string(endpoint.port());
-      if (endpoint.address().is_loopback() ? !options_.allow_loopback
-                                           : !options_.allow_loopback && is_reserved(endpoint.address())) {
-        problem = failure("connection", place.host + " is at " + where + ", which this CA does not visit");
-        continue;
-      }
-      beast::tcp_stream stream(context_);
-      stream.expires_at(deadline);
-      boost::system::error_code error;
-      co_await stream.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
-      if (error) {
-        problem = failure("connection", where + ": " + error.message());
-        continue;
-      }
-      if (place.https) {
-        beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), tls_);
-        co_await secure.async_handshake(asio::ssl::stream_base::client,
-                                        asio::redirect_error(asio::use_awaitable, error));
-        if (error) co_return failure("tls", where + ": " + error.message());
-        problem = co_await exchange(secure, place, where, response);
-      } else {
-        problem = co_await exchange(stream, place, where, response);
-      }
+    if (!place.https) {
+      problem = co_await exchange(stream, place, where, response);
       co_return problem;
     }
-    co_return problem;
-  }
-
-  asio::awaitable<std::optional<Problem>> find(const Place& place, std::vector<tcp::endpoint>& endpoints) {
-    std::string host = place.host;
-    auto mapped = options_.resolve.find(host);
-    if (mapped == options_.resolve.end() && !base::canonical_ip(host)) mapped = options_.resolve.find("*");
-    if (mapped != options_.resolve.end()) host = mapped->second;
+    beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), tls_);
     boost::system::error_code error;
-    asio::ip::address address = asio::ip::make_address(host, error);
-    if (!error) {
-      endpoints.emplace_back(address, place.port);
-      co_return std::nullopt;
-    }
-    tcp::resolver resolver(context_);
-    std::string service = std::to_string(place.port);
-    auto results = co_await resolver.async_resolve(host, service, tcp::resolver::numeric_service,
-                                                   asio::redirect_error(asio::use_awaitable, error));
-    if (error) co_return failure("dns", "looking up " + host + ": " + error.message());
-    for (const auto& entry : results) endpoints.push_back(entry.endpoint());
-    // IPv6 first, IPv4 when it cannot be reached: what CAs do, and what shows a stale AAAA record.
-    const auto is_v6 = [](const tcp::endpoint& e) { return e.address().is_v6(); };
-    std::stable_partition(endpoints.begin(), endpoints.end(), is_v6);
-    co_return std::nullopt;
+    co_await secure.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return failure("tls", where + ": " + error.message());
+    problem = co_await exchange(secure, place, where, response);
+    co_return problem;
   }
 
   template <class Stream>
@@ -243,7 +149,7 @@ class Http01Validator::Impl {
     next.https = parts->scheme == "https";
     next.host = parts->host;
     // Only the two web ports, wherever these are for us.
-    std::uint16_t own_port = next.https ? options_.https_port : options_.http_port;
+    std::uint16_t own_port = next.https ? visits_.options().https_port : visits_.options().http_port;
     std::string standard_port = next.https ? "443" : "80";
     if (!parts->port.empty() && parts->port != standard_port && parts->port != std::to_string(own_port))
       return failure("connection",
@@ -257,11 +163,8 @@ class Http01Validator::Impl {
     return std::nullopt;
   }
 
-  const TestCaOptions options_;
-  asio::io_context context_;
   asio::ssl::context tls_{asio::ssl::context::tls_client};
-  asio::executor_work_guard<asio::io_context::executor_type> work_;
-  std::thread thread_;
+  Visits visits_;  // the last: its end is the end of all that runs
 };
 
 Http01Validator::Http01Validator(const TestCaOptions& options) : impl_(std::make_unique<Impl>(options)) {}

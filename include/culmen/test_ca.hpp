@@ -44,7 +44,7 @@ struct TestCaFault {
   };
   TestCaFault(std::string resource_, Kind kind_) : resource(std::move(resource_)), kind(kind_) {}
   /// directory, new-nonce, new-account, account, new-order, order, authz, challenge, finalize, certificate,
-  /// revoke-cert, key-change, new-authz, orders; or "*".
+  /// revoke-cert, key-change, new-authz, orders, renewal-info, star-certificate; or "*".
   std::string resource;
   Kind kind;
   int skip = 0;   ///< Let this many pass first.
@@ -74,10 +74,20 @@ struct TestCaOptions {
 
   std::uint16_t http_port = 80;                ///< Where http-01 is validated.
   std::uint16_t https_port = 443;              ///< Where a redirect of http-01 to https leads.
+  std::uint16_t tls_port = 443;                ///< Where tls-alpn-01 is validated.
   bool allow_loopback = true;                  ///< Validate against loopback addresses.
   std::map<std::string, std::string> resolve;  ///< Name (or "*") to address; others are looked up by the system.
   std::chrono::seconds validation_timeout{5};
   bool skip_validation = false;  ///< Believe every challenge.
+
+  bool renewal_info = true;  ///< Offer ARI (RFC 9773).
+  std::string renewal_explanation_url;
+  std::chrono::seconds renewal_info_retry_after{21600};
+
+  bool auto_renewal = false;  ///< Offer STAR (RFC 8739), within these limits.
+  std::chrono::seconds auto_renewal_min_lifetime{3600};
+  std::chrono::seconds auto_renewal_max_duration{365 * 24 * 3600};
+  bool auto_renewal_certificate_get = true;
 
   std::filesystem::path root_file;  ///< Where to write the root's PEM; empty: nowhere.
   bool verbose = false;             ///< One line a request on standard error.
@@ -118,6 +128,11 @@ class TestCa {
   /// Certificates issued so far, PEM leaf each.
   std::vector<std::string> issued() const;
   bool is_revoked(const std::string& leaf_pem) const;
+  /// What ARI suggests for that certificate from now on. Throws Error (invalid_argument).
+  void set_renewal_window(const std::string& leaf_pem, std::chrono::system_clock::time_point start,
+                          std::chrono::system_clock::time_point end);
+  /// The CA's clock.
+  std::chrono::system_clock::time_point now() const;
 
  private:
   class Impl;
