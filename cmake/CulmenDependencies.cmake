@@ -9,6 +9,7 @@ find_package(Boost 1.81 REQUIRED COMPONENTS json url)
 find_package(CURL 7.85 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET GLOBAL libidn2)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET GLOBAL libsodium)
 
 if(CULMEN_OPENSSL STREQUAL "bundled")
   include(BundledOpenSSL)

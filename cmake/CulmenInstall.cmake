@@ -34,7 +34,7 @@ install(FILES ${PROJECT_BINARY_DIR}/culmen-config.cmake ${PROJECT_BINARY_DIR}/cu
 
 # ---- pkg-config ------------------------------------------------------------------------------------------------------
 # A static libculmen needs its dependencies on the link line: then plain `pkg-config --libs culmen` names them.
-set(pc_requires "libcurl libssl libcrypto libidn2")
+set(pc_requires "libcurl libssl libcrypto libidn2 libsodium")
 set(pc_libs "-lboost_url -lboost_json -pthread")
 if(BUILD_SHARED_LIBS)
   set(pc_dependencies "Requires.private: ${pc_requires}\nLibs.private: ${pc_libs}\nLibs: -L\${libdir} -lculmen -lculmen_core")

@@ -41,6 +41,7 @@ struct Authorization {
   std::string url;
   Identifier identifier;  ///< Never with "*.": see `wildcard`.
   bool wildcard = false;
+  bool subdomain_auth_allowed = false;  ///< It is good for names below as well (RFC 9444).
   AuthorizationStatus status = AuthorizationStatus::unknown;
   std::optional<std::chrono::system_clock::time_point> expires;
   std::vector<Challenge> challenges;

@@ -14,6 +14,7 @@
 #include "culmen/directory.hpp"
 #include "culmen/flow.hpp"
 #include "culmen/issue.hpp"
+#include "culmen/onion_caa.hpp"
 #include "culmen/options.hpp"
 #include "culmen/order.hpp"
 #include "culmen/private_key.hpp"
@@ -75,6 +76,9 @@ Flow<Result<Order>> poll_order(Session session, Account account, std::string ord
                                std::optional<std::chrono::seconds> deadline = {});
 /// finalize (§7.4). The order comes back as processing or valid; on orderNotReady polls and tries once more.
 Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der);
+/// The same with the CAA records of onion services, for a CA that does not read them from Tor (RFC 9799 §6.4).
+Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der,
+                             std::vector<OnionCaa> onion_caa);
 /// Polls a finalized order until it is valid: processing is waited for as well.
 Flow<Result<Order>> poll_certificate(Session session, Account account, std::string order_url,
                                      std::optional<std::chrono::seconds> deadline = {});
@@ -85,8 +89,10 @@ Flow<Result<CertificateChain>> download_preferred_chain(Session session, Account
                                                         std::string issuer_common_name);
 
 Flow<Result<Authorization>> get_authorization(Session session, Account account, std::string authorization_url);
-/// newAuthz (§7.4.1); not_offered when the CA has none.
-Flow<Result<Authorization>> new_authorization(Session session, Account account, Identifier identifier);
+/// newAuthz (§7.4.1); not_offered when the CA has none. With `subdomains` it is to be good for names below as well
+/// (RFC 9444 §4.1); not_offered when the CA's directory does not say that it does that.
+Flow<Result<Authorization>> new_authorization(Session session, Account account, Identifier identifier,
+                                              bool subdomains = false);
 /// Deactivates the authorization (§7.5.2). Some CAs count doing this to a pending one as a failed validation.
 Flow<Result<Authorization>> deactivate_authorization(Session session, Account account, std::string authorization_url);
 /// Polls until valid (ends well) or in another final state (authorization_invalid, with the problem).
@@ -95,6 +101,10 @@ Flow<Result<Authorization>> poll_authorization(Session session, Account account,
 /// Tells the server to validate (§7.5.1): posts `response`, `{}` for most types.
 Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Challenge challenge,
                                           std::string response = "{}");
+
+/// The same for onion-csr-01 (RFC 9799 §3.2): posts `{"csr": …}`; see build_onion_csr_rfc9799().
+Flow<Result<Challenge>> trigger_challenge_onion(Session session, Account account, std::string challenge_url,
+                                                Bytes csr_der);
 
 /// Revokes with the account key (§7.6). Reasons 0 to 10 without 7 (RFC 5280 §5.3.1); none: unspecified.
 Flow<Result<void>> revoke_certificate(Session session, Account account, Bytes certificate_der,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "culmen/bytes.hpp"
 #include "culmen/csr.hpp"
+#include "culmen/onion_caa.hpp"
 #include "culmen/order.hpp"
 #include "culmen/private_key.hpp"
 
@@ -59,7 +61,9 @@ struct IssueRequest {
   std::string profile;
   std::string replaces;         ///< CertID of the predecessor (RFC 9773); dropped when the CA refuses it.
   std::string preferred_chain;  ///< CN of the topmost issuer; the default chain when none matches.
-  std::string resume_order;     ///< URL of an order from an earlier run; a new one is made when it is of no use.
+  std::map<std::string, std::string> ancestor_domains;  ///< As in OrderRequest.
+  std::vector<OnionCaa> onion_caa;                      ///< For onion services, when the CA wants it (RFC 9799 §6.4).
+  std::string resume_order;  ///< URL of an order from an earlier run; a new one is made when it is of no use.
 
   /// For validation and for finalization, each.
   std::chrono::seconds poll_deadline{120};

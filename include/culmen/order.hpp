@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,6 +46,8 @@ struct OrderRequest {
   std::optional<TimePoint> not_after;
   std::string profile;   ///< Empty: the CA's default.
   std::string replaces;  ///< CertID of the predecessor (RFC 9773 §5); empty: none.
+  /// Names to a domain above them that we control (RFC 9444 §4.2): the CA may let us prove control there instead.
+  std::map<std::string, std::string> ancestor_domains;
 };
 
 /// A certificate as downloaded (RFC 8555 §7.4.2). A plain value.

@@ -1,6 +1,7 @@
 // The verbs on authorizations and challenges (RFC 8555 §7.4.1, §7.5).
 #include "protocol/authorization.hpp"
 
+#include "base/base64.hpp"
 #include "flow/polling.hpp"
 #include "flow/signed_post.hpp"
 #include "protocol/account.hpp"
@@ -34,7 +35,8 @@ Flow<Result<Authorization>> deactivate_authorization(Session session, Account ac
                                            protocol::deactivate_payload(), "deactivating an authorization");
 }
 
-Flow<Result<Authorization>> new_authorization(Session session, Account account, Identifier identifier) {
+Flow<Result<Authorization>> new_authorization(Session session, Account account, Identifier identifier,
+                                              bool subdomains) {
   const std::string doing = "asking for an authorization of " + identifier.value;
   if (session.directory().new_authz.empty()) {
     co_return Error(Errc::not_offered, doing, "this CA has no pre-authorization (newAuthz): place an order instead");
@@ -43,7 +45,11 @@ Flow<Result<Authorization>> new_authorization(Session session, Account account, 
     // RFC 8555 §7.4.1: "the server MUST NOT [accept] wildcard domain names" in newAuthz.
     co_return Error(Errc::invalid_argument, doing, "wildcards cannot be authorized ahead of an order");
   }
-  SignedRequest request(account, session.directory().new_authz, protocol::new_authorization_payload(identifier), doing);
+  if (subdomains && !session.directory().meta.subdomain_auth_allowed) {
+    co_return Error(Errc::not_offered, doing, "this CA has no authorizations for names below (subdomainAuthAllowed)");
+  }
+  SignedRequest request(account, session.directory().new_authz,
+                        protocol::new_authorization_payload(identifier, subdomains), doing);
   Result<HttpResponse> response = co_await signed_post(session, std::move(request));
   if (!response) co_return response.error();
   const Instant instant = co_await now();
@@ -85,6 +91,15 @@ Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Chal
   Result<HttpResponse> reply = co_await signed_post(std::move(session), std::move(request));
   if (!reply) co_return reply.error();
   co_return protocol::parse_challenge(*reply, challenge);
+}
+
+Flow<Result<Challenge>> trigger_challenge_onion(Session session, Account account, std::string challenge_url,
+                                                Bytes csr_der) {
+  Challenge challenge;
+  challenge.type = "onion-csr-01";
+  challenge.url = std::move(challenge_url);
+  std::string response = "{\"csr\":\"" + base::base64url_encode(csr_der) + "\"}";
+  co_return co_await trigger_challenge(std::move(session), std::move(account), challenge, std::move(response));
 }
 
 }  // namespace culmen::engine

@@ -156,6 +156,7 @@ OrderRequest order_request(const IssueRequest& request) {
   order.not_after = request.not_after;
   order.profile = request.profile;
   order.replaces = request.replaces;
+  order.ancestor_domains = request.ancestor_domains;
   return order;
 }
 
@@ -371,13 +372,14 @@ Flow<Result<Bytes>> prepare_csr(Issuing& issuing) {
 Flow<Result<Order>> finalize_and_wait(Issuing& issuing, Order order) {
   Result<Bytes> csr = co_await prepare_csr(issuing);
   if (!csr) co_return csr.error();
-  Result<Order> finalized = co_await finalize(issuing.session, issuing.account, order, *csr);
+  const std::vector<OnionCaa>& onion_caa = issuing.request.onion_caa;
+  Result<Order> finalized = co_await finalize(issuing.session, issuing.account, order, *csr, onion_caa);
   if (!finalized && outcome_unknown(finalized.error())) {
     // Perhaps it went through: the order knows. One that is still ready has not seen the CSR.
     Result<Order> seen = co_await get_order(issuing.session, issuing.account, order.url);
     if (!seen) co_return finalized;
     if (seen->status == OrderStatus::ready) {
-      finalized = co_await finalize(issuing.session, issuing.account, *seen, *csr);
+      finalized = co_await finalize(issuing.session, issuing.account, *seen, *csr, onion_caa);
     } else {
       finalized = std::move(seen);
     }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "crypto/onion.hpp"
 #include "flow/orders.hpp"
 #include "flow/polling.hpp"
 #include "flow/signed_post.hpp"
@@ -91,20 +92,48 @@ Flow<Result<Order>> poll(Session session, Account account, std::string order_url
     if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
   }
 }
+/// What is wrong with a request, as far as it shows before the CA is asked.
+Result<void> check_request(const OrderRequest& request, const DirectoryMeta& meta) {
+  constexpr std::string_view doing = "creating an order";
+  if (request.identifiers.empty()) return Error(Errc::invalid_argument, doing, "there is no name to order for");
+  for (const Identifier& identifier : request.identifiers) {
+    if (identifier.type == "dns" && identifier.value.ends_with(".onion") &&
+        !crypto::onion_public_key(identifier.value)) {
+      return Error(
+          Errc::invalid_argument, doing,
+          printable(identifier.value, 260) + " is no onion address of version 3: its length or its checksum is wrong");
+    }
+  }
+  if (!request.profile.empty() && !meta.profiles.contains(request.profile)) {
+    std::string offered;
+    for (const auto& profile : meta.profiles) offered += (offered.empty() ? "" : ", ") + printable(profile.first, 60);
+    return Error(Errc::not_offered, doing,
+                 "the CA has no profile \"" + request.profile + "\"; it has " + (offered.empty() ? "none" : offered));
+  }
+  if (!request.ancestor_domains.empty() && !meta.subdomain_auth_allowed) {
+    return Error(
+        Errc::not_offered, doing,
+        "an ancestor domain was given, but the CA has no authorizations for names below (subdomainAuthAllowed)");
+  }
+  for (const auto& [name, ancestor] : request.ancestor_domains) {
+    const Identifier identifier("dns", name);
+    if (std::ranges::find(request.identifiers, identifier) == request.identifiers.end()) {
+      return Error(Errc::invalid_argument, doing,
+                   "an ancestor domain was given for " + printable(name, 260) + ", which is not ordered");
+    }
+    if (ancestor.empty() || !name.ends_with("." + ancestor)) {
+      return Error(Errc::invalid_argument, doing,
+                   printable(ancestor, 260) + " is no domain above " + printable(name, 260));
+    }
+  }
+  return {};
+}
 }  // namespace
 
 Flow<Result<Order>> new_order(Session session, Account account, OrderRequest request) {
   constexpr std::string_view doing = "creating an order";
-  if (request.identifiers.empty()) co_return Error(Errc::invalid_argument, doing, "there is no name to order for");
-  if (!request.profile.empty() && !session.directory().meta.profiles.contains(request.profile)) {
-    std::string offered;
-    for (const auto& profile : session.directory().meta.profiles) {
-      offered += (offered.empty() ? "" : ", ") + printable(profile.first, 60);
-    }
-    co_return Error(
-        Errc::not_offered, doing,
-        "the CA has no profile \"" + request.profile + "\"; it has " + (offered.empty() ? "none" : offered));
-  }
+  Result<void> checked = check_request(request, session.directory().meta);
+  if (!checked) co_return checked.error();
   SignedRequest post(account, session.directory().new_order, protocol::new_order_payload(request), std::string(doing));
   Result<HttpResponse> response = co_await signed_post(session, std::move(post));
   if (!response) co_return response.error();
@@ -144,8 +173,14 @@ Flow<Result<Order>> watch_certificate(Session session, Account account, Order fi
 }
 
 Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der) {
+  return finalize(std::move(session), std::move(account), std::move(order), std::move(csr_der),
+                  std::vector<OnionCaa>());
+}
+
+Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der,
+                             std::vector<OnionCaa> onion_caa) {
   const std::string doing = "finalizing the order";
-  const std::string payload = protocol::finalize_payload(csr_der);
+  const std::string payload = protocol::finalize_payload(csr_der, onion_caa);
   SignedRequest request(account, order.finalize, payload, doing);
   Result<HttpResponse> response = co_await signed_post(session, request);
   if (!response && response.error().code() == Errc::order_not_ready) {

@@ -82,10 +82,11 @@ Challenge read_challenge(const json::object& object, const HttpResponse& respons
 }
 }  // namespace
 
-std::string new_authorization_payload(const Identifier& identifier) {
+std::string new_authorization_payload(const Identifier& identifier, bool subdomains) {
   json::object entry;
   entry["type"] = identifier.type;
   entry["value"] = identifier.value;
+  if (subdomains) entry["subdomainAuthAllowed"] = true;
   json::object payload;
   payload["identifier"] = std::move(entry);
   return json::serialize(payload);
@@ -104,6 +105,7 @@ Result<Authorization> parse_authorization(const HttpResponse& response, std::str
   authorization.url = std::move(url);
   authorization.identifier = identifier_member(*object, "identifier").value_or(Identifier());
   authorization.wildcard = flag_member(*object, "wildcard");
+  authorization.subdomain_auth_allowed = flag_member(*object, "subdomainAuthAllowed");
   authorization.status =
       read_status(text_member(*object, "status"),
                   {AuthorizationStatus::pending, AuthorizationStatus::valid, AuthorizationStatus::invalid,
@@ -129,6 +131,11 @@ Result<Challenge> parse_challenge(const HttpResponse& response, const Challenge&
   if (challenge.url.empty()) challenge.url = asked.url;
   if (challenge.token.empty()) challenge.token = asked.token;
   return challenge;
+}
+
+std::string challenge_text(const Challenge& challenge, std::string_view member) {
+  const Result<json::object> object = parse_object(challenge.json, "reading a challenge");
+  return object ? text_member(*object, member) : std::string();
 }
 
 std::vector<Problem> problems_of(const Authorization& authorization) {

@@ -11,12 +11,16 @@
 
 namespace culmen::protocol {
 
-std::string new_authorization_payload(const Identifier& identifier);
+/// `subdomains`: the authorization is to be good for names below as well (RFC 9444 §4.1).
+std::string new_authorization_payload(const Identifier& identifier, bool subdomains = false);
 
 /// `url` empty: newAuthz's answer, the Location must be there.
 Result<Authorization> parse_authorization(const HttpResponse& response, std::string url, TimePoint now);
 /// The answer to a challenge's POST; members it lacks are taken from `asked`.
 Result<Challenge> parse_challenge(const HttpResponse& response, const Challenge& asked);
+
+/// A text member of the challenge object as the server sent it; empty when it is not there.
+std::string challenge_text(const Challenge& challenge, std::string_view member);
 
 /// Why an authorization is not valid: its challenges' problems, each with the identifier set.
 std::vector<Problem> problems_of(const Authorization& authorization);

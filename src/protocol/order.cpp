@@ -49,6 +49,10 @@ std::string new_order_payload(const OrderRequest& request) {
     json::object entry;
     entry["type"] = identifier.type;
     entry["value"] = identifier.value;
+    const auto ancestor = request.ancestor_domains.find(identifier.value);
+    if (identifier.type == "dns" && ancestor != request.ancestor_domains.end()) {
+      entry["ancestorDomain"] = ancestor->second;
+    }
     identifiers.push_back(std::move(entry));
   }
   payload["identifiers"] = std::move(identifiers);
@@ -59,7 +63,23 @@ std::string new_order_payload(const OrderRequest& request) {
   return json::serialize(payload);
 }
 
-std::string finalize_payload(ByteView csr_der) { return "{\"csr\":\"" + base::base64url_encode(csr_der) + "\"}"; }
+std::string finalize_payload(ByteView csr_der, const std::vector<OnionCaa>& onion_caa) {
+  json::object payload;
+  payload["csr"] = base::base64url_encode(csr_der);
+  if (!onion_caa.empty()) {
+    json::object services;
+    for (const OnionCaa& service : onion_caa) {
+      json::object entry;
+      entry["caa"] = nullptr;
+      if (service.caa) entry["caa"] = *service.caa;
+      entry["expiry"] = std::chrono::floor<std::chrono::seconds>(service.expiry.time_since_epoch()).count();
+      entry["signature"] = base::base64url_encode(service.signature);
+      services[service.address] = std::move(entry);
+    }
+    payload["onionCAA"] = std::move(services);
+  }
+  return json::serialize(payload);
+}
 
 Result<Order> parse_new_order(const HttpResponse& response, TimePoint now) {
   constexpr std::string_view doing = "creating an order";

@@ -6,6 +6,7 @@
 
 #include "culmen/bytes.hpp"
 #include "culmen/http.hpp"
+#include "culmen/onion_caa.hpp"
 #include "culmen/order.hpp"
 #include "culmen/result.hpp"
 #include "protocol/response.hpp"
@@ -13,7 +14,7 @@
 namespace culmen::protocol {
 
 std::string new_order_payload(const OrderRequest& request);
-std::string finalize_payload(ByteView csr_der);
+std::string finalize_payload(ByteView csr_der, const std::vector<OnionCaa>& onion_caa = {});
 
 /// newOrder's answer: the Location is the order's URL and must be there.
 Result<Order> parse_new_order(const HttpResponse& response, TimePoint now);
