@@ -145,6 +145,7 @@ Reply AcmeServer::key_change(Call& call) {
     throw Refusal(409, "malformed", "the new key belongs to an account already")
         .with_header("Location", account_url(*other));
 
+  call.account->former_thumbprints.push_back(call.account->thumbprint);
   state_.account_by_thumbprint.erase(call.account->thumbprint);
   call.account->key = std::move(new_key.key);
   call.account->thumbprint = std::move(new_key.thumbprint);

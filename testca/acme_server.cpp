@@ -320,6 +320,14 @@ Reply AcmeServer::directory(Call&) {
     for (const auto& [name, description] : options_.profiles) profiles[name] = description;
     meta["profiles"] = std::move(profiles);
   }
+  if (options_.subdomain_auth) meta["subdomainAuthAllowed"] = true;
+  if (options_.onion_caa_required) meta["inBandOnionCAARequired"] = true;
+  if (options_.dns_persist != TestCaOptions::DnsPersist::off)
+    meta["caaIdentities"] = json::array{json::value(options_.issuer_domain)};
+  if (const std::string prefix = account_hash_prefix(); !prefix.empty()) {
+    meta["issuerDomainNames"] = json::array{json::value(options_.issuer_domain)};
+    meta["accountHashPrefix"] = prefix;
+  }
   json::object body{{"newNonce", url("/acme/new-nonce")},
                     {"newAccount", url("/acme/new-account")},
                     {"newOrder", url("/acme/new-order")},

@@ -35,6 +35,13 @@ struct ValidationJob {
   Identifier identifier;  ///< Without "*.".
   std::string token;
   std::string key_authorization;
+  bool wildcard = false;
+  std::string account_url;
+  std::string thumbprint;
+  std::vector<std::string> former_thumbprints;
+  std::string issuer_domain;
+  std::string account_hash_prefix;  ///< dns-persist-01 of draft -02; empty: of an earlier one.
+  std::int64_t now = 0;             ///< UNIX seconds.
 };
 
 /// Called once, from any thread, with what went wrong or nullopt.
@@ -127,6 +134,7 @@ class AcmeServer {
   Reply new_order(Call& call);
   Reply order(Call& call);
   Order& own_order(const Call& call);
+  void add_authz(Order& order, const Identifier& identifier, const std::map<std::string, std::string>& ancestors);
   void update(Order& order);
   OrderState visible_state(const Order& order) const;
   Reply order_reply(int status, const Order& order) const;
@@ -163,10 +171,14 @@ class AcmeServer {
   Reply new_authz(Call& call);
   Reply authz(Call& call);
   Reply challenge(Call& call);
-  Authz& make_authz(Account& account, const Identifier& identifier);
+  Authz& make_authz(Account& account, const Identifier& identifier, bool subdomains = false);
   /// One to reuse, else a new one. `identifier` may be a wildcard.
-  Authz& authz_for_order(Account& account, const Identifier& identifier);
+  Authz& authz_for_order(Account& account, const Identifier& identifier, bool subdomains = false);
   void update(Authz& authz);
+  bool is_offered(std::string_view type, const Authz& authz) const;
+  void respond_to_onion(Challenge& challenge, const boost::json::object& response, const Call& call);
+  void check_onion_names(const std::vector<Identifier>& identifiers) const;
+  std::string account_hash_prefix() const;
   void trigger(Challenge& challenge, Call& call);
   void finish(Challenge& challenge, std::optional<Problem> failure);
   boost::json::object challenge_json(const Challenge& challenge) const;

@@ -4,9 +4,12 @@
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
+#include "base/base64.hpp"
 #include "base/time.hpp"
+#include "crypto/onion.hpp"
 #include "testca/acme_server.hpp"
 #include "testca/json_reader.hpp"
+#include "testca/onion.hpp"
 
 namespace culmen::testca {
 
@@ -22,13 +25,16 @@ struct ChallengeKind {
   const char* type;
   bool for_names, for_wildcards, for_addresses;
 };
-constexpr std::array<ChallengeKind, 3> challenge_kinds = {{
+constexpr std::array<ChallengeKind, 6> challenge_kinds = {{
     {"http-01", true, false, true},
     {"dns-01", true, true, false},  // RFC 8738 §7: never for IP addresses
+    {"dns-account-01", true, true, false},
+    {"dns-persist-01", true, true, false},
+    {"onion-csr-01", true, true, false},
     {"tls-alpn-01", true, false, true},
 }};
 
-bool is_offered(const ChallengeKind& kind, const Authz& authz) {
+bool goes_with(const ChallengeKind& kind, const Authz& authz) {
   if (authz.wildcard) return kind.for_wildcards;
   return authz.identifier.type == "ip" ? kind.for_addresses : kind.for_names;
 }
@@ -45,9 +51,14 @@ Reply AcmeServer::new_authz(Call& call) {
     problem->identifier.reset();
     throw Refusal(std::move(*problem));
   }
+  check_onion_names({*identifier});
   // RFC 8555 §7.4.1: "the server MUST NOT" pre-authorize wildcard names.
   if (identifier->value.starts_with("*.")) throw malformed("wildcard names cannot be authorized in advance");
-  Authz& authz = make_authz(*call.account, *identifier);
+  // RFC 9444 §4.1: "subdomainAuthAllowed" stands in the identifier.
+  const bool subdomains = bool_member(asked->get_object(), "subdomainAuthAllowed").value_or(false);
+  if (subdomains && !options_.subdomain_auth)
+    throw Refusal(403, "unauthorized", "this CA has no authorizations for names below a domain");
+  Authz& authz = make_authz(*call.account, *identifier, subdomains);
   authz.pre_authorized = true;
   Reply reply = authz_reply(201, authz);
   reply.add("Location", authz_url(authz));
@@ -82,8 +93,14 @@ Reply AcmeServer::challenge(Call& call) {
   update(*challenge.authz);
   if (!call.is_post_as_get()) {
     // RFC 8555 §8.3 and §8.4: the response is an empty object; key authorizations went out with the drafts.
-    if (!read_object(call.payload, "the payload").empty()) throw malformed("the response to this challenge must be {}");
-    if (challenge.state == ChallengeState::pending) trigger(challenge, call);
+    const json::object response = read_object(call.payload, "the payload");
+    if (challenge.type == "onion-csr-01") {
+      respond_to_onion(challenge, response, call);
+    } else if (!response.empty()) {
+      throw malformed("the response to this challenge must be {}");
+    } else if (challenge.state == ChallengeState::pending) {
+      trigger(challenge, call);
+    }
   }
   Reply reply = json_reply(200, challenge_json(challenge));
   add_link(reply, authz_url(*challenge.authz), "up");
@@ -91,16 +108,21 @@ Reply AcmeServer::challenge(Call& call) {
   return reply;
 }
 
-Authz& AcmeServer::make_authz(Account& account, const Identifier& identifier) {
+Authz& AcmeServer::make_authz(Account& account, const Identifier& identifier, bool subdomains) {
   bool wildcard = identifier.value.starts_with("*.");
   Identifier bare(identifier.type, wildcard ? identifier.value.substr(2) : identifier.value);
   auto made = std::make_unique<Authz>(state_.random_id(), account, std::move(bare), wildcard);
   Authz& authz = *made;
   authz.expires = now() + options_.order_lifetime;
+  authz.subdomains = subdomains;
   for (const ChallengeKind& kind : challenge_kinds) {
-    if (!is_offered(kind, authz)) continue;
-    authz.challenges.push_back(
-        std::make_unique<Challenge>(state_.random_id(), kind.type, state_.random_token(), authz));
+    if (!goes_with(kind, authz) || !is_offered(kind.type, authz)) continue;
+    const std::string_view type = kind.type;
+    const bool has_token =
+        type != "dns-persist-01" && (type != "onion-csr-01" || options_.onion == TestCaOptions::Onion::token);
+    std::string token = has_token ? state_.random_token() : std::string();
+    authz.challenges.push_back(std::make_unique<Challenge>(state_.random_id(), kind.type, std::move(token), authz));
+    if (type == "onion-csr-01" && !has_token) authz.challenges.back()->nonce = state_.random_octets(16);
     Challenge& challenge = *authz.challenges.back();
     state_.challenges[challenge.id] = &challenge;
   }
@@ -109,11 +131,11 @@ Authz& AcmeServer::make_authz(Account& account, const Identifier& identifier) {
   return authz;
 }
 
-Authz& AcmeServer::authz_for_order(Account& account, const Identifier& identifier) {
+Authz& AcmeServer::authz_for_order(Account& account, const Identifier& identifier, bool subdomains) {
   bool wildcard = identifier.value.starts_with("*.");
   Identifier bare(identifier.type, wildcard ? identifier.value.substr(2) : identifier.value);
   auto latest = state_.reusable.find({account.id, bare, wildcard});
-  if (latest != state_.reusable.end()) {
+  if (latest != state_.reusable.end() && latest->second->subdomains >= subdomains) {
     Authz& authz = *latest->second;
     update(authz);
     bool is_valid = authz.state == AuthzState::valid;
@@ -121,12 +143,55 @@ Authz& AcmeServer::authz_for_order(Account& account, const Identifier& identifie
     // RFC 8555 §7.4.1: an authorization made in advance serves later orders.
     if (authz.pre_authorized && (is_valid || authz.state == AuthzState::pending)) return authz;
   }
-  return make_authz(account, identifier);
+  // Several names of one order can have one ancestor: one authorization, pending as it is, serves for all.
+  if (subdomains && latest != state_.reusable.end() && latest->second->subdomains &&
+      latest->second->state == AuthzState::pending)
+    return *latest->second;
+  return make_authz(account, identifier, subdomains);
 }
 
 void AcmeServer::update(Authz& authz) {
   bool can_expire = authz.state == AuthzState::pending || authz.state == AuthzState::valid;
   if (can_expire && authz.expires <= now()) authz.state = AuthzState::expired;
+}
+
+bool AcmeServer::is_offered(std::string_view type, const Authz& authz) const {
+  // RFC 9799 §3.1: dns-01 is never for onion services, and the others would have to go through Tor.
+  if (is_onion(authz.identifier)) return type == "onion-csr-01";
+  if (type == "onion-csr-01") return false;
+  if (type == "dns-account-01") return options_.dns_account;
+  if (type == "dns-persist-01") return options_.dns_persist != TestCaOptions::DnsPersist::off;
+  return true;
+}
+
+void AcmeServer::respond_to_onion(Challenge& challenge, const json::object& response, const Call& call) {
+  const Bytes csr = required_base64url(response, "csr");
+  if (challenge.state != ChallengeState::pending) return;
+  if (challenge.authz->state != AuthzState::pending)
+    throw malformed("the authorization is " + std::string(to_string(challenge.authz->state)) + ", not pending");
+  challenge.state = ChallengeState::processing;
+  const Identifier& identifier = challenge.authz->identifier;
+  finish(challenge, challenge.token.empty() ? judge_onion_csr(csr, identifier, challenge.nonce)
+                                            : judge_onion_csr_with_token(
+                                                  csr, identifier, challenge.token + "." + call.account->thumbprint));
+}
+
+void AcmeServer::check_onion_names(const std::vector<Identifier>& identifiers) const {
+  for (const Identifier& identifier : identifiers) {
+    if (!is_onion(identifier)) continue;
+    const std::string name = "\"" + identifier.value + "\" ";
+    if (options_.onion == TestCaOptions::Onion::off)
+      throw Refusal(400, "rejectedIdentifier",
+                    name + "is a name of an onion service; this CA does not issue for those");
+    if (!crypto::onion_public_key(identifier.value))
+      throw Refusal(400, "rejectedIdentifier", name + "is no onion address of version 3");
+    if (identifier.is_wildcard() && options_.onion == TestCaOptions::Onion::token)
+      throw Refusal(400, "rejectedIdentifier", name + "is a wildcard, which this form of onion-csr-01 does not prove");
+  }
+}
+
+std::string AcmeServer::account_hash_prefix() const {
+  return options_.dns_persist == TestCaOptions::DnsPersist::account_hash ? url("/acme/account-hash/") : std::string();
 }
 
 void AcmeServer::trigger(Challenge& challenge, Call& call) {
@@ -150,6 +215,13 @@ void AcmeServer::trigger(Challenge& challenge, Call& call) {
   // RFC 8555 §8.2: the key authorization is that of the account's key when the response arrives.
   ValidationJob job(challenge.type, authz.identifier, challenge.token,
                     challenge.token + "." + call.account->thumbprint);
+  job.wildcard = authz.wildcard;
+  job.account_url = account_url(*call.account);
+  job.thumbprint = call.account->thumbprint;
+  job.former_thumbprints = call.account->former_thumbprints;
+  job.issuer_domain = options_.issuer_domain;
+  job.account_hash_prefix = account_hash_prefix();
+  job.now = std::chrono::floor<std::chrono::seconds>(now().time_since_epoch()).count();
   call.lock.unlock();
   validator->second(job, [this, &challenge](std::optional<Problem> failure) {
     std::lock_guard lock(mutex_);
@@ -177,7 +249,16 @@ void AcmeServer::finish(Challenge& challenge, std::optional<Problem> failure) {
 json::object AcmeServer::challenge_json(const Challenge& challenge) const {
   ChallengeState state = challenge.state;
   if (state == ChallengeState::valid && challenge.authz->looks_pending > 0) state = ChallengeState::processing;
-  json::object out{{"type", challenge.type}, {"url", challenge_url(challenge)}, {"token", challenge.token}};
+  json::object out{{"type", challenge.type}, {"url", challenge_url(challenge)}};
+  if (!challenge.token.empty()) out["token"] = challenge.token;
+  if (!challenge.nonce.empty()) out["nonce"] = base::base64_encode(challenge.nonce);
+  if (challenge.type == "onion-csr-01" && !challenge.token.empty())
+    out["authKey"] = challenge.authz->account->thumbprint;
+  if (challenge.type == "dns-persist-01") {
+    const bool hashed = options_.dns_persist == TestCaOptions::DnsPersist::account_hash;
+    out[hashed ? "issuerDomainNames" : "issuer-domain-names"] = json::array{json::value(options_.issuer_domain)};
+    if (!hashed) out["accounturi"] = account_url(*challenge.authz->account);
+  }
   out["status"] = to_string(state);
   if (state == ChallengeState::valid) out["validated"] = base::format_rfc3339(challenge.validated);
   if (challenge.error) out["error"] = to_json(*challenge.error);
@@ -200,6 +281,7 @@ Reply AcmeServer::authz_reply(int status, const Authz& authz) const {
                     {"challenges", std::move(challenges)}};
   // "MUST be present and true for authorizations created as a result of a newOrder request containing" a wildcard.
   if (authz.wildcard) body["wildcard"] = true;
+  if (authz.subdomains) body["subdomainAuthAllowed"] = true;
   Reply reply = json_reply(status, body);
   if (state == AuthzState::pending) add_retry_after(reply);
   return reply;

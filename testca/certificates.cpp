@@ -14,6 +14,7 @@
 #include "jose/jwk.hpp"
 #include "testca/acme_server.hpp"
 #include "testca/json_reader.hpp"
+#include "testca/onion.hpp"
 
 namespace culmen::testca {
 
@@ -80,7 +81,8 @@ std::vector<crypto::OidValue> granted_extensions(const crypto::Csr& csr) {
 
 Reply AcmeServer::finalize(Call& call) {
   Order& order = own_order(call);
-  Bytes csr = required_base64url(read_object(call.payload, "the payload"), "csr");
+  const json::object request = read_object(call.payload, "the payload");
+  Bytes csr = required_base64url(request, "csr");
   update(order);
   bool ready = order.state == OrderState::ready;
   if (ready && faults_.ready_race && !order.raced) {
@@ -89,6 +91,8 @@ Reply AcmeServer::finalize(Call& call) {
   }
   // RFC 8555 §7.4: 403 and orderNotReady "if the order is not in the "ready" state".
   if (!ready) throw Refusal(403, "orderNotReady", "the order is " + std::string(to_string(visible_state(order))));
+  check_onion_caa(object_member(request, "onionCAA"), order.identifiers, options_.issuer_domain,
+                  options_.onion_caa_required, now());
   // Meanwhile, a second finalize finds an order that is not ready.
   order.state = OrderState::processing;
   try {

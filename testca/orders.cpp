@@ -22,6 +22,23 @@ std::optional<TimePoint> time_member(const json::object& object, std::string_vie
   return time;
 }
 
+/// RFC 9444 §4.2: "ancestorDomain" of each identifier that has one. A CA that does not know the member ignores it.
+std::map<std::string, std::string> read_ancestors(const json::object& request, bool known) {
+  std::map<std::string, std::string> ancestors;
+  if (!known) return ancestors;
+  for (const json::value& value : request.at("identifiers").as_array()) {
+    const json::object& identifier = value.as_object();
+    const auto ancestor = string_member(identifier, "ancestorDomain");
+    if (!ancestor) continue;
+    const std::string name = required_string(identifier, "value");
+    const bool above =
+        !ancestor->empty() && name.ends_with("." + *ancestor) && required_string(identifier, "type") == "dns";
+    if (!above) throw malformed("\"" + *ancestor + "\" is no domain above \"" + name + "\"");
+    ancestors[name] = *ancestor;
+  }
+  return ancestors;
+}
+
 Problem why_invalid(const Authz& authz) {
   Problem problem = make_problem(403, "unauthorized", "the authorization is " + std::string(to_string(authz.state)));
   for (const auto& challenge : authz.challenges)
@@ -35,6 +52,8 @@ Problem why_invalid(const Authz& authz) {
 Reply AcmeServer::new_order(Call& call) {
   json::object request = read_object(call.payload, "the payload");
   std::vector<Identifier> identifiers = read_identifiers(request.if_contains("identifiers"), options_.blocked_names);
+  check_onion_names(identifiers);
+  const std::map<std::string, std::string> ancestors = read_ancestors(request, options_.subdomain_auth);
   std::optional<TimePoint> not_before = time_member(request, "notBefore");
   std::optional<TimePoint> not_after = time_member(request, "notAfter");
   if (not_after && *not_after <= not_before.value_or(now()))
@@ -59,8 +78,7 @@ Reply AcmeServer::new_order(Call& call) {
   made->star = std::move(star);
   if (predecessor) made->replaces = *replaces;
   if (!faults_.empty_authorization_list)
-    for (const Identifier& identifier : made->identifiers)
-      made->authzs.push_back(&authz_for_order(*call.account, identifier));
+    for (const Identifier& identifier : made->identifiers) add_authz(*made, identifier, ancestors);
   if (faults_.reorder_identifiers) {
     std::ranges::reverse(made->identifiers);
     if (!made->authzs.empty()) std::rotate(made->authzs.begin(), made->authzs.begin() + 1, made->authzs.end());
@@ -73,6 +91,18 @@ Reply AcmeServer::new_order(Call& call) {
   Reply reply = order_reply(201, order);
   reply.add("Location", order_url(order));
   return reply;
+}
+
+void AcmeServer::add_authz(Order& order, const Identifier& identifier,
+                           const std::map<std::string, std::string>& ancestors) {
+  const auto ancestor = ancestors.find(identifier.value);
+  if (ancestor == ancestors.end()) {
+    order.authzs.push_back(&authz_for_order(*order.account, identifier));
+    return;
+  }
+  const std::string start = identifier.is_wildcard() ? "*." : "";
+  Authz& authz = authz_for_order(*order.account, Identifier("dns", start + ancestor->second), true);
+  if (std::ranges::find(order.authzs, &authz) == order.authzs.end()) order.authzs.push_back(&authz);
 }
 
 Reply AcmeServer::order(Call& call) {

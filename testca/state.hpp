@@ -41,6 +41,7 @@ struct Account {
   std::string id;
   crypto::PublicKey key;
   std::string thumbprint;
+  std::vector<std::string> former_thumbprints;
   AccountState state = AccountState::valid;
   std::vector<std::string> contacts;
   bool terms_agreed = false;
@@ -56,6 +57,7 @@ struct Challenge {
   std::string id;
   std::string type;
   std::string token;
+  Bytes nonce;  ///< Of onion-csr-01.
   Authz* authz;
   ChallengeState state = ChallengeState::pending;
   TimePoint validated;
@@ -72,6 +74,7 @@ struct Authz {
   AuthzState state = AuthzState::pending;
   TimePoint expires;
   std::vector<std::unique_ptr<Challenge>> challenges;
+  bool subdomains = false;  ///< It serves for names below (RFC 9444).
   bool pre_authorized = false;
   int looks_pending = 0;  ///< Reads for which a valid authorization still says pending.
 };

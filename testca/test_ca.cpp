@@ -4,6 +4,7 @@
 #include "culmen/certificate.hpp"
 #include "culmen/error.hpp"
 #include "testca/acme_server.hpp"
+#include "testca/dns_validation.hpp"
 #include "testca/server.hpp"
 #include "testca/validation.hpp"
 
@@ -12,13 +13,16 @@ namespace culmen {
 class TestCa::Impl {
  public:
   explicit Impl(TestCaOptions options_) : options(checked(std::move(options_))), port(options.port) {
-    acme.emplace(options,
-                 std::map<std::string, testca::Validator>{
-                     {"http-01", [this](const testca::ValidationJob& job,
-                                        testca::ValidationDone done) { http01.validate(job, std::move(done)); }},
-                     {"tls-alpn-01", [this](const testca::ValidationJob& job, testca::ValidationDone done) {
-                        tls_alpn01.validate(job, std::move(done));
-                      }}});
+    acme.emplace(
+        options,
+        std::map<std::string, testca::Validator>{
+            {"http-01", [this](const testca::ValidationJob& job,
+                               testca::ValidationDone done) { http01.validate(job, std::move(done)); }},
+            {"tls-alpn-01", [this](const testca::ValidationJob& job,
+                                   testca::ValidationDone done) { tls_alpn01.validate(job, std::move(done)); }},
+            {"dns-01", by_dns()},
+            {"dns-account-01", by_dns()},
+            {"dns-persist-01", by_dns()}});
   }
 
   static TestCaOptions checked(TestCaOptions options) {
@@ -28,6 +32,11 @@ class TestCa::Impl {
     if (options.alternate_roots < 0 || options.alternate_roots > 20)
       throw Error(Errc::invalid_argument, doing, "alternate_roots must be 0 to 20");
     return options;
+  }
+
+  testca::Validator by_dns() {
+    return
+        [this](const testca::ValidationJob& job, testca::ValidationDone done) { dns.validate(job, std::move(done)); };
   }
 
   void start() {
@@ -53,6 +62,7 @@ class TestCa::Impl {
   std::optional<testca::AcmeServer> acme;
   testca::Http01Validator http01{options};
   testca::TlsAlpn01Validator tls_alpn01{options};
+  testca::DnsValidator dns{options};
   std::unique_ptr<testca::HttpsServer> server;
 };
 

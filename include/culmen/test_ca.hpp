@@ -78,7 +78,17 @@ struct TestCaOptions {
   bool allow_loopback = true;                  ///< Validate against loopback addresses.
   std::map<std::string, std::string> resolve;  ///< Name (or "*") to address; others are looked up by the system.
   std::chrono::seconds validation_timeout{5};
-  bool skip_validation = false;  ///< Believe every challenge.
+  std::string dns_server;    ///< "127.0.0.1:8053": whom to ask for TXT records; empty: DNS
+                             ///< challenges are offered, and fail.
+  bool dns_account = false;  ///< Offer dns-account-01 as well.
+  enum class DnsPersist { off, account_url, account_hash };
+  DnsPersist dns_persist = DnsPersist::off;         ///< Offer dns-persist-01, as drafts -00 and -01 have it or as -02.
+  std::string issuer_domain = "ca.culmen.example";  ///< What CAA and dns-persist-01 records call this CA.
+  enum class Onion { off, rfc9799, token };
+  Onion onion = Onion::off;         ///< Issue for .onion names, by onion-csr-01 with a nonce or with a token.
+  bool onion_caa_required = false;  ///< Finalize then needs the CAA records of onion services (RFC 9799 §6.4).
+  bool subdomain_auth = false;      ///< Authorizations of a domain serve for names below it (RFC 9444).
+  bool skip_validation = false;     ///< Believe every challenge.
 
   bool renewal_info = true;  ///< Offer ARI (RFC 9773).
   std::string renewal_explanation_url;

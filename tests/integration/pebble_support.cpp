@@ -144,21 +144,45 @@ Pebble::Pebble(const PebbleOptions& options)
   }
 }
 
-std::string Pebble::managed(const std::string& path) const {
+culmen::HttpResponse Pebble::manage(culmen::HttpRequest request) const {
   using namespace culmen;
-  struct Fetching {
-    static Flow<Result<HttpResponse>> fetch(std::string url) {
-      HttpRequest request(HttpMethod::get, std::move(url));
-      co_return co_await send(std::move(request));
-    }
+  struct Sending {
+    static Flow<Result<HttpResponse>> run(HttpRequest what) { co_return co_await send(std::move(what)); }
   };
   ClientOptions options;
   options.transport.extra_root_file = root_file();
   blocking::AcmeClient client(directory_url_, options);
-  const HttpResponse response =
-      client.run(Fetching::fetch("https://127.0.0.1:" + std::to_string(management_port_) + path));
+  request.url = "https://127.0.0.1:" + std::to_string(management_port_) + request.url;
+  return client.run(Sending::run(std::move(request)));
+}
+
+std::string Pebble::managed(const std::string& path) const {
+  const culmen::HttpResponse response = manage(culmen::HttpRequest(culmen::HttpMethod::get, path));
   if (response.status != 200) throw std::runtime_error(path + " answered " + std::to_string(response.status));
   return response.body;
+}
+
+bool Pebble::set_renewal_info(const std::string& certificate_pem, const std::string& ari_json) const {
+  culmen::HttpRequest request(culmen::HttpMethod::post, "/set-renewal-info/");
+  request.content_type = "application/json";
+  request.body = json::serialize(json::object{{"Certificate", certificate_pem}, {"ARIResponse", ari_json}});
+  const culmen::HttpResponse response = manage(std::move(request));
+  if (response.status == 404) return false;
+  if (response.status != 200) throw std::runtime_error("setting renewal info: " + response.body);
+  return true;
+}
+
+void Pebble::add_txt(const std::string& name, const std::string& value) const {
+  manage_dns("/set-txt", json::object{{"host", name + "."}, {"value", value}});
+}
+
+void Pebble::clear_txt(const std::string& name) const { manage_dns("/clear-txt", json::object{{"host", name + "."}}); }
+
+void Pebble::manage_dns(const std::string& path, const json::object& body) const {
+  const std::string url = "http://127.0.0.1:" + std::to_string(dns_management_port_) + path;
+  const cli_test::Outcome outcome = cli_test::run(
+      {"curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--data", json::serialize(body), url});
+  if (outcome.exit_code != 0) throw std::runtime_error(path + ": " + outcome.err);
 }
 
 std::string Pebble::issuing_root(int index) const { return managed("/roots/" + std::to_string(index)); }

@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include <boost/json/object.hpp>
+#include "culmen/http.hpp"
+
 #include "integration/cli_support.hpp"
 
 namespace pebble_test {
@@ -37,13 +40,22 @@ class Pebble {
   std::string root_file() const { return (folder_ / "tls-root.pem").string(); }
   /// Where it validates http-01.
   std::uint16_t http_port() const noexcept { return http_port_; }
+  /// Where it validates tls-alpn-01.
+  std::uint16_t tls_port() const noexcept { return tls_port_; }
+  /// Lets renewal information for that certificate be `ari_json`. False when this Pebble cannot do that.
+  bool set_renewal_info(const std::string& certificate_pem, const std::string& ari_json) const;
   /// From its management port: the roots of the certificates it issues, 0 the default one.
   std::string issuing_root(int index) const;
+  /// Its DNS server: adds a TXT value to a name; takes all of them away.
+  void add_txt(const std::string& name, const std::string& value) const;
+  void clear_txt(const std::string& name) const;
   /// Management: what it says of a certificate, "Valid" or "Revoked"; serial in hexadecimal.
   std::string status_of(const std::string& serial_hex) const;
 
  private:
   std::string managed(const std::string& path) const;
+  void manage_dns(const std::string& path, const boost::json::object& body) const;
+  culmen::HttpResponse manage(culmen::HttpRequest request) const;
   cli_test::TempFolder folder_;
   std::uint16_t port_, management_port_, http_port_, tls_port_, dns_port_, dns_management_port_;
   std::string directory_url_;

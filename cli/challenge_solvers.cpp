@@ -1,0 +1,188 @@
+#include "challenge_solvers.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+
+#include <sys/poll.h>
+#include <unistd.h>
+
+#include "command.hpp"
+#include "culmen/atomic_file.hpp"
+#include "culmen/dns_solver.hpp"
+#include "culmen/onion.hpp"
+#include "files.hpp"
+#include "output.hpp"
+
+namespace culmen::cli {
+
+namespace {
+
+constexpr std::string_view dns_types[] = {"dns-01", "dns-account-01", "dns-persist-01"};
+constexpr auto onion_caa_lifetime = std::chrono::hours(7);  // RFC 9799 §6.4: at most 8
+
+bool is_dns(const std::string& challenge) {
+  return std::find(std::begin(dns_types), std::end(dns_types), challenge) != std::end(dns_types);
+}
+
+Failure misfit(const std::string& what, const std::string& advice) {
+  return Failure(exit_usage, "invalid_argument", what, advice);
+}
+
+OnionKey onion_key_of(const ChallengeFlags& flags) {
+  const auto contents = read_file(flags.onion_key);
+  if (!contents) throw Error(Errc::io_failed, "reading --onion-key " + flags.onion_key, "there is no such file");
+  try {
+    return OnionKey::from_file_contents(*contents);
+  } catch (const Error& error) {
+    throw error.while_doing("reading --onion-key " + flags.onion_key);
+  }
+}
+
+/// Shows what to do, and waits for Enter.
+void ask_person(Output& output, const std::string& what, const TxtRecord& record) {
+  output.say(what + "\n    name   " + printable(record.name, 260) + "\n    type   TXT\n    value  " +
+             printable(record.value, 1000));
+  output.say("When it is done, press Enter (Ctrl-C gives up).");
+  for (;;) {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    // Unlike a read, this always ends when a signal comes.
+    if (poll(&input, 1, -1) < 0) throw Error(Errc::cancelled, "waiting for Enter");
+    char c = 0;
+    const ssize_t got = read(STDIN_FILENO, &c, 1);
+    if (got == 1 && c == '\n') return;
+    if (got <= 0) throw Error(Errc::cancelled, "waiting for Enter", "the input ended");
+  }
+}
+
+std::unique_ptr<ChallengeSolver> manual_solver(const std::string& challenge, Output& output) {
+  const auto present = [&output](const ChallengeContext& context) {
+    ask_person(output, "Add this record to the DNS, and keep what else has that name:", dns_record(context));
+  };
+  const auto cleanup = [&output](const ChallengeContext& context) {
+    const TxtRecord record = dns_record(context);
+    output.say("You may take this record away again:\n    " + printable(record.name, 260) + " TXT " + record.value);
+  };
+  return make_solver(challenge, present, cleanup);
+}
+
+}  // namespace
+
+void add_challenge_flags(CLI::App& app, ChallengeFlags& flags) {
+  const std::string group = "Challenges through the DNS, and onion services";
+  auto* hook = app.add_option("--dns-hook", flags.dns_hook, "Program that changes the DNS: see docs/dns-hooks.md")
+                   ->type_name("PROGRAM")
+                   ->group(group);
+  app.add_option("--dns-hook-timeout", flags.dns_hook_timeout, "Seconds for one run of the hook")
+      ->check(CLI::Range(1, 86400).description(""))
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--dns-wait", flags.dns_wait, "Seconds between the change and the CA's look, for slow secondaries")
+      ->check(CLI::Range(0, 86400).description(""))
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->group(group);
+  app.add_flag("--manual", flags.manual, "Show each DNS record, and wait until you have set it")
+      ->excludes(hook)
+      ->group(group);
+  app.add_option("--onion-key", flags.onion_key, "Key of the onion service: Tor's hs_ed25519_secret_key, or PEM")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("--onion-caa", flags.onion_caa, "CAA records of the onion service, as 'caa 0 issue \"ca.example\"'")
+      ->type_name("TEXT")
+      ->group(group);
+}
+
+bool needs_no_server(const std::string& challenge) { return is_dns(challenge) || challenge == "onion-csr-01"; }
+
+void check_challenge_flags(const std::string& challenge, const ChallengeFlags& flags) {
+  const bool transient = challenge == "dns-01" || challenge == "dns-account-01";
+  if (transient && flags.dns_hook.empty() && !flags.manual) {
+    throw misfit("--challenge " + challenge + " needs something that changes the DNS",
+                 "Give --dns-hook PROGRAM (docs/dns-hooks.md says what it has to do), or --manual.");
+  }
+  if (!is_dns(challenge) && (!flags.dns_hook.empty() || flags.manual || flags.dns_wait > 0)) {
+    throw misfit("--dns-hook, --dns-wait and --manual go with --challenge dns-01, dns-account-01 and dns-persist-01",
+                 "The challenge is " + challenge + "; add --challenge dns-01 if that is meant.");
+  }
+  if (flags.manual && isatty(STDIN_FILENO) == 0) {
+    throw misfit("--manual waits for you to press Enter, and the input is no terminal",
+                 "Run it from a terminal, or give --dns-hook PROGRAM.");
+  }
+  if (challenge == "onion-csr-01" && flags.onion_key.empty()) {
+    throw misfit("--challenge onion-csr-01 needs the key of the onion service",
+                 "Give --onion-key FILE: hs_ed25519_secret_key in Tor's HiddenServiceDir.");
+  }
+  if (flags.onion_key.empty() && !flags.onion_caa.empty()) {
+    throw misfit("--onion-caa has to be signed by the onion service", "Give --onion-key FILE as well.");
+  }
+}
+
+std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challenge, const ChallengeFlags& flags,
+                                                       const Directory& directory, const Account& account,
+                                                       const std::vector<Identifier>& identifiers, Output& output) {
+  if (challenge == "onion-csr-01") return std::make_unique<OnionSolver>(onion_key_of(flags));
+  if (challenge == "dns-persist-01") {
+    DnsPersistOptions options;
+    options.settle = std::chrono::seconds(flags.dns_wait);
+    options.record.wildcard =
+        std::any_of(identifiers.begin(), identifiers.end(), [](const Identifier& i) { return i.is_wildcard(); });
+    const auto publish = [flags, &output](const ChallengeContext& context, const TxtRecord& record) {
+      if (flags.manual) {
+        ask_person(output, "Set this record in the DNS; it stays:", record);
+      } else if (!flags.dns_hook.empty()) {
+        DnsHook(flags.dns_hook, std::chrono::seconds(flags.dns_hook_timeout)).run("present", context, record);
+      } else {
+        output.say("The CA will look for this record, which has to be in the DNS already:\n    " +
+                   printable(record.name, 260) + " TXT " + printable(record.value, 1000));
+      }
+    };
+    return std::make_unique<DnsPersistSolver>(directory, account, publish, options);
+  }
+  if (flags.manual) return manual_solver(challenge, output);
+  DnsHookOptions options;
+  options.type = challenge;
+  options.settle = std::chrono::seconds(flags.dns_wait);
+  options.time_limit = std::chrono::seconds(flags.dns_hook_timeout);
+  return std::make_unique<DnsHookSolver>(flags.dns_hook, options);
+}
+
+void add_onion_caa(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request) {
+  if (flags.onion_key.empty() || (flags.onion_caa.empty() && !directory.meta.onion_caa_required)) return;
+  std::optional<std::string> caa;
+  if (!flags.onion_caa.empty()) caa = flags.onion_caa;
+  request.onion_caa.push_back(
+      sign_onion_caa(onion_key_of(flags), caa, std::chrono::system_clock::now() + onion_caa_lifetime));
+}
+
+void note_challenge_flags(const ChallengeFlags& flags, boost::json::object& challenge) {
+  if (!flags.dns_hook.empty()) {
+    // A name without a slash is looked for in PATH, then as now.
+    const bool has_path = flags.dns_hook.find('/') != std::string::npos;
+    challenge["dns_hook"] = has_path ? std::filesystem::absolute(flags.dns_hook).string() : flags.dns_hook;
+    challenge["dns_hook_timeout"] = flags.dns_hook_timeout;
+  }
+  if (flags.dns_wait > 0) challenge["dns_wait"] = flags.dns_wait;
+  if (flags.manual) challenge["manual"] = true;
+  if (!flags.onion_key.empty()) challenge["onion_key"] = std::filesystem::absolute(flags.onion_key).string();
+  if (!flags.onion_caa.empty()) challenge["onion_caa"] = flags.onion_caa;
+}
+
+void restore_challenge_flags(const boost::json::object& challenge, ChallengeFlags& flags) {
+  flags.dns_hook = text_of(challenge, "dns_hook");
+  const auto number = [&challenge](const char* name, int& value) {
+    const auto* kept = challenge.if_contains(name);
+    if (kept && kept->is_int64()) value = static_cast<int>(kept->get_int64());
+  };
+  number("dns_hook_timeout", flags.dns_hook_timeout);
+  number("dns_wait", flags.dns_wait);
+  const auto* manual = challenge.if_contains("manual");
+  flags.manual = manual && manual->is_bool() && manual->get_bool();
+  flags.onion_key = text_of(challenge, "onion_key");
+  flags.onion_caa = text_of(challenge, "onion_caa");
+}
+
+}  // namespace culmen::cli

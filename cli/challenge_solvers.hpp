@@ -1,0 +1,46 @@
+// The solvers behind --challenge that are not servers: DNS records, and onion keys.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <boost/json/object.hpp>
+
+#include "culmen/account.hpp"
+#include "culmen/directory.hpp"
+#include "culmen/issue.hpp"
+#include "culmen/solver.hpp"
+
+namespace culmen::cli {
+
+class Output;
+
+struct ChallengeFlags {
+  ChallengeFlags() = default;
+  std::string dns_hook;
+  int dns_hook_timeout = 120;
+  int dns_wait = 0;
+  bool manual = false;
+  std::string onion_key;
+  std::string onion_caa;
+};
+
+void add_challenge_flags(CLI::App& app, ChallengeFlags& flags);
+/// Whether `challenge` is one that make_challenge_solver() knows.
+bool needs_no_server(const std::string& challenge);
+/// Throws Failure (exit_usage) when the flags do not fit the challenge type.
+void check_challenge_flags(const std::string& challenge, const ChallengeFlags& flags);
+
+std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challenge, const ChallengeFlags& flags,
+                                                       const Directory& directory, const Account& account,
+                                                       const std::vector<Identifier>& identifiers, Output& output);
+/// Signs the CAA records of --onion-caa, where there is an onion key and the CA wants them or the flag is given.
+void add_onion_caa(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request);
+
+/// What a renewal needs to know of them, written and read.
+void note_challenge_flags(const ChallengeFlags& flags, boost::json::object& challenge);
+void restore_challenge_flags(const boost::json::object& challenge, ChallengeFlags& flags);
+
+}  // namespace culmen::cli
