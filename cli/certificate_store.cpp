@@ -63,6 +63,18 @@ std::optional<CertificateFolder> CertificateFolder::find(const fs::path& state, 
   return CertificateFolder(folder, name, 0);
 }
 
+std::vector<CertificateFolder> CertificateFolder::all(const fs::path& state) {
+  std::vector<CertificateFolder> folders;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(state / "certificates", failed)) {
+    if (!fs::is_directory(entry.path(), failed)) continue;
+    folders.push_back(CertificateFolder(entry.path(), entry.path().filename().string(), 0));
+  }
+  std::sort(folders.begin(), folders.end(),
+            [](const CertificateFolder& a, const CertificateFolder& b) { return a.name() < b.name(); });
+  return folders;
+}
+
 std::string CertificateFolder::name_for(const Identifier& first) {
   return first.is_wildcard() ? "_wildcard" + first.value.substr(1) : first.value;
 }

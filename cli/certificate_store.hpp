@@ -44,6 +44,9 @@ class CertificateFolder {
   /// The same for reading; nullopt when there is no such certificate.
   static std::optional<CertificateFolder> find(const std::filesystem::path& state, const std::string& name);
 
+  /// All there are, in the order of their names.
+  static std::vector<CertificateFolder> all(const std::filesystem::path& state);
+
   /// "*.example.com" is kept in "_wildcard.example.com".
   static std::string name_for(const Identifier& first);
 

@@ -24,6 +24,7 @@ enum ExitCode : int {
 using Run = std::function<int(Output&)>;
 
 Run define_issue(CLI::App& app);
+Run define_renew(CLI::App& app);
 Run define_revoke(CLI::App& app);
 Run define_account(CLI::App& app);
 Run define_test_ca(CLI::App& app);

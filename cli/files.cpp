@@ -134,6 +134,11 @@ void write_json(const fs::path& path, const boost::json::object& object) {
   write_file_atomically(path, boost::json::serialize(object) + "\n", 0600);
 }
 
+int number_of(const boost::json::object& object, std::string_view name, int otherwise) {
+  const auto* member = object.if_contains(name);
+  return member && member->is_int64() ? static_cast<int>(member->get_int64()) : otherwise;
+}
+
 std::string text_of(const boost::json::object& object, std::string_view name) {
   const auto* member = object.if_contains(name);
   return member && member->is_string() ? std::string(member->get_string()) : std::string();

@@ -41,6 +41,7 @@ void write_json(const std::filesystem::path& path, const boost::json::object& ob
 
 /// Text members; empty when absent or of another type.
 std::string text_of(const boost::json::object& object, std::string_view name);
+int number_of(const boost::json::object& object, std::string_view name, int otherwise);
 std::vector<std::string> texts_of(const boost::json::object& object, std::string_view name);
 
 }  // namespace culmen::cli

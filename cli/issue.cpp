@@ -3,14 +3,20 @@
 #include <memory>
 #include <set>
 
+#include "issue.hpp"
+
 #include "account_store.hpp"
 #include "certificate_store.hpp"
+#include "challenge_solvers.hpp"
 #include "client_options.hpp"
 #include "command.hpp"
 #include "culmen/atomic_file.hpp"
+#include "culmen/csr.hpp"
 #include "culmen/http01_solver.hpp"
 #include "culmen/issue.hpp"
+#include "culmen/tls_alpn01_solver.hpp"
 #include "output.hpp"
+#include "renewal_store.hpp"
 
 namespace culmen::cli {
 
@@ -19,29 +25,14 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::system_clock;
 
-struct IssueFlags {
-  IssueFlags() = default;
-  ServerFlags server;
-  AccountFlags account;
-  std::vector<std::string> domains;
-  std::string name;
-  std::string out;
-  std::string cert_key;
-  std::string cert_key_type = "ec:P-256";
-  bool cert_key_type_given = false;
-  std::string challenge = "http-01";
-  int http_port = 80;
-  std::string http_address;
-  std::string webroot;
-  std::string preferred_chain;
-  bool force = false;
-};
-
 std::vector<Identifier> identifiers_of(const IssueFlags& flags);
 std::optional<PrivateKey> key_from_file(const IssueFlags& flags);
 std::string reason_to_issue(const StoredCertificate& live, const std::vector<Identifier>& identifiers,
                             const IssueFlags& flags, const std::optional<PrivateKey>& named_key);
-Clock::time_point due_time(const Certificate& leaf);
+/// The CertID of the present certificate (RFC 9773), when the same account had it from the same CA; else empty.
+std::string predecessor(const StoredCertificate& live, const IssueFlags& flags, const Account& account);
+Clock::time_point due_time(const StoredCertificate& live);
+void ask_when_to_renew(blocking::AcmeClient& client, const StoredCertificate& live, Output& output);
 void describe(const StoredCertificate& live, const CertificateFolder& folder, bool changed, Output& output);
 void copy_out(const IssueFlags& flags, const StoredCertificate& live, Output& output);
 
@@ -52,8 +43,17 @@ IssueRequest request_of(const IssueFlags& flags, const std::vector<Identifier>& 
 void show_progress(const IssueProgress& progress, std::size_t total, std::size_t& done, Output& output);
 boost::json::object meta_of(const IssueFlags& flags, const Account& account, const IssuedCertificate& issued);
 
+int run_issue_csr(const IssueFlags& flags, Output& output);
+/// What a CSR file holds, PEM or DER.
+Bytes read_csr(const std::string& path);
+void add_order_flags(const IssueFlags& flags, const std::vector<Identifier>& identifiers, IssueRequest& request);
+
+}  // namespace
+
 int run_issue(const IssueFlags& flags, Output& output) {
   output.verbose(flags.server.verbose);
+  check_challenge_flags(flags.challenge, flags.ways);
+  if (!flags.csr.empty()) return run_issue_csr(flags, output);
   const std::vector<Identifier> identifiers = identifiers_of(flags);
   const std::string server = directory_url(flags.server);
   const std::optional<EabOptions> eab = eab_of(flags.account);  // bad flags show before anything is done
@@ -63,12 +63,13 @@ int run_issue(const IssueFlags& flags, Output& output) {
   const CertificateFolder folder(state_folder(flags.server.dir), name);
   const FolderLock lock = folder.lock();
   IssueFlags wanted = flags;
-  if (const auto live = folder.live()) {
+  const auto before = folder.live();
+  if (const auto& live = before) {
     const std::string reason = reason_to_issue(*live, identifiers, flags, named_key);
     if (reason.empty()) {
       copy_out(flags, *live, output);
       output.say("Nothing to do: the certificate for " + names_text(identifiers) + " is good until " +
-                 time_text(live->leaf.not_after) + " and becomes due on " + time_text(due_time(live->leaf)) +
+                 time_text(live->leaf.not_after) + " and becomes due on " + time_text(due_time(*live)) +
                  " (--force issues a new one now)");
       describe(*live, folder, false, output);
       return exit_ok;
@@ -78,12 +79,16 @@ int run_issue(const IssueFlags& flags, Output& output) {
     if (!flags.cert_key_type_given && !present_type.empty()) wanted.cert_key_type = present_type;
   }
 
-  const std::unique_ptr<ChallengeSolver> solver = start_solver(flags);
+  std::unique_ptr<ChallengeSolver> solver = start_solver(flags);
   blocking::AcmeClient client = connect(flags.server, output);
   const AccountFiles account_files(flags.server, server);
   const Account account = known_or_new_account(client, account_files, flags.account, output);
   IssueRequest request = request_of(wanted, identifiers, folder, account, output);
   if (named_key) request.key = named_key;
+  if (!solver)
+    solver = make_challenge_solver(flags.challenge, flags.ways, client.directory(), account, identifiers, output);
+  add_onion_caa(flags.ways, client.directory(), request);
+  if (before && !client.directory().renewal_info.empty()) request.replaces = predecessor(*before, flags, account);
 
   const IssuedCertificate issued = client.issue(account, request, *solver);
   const Certificate leaf = Certificate::from_pem(issued.chain_pem);
@@ -99,20 +104,54 @@ int run_issue(const IssueFlags& flags, Output& output) {
   const auto live = folder.live();
   if (!live || !live->damage.empty()) throw Error(Errc::io_failed, "reading back " + folder.live_path().string());
   copy_out(flags, *live, output);
+  ask_when_to_renew(client, *live, output);
   describe(*live, folder, true, output);
-  output.say("Good until " + time_text(leaf.not_after) + "; due for renewal on " + time_text(due_time(leaf)));
+  output.say("Good until " + time_text(leaf.not_after) + "; due for renewal on " + time_text(due_time(*live)));
   output.say("  chain  " + (folder.live_path() / "fullchain.pem").string());
   output.say("  key    " + (folder.live_path() / "key.pem").string());
   return exit_ok;
 }
 
+IssueFlags flags_of(const StoredCertificate& live, const CertificateFolder& folder) {
+  IssueFlags flags;
+  flags.name = folder.name();
+  flags.domains = texts_of(live.meta, "names");
+  flags.server.server = text_of(live.meta, "server");
+  if (flags.domains.empty() || flags.server.server.empty()) {
+    throw Failure(exit_failed, "not_found", "its meta.json does not say where it came from and for which names",
+                  "Issue it again: culmen issue --name " + folder.name() + " -d …");
+  }
+  flags.server.server_ca = text_of(live.meta, "server_ca");
+  flags.server.account_key = text_of(live.meta, "account_key");
+  flags.cert_key = text_of(live.meta, "cert_key");
+  flags.out = text_of(live.meta, "out");
+  flags.preferred_chain = text_of(live.meta, "preferred_chain");
+  flags.profile = text_of(live.meta, "profile");
+  flags.must_staple = !text_of(live.meta, "must_staple").empty();
+  flags.ancestors = texts_of(live.meta, "ancestors");
+  const auto* kept = live.meta.if_contains("challenge");
+  if (!kept || !kept->is_object()) return flags;
+  const boost::json::object& challenge = kept->get_object();
+  if (const std::string type = text_of(challenge, "type"); !type.empty()) flags.challenge = type;
+  flags.http_port = number_of(challenge, "http_port", flags.http_port);
+  flags.http_address = text_of(challenge, "http_address");
+  flags.tls_port = number_of(challenge, "tls_port", flags.tls_port);
+  flags.tls_address = text_of(challenge, "tls_address");
+  flags.webroot = text_of(challenge, "webroot");
+  restore_challenge_flags(challenge, flags.ways);
+  return flags;
+}
+
+namespace {
+
 std::vector<Identifier> identifiers_of(const IssueFlags& flags) {
   std::vector<Identifier> identifiers;
   for (const std::string& text : flags.domains) {
     Identifier identifier = Identifier::parse(text);
-    if (identifier.is_wildcard() && flags.challenge == "http-01") {
-      throw Failure(exit_usage, "invalid_argument", "http-01 cannot prove the wildcard name " + identifier.value,
-                    "CAs want dns-01 for wildcards, which a later version of culmen brings; name each host instead.");
+    if (identifier.is_wildcard() && (flags.challenge == "http-01" || flags.challenge == "tls-alpn-01")) {
+      throw Failure(exit_usage, "invalid_argument",
+                    flags.challenge + " cannot prove the wildcard name " + identifier.value,
+                    "CAs want dns-01 for wildcards (--challenge dns-01), or name each host instead.");
     }
     if (std::find(identifiers.begin(), identifiers.end(), identifier) == identifiers.end()) {
       identifiers.push_back(std::move(identifier));
@@ -141,6 +180,7 @@ std::optional<PrivateKey> key_from_file(const IssueFlags& flags) {
 
 std::string reason_to_issue(const StoredCertificate& live, const std::vector<Identifier>& identifiers,
                             const IssueFlags& flags, const std::optional<PrivateKey>& named_key) {
+  if (!flags.reason.empty()) return flags.reason;
   if (flags.force) return "--force says so";
   if (!live.damage.empty()) return "the one on disk is of no use: " + live.damage;
   if (!text_of(live.meta, "revoked").empty()) return "the present one was revoked";
@@ -151,17 +191,34 @@ std::string reason_to_issue(const StoredCertificate& live, const std::vector<Ide
     return "the present one is for other names: " + names_text(live.leaf.identifiers);
   }
   if (named_key && !named_key->same_key_as(*live.key)) return "the present one is for another key than --cert-key";
+  if (text_of(live.meta, "profile") != flags.profile) return "the present one is of another profile";
+  if (text_of(live.meta, "must_staple").empty() == flags.must_staple) return "--must-staple has changed";
   if (flags.cert_key_type_given && live.key->type() != flags.cert_key_type) {
     return "the present one has a key of type " + live.key->type();
   }
-  const auto due = due_time(live.leaf);
-  if (Clock::now() >= due) return "the present one became due on " + time_text(due);
+  const RenewalDecision decision = decide_renewal(live.leaf, read_renewal_state(live), Clock::now());
+  if (decision.renew_now) {
+    return "the present one became due on " + time_text(decision.renew_at) + ": " + decision.reason;
+  }
   return {};
 }
 
-Clock::time_point due_time(const Certificate& leaf) {
-  const auto lifetime = leaf.not_after - leaf.not_before;
-  return leaf.not_after - (lifetime < std::chrono::hours(240) ? lifetime / 2 : lifetime / 3);
+std::string predecessor(const StoredCertificate& live, const IssueFlags& flags, const Account& account) {
+  const bool same_origin =
+      text_of(live.meta, "server") == directory_url(flags.server) && text_of(live.meta, "account") == account.url;
+  // Without an authority key identifier a certificate has no name there.
+  if (!same_origin || live.leaf.authority_key_identifier.empty()) return {};
+  return certificate_id(live.leaf);
+}
+
+Clock::time_point due_time(const StoredCertificate& live) {
+  return decide_renewal(live.leaf, read_renewal_state(live), Clock::now()).renew_at;
+}
+
+/// RFC 9773 §4.3: first right after issuance.
+void ask_when_to_renew(blocking::AcmeClient& client, const StoredCertificate& live, Output& output) {
+  if (client.directory().renewal_info.empty()) return;
+  write_renewal_state(live, ask_for_renewal_info(client, live, {}, output));
 }
 
 void describe(const StoredCertificate& live, const CertificateFolder& folder, bool changed, Output& output) {
@@ -182,7 +239,7 @@ void describe(const StoredCertificate& live, const CertificateFolder& folder, bo
   json["issuer"] = live.leaf.issuer_common_name;
   json["not_before"] = time_text(live.leaf.not_before);
   json["not_after"] = time_text(live.leaf.not_after);
-  json["due"] = time_text(due_time(live.leaf));
+  json["due"] = time_text(due_time(live));
   boost::json::object files;
   files["fullchain"] = (folder.live_path() / "fullchain.pem").string();
   files["cert"] = (folder.live_path() / "cert.pem").string();
@@ -202,7 +259,13 @@ void copy_out(const IssueFlags& flags, const StoredCertificate& live, Output& ou
 }
 
 std::unique_ptr<ChallengeSolver> start_solver(const IssueFlags& flags) {
+  if (needs_no_server(flags.challenge)) return nullptr;
   if (!flags.webroot.empty()) return std::make_unique<WebrootSolver>(flags.webroot);
+  if (flags.challenge == "tls-alpn-01") {
+    auto solver = std::make_unique<TlsAlpn01Solver>(static_cast<std::uint16_t>(flags.tls_port), flags.tls_address);
+    solver->start_thread();
+    return solver;
+  }
   auto solver = std::make_unique<Http01Solver>(static_cast<std::uint16_t>(flags.http_port), flags.http_address);
   solver->start_thread();
   return solver;
@@ -214,12 +277,15 @@ IssueRequest request_of(const IssueFlags& flags, const std::vector<Identifier>& 
   request.key_type = flags.cert_key_type;
   request.preferred_chain = flags.preferred_chain;
   request.poll_deadline = std::chrono::seconds(flags.server.poll_timeout);
+  add_order_flags(flags, identifiers, request);
 
   boost::json::object order;
   order["server"] = directory_url(flags.server);
   order["account"] = account.url;
   order["names"] = json_strings(identifiers);
   order["key_type"] = flags.cert_key_type;
+  order["profile"] = flags.profile;
+  order["must_staple"] = flags.must_staple;
   if (const auto pending = folder.pending()) {
     bool fits = true;
     for (const auto& [member, value] : order) {
@@ -245,6 +311,76 @@ IssueRequest request_of(const IssueFlags& flags, const std::vector<Identifier>& 
   request.on_progress = [&output, total = identifiers.size(), done = std::size_t{0}](
                             const IssueProgress& progress) mutable { show_progress(progress, total, done, output); };
   return request;
+}
+
+void add_order_flags(const IssueFlags& flags, const std::vector<Identifier>& identifiers, IssueRequest& request) {
+  request.profile = flags.profile;
+  request.csr_options.must_staple = flags.must_staple;
+  for (const std::string& text : flags.ancestors) {
+    const std::string ancestor = Identifier::dns(text).value;
+    bool used = false;
+    for (const Identifier& identifier : identifiers) {
+      if (identifier.type != "dns" || !identifier.value.ends_with("." + ancestor)) continue;
+      if (identifier.value == "*." + ancestor) continue;
+      request.ancestor_domains[identifier.value] = ancestor;
+      used = true;
+    }
+    if (!used) {
+      throw Failure(exit_usage, "invalid_argument", "--ancestor: no name of the certificate is below " + ancestor);
+    }
+  }
+}
+
+Bytes read_csr(const std::string& path) {
+  const auto contents = read_file(path);
+  if (!contents) throw Error(Errc::io_failed, "reading --csr " + path, "there is no such file");
+  if (contents->find("-----BEGIN") == std::string::npos) return Bytes(contents->begin(), contents->end());
+  const std::vector<Bytes> blocks = pem_to_der(*contents);
+  if (blocks.size() != 1) {
+    throw Error(Errc::crypto_failed, "reading --csr " + path,
+                "it has " + std::to_string(blocks.size()) + " PEM blocks; one CERTIFICATE REQUEST is wanted");
+  }
+  return blocks.front();
+}
+
+// The key is not ours: there is nothing to keep in the state folder, and nothing to renew by itself.
+int run_issue_csr(const IssueFlags& flags, Output& output) {
+  const Bytes csr = read_csr(flags.csr);
+  std::vector<Identifier> identifiers;
+  try {
+    identifiers = csr_identifiers(csr);
+  } catch (const Error& error) {
+    throw error.while_doing("reading --csr " + flags.csr);
+  }
+  const std::string server = directory_url(flags.server);
+  std::unique_ptr<ChallengeSolver> solver = start_solver(flags);
+  blocking::AcmeClient client = connect(flags.server, output);
+  const AccountFiles account_files(flags.server, server);
+  const Account account = known_or_new_account(client, account_files, flags.account, output);
+  if (!solver)
+    solver = make_challenge_solver(flags.challenge, flags.ways, client.directory(), account, identifiers, output);
+  IssueRequest request(identifiers);
+  request.csr = csr;
+  request.preferred_chain = flags.preferred_chain;
+  request.poll_deadline = std::chrono::seconds(flags.server.poll_timeout);
+  add_order_flags(flags, identifiers, request);
+  add_onion_caa(flags.ways, client.directory(), request);
+  request.on_progress = [&output, total = identifiers.size(), done = std::size_t{0}](
+                            const IssueProgress& progress) mutable { show_progress(progress, total, done, output); };
+  const IssuedCertificate issued = client.issue(account, request, *solver);
+  const Certificate leaf = Certificate::from_pem(issued.chain_pem);
+  write_file_atomically(flags.out, issued.chain_pem, 0644);
+  boost::json::object& json = output.result();
+  json["changed"] = true;
+  json["names"] = json_strings(leaf.identifiers);
+  json["server"] = server;
+  json["account"] = account.url;
+  json["order"] = issued.order.url;
+  json["not_before"] = time_text(leaf.not_before);
+  json["not_after"] = time_text(leaf.not_after);
+  json["out"] = flags.out;
+  output.say("Good until " + time_text(leaf.not_after) + "\n  chain  " + flags.out);
+  return exit_ok;
 }
 
 void show_progress(const IssueProgress& progress, std::size_t total, std::size_t& done, Output& output) {
@@ -284,7 +420,12 @@ boost::json::object meta_of(const IssueFlags& flags, const Account& account, con
   meta["issued"] = time_text(Clock::now());
   boost::json::object challenge;
   challenge["type"] = flags.challenge;
-  if (flags.webroot.empty()) {
+  if (needs_no_server(flags.challenge)) {
+    note_challenge_flags(flags.ways, challenge);
+  } else if (flags.challenge == "tls-alpn-01") {
+    challenge["tls_port"] = flags.tls_port;
+    if (!flags.tls_address.empty()) challenge["tls_address"] = flags.tls_address;
+  } else if (flags.webroot.empty()) {
     challenge["http_port"] = flags.http_port;
     if (!flags.http_address.empty()) challenge["http_address"] = flags.http_address;
   } else {
@@ -299,15 +440,18 @@ boost::json::object meta_of(const IssueFlags& flags, const Account& account, con
   path_of("cert_key", flags.cert_key);
   path_of("out", flags.out);
   if (!flags.preferred_chain.empty()) meta["preferred_chain"] = flags.preferred_chain;
+  if (!flags.profile.empty()) meta["profile"] = flags.profile;
+  if (flags.must_staple) meta["must_staple"] = "yes";
+  if (!flags.ancestors.empty()) meta["ancestors"] = json_strings(flags.ancestors);
+  if (!issued.order.replaces.empty()) meta["replaces"] = issued.order.replaces;
   return meta;
 }
 
 std::string check_challenge(const std::string& type) {
-  if (type == "http-01") return {};
-  for (const char* later : {"tls-alpn-01", "dns-01", "dns-persist-01", "dns-account-01", "onion-csr-01"}) {
-    if (type == later) return type + " comes in a later version of culmen; this one has http-01";
-  }
-  return "\"" + type + "\" is not a challenge type; this version has http-01";
+  if (type == "http-01" || type == "tls-alpn-01" || needs_no_server(type)) return {};
+  return "\"" + type +
+         "\" is not a challenge type; there are http-01, tls-alpn-01, dns-01, dns-account-01, "
+         "dns-persist-01 and onion-csr-01";
 }
 
 }  // namespace
@@ -315,7 +459,6 @@ std::string check_challenge(const std::string& type) {
 Run define_issue(CLI::App& app) {
   auto flags = std::make_shared<IssueFlags>();
   app.add_option("-d,--domain", flags->domains, "Name for the certificate, or IP address; repeatable, or with commas")
-      ->required()
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAME");
@@ -324,7 +467,8 @@ Run define_issue(CLI::App& app) {
   app.add_option("--name", flags->name, "What to call the certificate in the state folder (default: its first name)")
       ->type_name("NAME");
   app.add_option("--out", flags->out, "Also write the chain here")->type_name("FILE");
-  app.add_option("--cert-key", flags->cert_key, "The certificate's key: read when the file exists, else written there")
+  app.add_option("--cert-key,--key", flags->cert_key,
+                 "The certificate's key: read when the file exists, else written there")
       ->type_name("FILE");
   auto* key_type = add_key_type_flag(app, "--cert-key-type", flags->cert_key_type, "Type of the certificate's key");
   app.add_option("--challenge", flags->challenge, "How to prove control of the names")
@@ -342,12 +486,40 @@ Run define_issue(CLI::App& app) {
       ->type_name("FOLDER")
       ->excludes(port)
       ->excludes(address);
+  app.add_option("--tls-port", flags->tls_port, "Port to answer tls-alpn-01 on; the CA comes to port 443")
+      ->check(CLI::Range(0, 65535).description(""))
+      ->type_name("PORT")
+      ->capture_default_str();
+  app.add_option("--tls-address", flags->tls_address, "Address to answer tls-alpn-01 on (default: all)")
+      ->type_name("ADDRESS");
   app.add_option("--preferred-chain", flags->preferred_chain,
                  "Take the chain whose topmost issuer has this common name")
       ->type_name("NAME");
+  add_challenge_flags(app, flags->ways);
+  app.add_option("--profile", flags->profile, "One of the CA's certificate profiles")->type_name("NAME");
+  app.add_flag("--must-staple", flags->must_staple, "Ask for the TLS feature extension; most public CAs refuse it now");
+  app.add_option("--ancestor", flags->ancestors, "Prove this domain in place of the names below it (RFC 9444)")
+      ->allow_extra_args(false)
+      ->type_name("DOMAIN");
+  app.add_option("--csr", flags->csr, "Use this CSR, PEM or DER, whose names and key count; the chain goes to --out")
+      ->type_name("FILE");
   app.add_flag("--force", flags->force, "Issue even when the present certificate is not due");
   return [flags, key_type](Output& output) {
     flags->cert_key_type_given = key_type->count() > 0;
+    if (!flags->webroot.empty() && flags->challenge != "http-01") {
+      throw Failure(exit_usage, "invalid_argument", "--webroot is for http-01, not for " + flags->challenge);
+    }
+    if (flags->domains.empty() == flags->csr.empty()) {
+      throw Failure(exit_usage, "invalid_argument", "names are given either by -d or by --csr",
+                    "Give -d NAME, or --csr FILE and --out FILE.");
+    }
+    if (!flags->csr.empty() && flags->out.empty()) {
+      throw Failure(exit_usage, "invalid_argument", "--csr needs --out FILE: that is where the chain goes");
+    }
+    if (!flags->csr.empty() && (!flags->cert_key.empty() || flags->must_staple || !flags->name.empty())) {
+      throw Failure(exit_usage, "invalid_argument", "--csr does not go with --cert-key, --must-staple and --name",
+                    "What they would say is in the CSR already.");
+    }
     return run_issue(*flags, output);
   };
 }

@@ -20,6 +20,7 @@ struct Command {
 };
 constexpr Command commands[] = {
     {"issue", "Get a certificate, or do nothing while the present one is good", define_issue},
+    {"renew", "Renew every certificate that is due", define_renew},
     {"revoke", "Revoke a certificate", define_revoke},
     {"account", "register, show, update, rollover, deactivate, recover", define_account},
     {"test-ca", "Run an ACME CA for tests", define_test_ca},

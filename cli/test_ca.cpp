@@ -28,6 +28,7 @@ struct TestCaFlags {
   int validation_timeout = 5;
   bool no_loopback = false;
   bool no_pre_authorization = false;
+  bool no_renewal_info = false;
 };
 
 std::pair<std::string, std::string> split_pair(const std::string& flag, const std::string& text);
@@ -41,6 +42,7 @@ int run_test_ca(const TestCaFlags& flags) {
   options.validation_timeout = std::chrono::seconds(flags.validation_timeout);
   options.allow_loopback = !flags.no_loopback;
   options.pre_authorization = !flags.no_pre_authorization;
+  options.renewal_info = !flags.no_renewal_info;
   for (const std::string& text : flags.resolve) options.resolve.insert(split_pair("--resolve", text));
   for (const std::string& text : flags.profiles) options.profiles.insert(split_pair("--profile", text));
   for (const std::string& text : flags.eab) {
@@ -133,9 +135,28 @@ Run define_test_ca(CLI::App& app) {
   app.add_option("--port", options.port, "Port to serve on; 0: any free one")->capture_default_str();
   app.add_option("--root-file", flags->root_file, "Write the root certificate here, PEM")->type_name("FILE");
   app.add_option("--http-port", options.http_port, "Port where http-01 is validated")->capture_default_str();
+  app.add_option("--tls-port", options.tls_port, "Port where tls-alpn-01 is validated")->capture_default_str();
   app.add_option("--resolve", flags->resolve, "NAME=ADDRESS for validation; NAME may be '*'; repeatable")
       ->type_name("NAME=ADDRESS")
       ->allow_extra_args(false);
+  app.add_option("--dns-server", options.dns_server, "Whom to ask for TXT records of DNS challenges, as 127.0.0.1:8053")
+      ->type_name("ADDRESS:PORT");
+  app.add_flag("--dns-account", options.dns_account, "Offer dns-account-01");
+  const std::map<std::string, TestCaOptions::DnsPersist> dialects = {
+      {"account-url", TestCaOptions::DnsPersist::account_url},
+      {"account-hash", TestCaOptions::DnsPersist::account_hash}};
+  app.add_option("--dns-persist", options.dns_persist, "Offer dns-persist-01: account-url or account-hash")
+      ->transform(CLI::CheckedTransformer(dialects).description(""))
+      ->type_name("FORM");
+  app.add_option("--issuer-domain", options.issuer_domain, "What CAA and dns-persist-01 records call this CA")
+      ->capture_default_str();
+  const std::map<std::string, TestCaOptions::Onion> forms = {{"rfc9799", TestCaOptions::Onion::rfc9799},
+                                                             {"token", TestCaOptions::Onion::token}};
+  app.add_option("--onion", options.onion, "Issue for .onion names by onion-csr-01: rfc9799 or token")
+      ->transform(CLI::CheckedTransformer(forms).description(""))
+      ->type_name("FORM");
+  app.add_flag("--onion-caa-required", options.onion_caa_required, "Want CAA of onion services at finalize");
+  app.add_flag("--subdomain-auth", options.subdomain_auth, "Authorizations serve for names below as well (RFC 9444)");
   app.add_flag("--skip-validation", options.skip_validation, "Believe every challenge");
   app.add_flag("--no-loopback", flags->no_loopback, "Do not validate against loopback addresses");
   app.add_option("--validation-timeout", flags->validation_timeout, "Seconds for one validation")
@@ -171,6 +192,8 @@ Run define_test_ca(CLI::App& app) {
       ->check(CLI::Range(1, 1000).description(""))
       ->type_name("NUMBER")
       ->capture_default_str();
+  app.add_flag("--no-renewal-info", flags->no_renewal_info, "Offer no ARI");
+  app.add_flag("--star", options.auto_renewal, "Offer certificates that renew themselves (STAR)");
   app.add_flag("--no-pre-authorization", flags->no_pre_authorization, "Offer no newAuthz");
   app.add_flag("-v,--verbose", options.verbose, "One line a request on standard error");
 
@@ -204,7 +227,8 @@ Run define_test_ca(CLI::App& app) {
          "--fault", flags->faults,
          "RESOURCE:KIND[:skip=N][:times=N][:status=N][:type=NAME][:retry-after=TEXT], repeatable. RESOURCE: "
          "directory, new-nonce, new-account, account, new-order, order, authz, challenge, finalize, certificate, "
-         "revoke-cert, key-change, new-authz, orders, or *. KIND: status, drop-before, drop-after, oversized, "
+         "revoke-cert, key-change, new-authz, orders, renewal-info, star-certificate, or *. KIND: status, drop-before, "
+         "drop-after, oversized, "
          "garbage")
       ->type_name("FAULT")
       ->allow_extra_args(false)

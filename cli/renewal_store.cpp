@@ -1,0 +1,83 @@
+#include "renewal_store.hpp"
+
+#include <chrono>
+#include <random>
+
+#include "output.hpp"
+
+namespace culmen::cli {
+
+namespace {
+
+using Clock = std::chrono::system_clock;
+
+std::filesystem::path state_file(const StoredCertificate& live) { return live.folder / "renewal.json"; }
+
+// UNIX seconds: for culmen to read again. For people, `culmen renew --dry-run` shows them.
+std::int64_t seconds_of(Clock::time_point time) {
+  return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+std::optional<Clock::time_point> time_of(const boost::json::object& object, std::string_view name) {
+  const auto* member = object.if_contains(name);
+  constexpr std::int64_t latest = std::int64_t{8'000'000'000};  // the clock ends in 2262
+  if (!member || !member->is_int64() || member->get_int64() < 0 || member->get_int64() > latest) return std::nullopt;
+  return Clock::time_point(std::chrono::seconds(member->get_int64()));
+}
+
+double random_fraction() {
+  std::random_device device;
+  return std::uniform_real_distribution<double>(0.0, 1.0)(device);
+}
+
+}  // namespace
+
+RenewalState read_renewal_state(const StoredCertificate& live) {
+  RenewalState state;
+  std::optional<boost::json::object> kept;
+  try {
+    kept = read_json(state_file(live));
+  } catch (const Error&) {
+    return state;
+  }
+  if (!kept) return state;
+  state.chosen = time_of(*kept, "chosen");
+  state.next_check = time_of(*kept, "next_check");
+  const auto start = time_of(*kept, "window_start"), end = time_of(*kept, "window_end");
+  if (start && end) {
+    RenewalInfo info;
+    info.window_start = *start;
+    info.window_end = *end;
+    info.explanation_url = text_of(*kept, "explanation_url");
+    state.info = std::move(info);
+  } else {
+    state.chosen.reset();
+  }
+  return state;
+}
+
+void write_renewal_state(const StoredCertificate& live, const RenewalState& state) {
+  boost::json::object kept;
+  if (state.chosen) kept["chosen"] = seconds_of(*state.chosen);
+  if (state.next_check) kept["next_check"] = seconds_of(*state.next_check);
+  if (state.info) {
+    kept["window_start"] = seconds_of(state.info->window_start);
+    kept["window_end"] = seconds_of(state.info->window_end);
+    if (!state.info->explanation_url.empty()) kept["explanation_url"] = state.info->explanation_url;
+  }
+  write_json(state_file(live), kept);
+}
+
+RenewalState ask_for_renewal_info(blocking::AcmeClient& client, const StoredCertificate& live, RenewalState state,
+                                  Output& output) {
+  std::optional<RenewalInfo> answer;
+  try {
+    answer = client.get_renewal_info(live.fullchain);
+  } catch (const Error& error) {
+    if (error.code() == Errc::cancelled) throw;
+    output.log(std::string("no renewal information: ") + error.what());
+  }
+  return updated_renewal_state(std::move(state), answer, Clock::now(), random_fraction());
+}
+
+}  // namespace culmen::cli

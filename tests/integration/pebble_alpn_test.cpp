@@ -1,0 +1,129 @@
+// tls-alpn-01, IP addresses and ARI against Pebble.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <ctime>
+#include <string>
+
+#include "culmen/blocking/acme_client.hpp"
+#include "culmen/certificate.hpp"
+#include "culmen/http01_solver.hpp"
+#include "culmen/tls_alpn01_solver.hpp"
+#include "pebble_support.hpp"
+
+using namespace culmen;
+using namespace std::chrono_literals;
+using pebble_test::Pebble;
+
+namespace {
+
+struct AlpnBench {
+  AlpnBench() : client(pebble.directory_url(), trusting()), account(registered()) {}
+  ClientOptions trusting() const {
+    ClientOptions options;
+    options.transport.extra_root_file = pebble.root_file();
+    return options;
+  }
+  Account registered() {
+    AccountOptions options;
+    options.agree_tos = true;
+    return client.new_account(AccountKey::generate("ec:P-256"), options);
+  }
+  Pebble pebble;
+  blocking::AcmeClient client;
+  Account account;
+};
+
+std::vector<Identifier> names_of(const IssuedCertificate& issued) {
+  return Certificate::from_pem(issued.chain_pem).identifiers;
+}
+
+std::string rfc3339(std::chrono::system_clock::time_point time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("tls-alpn-01: a name, and twenty of them") {
+  AlpnBench bench;
+  TlsAlpn01Solver solver(bench.pebble.tls_port(), "127.0.0.1");
+  solver.start_thread();
+  CHECK(names_of(bench.client.issue(bench.account, IssueRequest{"alpn.example.com"}, solver)) ==
+        std::vector<Identifier>{Identifier::dns("alpn.example.com")});
+  std::vector<std::string> names;
+  for (int i = 0; i < 20; ++i) names.push_back("alpn" + std::to_string(i) + ".example.com");
+  CHECK(names_of(bench.client.issue(bench.account, IssueRequest(names), solver)).size() == 20);
+}
+
+TEST_CASE("tls-alpn-01: the wrong proof is refused") {
+  AlpnBench bench;
+  TlsAlpn01Solver solver(bench.pebble.tls_port(), "127.0.0.1");
+  solver.start_thread();
+  const auto wrong = make_solver(
+      "tls-alpn-01",
+      [&solver](const ChallengeContext& context) { solver.add(context.identifier.value, "dns", "another.proof"); },
+      [](const ChallengeContext&) {});
+  CHECK_THROWS_AS(bench.client.issue(bench.account, IssueRequest{"wrong.example.com"}, *wrong), Error);
+}
+
+TEST_CASE("IP addresses by both challenges, beside a name") {
+  AlpnBench bench;
+  Http01Solver web(bench.pebble.http_port());
+  web.start_thread();
+  TlsAlpn01Solver tls(bench.pebble.tls_port());
+  tls.start_thread();
+  for (ChallengeSolver* solver : {static_cast<ChallengeSolver*>(&web), static_cast<ChallengeSolver*>(&tls)}) {
+    CAPTURE(std::string(solver->type()));
+    CHECK(names_of(bench.client.issue(bench.account, IssueRequest{"127.0.0.1"}, *solver)) ==
+          std::vector<Identifier>{Identifier::ip("127.0.0.1")});
+    CHECK(names_of(bench.client.issue(bench.account, IssueRequest{"::1"}, *solver)) ==
+          std::vector<Identifier>{Identifier::ip("::1")});
+    CHECK(
+        names_of(bench.client.issue(bench.account, IssueRequest{"127.0.0.1", "beside.example.com"}, *solver)).size() ==
+        2);
+  }
+}
+
+TEST_CASE("ARI: a window set through the management port moves the decision of culmen renew") {
+  Pebble pebble;
+  cli_test::TempFolder folder;
+  const std::string state = (folder / "state").string();
+  const cli_test::Outcome issued =
+      cli_test::run({cli_test::culmen_path(), "issue", "--agree-tos", "--server", pebble.directory_url(), "--server-ca",
+                     pebble.root_file(), "--dir", state, "--challenge", "tls-alpn-01", "--tls-port",
+                     std::to_string(pebble.tls_port()), "--tls-address", "127.0.0.1", "-d", "renewed.example.com"});
+  REQUIRE_MESSAGE(issued.exit_code == 0, issued.err);
+  const std::vector<std::string> renew = {cli_test::culmen_path(), "renew", "--dir", state, "--json"};
+  const auto result = [](const cli_test::Outcome& outcome) {
+    INFO(outcome.out << outcome.err);
+    REQUIRE(outcome.exit_code == 0);
+    const boost::json::value parsed = outcome.json();
+    return std::string(parsed.at("certificates").at(0).at("result").as_string());
+  };
+  CHECK(result(cli_test::run(renew)) == "not due");
+
+  const std::filesystem::path live = std::filesystem::path(state) / "certificates/renewed.example.com/live";
+  const auto now = std::chrono::system_clock::now();
+  const std::string ari = R"({"suggestedWindow":{"start":")" + rfc3339(now - 2h) + R"(","end":")" + rfc3339(now - 1h) +
+                          R"("},"explanationURL":"https://ca.example/incident"})";
+  const Bytes leaf = Certificate::from_pem(cli_test::contents(live / "fullchain.pem")).der;
+  if (!pebble.set_renewal_info(der_to_pem(leaf), ari)) {
+    CHECK(pebble_test::which_pebble == "DISTRIBUTION");  // before 2.7 there is no such thing
+    return;
+  }
+  CHECK(result(cli_test::run(renew)) == "not due");  // the CA said when to ask again; it is not yet time
+  std::filesystem::remove(live / "renewal.json");
+  std::vector<std::string> dry = renew;
+  dry.push_back("--dry-run");
+  CHECK(result(cli_test::run(dry)) == "would renew");
+  CHECK(cli_test::run(dry).out.find("https://ca.example/incident") != std::string::npos);
+  CHECK(std::filesystem::read_symlink(live) == "1");
+  CHECK(result(cli_test::run(renew)) == "renewed");
+  CHECK(std::filesystem::read_symlink(live) == "2");
+  CHECK(cli_test::contents(live / "meta.json").find("\"replaces\"") != std::string::npos);
+}
