@@ -148,7 +148,7 @@ TEST_CASE("renew: by lifetime, and without a CA to ask") {
   CHECK(fs::read_symlink(client.certificate("short.example") / "live") == "2");
 }
 
-TEST_CASE("renew: one that fails does not keep the others; a CA without ARI; revoked ones stay") {
+TEST_CASE("renew: one that fails does not keep the others, a CA without ARI, revoked ones stay") {
   const TestCaProcess ca({"--no-renewal-info"});
   const Client client(ca);
   for (const char* name : {"a.example", "b.example", "c.example"}) REQUIRE(client.issue({name}).exit_code == 0);

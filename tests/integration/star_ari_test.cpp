@@ -134,7 +134,7 @@ TEST_CASE("STAR: to its natural end, and not revoked") {
   CHECK(client.get_star_order(account, order.url).status == OrderStatus::valid);
 }
 
-TEST_CASE("ARI: the window, moved by the CA; an order that replaces, and one that may not") {
+TEST_CASE("ARI: the window, moved by the CA, an order that replaces, and one that may not") {
   TestCaOptions options = believing();
   options.renewal_explanation_url = "https://ca.example/why";
   LocalCa local(options);

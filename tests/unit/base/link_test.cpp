@@ -126,7 +126,7 @@ TEST_CASE("http URLs: what is none is refused") {
   }
 }
 
-TEST_CASE("URLs are resolved; an absolute one stays octet for octet") {
+TEST_CASE("URLs are resolved, an absolute one stays octet for octet") {
   CHECK(resolve_url("https://ca.test/a/b", "c") == "https://ca.test/a/c");
   CHECK(resolve_url("https://ca.test/a/b", "/c?d") == "https://ca.test/c?d");
   CHECK(resolve_url("https://ca.test", "c") == "https://ca.test/c");

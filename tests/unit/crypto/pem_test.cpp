@@ -131,7 +131,7 @@ TEST_CASE("huge texts are refused, and quickly") {
   CHECK(contains(error_of(openings), "damaged"));
 }
 
-TEST_CASE("all blocks of a text become DER, in order; none is an empty list") {
+TEST_CASE("all blocks of a text become DER, in order, none is an empty list") {
   const std::string cert = test_data("keys/p256.certificate.pem"), key = test_data("keys/p256.pkcs8.pem");
   const auto both = pem_to_der("text\n" + with_crlf(cert) + "\n  \n" + key);
   REQUIRE(both.size() == 2);

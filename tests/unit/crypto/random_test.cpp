@@ -31,7 +31,7 @@ TEST_CASE("an empty MAC key is that, not the one of the call before") {
   CHECK(crypto::hmac("HS256", {}, as_bytes("m")) == first);
 }
 
-TEST_CASE("MACs have the width of their hash; other algorithms are refused") {
+TEST_CASE("MACs have the width of their hash, other algorithms are refused") {
   CHECK(crypto::hmac("HS256", as_bytes("k"), {}).size() == 32);
   CHECK(crypto::hmac("HS384", as_bytes("k"), {}).size() == 48);
   CHECK(crypto::hmac("HS512", as_bytes("k"), {}).size() == 64);

@@ -170,7 +170,7 @@ TEST_CASE("execution: cancelled before the first ask, the first ask is answered 
   CHECK(execution.result().error().code() == Errc::cancelled);
 }
 
-TEST_CASE("execution: a call in progress is not withdrawn; what comes after it is cancelled") {
+TEST_CASE("execution: a call in progress is not withdrawn, what comes after it is cancelled") {
   struct Body {
     static Flow<Result<void>> run(bool* called) {
       std::function<Result<void>()> function = [called]() -> Result<void> {

@@ -60,7 +60,7 @@ TEST_CASE("renewal: a moment in the CA's window is picked once and kept while th
   CHECK(decide_renewal(living(days(90)), state, issued + days(41)).renew_now);
 }
 
-TEST_CASE("renewal: a window in the past means now; a late one does not put off what the lifetime wants") {
+TEST_CASE("renewal: a window in the past means now, a late one does not put off what the lifetime wants") {
   const RenewalState past = updated_renewal_state(RenewalState(), window(-2h, -1h), issued + days(1), 0.999);
   const RenewalDecision decision = decide_renewal(living(days(90)), past, issued + days(1));
   CHECK(decision.renew_now);

@@ -31,7 +31,7 @@ HttpResponse response(int status, std::string body, std::vector<std::pair<std::s
 
 }  // namespace
 
-TEST_CASE("directory: unknown members, nulls and a decoy key are no trouble; relative URLs are resolved") {
+TEST_CASE("directory: unknown members, nulls and a decoy key are no trouble, relative URLs are resolved") {
   HttpResponse reply = response(200, R"({
     "newNonce": "https://ca.test/acme/new-nonce", "newAccount": "/acme/new-account", "newOrder": "https://ca.test/acme/new-order",
     "revokeCert": "https://ca.test/acme/revoke-cert", "keyChange": "https://ca.test/acme/key-change",
@@ -67,7 +67,7 @@ TEST_CASE("directory: a missing endpoint is named") {
   }
 }
 
-TEST_CASE("problems: type, subproblems and identifiers are read; labels do not matter") {
+TEST_CASE("problems: type, subproblems and identifiers are read, labels do not matter") {
   const std::string body =
       R"({"type":"urn:ietf:params:acme:error:malformed","detail":"Some of the identifiers requested were rejected",
     "subproblems":[{"type":"urn:ietf:params:acme:error:malformed","detail":"Invalid underscore in DNS name \"_example.org\"",
@@ -137,7 +137,7 @@ TEST_CASE("location: kept byte for byte when absolute, resolved when relative") 
   CHECK_FALSE(protocol::location(response(201, "")).has_value());
 }
 
-TEST_CASE("orders: everything is read; what is unknown is data") {
+TEST_CASE("orders: everything is read, what is unknown is data") {
   const std::string body = R"({"status":"processing","expires":"2027-01-20T14:09:07.99Z",
     "identifiers":[{"type":"dns","value":"b.example"},{"type":"ip","value":"2001:db8::1"},7],
     "authorizations":["https://ca.test/authz/2","/authz/1"],"finalize":"https://ca.test/order/7/finalize",
@@ -182,7 +182,7 @@ TEST_CASE("authorizations: wildcard flag, missing status and token, unknown and 
 }
 
 TEST_CASE(
-    "chains: CRLF, text around and no final newline are normalised; other blocks are refused; alternates are found") {
+    "chains: CRLF, text around and no final newline are normalised, other blocks are refused, alternates are found") {
   const PrivateKey key = PrivateKey::generate();
   crypto::CertificateTemplate what;
   what.common_name = "Test Root";

@@ -51,7 +51,7 @@ TEST_CASE("ARI: one slash between the base and the identifier") {
   CHECK(protocol::renewal_info_url("https://ca.test/ari/", "a.b") == "https://ca.test/ari/a.b");
 }
 
-TEST_CASE("ARI: a window is read; one that is not is refused") {
+TEST_CASE("ARI: a window is read, one that is not is refused") {
   const Result<RenewalInfo> info = protocol::parse_renewal_info(
       answer(
           R"({"suggestedWindow":{"start":"2027-01-02T04:00:00Z","end":"2027-01-03T04:00:00+00:00"},"explanationURL":"https://ca.test/why"})"),

@@ -23,7 +23,7 @@ StarOrderParams wanted() { return StarOrderParams({Identifier::dns("a.example")}
 
 }  // namespace
 
-TEST_CASE("STAR: what is sent; what is not asked for is left out") {
+TEST_CASE("STAR: what is sent, what is not asked for is left out") {
   StarOrderParams params = wanted();
   CHECK(
       protocol::star_order_payload(params) ==

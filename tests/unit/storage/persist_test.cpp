@@ -146,7 +146,7 @@ TEST_CASE("a text that no persistence key has is refused") {
   }
 }
 
-TEST_CASE("a store in memory keeps what it is given; copies are the same store") {
+TEST_CASE("a store in memory keeps what it is given, copies are the same store") {
   MemoryPersist store;
   MemoryPersist copy = store;
   keeps_what_it_is_given(store, copy);
@@ -155,7 +155,7 @@ TEST_CASE("a store in memory keeps what it is given; copies are the same store")
   CHECK(other.get(certificate_of("a.b")) == std::nullopt);
 }
 
-TEST_CASE("a store in files keeps what it is given; copies are the same store") {
+TEST_CASE("a store in files keeps what it is given, copies are the same store") {
   const TemporaryFolder folder;
   FilePersist store(folder.path());
   FilePersist copy = store;

@@ -32,7 +32,7 @@ std::vector<std::string> what_a_seed_makes(std::uint64_t seed) {
 
 }  // namespace
 
-TEST_CASE("a seed decides nonces, URLs, tokens and serials; without one they differ") {
+TEST_CASE("a seed decides nonces, URLs, tokens and serials, without one they differ") {
   CHECK(what_a_seed_makes(42) == what_a_seed_makes(42));
   CHECK(what_a_seed_makes(42) != what_a_seed_makes(43));
   CHECK(what_a_seed_makes(0) != what_a_seed_makes(0));

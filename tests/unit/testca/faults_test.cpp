@@ -163,7 +163,7 @@ TEST_CASE("authorizations reused, and orders without any") {
   CHECK(text_at(empty, "status") == "ready");
 }
 
-TEST_CASE("no list of orders; chains with CRLF") {
+TEST_CASE("no list of orders, chains with CRLF") {
   TestCaFaults faults;
   faults.no_orders_list = true;
   faults.crlf_chain = true;

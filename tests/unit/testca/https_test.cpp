@@ -294,7 +294,7 @@ TEST_CASE("what http-01 finds wrong") {
   CHECK(outcome(good, "nowhere.example") == "dns");
 }
 
-TEST_CASE("loopback is only visited when allowed; a closed port is a connection problem") {
+TEST_CASE("loopback is only visited when allowed, a closed port is a connection problem") {
   TestCaOptions options;
   options.http_port = 1;
   {
