@@ -99,26 +99,6 @@ bool permits(std::string_view value, std::string_view issuer_domain) {
   return permitted;
 }
 
-void check_records(const std::string& text, bool wildcard, std::string_view issuer_domain, const std::string& name) {
-  std::vector<CaaRecord> issue, issue_wild;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    CaaRecord record = read_caa_line(line);
-    if (record.tag == "issue") {
-      issue.push_back(record);
-    } else if (record.tag == "issuewild") {
-      issue_wild.push_back(record);
-    } else if (record.tag != "iodef" && (record.flags & 128) != 0) {
-      throw forbidden(name + " has a critical CAA record of the type " + printable(record.tag, 60) +
-                      ", which this CA does not know");
-    }
-  }
-  const std::vector<CaaRecord>& relevant = wildcard && !issue_wild.empty() ? issue_wild : issue;
-  const auto permitted = [&](const CaaRecord& record) { return permits(record.value, issuer_domain); };
-  if (!relevant.empty() && std::ranges::none_of(relevant, permitted))
-    throw forbidden("the CAA records of " + name + " do not let " + std::string(issuer_domain) + " issue");
-}
-
 void check_entry(const json::object& entry, const Identifier& identifier, std::string_view issuer_domain,
                  TimePoint now) {
   const std::string name = identifier.value;
@@ -139,7 +119,7 @@ void check_entry(const json::object& entry, const Identifier& identifier, std::s
   parts.x = crypto::onion_public_key(name).value();
   if (!octets || !crypto::PublicKey::from_parts(parts).verify("EdDSA", as_bytes(message), *octets))
     throw Refusal(403, "unauthorized", "the signature of onionCAA of " + name + " is wrong");
-  if (!caa->is_null()) check_records(text, identifier.is_wildcard(), issuer_domain, name);
+  if (!caa->is_null()) check_caa_records(text, identifier.is_wildcard(), issuer_domain, name);
 }
 
 }  // namespace
@@ -195,6 +175,27 @@ void check_onion_caa(const json::object* onion_caa, const std::vector<Identifier
     if (!entry->is_object()) throw malformed("an entry of onionCAA is no object");
     check_entry(entry->get_object(), identifier, issuer_domain, now);
   }
+}
+
+void check_caa_records(const std::string& text, bool wildcard, std::string_view issuer_domain,
+                       const std::string& name) {
+  std::vector<CaaRecord> issue, issue_wild;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    CaaRecord record = read_caa_line(line);
+    if (record.tag == "issue") {
+      issue.push_back(record);
+    } else if (record.tag == "issuewild") {
+      issue_wild.push_back(record);
+    } else if (record.tag != "iodef" && (record.flags & 128) != 0) {
+      throw forbidden(name + " has a critical CAA record of the type " + printable(record.tag, 60) +
+                      ", which this CA does not know");
+    }
+  }
+  const std::vector<CaaRecord>& relevant = wildcard && !issue_wild.empty() ? issue_wild : issue;
+  const auto permitted = [&](const CaaRecord& record) { return permits(record.value, issuer_domain); };
+  if (!relevant.empty() && std::ranges::none_of(relevant, permitted))
+    throw forbidden("the CAA records of " + name + " do not let " + std::string(issuer_domain) + " issue");
 }
 
 }  // namespace culmen::testca

@@ -24,6 +24,8 @@ std::optional<Problem> judge_onion_csr(ByteView csr, const Identifier& identifie
 std::optional<Problem> judge_onion_csr_with_token(ByteView csr, const Identifier& identifier,
                                                   std::string_view key_authorization);
 
+/// Holds the lines of an onion service's CAA against this CA. Throws Refusal (caa, malformed).
+void check_caa_records(const std::string& text, bool wildcard, std::string_view issuer_domain, const std::string& name);
 /// Holds `onionCAA` of a finalize request, which may be null, against what is ordered (RFC 9799 §6.4). Throws Refusal.
 void check_onion_caa(const boost::json::object* onion_caa, const std::vector<Identifier>& ordered,
                      std::string_view issuer_domain, bool required, TimePoint now);
