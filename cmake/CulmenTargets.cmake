@@ -6,17 +6,21 @@ if(CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
-add_library(culmen_settings INTERFACE)
-target_compile_features(culmen_settings INTERFACE cxx_std_20)
+# Warnings: for all code of this project, also for what is built as a user builds it (the program, the examples).
+add_library(culmen_warnings INTERFACE)
 # GCC 12 that optimises sees an overlap inside std::string that is none (GCC bug 105651).
 set(culmen_gcc12_optimising $<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,$<NOT:$<CONFIG:Debug>>>)
 # GCC optimising a coroutine whose promise has an operator new of its own, as Asio's has, calls new and delete mismatched
 # when it has put only one of them inline (GCC bug 109224).
-target_compile_options(culmen_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+target_compile_options(culmen_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
   $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>
   $<$<CXX_COMPILER_ID:Clang>:-Werror=unused-result>
   $<${culmen_gcc12_optimising}:-Wno-restrict>
   $<$<BOOL:${CULMEN_WARNINGS_AS_ERRORS}>:-Werror>)
+
+add_library(culmen_settings INTERFACE)
+target_link_libraries(culmen_settings INTERFACE culmen_warnings)
+target_compile_features(culmen_settings INTERFACE cxx_std_20)
 target_compile_definitions(culmen_settings INTERFACE
   BOOST_ASIO_NO_DEPRECATED
   OPENSSL_NO_DEPRECATED OPENSSL_API_COMPAT=30000)
@@ -26,9 +30,6 @@ target_include_directories(culmen_settings INTERFACE ${PROJECT_SOURCE_DIR}/src $
 function(culmen_room room)
   cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${room}/*.cpp)
-  if(NOT sources)
-    set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cpp)
-  endif()
   add_library(culmen_room_${room} OBJECT ${sources})
   target_link_libraries(culmen_room_${room} PRIVATE culmen_settings)
   if(ARG_LINKS)
