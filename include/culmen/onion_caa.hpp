@@ -1,4 +1,5 @@
-// CAA records of an onion service, sent along with finalize (RFC 9799 §6.4): for services whose descriptor CAs need not read.
+// CAA records of an onion service, sent along with finalize (RFC 9799 §6.4): for services whose descriptor CAs need not
+// read.
 #pragma once
 
 #include <chrono>

@@ -16,8 +16,8 @@ namespace net {
 class TlsAlpnResponder;
 }
 
-/// Answers tls-alpn-01 on a port of its own: TLS 1.2 and 1.3, only the protocol "acme-tls/1", only names presented to it;
-/// everything else is refused. Several names at once. present() may be called from any thread.
+/// Answers tls-alpn-01 on a port of its own: TLS 1.2 and 1.3, only the protocol "acme-tls/1", only names presented to
+/// it; everything else is refused. Several names at once. present() may be called from any thread.
 class TlsAlpn01Solver final : public ChallengeSolver {
  public:
   /// Does not bind yet. Port 0: any free one, see port(). `address` empty: all addresses, IPv6 and IPv4.
@@ -25,14 +25,15 @@ class TlsAlpn01Solver final : public ChallengeSolver {
   /// Stops.
   ~TlsAlpn01Solver() override;
 
-  /// Binds, and serves on the executor of the awaiting coroutine. Throws Error (io_failed) as Http01Solver::start() does.
+  /// Binds, and serves on the executor of the awaiting coroutine. Throws Error (io_failed) as Http01Solver::start()
+  /// does.
   boost::asio::awaitable<void> start();
   /// Binds, and serves on a thread of its own: for blocking programs.
   void start_thread();
   std::uint16_t port() const noexcept;
 
-  /// Makes a self-signed certificate (P-256) for `domain`, which is a DNS name (`id_type` "dns") or an IP address ("ip"),
-  /// and shows it to those who ask for it. Throws Error (invalid_argument) for a wildcard (RFC 8737 §3).
+  /// Makes a self-signed certificate (P-256) for `domain`, which is a DNS name (`id_type` "dns") or an IP address
+  /// ("ip"), and shows it to those who ask for it. Throws Error (invalid_argument) for a wildcard (RFC 8737 §3).
   boost::asio::awaitable<void> present(std::string domain, std::string id_type, std::string key_authorization);
   /// The same at once, without a coroutine.
   void add(std::string_view domain, std::string_view id_type, std::string_view key_authorization);

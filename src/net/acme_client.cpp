@@ -106,8 +106,8 @@ asio::awaitable<Challenge> AcmeClient::trigger_challenge(Account account, Challe
 }
 asio::awaitable<Challenge> AcmeClient::trigger_challenge_onion(Account account, std::string challenge_url,
                                                                Bytes csr_der) {
-  return run(engine::trigger_challenge_onion(session(), std::move(account), std::move(challenge_url),
-                                             std::move(csr_der)));
+  return run(
+      engine::trigger_challenge_onion(session(), std::move(account), std::move(challenge_url), std::move(csr_der)));
 }
 
 asio::awaitable<void> AcmeClient::revoke_certificate(Account account, Bytes certificate_der,

@@ -90,8 +90,8 @@ Challenge AcmeClient::trigger_challenge(Account account, Challenge challenge) {
   return run(engine::trigger_challenge(session(), std::move(account), std::move(challenge)));
 }
 Challenge AcmeClient::trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der) {
-  return run(engine::trigger_challenge_onion(session(), std::move(account), std::move(challenge_url),
-                                             std::move(csr_der)));
+  return run(
+      engine::trigger_challenge_onion(session(), std::move(account), std::move(challenge_url), std::move(csr_der)));
 }
 
 void AcmeClient::revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason) {
