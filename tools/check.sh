@@ -35,6 +35,7 @@ formatting() {
 check formatting formatting
 check text python3 tools/check_text.py
 check documents python3 tools/check_docs.py
+check parity python3 tools/check_parity.py
 check layers python3 tools/check_layers.py
 check co_await python3 tools/check_co_await.py
 check headers python3 tools/check_headers.py

@@ -2,7 +2,8 @@
 # run-tests.sh [--preset NAME]: builds and runs the tests. The last line is "N passed, N failed, N skipped".
 #
 # Without --preset: the whole suite in the dev preset; then, where the system's OpenSSL has no ML-DSA, what concerns keys
-# once more with an OpenSSL 3.5 that is built for it once and kept.
+# once more with an OpenSSL 3.5 that is built for it once and kept;
+# then whether the tests that docs/parity.md names all ran and passed.
 # With --preset asan: the whole suite again under that preset. With tsan: what has threads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +11,7 @@ cd "$(dirname "$0")/.."
 jobs="${CULMEN_JOBS:-$(nproc)}"
 reports=()
 left_out=()
+wrong=()
 
 main() {
   export CULMEN_PEBBLE_NEWEST="${CULMEN_PEBBLE_NEWEST:-$(tools/get-pebble.sh newest || true)}"
@@ -20,6 +22,7 @@ main() {
     "")
       run dev
       pkg-config --atleast-version=3.5 openssl || with_newer_openssl
+      tools/check_parity.py --reports "${reports[@]}" || wrong+=("docs/parity.md: see above")
       ;;
     --preset)
       case "$2" in
@@ -29,7 +32,7 @@ main() {
       ;;
     *) stop "usage: run-tests.sh [--preset NAME]" ;;
   esac
-  python3 tools/summarize_tests.py "${left_out[@]/#/--skipped=}" "${reports[@]}"
+  python3 tools/summarize_tests.py "${left_out[@]/#/--skipped=}" "${wrong[@]/#/--failed=}" "${reports[@]}"
 }
 
 with_newer_openssl() {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""summarize_tests.py [--skipped WHY]… REPORT.xml…: sums up ctest's JUnit reports.
+"""summarize_tests.py [--skipped WHY]… [--failed WHY]… REPORT.xml…: sums up ctest's JUnit reports.
 
 The last line is "N passed, N failed, N skipped"; the exit status is 0 only when something passed and nothing failed.
 A test that ctest could not run (no such program, a fixture that failed) counts as failed, not as skipped.
---skipped counts something that was left out before ctest.
+--skipped counts something that was left out before ctest, --failed something that was found wrong beside it.
 """
 import argparse
 import sys
@@ -24,11 +24,13 @@ def outcome(case):
     return "failed", why
 
 
-def summarize(paths, left_out=(), out=sys.stdout):
+def summarize(paths, left_out=(), out=sys.stdout, wrong=()):
     """Prints the summary; returns whether all is well."""
-    counts = {"passed": 0, "failed": 0, "skipped": len(left_out)}
+    counts = {"passed": 0, "failed": len(wrong), "skipped": len(left_out)}
     for why in left_out:
         print(f"skipped: {why}", file=out)
+    for why in wrong:
+        print(f"failed: {why}", file=out)
     for path in paths:
         try:
             cases = list(ElementTree.parse(path).iter("testcase"))
@@ -51,6 +53,7 @@ def summarize(paths, left_out=(), out=sys.stdout):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--skipped", action="append", default=[])
+    parser.add_argument("--failed", action="append", default=[])
     parser.add_argument("reports", nargs="*")
     arguments = parser.parse_args()
-    sys.exit(0 if summarize(arguments.reports, arguments.skipped) else 1)
+    sys.exit(0 if summarize(arguments.reports, arguments.skipped, wrong=arguments.failed) else 1)

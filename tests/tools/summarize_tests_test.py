@@ -17,14 +17,14 @@ FIXTURE = '<testcase name="fixture" status="notrun"><skipped message="Fixture de
 
 
 class SummarizeTests(unittest.TestCase):
-    def summary(self, *reports, left_out=()):
+    def summary(self, *reports, left_out=(), wrong=()):
         with tempfile.TemporaryDirectory() as folder:
             paths = []
             for number, cases in enumerate(reports):
                 paths.append(pathlib.Path(folder, f"{number}.xml"))
                 paths[-1].write_text(cases if cases.startswith("!") else f"<testsuite>{cases}</testsuite>")
             out = io.StringIO()
-            well = summarize_tests.summarize(paths, left_out, out)
+            well = summarize_tests.summarize(paths, left_out, out, wrong)
             return well, out.getvalue().splitlines()
 
     def test_all_passed(self):
@@ -52,6 +52,11 @@ class SummarizeTests(unittest.TestCase):
         self.assertFalse(self.summary()[0])
         self.assertFalse(self.summary(SKIP)[0])
         self.assertEqual(self.summary(GOOD, "")[1][-1], "1 passed, 1 failed, 0 skipped")
+
+    def test_what_was_found_wrong_beside_ctest_is_a_failure(self):
+        well, lines = self.summary(GOOD, wrong=["the page"])
+        self.assertFalse(well)
+        self.assertEqual(lines, ["failed: the page", "1 passed, 1 failed, 0 skipped"])
 
     def test_an_unreadable_report_is_a_failure(self):
         well, lines = self.summary(GOOD, "!not xml")
