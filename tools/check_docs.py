@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """check_docs.py [ROOT]: the C++ in README.md is what is compiled, and relative links in the documents lead somewhere.
 
+The first certificate that README.md asks for is from a staging CA.
+
 A C++ block stands below a line `<!-- from FILE -->`; it has to be FILE from its first #include to its end.
 """
 import pathlib
@@ -26,6 +28,12 @@ def wrong_blocks(text, root):
             yield line, f"differs from {block['file']}"
 
 
+def wrong_first_try(text):
+    first = re.search(r"^culmen issue .*$", text, re.MULTILINE)
+    if first and "staging" not in first[0]:
+        yield text.count("\n", 0, first.start()) + 1, "the first try is not with a staging CA"
+
+
 def wrong_links(text, folder):
     for link in LINK.finditer(text):
         target = link["target"].split("#")[0]
@@ -48,7 +56,7 @@ def main():
         text = document.read_text(encoding="utf-8")
         found = list(wrong_links(text, document.parent))
         if document == readme:
-            found += wrong_blocks(text, root)
+            found += [*wrong_blocks(text, root), *wrong_first_try(text)]
         bad += [f"{document.relative_to(root)}:{line}: {what}" for line, what in found]
     print("\n".join(bad), end="\n" if bad else "")
     return 1 if bad else 0

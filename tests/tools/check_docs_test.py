@@ -33,6 +33,11 @@ class CheckDocs(unittest.TestCase):
     def test_no_example(self):
         self.assertEqual(self.run_on("# x\n"), (1, "README.md: no C++ example\n"))
 
+    def test_the_first_try(self):
+        last = "culmen issue -d x --server letsencrypt\n"
+        self.assertEqual(self.run_on(GOOD + "culmen issue -d x --server letsencrypt-staging\n" + last), (0, ""))
+        self.assertEqual(self.run_on(GOOD + last), (1, "README.md:9: the first try is not with a staging CA\n"))
+
     def test_a_dead_link(self):
         code, out = self.run_on(GOOD, **{"docs/a.md": "[up](../README.md)\n[x](gone.md)\n[web](https://example.com/x)\n"})
         self.assertEqual((code, out), (1, "docs/a.md:2: leads to gone.md, which does not exist\n"))
