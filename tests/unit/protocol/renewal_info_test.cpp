@@ -4,24 +4,13 @@
 #include "base/time.hpp"
 #include "culmen/certificate.hpp"
 #include "protocol/renewal_info.hpp"
+#include "support/files.hpp"
 
 using namespace culmen;
 
 namespace {
 
 constexpr protocol::TimePoint present{std::chrono::seconds(1'800'000'000)};
-
-// RFC 9773, Appendix A.
-constexpr const char* rfc_certificate = R"(-----BEGIN CERTIFICATE-----
-MIIBQzCB66ADAgECAgUAh2VDITAKBggqhkjOPQQDAjAVMRMwEQYDVQQDEwpFeGFt
-cGxlIENBMCIYDzAwMDEwMTAxMDAwMDAwWhgPMDAwMTAxMDEwMDAwMDBaMBYxFDAS
-BgNVBAMTC2V4YW1wbGUuY29tMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEeBZu
-7cbpAYNXZLbbh8rNIzuOoqOOtmxA1v7cRm//AwyMwWxyHz4zfwmBhcSrf47NUAFf
-qzLQ2PPQxdTXREYEnKMjMCEwHwYDVR0jBBgwFoAUaYhba4dGQEHhs3uEe6CuLN4B
-yNQwCgYIKoZIzj0EAwIDRwAwRAIge09+S5TZAlw5tgtiVvuERV6cT4mfutXIlwTb
-+FYN/8oCIClDsqBklhB9KAelFiYt9+6FDj3z4KGVelYM5MdsO3pK
------END CERTIFICATE-----
-)";
 
 HttpResponse answer(std::string body) {
   HttpResponse response;
@@ -34,7 +23,7 @@ HttpResponse answer(std::string body) {
 }  // namespace
 
 TEST_CASE("ARI: the certificate's identifier is the RFC's") {
-  const Certificate certificate = Certificate::from_pem(rfc_certificate);
+  const Certificate certificate = Certificate::from_pem(test_data("rfc9773-certificate.pem"));
   CHECK(certificate_id(certificate) == "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
   Certificate anonymous = certificate;
   anonymous.authority_key_identifier.clear();
