@@ -29,10 +29,6 @@ Flow<Result<Account>> post_to_account(Session session, Account account, std::str
   if (!response) co_return response.error();
   co_return protocol::parse_account(*response, std::move(account), request.doing);
 }
-
-bool outcome_unknown(const Error& error) {
-  return error.code() == Errc::connection_failed || error.code() == Errc::timeout || error.http_status() >= 500;
-}
 }  // namespace
 
 Flow<Result<Account>> new_account(Session session, AccountKey key, AccountOptions options) {

@@ -6,6 +6,7 @@
 #include "culmen/certificate.hpp"
 #include "flow/orders.hpp"
 #include "flow/session.hpp"
+#include "flow/signed_post.hpp"
 
 namespace culmen {
 
@@ -255,10 +256,6 @@ Flow<Result<void>> plan_authorizations(Issuing& issuing, const Order& order) {
     if (Result<void> chosen = choose_challenge(issuing, solving); !chosen) co_return chosen;
   }
   co_return Result<void>();
-}
-
-bool outcome_unknown(const Error& error) {
-  return error.code() == Errc::connection_failed || error.code() == Errc::timeout || error.http_status() >= 500;
 }
 
 /// Triggers the challenge, once: when the answer is lost the CA is asked whether it heard before it is told again.

@@ -116,4 +116,8 @@ Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request) {
   }
 }
 
+bool outcome_unknown(const Error& error) noexcept {
+  return error.code() == Errc::connection_failed || error.code() == Errc::timeout || error.http_status() >= 500;
+}
+
 }  // namespace culmen::engine

@@ -40,4 +40,7 @@ class SignedRequest {
 /// them is the caller's to ask.
 Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request);
 
+/// Whether the server may have done what it was asked although this error came back: ask it before asking again.
+bool outcome_unknown(const Error& error) noexcept;
+
 }  // namespace culmen::engine
