@@ -42,7 +42,7 @@ Flow<Result<Authorization>> new_authorization(Session session, Account account, 
     co_return Error(Errc::not_offered, doing, "this CA has no pre-authorization (newAuthz): place an order instead");
   }
   if (identifier.is_wildcard()) {
-    // RFC 8555 §7.4.1: "the server MUST NOT [accept] wildcard domain names" in newAuthz.
+    // RFC 8555 §7.4.1: pre-authorization names the exact identifier, and so cannot stand for a wildcard.
     co_return Error(Errc::invalid_argument, doing, "wildcards cannot be authorized ahead of an order");
   }
   if (subdomains && !session.directory().meta.subdomain_auth_allowed) {

@@ -184,8 +184,8 @@ Flow<Result<Order>> finalize(Session session, Account account, Order order, Byte
   SignedRequest request(account, order.finalize, payload, doing);
   Result<HttpResponse> response = co_await signed_post(session, request);
   if (!response && response.error().code() == Errc::order_not_ready) {
-    // RFC 8555 §7.4: "If a request to finalize an order is successful …" - and when it is not ready, it may become so:
-    // all authorizations are valid, but the order has not noticed yet.
+    // RFC 8555 §7.4: the client then looks at the order. It may become ready yet: all authorizations are valid, but the
+    // order has not noticed.
     Result<Order> ready = co_await poll_order(session, account, order.url);
     if (!ready) co_return ready.error();
     if (ready->status != OrderStatus::ready) co_return std::move(*ready);
