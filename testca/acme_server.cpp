@@ -277,7 +277,7 @@ JwkKey AcmeServer::key_of(const Jws& jws, Signer signer, std::string& account_id
   Account* found =
       kid->starts_with(prefix) ? state_.find_account(std::string_view(*kid).substr(prefix.size())) : nullptr;
   if (!found) throw Refusal(400, "accountDoesNotExist", "\"kid\" is not the URL of an account here");
-  // RFC 8555 §7.3.6: "all further requests" of a deactivated account "MUST" be refused as unauthorized, with 401.
+  // RFC 8555 §7.3.6: requests of a deactivated account are answered by 401 and unauthorized.
   if (found->state != AccountState::valid) throw Refusal(401, "unauthorized", "the account is deactivated");
   account_id = found->id;
   return JwkKey(found->key, found->thumbprint);
