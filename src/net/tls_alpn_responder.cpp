@@ -2,7 +2,6 @@
 
 #include <openssl/ssl.h>
 
-#include <algorithm>
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -21,6 +20,7 @@
 #include "culmen/certificate.hpp"
 #include "culmen/error.hpp"
 #include "net/responder.hpp"
+#include "solvers/client_hello.hpp"
 
 namespace asio = boost::asio;
 using boost::system::error_code;
@@ -35,33 +35,6 @@ constexpr std::string_view acme_protocol = "acme-tls/1";
 
 using Context = std::shared_ptr<asio::ssl::context>;
 
-/// A field of a ClientHello, read piece by piece.
-class Reader {
- public:
-  explicit Reader(std::string_view left) : left_(left) {}
-  bool empty() const noexcept { return left_.empty(); }
-  /// A length of so many octets, and what it is the length of.
-  std::optional<std::string_view> vector(std::size_t length_octets) {
-    std::size_t length = 0;
-    if (left_.size() < length_octets) return {};
-    for (char octet : left_.substr(0, length_octets)) length = length << 8 | static_cast<unsigned char>(octet);
-    left_.remove_prefix(length_octets);
-    if (left_.size() < length) return {};
-    const std::string_view found = left_.substr(0, length);
-    left_.remove_prefix(length);
-    return found;
-  }
-  std::optional<unsigned> octet() {
-    if (left_.empty()) return {};
-    const unsigned found = static_cast<unsigned char>(left_.front());
-    left_.remove_prefix(1);
-    return found;
-  }
-
- private:
-  std::string_view left_;
-};
-
 std::optional<std::string_view> extension_of(SSL* ssl, unsigned type) {
   const unsigned char* data = nullptr;
   std::size_t length = 0;
@@ -71,31 +44,12 @@ std::optional<std::string_view> extension_of(SSL* ssl, unsigned type) {
 
 bool offers_acme_protocol(SSL* ssl) {
   const auto extension = extension_of(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation);
-  if (!extension) return false;
-  const auto list = Reader(*extension).vector(2);
-  if (!list) return false;
-  for (Reader names(*list); !names.empty();) {
-    const auto name = names.vector(1);
-    if (!name) return false;
-    if (*name == acme_protocol) return true;
-  }
-  return false;
+  return extension && solvers::offers_protocol(*extension, acme_protocol);
 }
 
-/// The one host name of the server_name extension (RFC 6066 §3), in lower case.
 std::optional<std::string> server_name_of(SSL* ssl) {
   const auto extension = extension_of(ssl, TLSEXT_TYPE_server_name);
-  if (!extension) return {};
-  const auto list = Reader(*extension).vector(2);
-  if (!list) return {};
-  Reader entries(*list);
-  if (entries.octet() != 0u) return {};  // host_name
-  const auto name = entries.vector(2);
-  if (!name) return {};
-  std::string text(name->ends_with('.') ? name->substr(0, name->size() - 1) : *name);
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
+  return extension ? solvers::host_name_of(*extension) : std::nullopt;
 }
 
 int select_acme_protocol(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char*, unsigned,
