@@ -2,12 +2,13 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test check asan tsan fuzz install clean
+.PHONY: help demo test check asan tsan fuzz bench install clean
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 20
+BENCH_ARGS ?=
 
 help:
 	@echo 'make demo     build the program, and get a certificate from the embedded test CA'
@@ -16,6 +17,7 @@ help:
 	@echo 'make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan     the tests of net, the test CA and the program under ThreadSanitizer'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
+	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
 	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make clean    remove build/'
 
@@ -43,6 +45,11 @@ tsan:
 fuzz:
 	@tools/install-deps.sh build fuzz
 	@tools/run-fuzzers.sh $(FUZZ_SECONDS)
+
+bench:
+	@tools/install-deps.sh build bench
+	@tools/build.sh bench
+	@python3 bench/run.py $(BENCH_ARGS)
 
 install:
 	@tools/install-deps.sh build
