@@ -94,6 +94,11 @@ void add_challenge_flags(CLI::App& app, ChallengeFlags& flags) {
   app.add_option("--onion-caa", flags.onion_caa, "CAA records of the onion service, as 'caa 0 issue \"ca.example\"'")
       ->type_name("TEXT")
       ->group(group);
+  app.add_option("--onion-type", flags.onion_type, "Identifier type of .onion names: dns (RFC 9799), or onion")
+      ->check(CLI::IsMember({"dns", "onion"}).description(""))
+      ->type_name("dns|onion")
+      ->capture_default_str()
+      ->group(group);
 }
 
 bool needs_no_server(const std::string& challenge) { return is_dns(challenge) || challenge == "onion-csr-01"; }
@@ -150,7 +155,8 @@ std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challe
   return std::make_unique<DnsHookSolver>(flags.dns_hook, options);
 }
 
-void add_onion_caa(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request) {
+void add_onion_flags(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request) {
+  request.onion_identifier_type = flags.onion_type;
   if (flags.onion_key.empty() || (flags.onion_caa.empty() && !directory.meta.onion_caa_required)) return;
   std::optional<std::string> caa;
   if (!flags.onion_caa.empty()) caa = flags.onion_caa;
@@ -169,6 +175,7 @@ void note_challenge_flags(const ChallengeFlags& flags, boost::json::object& chal
   if (flags.manual) challenge["manual"] = true;
   if (!flags.onion_key.empty()) challenge["onion_key"] = std::filesystem::absolute(flags.onion_key).string();
   if (!flags.onion_caa.empty()) challenge["onion_caa"] = flags.onion_caa;
+  if (flags.onion_type != "dns") challenge["onion_type"] = flags.onion_type;
 }
 
 void restore_challenge_flags(const boost::json::object& challenge, ChallengeFlags& flags) {
@@ -183,6 +190,7 @@ void restore_challenge_flags(const boost::json::object& challenge, ChallengeFlag
   flags.manual = manual && manual->is_bool() && manual->get_bool();
   flags.onion_key = text_of(challenge, "onion_key");
   flags.onion_caa = text_of(challenge, "onion_caa");
+  if (text_of(challenge, "onion_type") == "onion") flags.onion_type = "onion";
 }
 
 }  // namespace culmen::cli

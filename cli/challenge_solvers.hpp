@@ -25,6 +25,7 @@ struct ChallengeFlags {
   bool manual = false;
   std::string onion_key;
   std::string onion_caa;
+  std::string onion_type = "dns";
 };
 
 void add_challenge_flags(CLI::App& app, ChallengeFlags& flags);
@@ -36,8 +37,9 @@ void check_challenge_flags(const std::string& challenge, const ChallengeFlags& f
 std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challenge, const ChallengeFlags& flags,
                                                        const Directory& directory, const Account& account,
                                                        const std::vector<Identifier>& identifiers, Output& output);
-/// Signs the CAA records of --onion-caa, where there is an onion key and the CA wants them or the flag is given.
-void add_onion_caa(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request);
+/// --onion-type; and --onion-caa, signed, where there is an onion key and the CA wants CAA records or the flag is
+/// given.
+void add_onion_flags(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request);
 
 /// What a renewal needs to know of them, written and read.
 void note_challenge_flags(const ChallengeFlags& flags, boost::json::object& challenge);

@@ -27,6 +27,9 @@ Run define_issue(CLI::App& app);
 Run define_renew(CLI::App& app);
 Run define_revoke(CLI::App& app);
 Run define_account(CLI::App& app);
+Run define_ca(CLI::App& app);
+Run define_import(CLI::App& app);
+Run define_install(CLI::App& app);
 Run define_test_ca(CLI::App& app);
 
 }  // namespace culmen::cli

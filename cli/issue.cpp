@@ -87,7 +87,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
   if (named_key) request.key = named_key;
   if (!solver)
     solver = make_challenge_solver(flags.challenge, flags.ways, client.directory(), account, identifiers, output);
-  add_onion_caa(flags.ways, client.directory(), request);
+  add_onion_flags(flags.ways, client.directory(), request);
   if (before && !client.directory().renewal_info.empty()) request.replaces = predecessor(*before, flags, account);
 
   const IssuedCertificate issued = client.issue(account, request, *solver);
@@ -364,7 +364,7 @@ int run_issue_csr(const IssueFlags& flags, Output& output) {
   request.preferred_chain = flags.preferred_chain;
   request.poll_deadline = std::chrono::seconds(flags.server.poll_timeout);
   add_order_flags(flags, identifiers, request);
-  add_onion_caa(flags.ways, client.directory(), request);
+  add_onion_flags(flags.ways, client.directory(), request);
   request.on_progress = [&output, total = identifiers.size(), done = std::size_t{0}](
                             const IssueProgress& progress) mutable { show_progress(progress, total, done, output); };
   const IssuedCertificate issued = client.issue(account, request, *solver);

@@ -23,6 +23,9 @@ constexpr Command commands[] = {
     {"renew", "Renew every certificate that is due", define_renew},
     {"revoke", "Revoke a certificate", define_revoke},
     {"account", "register, show, update, rollover, deactivate, recover", define_account},
+    {"ca", "list, show: the CAs culmen knows by name, and what a CA offers", define_ca},
+    {"import", "certbot: take over its accounts and certificates", define_import},
+    {"install", "timer: have systemd run culmen renew", define_install},
     {"test-ca", "Run an ACME CA for tests", define_test_ca},
 };
 

@@ -155,6 +155,7 @@ Run define_test_ca(CLI::App& app) {
   app.add_option("--onion", options.onion, "Issue for .onion names by onion-csr-01: rfc9799 or token")
       ->transform(CLI::CheckedTransformer(forms).description(""))
       ->type_name("FORM");
+  app.add_flag("--onion-type", options.onion_type, "Names of onion services have the identifier type onion, not dns");
   app.add_flag("--onion-caa-required", options.onion_caa_required, "Want CAA of onion services at finalize");
   app.add_flag("--subdomain-auth", options.subdomain_auth, "Authorizations serve for names below as well (RFC 9444)");
   app.add_flag("--skip-validation", options.skip_validation, "Believe every challenge");

@@ -177,6 +177,12 @@ class AcmeServer {
   void update(Authz& authz);
   bool is_offered(std::string_view type, const Authz& authz) const;
   void respond_to_onion(Challenge& challenge, const boost::json::object& response, const Call& call);
+  /// What a client asks for in newOrder and newAuthz, checked: canonical DNS names (perhaps wildcards) and IP
+  /// addresses. Throws Refusal with subproblems.
+  std::vector<Identifier> read_identifiers(const boost::json::value* list) const;
+  /// One of them; nullopt and `problem` filled in when it will not do.
+  std::optional<Identifier> read_identifier(const boost::json::value& value, std::optional<Problem>& problem) const;
+  boost::json::object identifier_json(const Identifier& identifier) const;
   void check_onion_names(const std::vector<Identifier>& identifiers) const;
   std::string account_hash_prefix() const;
   void trigger(Challenge& challenge, Call& call);
@@ -220,12 +226,5 @@ void add_link(Reply& reply, std::string_view target, std::string_view relation);
 
 /// The name of a certificate in ARI (RFC 9773 §4.1).
 std::string certificate_id(ByteView der);
-
-/// What a client asks for in newOrder and newAuthz, checked: canonical DNS names (perhaps wildcards) and IP addresses.
-/// Throws Refusal with subproblems.
-std::vector<Identifier> read_identifiers(const boost::json::value* list, const std::vector<std::string>& blocked);
-/// One of them; nullopt and `problem` filled in when it will not do.
-std::optional<Identifier> read_identifier(const boost::json::value& value, const std::vector<std::string>& blocked,
-                                          std::optional<Problem>& problem);
 
 }  // namespace culmen::testca

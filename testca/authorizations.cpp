@@ -46,7 +46,7 @@ Reply AcmeServer::new_authz(Call& call) {
   const json::value* asked = request.if_contains("identifier");
   if (!asked) throw malformed("\"identifier\" is missing");
   std::optional<Problem> problem;
-  std::optional<Identifier> identifier = read_identifier(*asked, options_.blocked_names, problem);
+  std::optional<Identifier> identifier = read_identifier(*asked, problem);
   if (!identifier) {
     problem->identifier.reset();
     throw Refusal(std::move(*problem));
@@ -275,7 +275,7 @@ Reply AcmeServer::authz_reply(int status, const Authz& authz) const {
     if (state == AuthzState::invalid && challenge->state != ChallengeState::invalid) continue;
     challenges.push_back(challenge_json(*challenge));
   }
-  json::object body{{"identifier", json::object{{"type", authz.identifier.type}, {"value", authz.identifier.value}}},
+  json::object body{{"identifier", identifier_json(authz.identifier)},
                     {"status", to_string(state)},
                     {"expires", base::format_rfc3339(authz.expires)},
                     {"challenges", std::move(challenges)}};

@@ -8,6 +8,7 @@
 #include "base/name.hpp"
 #include "testca/acme_server.hpp"
 #include "testca/json_reader.hpp"
+#include "testca/onion.hpp"
 
 namespace culmen::testca {
 
@@ -44,8 +45,7 @@ std::string fault_of_ip(const std::string& address) {
 
 }  // namespace
 
-std::optional<Identifier> read_identifier(const json::value& value, const std::vector<std::string>& blocked,
-                                          std::optional<Problem>& problem) {
+std::optional<Identifier> AcmeServer::read_identifier(const json::value& value, std::optional<Problem>& problem) const {
   if (!value.is_object()) throw malformed("an identifier must be an object");
   Identifier identifier(required_string(value.get_object(), "type"), required_string(value.get_object(), "value"));
   auto refuse = [&](std::string_view type, const std::string& why) {
@@ -53,6 +53,10 @@ std::optional<Identifier> read_identifier(const json::value& value, const std::v
     problem->identifier = identifier;
     return std::nullopt;
   };
+  if (options_.onion_type && identifier.value.ends_with(".onion")) {
+    if (identifier.type != "onion") return refuse("unsupportedIdentifier", "must be of the type \"onion\" here");
+    identifier.type = "dns";
+  }
   if (identifier.type != "dns" && identifier.type != "ip")
     return refuse("unsupportedIdentifier",
                   "is of the type \"" + identifier.type + "\", which this CA does not support");
@@ -60,13 +64,14 @@ std::optional<Identifier> read_identifier(const json::value& value, const std::v
   if (!fault.empty()) return refuse("malformed", fault);
   identifier.value = lower(identifier.value);
   std::string bare = identifier.value.starts_with("*.") ? identifier.value.substr(2) : identifier.value;
+  const std::vector<std::string>& blocked = options_.blocked_names;
   if (std::ranges::find(blocked, bare) != blocked.end() ||
       std::ranges::find(blocked, identifier.value) != blocked.end())
     return refuse("rejectedIdentifier", "is a name this CA does not issue for");
   return identifier;
 }
 
-std::vector<Identifier> read_identifiers(const json::value* list, const std::vector<std::string>& blocked) {
+std::vector<Identifier> AcmeServer::read_identifiers(const json::value* list) const {
   if (!list || !list->is_array()) throw malformed("\"identifiers\" must be an array");
   const json::array& asked = list->get_array();
   if (asked.empty()) throw malformed("\"identifiers\" is empty");
@@ -77,7 +82,7 @@ std::vector<Identifier> read_identifiers(const json::value* list, const std::vec
   std::vector<Problem> failures;
   for (const json::value& value : asked) {
     std::optional<Problem> problem;
-    std::optional<Identifier> identifier = read_identifier(value, blocked, problem);
+    std::optional<Identifier> identifier = read_identifier(value, problem);
     if (!identifier)
       failures.push_back(std::move(*problem));
     else if (seen.insert(*identifier).second)
@@ -87,6 +92,11 @@ std::vector<Identifier> read_identifiers(const json::value* list, const std::vec
   if (asked.size() > 1) throw Refusal(combine(std::move(failures), "some identifiers are refused"));
   failures.front().identifier.reset();  // RFC 8555 §6.7.1: "identifier" stands in subproblems only
   throw Refusal(std::move(failures.front()));
+}
+
+json::object AcmeServer::identifier_json(const Identifier& identifier) const {
+  const bool as_onion = options_.onion_type && is_onion(identifier);
+  return {{"type", as_onion ? "onion" : identifier.type}, {"value", identifier.value}};
 }
 
 }  // namespace culmen::testca

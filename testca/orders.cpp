@@ -51,7 +51,7 @@ Problem why_invalid(const Authz& authz) {
 
 Reply AcmeServer::new_order(Call& call) {
   json::object request = read_object(call.payload, "the payload");
-  std::vector<Identifier> identifiers = read_identifiers(request.if_contains("identifiers"), options_.blocked_names);
+  std::vector<Identifier> identifiers = read_identifiers(request.if_contains("identifiers"));
   check_onion_names(identifiers);
   const std::map<std::string, std::string> ancestors = read_ancestors(request, options_.subdomain_auth);
   std::optional<TimePoint> not_before = time_member(request, "notBefore");
@@ -155,8 +155,7 @@ OrderState AcmeServer::visible_state(const Order& order) const {
 Reply AcmeServer::order_reply(int status, const Order& order) const {
   OrderState state = visible_state(order);
   json::array identifiers, authorizations;
-  for (const Identifier& identifier : order.identifiers)
-    identifiers.push_back(json::object{{"type", identifier.type}, {"value", identifier.value}});
+  for (const Identifier& identifier : order.identifiers) identifiers.push_back(identifier_json(identifier));
   for (const Authz* authz : order.authzs) authorizations.push_back(json::value(authz_url(*authz)));
   json::object body{{"status", to_string(state)},
                     {"expires", base::format_rfc3339(order.expires)},

@@ -63,6 +63,7 @@ struct IssueRequest {
   std::string preferred_chain;  ///< CN of the topmost issuer; the default chain when none matches.
   std::map<std::string, std::string> ancestor_domains;  ///< As in OrderRequest.
   std::vector<OnionCaa> onion_caa;                      ///< For onion services, when the CA wants it (RFC 9799 §6.4).
+  std::string onion_identifier_type = "dns";            ///< As in OrderRequest.
   std::string resume_order;  ///< URL of an order from an earlier run; a new one is made when it is of no use.
 
   /// For validation and for finalization, each.

@@ -48,6 +48,9 @@ struct OrderRequest {
   std::string replaces;  ///< CertID of the predecessor (RFC 9773 §5); empty: none.
   /// Names to a domain above them that we control (RFC 9444 §4.2): the CA may let us prove control there instead.
   std::map<std::string, std::string> ancestor_domains;
+  /// The type that names of onion services travel as: "dns" (RFC 9799 §2), or "onion" for servers that want that.
+  /// Either way they are of type "dns" in what comes back.
+  std::string onion_identifier_type = "dns";
 };
 
 /// A certificate as downloaded (RFC 8555 §7.4.2). A plain value.

@@ -86,6 +86,7 @@ struct TestCaOptions {
   std::string issuer_domain = "ca.culmen.example";  ///< What CAA and dns-persist-01 records call this CA.
   enum class Onion { off, rfc9799, token };
   Onion onion = Onion::off;         ///< Issue for .onion names, by onion-csr-01 with a nonce or with a token.
+  bool onion_type = false;          ///< Names of onion services have the identifier type "onion", not "dns".
   bool onion_caa_required = false;  ///< Finalize then needs the CAA records of onion services (RFC 9799 §6.4).
   bool subdomain_auth = false;      ///< Authorizations of a domain serve for names below it (RFC 9444).
   bool skip_validation = false;     ///< Believe every challenge.

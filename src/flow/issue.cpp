@@ -158,6 +158,7 @@ OrderRequest order_request(const IssueRequest& request) {
   order.profile = request.profile;
   order.replaces = request.replaces;
   order.ancestor_domains = request.ancestor_domains;
+  order.onion_identifier_type = request.onion_identifier_type;
   return order;
 }
 

@@ -83,7 +83,9 @@ std::optional<std::chrono::system_clock::time_point> time_member(const json::obj
 }
 
 Identifier read_identifier(const json::object& object) {
-  return Identifier(text_member(object, "type"), text_member(object, "value"));
+  Identifier identifier(text_member(object, "type"), text_member(object, "value"));
+  if (identifier.type == "onion") identifier.type = "dns";  // as RFC 9799 §2 calls it: see OrderRequest
+  return identifier;
 }
 
 std::optional<Identifier> identifier_member(const json::object& object, std::string_view name) {

@@ -47,7 +47,8 @@ std::string new_order_payload(const OrderRequest& request) {
   json::array identifiers;
   for (const Identifier& identifier : request.identifiers) {
     json::object entry;
-    entry["type"] = identifier.type;
+    const bool onion = identifier.type == "dns" && identifier.value.ends_with(".onion");
+    entry["type"] = onion ? request.onion_identifier_type : identifier.type;
     entry["value"] = identifier.value;
     const auto ancestor = request.ancestor_domains.find(identifier.value);
     if (identifier.type == "dns" && ancestor != request.ancestor_domains.end()) {

@@ -139,6 +139,27 @@ TEST_CASE("onion-csr-01 with a token") {
   CHECK(contains(bench.refusal(request_for("*." + bench.key.address()), solver), "rejected_identifier"));
 }
 
+TEST_CASE("the identifier type onion: for servers that want it, by a switch") {
+  TestCaOptions options = with_onion(TestCaOptions::Onion::token);
+  options.onion_type = true;
+  Bench bench(options);
+  OnionSolver solver(bench.key);
+  IssueRequest request = request_for("www." + bench.key.address());
+  CHECK(contains(bench.refusal(request, solver), "unsupported_identifier"));
+  request.onion_identifier_type = "onion";
+  CHECK(bench.issue(request, solver) == std::vector{Identifier::dns("www." + bench.key.address())});
+
+  OrderRequest ordered({Identifier::onion(bench.key.address())});
+  ordered.onion_identifier_type = "onion";
+  const Order order = bench.client.new_order(bench.account, ordered);
+  CHECK(order.identifiers == std::vector{Identifier::onion(bench.key.address())});
+  const Authorization authorization = bench.client.get_authorization(bench.account, order.authorizations.at(0));
+  CHECK(authorization.identifier.type == "dns");
+
+  Bench usual(with_onion(TestCaOptions::Onion::token));
+  CHECK(contains(usual.refusal(request, solver), "unsupported_identifier"));
+}
+
 TEST_CASE("CAA of onion services at finalize") {
   Bench bench(with_onion(TestCaOptions::Onion::rfc9799, true));
   CHECK(bench.client.directory().meta.onion_caa_required);

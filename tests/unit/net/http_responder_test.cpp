@@ -1,10 +1,18 @@
 // The http-01 responder, over real connections.
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <future>
 #include <thread>
 #include <vector>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -49,6 +57,17 @@ class Client {
  private:
   int descriptor_;
 };
+
+/// From here on, bind() fails on this thread as it does for a port that only root may take.
+void refuse_bind_on_this_thread() {
+  std::array<sock_filter, 4> program{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_bind, 0, 1),
+                                      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+                                      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+  const sock_fprog filter{program.size(), program.data()};
+  REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  REQUIRE(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+}
 
 std::string raw_exchange(int port, const std::string& text) {
   Client client(port);
@@ -175,6 +194,26 @@ TEST_CASE("idle connections do not keep others from their answers, and are ended
   CHECK(std::chrono::steady_clock::now() - before < 5s);
   CHECK(idle.front()->read_all().find("still open") == std::string::npos);  // made room
   CHECK(idle.back()->read_all().find("still open") == std::string::npos);   // after ten seconds
+}
+
+TEST_CASE("a port that is not permitted: the error names the capability and other ways") {
+  // Which ports are permitted, and to whom, depends on the machine: the kernel is told to refuse them all to this
+  // thread.
+  std::thread([] {
+    refuse_bind_on_this_thread();
+    Http01Solver solver(0, "127.0.0.1");
+    try {
+      solver.start_thread();
+      FAIL("bound without permission");
+    } catch (const Error& error) {
+      CHECK(error.code() == Errc::io_failed);
+      CHECK(error.system_code() == std::errc::permission_denied);
+      const std::string text = error.what();
+      CHECK(text.find("CAP_NET_BIND_SERVICE") != std::string::npos);
+      CHECK(text.find("redirect port 80") != std::string::npos);
+    }
+    CHECK(solver.port() == 0);
+  }).join();
 }
 
 TEST_CASE("a port in use: the error says so and what to do") {

@@ -1,0 +1,145 @@
+// culmen ca: which CAs culmen knows by name, and what a CA says of itself.
+#include <memory>
+
+#include "client_options.hpp"
+#include "command.hpp"
+#include "culmen/directory.hpp"
+#include "output.hpp"
+
+namespace culmen::cli {
+
+namespace {
+
+struct CaFlags {
+  CaFlags() = default;
+  ServerFlags server;
+};
+
+void run_list(Output& output) {
+  std::size_t width = 0;
+  for (const KnownCa& ca : known_cas()) width = std::max(width, ca.name.size());
+  boost::json::array entries;
+  for (const KnownCa& ca : known_cas()) {
+    const std::string name(ca.name), url(ca.directory_url);
+    output.say(name + std::string(width + 2 - name.size(), ' ') + url + (ca.needs_eab ? "  (binds accounts)" : ""));
+    boost::json::object entry;
+    entry["name"] = name;
+    entry["directory"] = url;
+    entry["external_account_required"] = ca.needs_eab;
+    entries.push_back(std::move(entry));
+  }
+  output.say("Wherever a command takes --server, the name will do. \"binds accounts\": see --eab-kid and --eab-key.");
+  output.result()["cas"] = std::move(entries);
+}
+
+/// Directory members that are endpoints, by their names in RFC 8555 §9.7.5 and RFC 9773.
+std::vector<std::pair<std::string, std::string>> endpoints_of(const Directory& directory) {
+  return {{"newNonce", directory.new_nonce},      {"newAccount", directory.new_account},
+          {"newOrder", directory.new_order},      {"newAuthz", directory.new_authz},
+          {"revokeCert", directory.revoke_cert},  {"keyChange", directory.key_change},
+          {"renewalInfo", directory.renewal_info}};
+}
+
+std::string yes(bool value) { return value ? "yes" : "no"; }
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + printable(text);
+  return out.empty() ? "none given" : out;
+}
+
+std::string or_none(const std::string& text) { return text.empty() ? "none given" : printable(text); }
+
+/// The short name of that URL; empty when it has none.
+std::string name_of(const std::string& url) {
+  for (const KnownCa& ca : known_cas()) {
+    if (ca.directory_url == url) return std::string(ca.name);
+  }
+  return {};
+}
+
+void describe(const std::string& url, const Directory& directory, Output& output) {
+  const DirectoryMeta& meta = directory.meta;
+  const auto line = [&output](std::string label, const std::string& text) {
+    label.resize(std::max<std::size_t>(label.size() + 1, 22), ' ');
+    output.say(label + text);
+  };
+  boost::json::object& json = output.result();
+  if (const std::string name = name_of(url); !name.empty()) {
+    line("Name", name);
+    json["name"] = name;
+  }
+  line("Directory", url);
+  boost::json::object endpoints;
+  for (const auto& [name, endpoint] : endpoints_of(directory)) {
+    if (endpoint.empty()) continue;
+    line("  " + name, printable(endpoint));
+    endpoints[name] = endpoint;
+  }
+  line("Terms of service", or_none(meta.terms_of_service));
+  line("Website", or_none(meta.website));
+  line("CAA identities", joined(meta.caa_identities));
+  line("Binds accounts (EAB)", yes(meta.external_account_required));
+  line("Suggests when (ARI)", yes(!directory.renewal_info.empty()));
+  line("STAR", yes(meta.auto_renewal.has_value()));
+  line("Subdomains (RFC 9444)", yes(meta.subdomain_auth_allowed));
+  line("Profiles", meta.profiles.empty() ? "none" : "");
+  boost::json::object profiles;
+  for (const auto& [name, description] : meta.profiles) {
+    line("  " + printable(name), printable(description));
+    profiles[name] = description;
+  }
+  json["directory"] = url;
+  json["endpoints"] = std::move(endpoints);
+  json["terms_of_service"] = meta.terms_of_service;
+  json["website"] = meta.website;
+  json["caa_identities"] = json_strings(meta.caa_identities);
+  json["external_account_required"] = meta.external_account_required;
+  json["renewal_info"] = !directory.renewal_info.empty();
+  json["star"] = meta.auto_renewal.has_value();
+  json["subdomain_auth"] = meta.subdomain_auth_allowed;
+  json["profiles"] = std::move(profiles);
+}
+
+void run_show(const ServerFlags& flags, Output& output) {
+  const std::string url = resolve_directory_url(flags.server);
+  if (!url.starts_with("https://") && !url.starts_with("http://")) {
+    throw Failure(exit_usage, "invalid_argument",
+                  "\"" + flags.server + "\" is neither a CA that culmen knows by name nor a URL",
+                  "culmen ca list shows the names; a URL begins with https://.");
+  }
+  output.verbose(flags.verbose);
+  describe(url, connect(flags, output).directory(), output);
+}
+
+}  // namespace
+
+Run define_ca(CLI::App& app) {
+  app.require_subcommand(1);
+  auto flags = std::make_shared<CaFlags>();
+  ServerFlags& server = flags->server;
+  CLI::App* list = app.add_subcommand("list", "The CAs that have a short name here");
+  list->add_flag("--json", server.json, "Print one JSON object at the end and nothing else, for errors too");
+  CLI::App* show = app.add_subcommand("show", "Ask a CA what it offers");
+  show->add_option("server", server.server, "A name of the list, or a directory URL")
+      ->type_name("NAME|URL")
+      ->required();
+  show->add_option("--server-ca", server.server_ca, "PEM file of roots to trust for the server, beside the system's")
+      ->check(CLI::ExistingFile.description(""))
+      ->type_name("FILE");
+  show->add_option("--proxy", server.proxy, "Proxy URL (default: from https_proxy and no_proxy)")->type_name("URL");
+  show->add_flag("--allow-http", server.allow_http,
+                 "Allow a server without TLS that is not on this machine: tests only");
+  show->add_flag("--json", server.json, "Print one JSON object at the end and nothing else, for errors too");
+  show->add_flag("-v,--verbose", server.verbose, "Show every request on standard error");
+  return [flags, list](Output& output) {
+    if (list->parsed()) {
+      run_list(output);
+    } else {
+      run_show(flags->server, output);
+    }
+    return static_cast<int>(exit_ok);
+  };
+}
+
+}  // namespace culmen::cli
