@@ -165,8 +165,8 @@ void Import::one(boost::json::array& entries, boost::json::object entry, Work wo
     ++failed_;
     worst_ = std::max(worst_, code);
     entry["result"] = "failed";
-    // Each certificate has its own; the first stays where one error is looked for.
-    if (auto* error = output_.result().if_contains("error")) entry["error"] = *error;
+    entry["error"] = std::move(output_.result()["error"]);
+    output_.result().erase("error");
   }
   entries.push_back(std::move(entry));
 }
@@ -183,12 +183,12 @@ void Import::accounts_of(const std::string& server, std::vector<const CertbotAcc
       return std::find(wanted.begin(), wanted.end(), account->id) == wanted.end();
     });
   };
-  const bool several_used = std::count_if(candidates.begin(), candidates.end(), [&](const CertbotAccount* account) {
-                              return in_use.contains(account->id);
-                            }) > 0;
+  const bool some_in_use = std::count_if(candidates.begin(), candidates.end(), [&](const CertbotAccount* account) {
+                             return in_use.contains(account->id);
+                           }) > 0;
   if (!flags_.accounts.empty()) {
     keep(flags_.accounts);
-  } else if (!flags_.list && (!flags_.names.empty() || (candidates.size() > 1 && several_used))) {
+  } else if (!flags_.list && (!flags_.names.empty() || (candidates.size() > 1 && some_in_use))) {
     keep(in_use);
   }
   if (!flags_.list && candidates.size() > 1) {

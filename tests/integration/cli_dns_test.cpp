@@ -1,8 +1,13 @@
 // culmen issue through the DNS, for onion services, from a CSR: the program itself.
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -49,6 +54,46 @@ struct Bench {
   std::string hook;
 };
 
+/// What a person sits at: a pseudo-terminal whose other end is the program's standard input.
+class Terminal {
+ public:
+  Terminal() : person_(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+    if (person_ < 0 || grantpt(person_) != 0 || unlockpt(person_) != 0) throw std::runtime_error("no pseudo-terminal");
+  }
+  ~Terminal() { hang_up(); }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  std::string path() const { return ptsname(person_); }
+  void press(const std::string& keys) const {
+    if (write(person_, keys.data(), keys.size()) < 0) throw std::runtime_error("the terminal takes no keys");
+  }
+  void hang_up() {
+    if (person_ >= 0) close(person_);
+    person_ = -1;
+  }
+
+ private:
+  int person_;
+};
+
+/// The record that a --manual run asked for last: its name and value.
+std::pair<std::string, std::string> asked_record(const std::string& said) {
+  const auto word_after = [&said](const std::string& label) {
+    const auto at = said.rfind(label);
+    if (at == std::string::npos) return std::string();
+    const auto start = at + label.size();
+    return said.substr(start, said.find('\n', start) - start);
+  };
+  return {word_after("    name   "), word_after("    value  ")};
+}
+
+int count(const std::string& text, const std::string& part) {
+  int found = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++found;
+  return found;
+}
+
 }  // namespace
 
 TEST_CASE("issue by dns-01 with a hook: apex and wildcard") {
@@ -73,6 +118,80 @@ TEST_CASE("issue by dns-01: a hook that fails is quoted") {
   CHECK(refused.exit_code == 1);
   CHECK(contains(refused.err, "exit code 4"));
   CHECK(contains(refused.err, "the zone is locked"));
+}
+
+TEST_CASE("renew by dns-01 with the hook that it was issued with") {
+  Bench bench;
+  const std::vector<std::string> flags = {"--challenge", "dns-01", "--dns-hook",         bench.hook,
+                                          "--dns-wait",  "1",      "--dns-hook-timeout", "50"};
+  REQUIRE(bench.issue({"example.org", "*.example.org"}, flags).exit_code == 0);
+  const std::vector<std::string> renew = {culmen_path(), "renew", "--force", "--dir", bench.client.state().string()};
+  const Outcome renewed = run(renew);
+  INFO(renewed.err);
+  CHECK(renewed.exit_code == 0);
+  CHECK(bench.runs("present") == 4);
+  CHECK(bench.runs("cleanup") == 4);
+  CHECK(fs::is_empty(bench.folder.path() / "zone"));
+  const fs::path live = bench.client.certificate("example.org") / "live";
+  CHECK(fs::read_symlink(live) == "2");
+  CHECK(Certificate::from_pem(contents(live / "cert.pem")).identifiers.size() == 2);
+  const std::string meta = contents(live / "meta.json");
+  CHECK(contains(meta, "\"dns_hook\":\"" + bench.hook + "\""));
+  CHECK(contains(meta, "\"dns_hook_timeout\":50"));
+  CHECK(contains(meta, "\"dns_wait\":1"));
+
+  // The hook went away meanwhile: nothing is lost, and it says what is missing.
+  fs::remove(bench.hook);
+  const Outcome without = run(renew);
+  CHECK(without.exit_code == 1);
+  CHECK(contains(without.err, bench.hook));
+  CHECK(fs::read_symlink(live) == "2");
+}
+
+TEST_CASE("issue by dns-01 by hand: each record is shown, and Enter is waited for") {
+  Bench bench;
+  Terminal terminal;
+  Process process(bench.client.command(bench.client.issue_words({"example.org", "*.example.org"},
+                                                                {"--challenge", "dns-01", "--manual"})),
+                  {}, terminal.path());
+  for (int shown = 1; shown <= 2; ++shown) {
+    REQUIRE(eventually([&] { return count(process.out(), "press Enter") == shown || !process.running(); }));
+    REQUIRE_MESSAGE(process.running(), process.err());
+    const auto [name, value] = asked_record(process.out());
+    CHECK(name == "_acme-challenge.example.org");
+    CHECK(value.size() == 43);
+    std::ofstream(bench.folder.path() / "zone" / name, std::ios::app) << value << "\n";
+    terminal.press(shown == 1 ? "\n" : "done\n");
+  }
+  CHECK(process.wait() == 0);
+  INFO(process.err());
+  CHECK(bench.dns.most_values() == 2);
+  CHECK(count(process.out(), "You may take this record away again") == 2);
+  CHECK(contains(contents(bench.client.certificate("example.org") / "live" / "meta.json"), "\"manual\":true"));
+
+  // A timer has no terminal.
+  const Outcome renewed = run({culmen_path(), "renew", "--force", "--dir", bench.client.state().string()});
+  CHECK(renewed.exit_code == 2);
+  CHECK(contains(renewed.err, "--dns-hook PROGRAM"));
+}
+
+TEST_CASE("issue by dns-01 by hand: a record that is not there, and a terminal that goes away") {
+  Bench bench;
+  const auto words = bench.client.issue_words({"example.org"}, {"--challenge", "dns-01", "--manual"});
+  Terminal hasty;
+  Process refused(bench.client.command(words), {}, hasty.path());
+  REQUIRE(eventually([&] { return contains(refused.out(), "press Enter"); }));
+  hasty.press("\n");
+  CHECK(refused.wait() == 4);
+  CHECK(contains(refused.err(), "example.org"));
+  CHECK(contains(refused.out(), "You may take this record away again"));
+
+  Terminal leaving;
+  Process abandoned(bench.client.command(words), {}, leaving.path());
+  REQUIRE(eventually([&] { return contains(abandoned.out(), "press Enter"); }));
+  leaving.hang_up();
+  CHECK(abandoned.wait() == 130);
+  CHECK(contains(abandoned.err(), "the input ended"));
 }
 
 TEST_CASE("issue by dns-account-01 and dns-persist-01") {

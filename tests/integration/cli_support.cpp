@@ -32,7 +32,8 @@ TempFolder::~TempFolder() {
   fs::remove_all(path_, ignored);
 }
 
-Process::Process(const std::vector<std::string>& command, const std::vector<std::string>& environment) {
+Process::Process(const std::vector<std::string>& command, const std::vector<std::string>& environment,
+                 const std::string& input) {
   // A small environment of the test's own: no proxies, no home of the developer.
   std::vector<std::string> variables = environment;
   variables.push_back("HOME=" + folder_.path().string());
@@ -49,7 +50,7 @@ Process::Process(const std::vector<std::string>& command, const std::vector<std:
   std::vector<std::string> words = command;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input.c_str(), O_RDONLY | O_NOCTTY, 0);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, (folder_ / "out").c_str(), O_WRONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, (folder_ / "err").c_str(), O_WRONLY | O_CREAT, 0600);
   const int failed =

@@ -34,7 +34,9 @@ class TempFolder {
 /// A child process whose output goes to files. Killed at the end if it still runs.
 class Process {
  public:
-  Process(const std::vector<std::string>& command, const std::vector<std::string>& environment = {});
+  /// `input` is opened as its standard input.
+  Process(const std::vector<std::string>& command, const std::vector<std::string>& environment = {},
+          const std::string& input = "/dev/null");
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;

@@ -1,0 +1,124 @@
+// culmen install timer: the units, and what is not overwritten.
+#include <fstream>
+
+#include <doctest/doctest.h>
+#include <boost/json.hpp>
+
+#include "cli_support.hpp"
+
+using namespace cli_test;
+namespace json = boost::json;
+
+namespace {
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// A folder for units, and the name of a state folder that is not there yet.
+struct Bench {
+  TempFolder folder;
+  std::string units = (folder / "units").string();
+  std::string state = (folder / "state").string();
+
+  Bench() { fs::create_directory(units); }
+  Outcome install(std::vector<std::string> more = {}) const {
+    std::vector<std::string> words = {culmen_path(), "install", "timer", "--systemd-dir", units, "--dir", state};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  }
+  fs::path service() const { return fs::path(units) / "culmen-renew.service"; }
+  fs::path timer() const { return fs::path(units) / "culmen-renew.timer"; }
+};
+
+}  // namespace
+
+TEST_CASE("install timer: writes both units and says what is next") {
+  const Bench bench;
+  const Outcome outcome = bench.install({"--on-calendar", "Mon..Fri *-*-* 04:30", "--user", "www-data"});
+  INFO(outcome.err);
+  CHECK(outcome.exit_code == 0);
+  CHECK(contains(outcome.out, "systemctl daemon-reload\n  systemctl enable --now culmen-renew.timer\n"));
+  const std::string service = contents(bench.service()), timer = contents(bench.timer());
+  CHECK(service.starts_with("# Written by: culmen install timer"));
+  CHECK(contains(service, "\nType=oneshot\nExecStart=\"" + fs::canonical(culmen_path()).string() + "\" renew --dir \"" +
+                              bench.state + "\"\nUser=www-data\n"));
+  for (const char* line : {"NoNewPrivileges=yes", "ProtectSystem=strict", "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+                           "CapabilityBoundingSet=CAP_NET_BIND_SERVICE"}) {
+    CHECK(contains(service, "\n" + std::string(line) + "\n"));
+  }
+  CHECK(contains(service, "\nReadWritePaths=\"-" + bench.state + "\"\n"));
+  CHECK(contains(timer, "\nOnCalendar=Mon..Fri *-*-* 04:30\n"));
+  CHECK(contains(timer, "\nRandomizedDelaySec=12h\n"));
+  CHECK(contains(timer, "\nPersistent=true\n"));
+  CHECK(contains(timer, "\nWantedBy=timers.target\n"));
+  CHECK(mode(bench.service()) == 0644);
+  CHECK_FALSE(fs::exists(bench.state));
+}
+
+TEST_CASE("install timer: --print-only writes nothing") {
+  const Bench bench;
+  const Outcome spoken = bench.install({"--print-only"});
+  CHECK(spoken.exit_code == 0);
+  CHECK(contains(spoken.out, "[Service]\n"));
+  CHECK(contains(spoken.out, "[Timer]\n"));
+  const json::object said = bench.install({"--print-only", "--json"}).json();
+  CHECK(said.at("changed") == false);
+  CHECK(contains(std::string(said.at("service_text").as_string()), "[Service]\n"));
+  CHECK(contains(std::string(said.at("timer_text").as_string()), "OnCalendar=*-*-* 00,12:00:00\n"));
+  CHECK(fs::is_empty(bench.units));
+}
+
+TEST_CASE("install timer: blanks, %, $ and quotes in paths") {
+  const Bench bench;
+  const Outcome outcome = run({culmen_path(), "install", "timer", "--print-only", "--dir",
+                               "/srv/my certs/100%h/$x/\"q\\", "--writable", "/srv/hook 50%"});
+  CHECK(outcome.exit_code == 0);
+  CHECK(contains(outcome.out, R"( renew --dir "/srv/my certs/100%%h/$$x/\"q\\")"
+                              "\n"));
+  CHECK(contains(outcome.out, R"(ReadWritePaths="-/srv/my certs/100%%h/$x/\"q\\")"
+                              "\n"));
+  CHECK(contains(outcome.out, "ReadWritePaths=\"-/srv/hook 50%%\"\n"));
+  CHECK(run({culmen_path(), "install", "timer", "--print-only", "--dir", "/srv/a\nExecStart=/bin/evil"}).exit_code ==
+        2);
+  CHECK(run({culmen_path(), "install", "timer", "--print-only", "--on-calendar", "daily\nUnit=x"}).exit_code == 2);
+  CHECK(run({culmen_path(), "install", "timer", "--print-only", "--user", "a b"}).exit_code == 2);
+}
+
+TEST_CASE("install timer: its own units are replaced, others are not") {
+  const Bench bench;
+  REQUIRE(bench.install({"--json"}).json().at("changed") == true);
+  CHECK(bench.install({"--json"}).json().at("changed") == false);
+  CHECK(bench.install({"--on-calendar", "hourly", "--json"}).json().at("changed") == true);
+  CHECK(contains(contents(bench.timer()), "OnCalendar=hourly\n"));
+
+  const std::string foreign = "[Timer]\nOnCalendar=weekly\n";
+  fs::remove(bench.service());
+  std::ofstream(bench.timer()) << foreign;
+  const Outcome refused = bench.install();
+  CHECK(refused.exit_code == 1);
+  CHECK(contains(refused.err, bench.timer().string() + " is there already, and culmen did not write it"));
+  CHECK(contains(refused.err, "--force"));
+  CHECK(contents(bench.timer()) == foreign);
+  CHECK_FALSE(fs::exists(bench.service()));  // both or none
+  CHECK(bench.install({"--force"}).exit_code == 0);
+  CHECK(contains(contents(bench.timer()), "Persistent=true\n"));
+  CHECK(fs::exists(bench.service()));
+
+  const Outcome nowhere = run({culmen_path(), "install", "timer", "--systemd-dir", (bench.folder / "none").string()});
+  CHECK(nowhere.exit_code == 1);
+  CHECK(contains(nowhere.err, "--systemd-dir"));
+}
+
+TEST_CASE("install timer: what renewals write to may be written to") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const TempFolder elsewhere;
+  fs::create_directories(elsewhere / "keys");
+  REQUIRE(
+      client.issue({"a.example"}, {"--cert-key", (elsewhere / "keys/a.pem").string(), "--http-port", ca.http_port()})
+          .exit_code == 0);
+  const Outcome outcome = run({culmen_path(), "install", "timer", "--print-only", "--dir", client.state().string()});
+  CHECK(outcome.exit_code == 0);
+  CHECK(contains(outcome.out, "ReadWritePaths=\"-" + client.state().string() + "\"\n"));
+  CHECK(contains(outcome.out, "ReadWritePaths=\"-" + (elsewhere / "keys").string() + "\"\n"));
+  CHECK(contains(outcome.out, "PrivateTmp=no\n"));  // these are in /tmp, which it would not see
+}
