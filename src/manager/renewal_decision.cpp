@@ -67,7 +67,7 @@ RenewalDecision decide_renewal(const Certificate& certificate, const RenewalStat
     if (!state.info->explanation_url.empty())
       decision.reason += " (" + printable(state.info->explanation_url, 200) + ")";
   } else {
-    decision.reason = "of its lifetime, which ends on " + end + ", the last part begins on " + when;
+    decision.reason = "it is good until " + end + ", and due by its lifetime from " + when + " on";
     if (state.chosen) decision.reason += "; the CA suggests a later time";
   }
   return decision;
