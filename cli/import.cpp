@@ -410,7 +410,7 @@ Way way_of(const CertbotCertificate& certificate, const ImportFlags& flags) {
   const bool wildcard = std::any_of(names.begin(), names.end(), [](const Identifier& i) { return i.is_wildcard(); });
   Way way;
   if (wildcard || authenticator.find("dns") != std::string::npos ||
-      (authenticator == "manual" && preferred.starts_with("dns"))) {
+      preferred.starts_with("dns")) {
     by_dns(certificate, flags, way);
   } else {
     by_http(certificate, flags, way);
