@@ -1,0 +1,27 @@
+// certbot's renewal files, as the program reads them.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "culmen/error.hpp"
+
+#include "cli/renewal_conf.cpp"  // the program is no library
+
+using namespace culmen;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  try {
+    const cli::RenewalConf conf = cli::RenewalConf::parse(text, "name.conf");
+    const std::string server = conf.text("server");
+    const std::vector<std::string> servers = conf.texts("server");
+    if (servers.empty() ? !server.empty() : servers.front() != server) std::abort();
+    // What is read is a part of the file.
+    for (const std::string& value : conf.texts_below("webroot_map")) {
+      if (text.find(value) == std::string_view::npos) std::abort();
+    }
+  } catch (const Error& error) {
+    if (error.code() != Errc::io_failed) std::abort();
+  }
+  return 0;
+}
