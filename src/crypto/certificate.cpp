@@ -1,5 +1,6 @@
 #include "culmen/certificate.hpp"
 
+#include "crypto/certificate_fields.hpp"
 #include "crypto/pem.hpp"
 #include "crypto/x509.hpp"
 
@@ -13,9 +14,9 @@ constexpr std::string_view reading_chain = "reading a certificate chain";
 
 /// An extension in OpenSSL's structure; null when it is absent.
 template <class Owner>
-Owner extension(const X509* cert, int nid) {
+Owner extension(const STACK_OF(X509_EXTENSION) * extensions, int nid) {
   int state = 0;
-  Owner content(static_cast<typename Owner::pointer>(X509_get_ext_d2i(cert, nid, &state, nullptr)));
+  Owner content(static_cast<typename Owner::pointer>(X509V3_get_d2i(extensions, nid, &state, nullptr)));
   constexpr int absent = -1;
   if (!content && state != absent)
     throw openssl_error(
@@ -25,8 +26,8 @@ Owner extension(const X509* cert, int nid) {
 
 // RFC 9773 §4.1 takes "the bytes of the DER encoding of the Serial Number field of the certificate (without the tag and
 // length bytes)", where BIGNUM would lose a leading 00.
-Bytes serial_octets(const X509* cert) {
-  const Bytes der = to_der(X509_get0_serialNumber(cert), i2d_ASN1_INTEGER, reading);
+Bytes serial_octets(const ASN1_INTEGER* serial) {
+  const Bytes der = to_der(serial, i2d_ASN1_INTEGER, reading);
   std::size_t header = 2;
   if (der[1] & 0x80) header += der[1] & 0x7f;
   return Bytes(der.begin() + static_cast<std::ptrdiff_t>(header), der.end());
@@ -52,23 +53,26 @@ Certificate Certificate::from_pem(std::string_view pem) {
 }
 
 Certificate Certificate::from_der(ByteView der) {
-  const OwnedCert cert = read_certificate(der, reading);
+  const OwnedCertificateFields fields = read_certificate_fields(der, reading);
+  const CertificateBody& body = *fields->body;
   Certificate out;
   out.der.assign(der.begin(), der.end());
-  if (const auto names = extension<OwnedGeneralNames>(cert.get(), NID_subject_alt_name))
+  if (const auto names = extension<OwnedGeneralNames>(body.extensions, NID_subject_alt_name))
     out.identifiers = read_names(names.get(), reading).identifiers;
-  out.subject_common_name = common_name_of(X509_get_subject_name(cert.get()), reading);
-  out.issuer_common_name = common_name_of(X509_get_issuer_name(cert.get()), reading);
-  out.not_before = time_of(X509_get0_notBefore(cert.get()), reading);
-  out.not_after = time_of(X509_get0_notAfter(cert.get()), reading);
-  out.serial = serial_octets(cert.get());
-  if (const auto akid = extension<OwnedAkid>(cert.get(), NID_authority_key_identifier); akid && akid->keyid)
+  out.subject_common_name = common_name_of(body.subject, reading);
+  out.issuer_common_name = common_name_of(body.issuer, reading);
+  out.not_before = time_of(body.validity->notBefore, reading);
+  out.not_after = time_of(body.validity->notAfter, reading);
+  out.serial = serial_octets(body.serial);
+  if (const auto akid = extension<OwnedAkid>(body.extensions, NID_authority_key_identifier); akid && akid->keyid)
     out.authority_key_identifier = octets(akid->keyid);
-  out.public_key_der = to_der(X509_get_X509_PUBKEY(cert.get()), i2d_X509_PUBKEY, reading);
+  out.public_key_der = to_der(*body.public_key, reading);
   return out;
 }
 
 bool Certificate::matches(const PrivateKey& key) const {
+  if (public_key_der == key.public_key_der()) return true;
+  // A CA may have written the same key in another way.
   const unsigned char* at = public_key_der.data();
   const OwnedKey own(d2i_PUBKEY(nullptr, &at, static_cast<long>(public_key_der.size())));
   const bool same = own && EVP_PKEY_eq(own.get(), key.handle().get()) == 1;

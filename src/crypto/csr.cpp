@@ -4,6 +4,7 @@
 
 #include "base/name.hpp"
 #include "crypto/ca.hpp"
+#include "crypto/certificate_fields.hpp"
 #include "crypto/x509.hpp"
 
 namespace culmen {
@@ -40,6 +41,21 @@ OwnedExtensions extensions_for(const std::vector<Identifier>& identifiers, const
   return list;
 }
 
+/// X509_REQ_set_pubkey would write the key and then decode what it has written.
+bool set_public_key(X509_REQ* request, const PrivateKey& key) {
+  const OwnedPublicKeyInfo info = read_public_key_info(key.handle().public_key_der(), building);
+  const int length = ASN1_STRING_length(info->key);
+  OwnedMemory<void> bits(OPENSSL_memdup(ASN1_STRING_get0_data(info->key), static_cast<std::size_t>(length)));
+  X509_PUBKEY* written = X509_REQ_get_X509_PUBKEY(request);
+  if (!bits || !X509_PUBKEY_set0_param(written, OBJ_nid2obj(NID_undef), V_ASN1_UNDEF, nullptr,
+                                       static_cast<unsigned char*>(bits.get()), length))
+    return false;
+  static_cast<void>(bits.release());  // the request owns it now
+  X509_ALGOR* algorithm = nullptr;
+  return X509_PUBKEY_get0_param(nullptr, nullptr, nullptr, &algorithm, written) &&
+         X509_ALGOR_copy(algorithm, info->algorithm);
+}
+
 }  // namespace
 
 Bytes build_csr(const std::vector<Identifier>& identifiers, const PrivateKey& key, const CsrOptions& options) {
@@ -49,8 +65,7 @@ Bytes build_csr(const std::vector<Identifier>& identifiers, const PrivateKey& ke
   const OwnedName subject = name_of(options.common_name ? fitting_common_name(identifiers) : std::string(), building);
   const OwnedReq request(X509_REQ_new());
   if (!request || !X509_REQ_set_version(request.get(), 0) || !X509_REQ_set_subject_name(request.get(), subject.get()) ||
-      !X509_REQ_set_pubkey(request.get(), key.handle().get()) ||
-      !X509_REQ_add_extensions(request.get(), extensions.get()) ||
+      !set_public_key(request.get(), key) || !X509_REQ_add_extensions(request.get(), extensions.get()) ||
       X509_REQ_sign(request.get(), key.handle().get(), key.handle().digest()) <= 0)
     throw openssl_error(building);
   return to_der(request.get(), i2d_X509_REQ, building);

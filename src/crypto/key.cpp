@@ -212,7 +212,7 @@ KeyParts PublicKey::parts() const { return parts_of(*handle_); }
 
 const std::string& PublicKey::type() const noexcept { return handle_->type(); }
 
-Bytes PublicKey::to_der() const { return crypto::to_der(handle_->get(), i2d_PUBKEY, "writing a public key as DER"); }
+Bytes PublicKey::to_der() const { return handle_->public_key_der(); }
 
 bool PublicKey::verify(std::string_view alg, ByteView message, ByteView signature) const {
   const KeyKind& kind = handle_->kind();

@@ -41,6 +41,12 @@ void check_halves(EVP_PKEY* key, const KeyKind& kind, std::string_view doing) {
 
 }  // namespace
 
+const Bytes& KeyHandle::public_key_der() const {
+  std::call_once(public_key_written_,
+                 [this] { public_key_der_ = to_der(get(), i2d_PUBKEY, "writing a public key as DER"); });
+  return public_key_der_;
+}
+
 std::shared_ptr<const KeyHandle> make_handle(OwnedKey key, std::string_view doing) {
   auto [kind, type] = recognise(key.get());
   if (!kind) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,8 @@ class KeyHandle {
   EVP_PKEY* get() const noexcept { return key_.get(); }
   const KeyKind& kind() const noexcept { return kind_; }
   const std::string& type() const noexcept { return type_; }
+  /// The public key as SubjectPublicKeyInfo; written once. Throws Error (crypto_failed).
+  const Bytes& public_key_der() const;
   /// The digest for X.509 signatures; nullptr for EdDSA and ML-DSA, which take the message whole.
   const EVP_MD* digest() const noexcept { return kind_.digest ? EVP_get_digestbyname(kind_.digest) : nullptr; }
 
@@ -49,6 +52,8 @@ class KeyHandle {
   OwnedKey key_;
   const KeyKind& kind_;
   std::string type_;
+  mutable std::once_flag public_key_written_;
+  mutable Bytes public_key_der_;
 };
 
 /// The kind of a key, and its full type name; {nullptr, what OpenSSL calls it} when culmen does not know it.

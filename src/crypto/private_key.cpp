@@ -155,7 +155,7 @@ Bytes PrivateKey::sign(ByteView message) const {
   return kind.family == KeyFamily::ec ? ecdsa_der_to_raw(signature, kind.width) : signature;
 }
 
-Bytes PrivateKey::public_key_der() const { return to_der(handle_->get(), i2d_PUBKEY, "writing a public key as DER"); }
+Bytes PrivateKey::public_key_der() const { return handle_->public_key_der(); }
 
 bool PrivateKey::same_key_as(const PrivateKey& other) const noexcept {
   const bool same = EVP_PKEY_eq(handle_->get(), other.handle_->get()) == 1;

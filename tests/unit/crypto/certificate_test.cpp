@@ -106,6 +106,24 @@ TEST_CASE("a certificate's fields are those it was made with") {
   CHECK_FALSE(cert.matches(PrivateKey::generate("ed25519")));
 }
 
+TEST_CASE("a certificate is for a key however the CA writes that key") {
+  const PrivateKey key = PrivateKey::generate("ec:P-256");
+  const Bytes written = key.public_key_der();
+  const Bytes point(written.end() - 65, written.end());
+  REQUIRE(point[0] == 4);
+  // The same point in its compressed form (RFC 5480 §2.2).
+  Bytes compressed = *base::hex_decode("3039301306072a8648ce3d020106082a8648ce3d030107032200");
+  compressed.push_back(point[64] % 2 == 0 ? 2 : 3);
+  compressed.insert(compressed.end(), point.begin() + 1, point.begin() + 33);
+  auto what = leaf(key);
+  what.public_key_der = compressed;
+  const Certificate cert = Certificate::from_der(crypto::sign_certificate(what, key));
+  CHECK(cert.public_key_der == compressed);
+  CHECK(compressed != written);
+  CHECK(cert.matches(key));
+  CHECK_FALSE(cert.matches(PrivateKey::generate("ec:P-256")));
+}
+
 TEST_CASE("a certificate without an authority key identifier has none") {
   const PrivateKey key = PrivateKey::generate();
   auto what = leaf(key);

@@ -35,8 +35,9 @@ TEST_CASE("the openssl program reads the requests of every key type") {
   for (const std::string type : {"ec:P-256", "ec:P-384", "ec:P-521", "rsa:2048", "ed25519", "ed448"}) {
     CAPTURE(type);
     const PrivateKey key = PrivateKey::generate(type);
-    const std::string text =
-        as_openssl_sees(build_csr({"example.com", "*.example.com", "192.0.2.53", "2001:db8::1"}, key));
+    const Bytes csr = build_csr({"example.com", "*.example.com", "192.0.2.53", "2001:db8::1"}, key);
+    CHECK(crypto::parse_csr(csr).public_key_der == key.public_key_der());
+    const std::string text = as_openssl_sees(csr);
     CHECK(contains(text, "Subject: CN=example.com"));
     CHECK(contains(text, "DNS:example.com, DNS:*.example.com, IP Address:192.0.2.53, IP Address:2001:DB8:0:0:0:0:0:1"));
     CHECK_FALSE(contains(text, "TLS Feature"));

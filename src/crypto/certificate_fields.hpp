@@ -1,0 +1,53 @@
+// Certificates and public keys as they are written. OpenSSL's own types decode the public key as soon as they are read,
+// which takes OpenSSL 3.0 ten times as long as all the rest. Only crypto's .cpp files include this.
+#pragma once
+
+#include <string_view>
+
+#include "crypto/openssl.hpp"
+
+namespace culmen::crypto {
+
+/// SubjectPublicKeyInfo (RFC 5280 §4.1).
+struct PublicKeyInfo {
+  X509_ALGOR* algorithm;
+  ASN1_BIT_STRING* key;
+};
+
+/// TBSCertificate (RFC 5280 §4.1).
+struct CertificateBody {
+  ASN1_INTEGER* version;
+  ASN1_INTEGER* serial;
+  X509_ALGOR* signature;
+  X509_NAME* issuer;
+  X509_VAL* validity;
+  X509_NAME* subject;
+  PublicKeyInfo* public_key;
+  ASN1_BIT_STRING* issuer_unique_id;
+  ASN1_BIT_STRING* subject_unique_id;
+  STACK_OF(X509_EXTENSION) * extensions;
+};
+
+/// Certificate (RFC 5280 §4.1).
+struct CertificateFields {
+  CertificateBody* body;
+  X509_ALGOR* signature_algorithm;
+  ASN1_BIT_STRING* signature;
+};
+
+void free_fields(PublicKeyInfo* info) noexcept;
+void free_fields(CertificateFields* fields) noexcept;
+struct FreeFields {
+  void operator()(auto* fields) const noexcept { free_fields(fields); }
+};
+using OwnedPublicKeyInfo = std::unique_ptr<PublicKeyInfo, FreeFields>;
+using OwnedCertificateFields = std::unique_ptr<CertificateFields, FreeFields>;
+
+/// Both throw Error (crypto_failed).
+OwnedPublicKeyInfo read_public_key_info(ByteView spki, std::string_view doing);
+OwnedCertificateFields read_certificate_fields(ByteView der, std::string_view doing);
+
+/// SubjectPublicKeyInfo in DER. Throws Error (crypto_failed).
+Bytes to_der(const PublicKeyInfo& info, std::string_view doing);
+
+}  // namespace culmen::crypto
