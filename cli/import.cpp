@@ -409,8 +409,7 @@ Way way_of(const CertbotCertificate& certificate, const ImportFlags& flags) {
   const std::vector<Identifier>& names = certificate.leaf.identifiers;
   const bool wildcard = std::any_of(names.begin(), names.end(), [](const Identifier& i) { return i.is_wildcard(); });
   Way way;
-  if (wildcard || authenticator.find("dns") != std::string::npos ||
-      preferred.starts_with("dns")) {
+  if (wildcard || authenticator.find("dns") != std::string::npos || preferred.starts_with("dns")) {
     by_dns(certificate, flags, way);
   } else {
     by_http(certificate, flags, way);
