@@ -69,6 +69,10 @@ class Import {
   boost::json::object meta_of(const CertbotCertificate& certificate, const Way& way,
                               const CertificateFolder* folder) const;
   std::string account_url(const CertbotCertificate& certificate) const;
+  /// culmen's, without making its folder.
+  fs::path account_key_file(const std::string& server) const {
+    return state_folder(flags_.dir) / "accounts" / server_slug(server) / "account.key";
+  }
   bool writes() const noexcept { return !flags_.list && !flags_.dry_run; }
   void note(boost::json::object& entry, const std::vector<std::string>& notes);
 
@@ -102,6 +106,12 @@ int Import::run() {
   }
   if (accounts.empty() && certificates.empty()) output_.say("There is nothing to import in " + from_.string());
   if (with_certificate > 0) {
+    for (const char* kind : {"pre", "deploy", "post"}) {
+      std::error_code none;
+      const fs::path hooks = from_ / "renewal-hooks" / kind;
+      if (fs::is_empty(hooks, none) || none) continue;
+      output_.say("note: certbot ran what is in " + hooks.string() + "; culmen does not");
+    }
     output_.say("From now on culmen renew takes care of them. Let your servers read key and chain from\n  " +
                 (state_folder(flags_.dir) / "certificates/<name>/live/").string() +
                 "\nand then end certbot's renewals, as with: systemctl disable --now certbot.timer");
@@ -227,9 +237,8 @@ void Import::one_account(const CertbotAccount& account, boost::json::object& ent
     if (present.private_key().same_key_as(found.key.private_key())) return conclude("kept", "is here already");
     conclude("kept", "not imported, culmen has another account there, and keeps it");
   };
-  const fs::path key_file = state_folder(flags_.dir) / "accounts" / server_slug(account.server) / "account.key";
   if (!writes()) {
-    const auto present = read_file(key_file);
+    const auto present = read_file(account_key_file(account.server));
     if (present) return same_or_other(AccountKey::from_pem(*present));
     return conclude("would import", "would be imported");
   }
@@ -281,6 +290,12 @@ void Import::one_certificate(const Listed& listed, boost::json::object& entry) {
   }
   std::vector<std::string> notes = way.notes;
   for (std::string& more : notes_of(certificate)) notes.push_back(std::move(more));
+  if (account_url(certificate).empty() && !read_file(account_key_file(certificate.server))) {
+    notes.push_back(
+        "the account that it came from cannot be had from certbot's folder; before it is renewed: culmen "
+        "account register --agree-tos --server " +
+        certificate.server);
+  }
   note(entry, notes);
 }
 

@@ -236,9 +236,14 @@ TEST_CASE("import certbot: web roots, plugins, hooks and other flags") {
   CHECK(contains(stuck.err, "--dns-hook PROGRAM"));
 
   const TempFolder second;
+  write(bench.certbot / "renewal-hooks/deploy/reload", "#!/bin/sh\n");
+  fs::create_directories(bench.certbot / "renewal-hooks/pre");
   const Outcome helped = run({culmen_path(), "import", "certbot", "--from", bench.certbot, "--dir", second.path() / "s",
                               "--dns-hook", "/usr/local/bin/hook", "--webroot", root});
   REQUIRE_MESSAGE(helped.exit_code == 0, helped.err);
+  CHECK(contains(helped.out, "certbot ran what is in " + (bench.certbot / "renewal-hooks/deploy").string()));
+  CHECK_FALSE(contains(helped.out, "renewal-hooks/pre"));
+  CHECK_FALSE(contains(helped.out, "culmen account register"));
   CHECK(read_object(second / "s/certificates/dns.example/live/meta.json").at("challenge").at("dns_hook") ==
         "/usr/local/bin/hook");
   CHECK(read_object(second / "s/certificates/nginx.example/live/meta.json").at("challenge").at("webroot") ==
@@ -303,8 +308,14 @@ TEST_CASE("import certbot: what is damaged is named, and the others are imported
   const Outcome broken = bench.import({"--list", "--account", "broken"});
   CHECK(broken.exit_code == 1);
   CHECK(contains(broken.err, (bench.accounts() / "broken/private_key.json").string()));
-  const Outcome missing = bench.import({"--account", "halves"});
-  CHECK(contains(missing.err, (bench.accounts() / "halves/private_key.json").string()));
+  const Outcome halves = bench.import({"--account", "halves"});
+  CHECK(contains(halves.err, (bench.accounts() / "halves/private_key.json").string()));
+  fs::remove_all(bench.accounts());
+  const TempFolder fresh;
+  const Outcome orphan = run({culmen_path(), "import", "certbot", "--from", bench.certbot, "--dir", fresh / "state",
+                              "--name", "good.example"});
+  CHECK(orphan.exit_code == 0);
+  CHECK(contains(orphan.out, "culmen account register --agree-tos --server " + bench.ca.url()));
 }
 
 TEST_CASE("import certbot: several accounts, and choices that are not there") {
