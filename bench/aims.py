@@ -13,7 +13,8 @@ def judge(figures, program, micro):
     judged.append(at_most("`culmen --version`: time ÷ curl's", quotient(seconds["culmen"], seconds["curl"]), 2))
     for row in micro:
         if row.get("aim"):
-            judged.append({"what": row["what"], "aim": row["aim"], "value": f"{row['value']:.4g} {row['unit']}".strip(), "met": row["met"], "by": ""})
+            value = "-" if row["value"] is None else f"{row['value']:.4g} {row['unit']}".strip()
+            judged.append({"what": row["what"], "aim": row["aim"], "value": value, "met": row["met"], "by": ""})
     return judged
 
 

@@ -49,7 +49,8 @@ http {{
 
 
 def results(build_folder):
-    """A list of {"what", "value", "unit", "aim", "met"}; aim and met are None where there is no aim."""
+    """A list of {"what", "value", "unit", "aim", "met"}. aim is None where there is none, value and met where what it takes is
+    not installed."""
     build = pathlib.Path(build_folder).resolve()
     rows = []
     rows += engine_rows(build / "bench/micro/bench_micro")
@@ -61,13 +62,11 @@ def results(build_folder):
 
 def row(what, value, unit, at_most=None, at_least=None):
     aim = met = None
-    if value is None:
-        aim = "not measured"
-    elif at_most is not None:
-        aim, met = f"at most {at_most}", value <= at_most
-    elif at_least is not None:
-        aim, met = f"at least {at_least}", value >= at_least
-    return {"what": what, "value": value, "unit": unit, "aim": aim, "met": met}
+    if at_most is not None:
+        aim, met = f"at most {at_most}", value is not None and value <= at_most
+    if at_least is not None:
+        aim, met = f"at least {at_least}", value is not None and value >= at_least
+    return {"what": what, "value": value, "unit": unit, "aim": aim, "met": None if value is None else met}
 
 
 # ---- The engine, signatures, JSON ------------------------------------------------------------------------------------

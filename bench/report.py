@@ -159,6 +159,8 @@ def count(value):
 
 def number(value):
     """Three digits that count."""
+    if value is None:
+        return "-"
     if value == 0:
         return "0"
     if abs(value) >= 100 or value == int(value):
