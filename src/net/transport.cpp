@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "culmen/certificate.hpp"
 #include "culmen/version.hpp"
 #include "net/curl_error.hpp"
+#include "net/system_roots.hpp"
 
 namespace culmen::net {
 
@@ -96,40 +96,17 @@ std::string read_root_file(const std::string& path) {
   return *text;
 }
 
-std::size_t count_certificates(std::string_view pem) {
-  constexpr std::string_view begin = "-----BEGIN ";
-  std::size_t count = 0;
-  for (std::size_t at = 0; (at = pem.find(begin, at)) != std::string_view::npos; at += begin.size()) ++count;
-  return count;
-}
-
-/// Files named as OpenSSL looks certificates up: "8 hexadecimal digits.number".
-std::size_t count_hashed_files(const char* folder) {
-  std::size_t count = 0;
-  std::error_code failed;
-  for (std::filesystem::directory_iterator entry(folder, failed), end; !failed && entry != end;
-       entry.increment(failed)) {
-    const std::string name = entry->path().filename().string();
-    const bool hashed = name.size() > 9 && name[8] == '.' && name.find_first_not_of("0123456789abcdef") == 8 &&
-                        name.find_first_not_of("0123456789", 9) == std::string::npos;
-    if (hashed) ++count;
-  }
-  return count;
-}
-
 /// What has to be given along with further roots to keep trusting the system's: curl's CAINFO replaces the file of
-/// them, but not the folder. Looking one up in the folder is quicker than reading some 150 for each connection.
+/// them, but not the folder.
 std::string read_system_roots() {
   const char* file = curl_library().cainfo;
-  if (!file) return {};  // a folder, or the system's own store
+  if (!file) return {};  // the system's own store
   std::string roots;
   try {
     roots = read_file(file).value_or(std::string());
   } catch (const Error& error) {
     throw error.while_doing("reading the system's root certificates in " + std::string(file));
   }
-  const char* folder = curl_library().capath;
-  if (folder && count_hashed_files(folder) >= count_certificates(roots)) return {};
   if (!roots.empty() && roots.back() != '\n') roots.push_back('\n');
   return roots;
 }
@@ -151,9 +128,12 @@ Transport::Transport(TransportOptions options, LogCallback log) : options_(std::
   }
   user_agent_ = options_.user_agent + (options_.user_agent.empty() ? "" : " ") + "culmen/" + CULMEN_VERSION +
                 " libcurl/" + curl_library().version;
+  const curl_version_info_data& curl = curl_library();
+  system_folder_suffices_ =
+      !options_.only_extra_root && curl.cainfo && curl.capath && folder_suffices(curl.cainfo, curl.capath);
   if (!options_.extra_root_file.empty()) {
     const std::string extra = read_root_file(options_.extra_root_file);
-    roots_ = options_.only_extra_root ? extra : read_system_roots() + extra;
+    roots_ = options_.only_extra_root || system_folder_suffices_ ? extra : read_system_roots() + extra;
   }
   for (const std::string& rule : split_resolve_rules(options_.resolve)) resolve_ = append(std::move(resolve_), rule);
 }
@@ -210,6 +190,9 @@ void Transport::set_up(CURL* handle) const {
     roots.flags = CURL_BLOB_NOCOPY;
     curl_easy_setopt(handle, CURLOPT_CAINFO_BLOB, &roots);
     curl_easy_setopt(handle, CURLOPT_PROXY_CAINFO_BLOB, &roots);
+  } else if (system_folder_suffices_) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO, nullptr);
+    curl_easy_setopt(handle, CURLOPT_PROXY_CAINFO, nullptr);
   }
   if (options_.only_extra_root) {
     curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);

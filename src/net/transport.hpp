@@ -49,7 +49,8 @@ class Transport {
   TransportOptions options_;
   LogCallback log_;
   std::string user_agent_;
-  std::string roots_;  // PEM; empty: curl's own choice
+  std::string roots_;  // PEM; empty: the system's
+  bool system_folder_suffices_ = false;
   CurlList resolve_;
   std::mutex mutex_;
   std::vector<CURL*> idle_;

@@ -1,0 +1,13 @@
+// The roots that the system trusts, as curl knows of them: one file with all of them, and a folder where OpenSSL finds
+// one by the hash of its name.
+#pragma once
+
+#include <filesystem>
+
+namespace culmen::net {
+
+/// Whether the folder has as many certificates as the file, so that the file need not be read: looking one up is
+/// quicker than reading some 150 for each connection. No file: false.
+bool folder_suffices(const std::filesystem::path& file, const std::filesystem::path& folder);
+
+}  // namespace culmen::net
