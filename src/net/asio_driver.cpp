@@ -132,12 +132,17 @@ class AsioDriver::Loop final : public std::enable_shared_from_this<Loop> {
   void await_readiness(const std::shared_ptr<Watch>& watch);
   void ready(const std::shared_ptr<Watch>& watch, int events);
   void set_timer(long milliseconds);
+  void arm_timer();
+  void on_due();
   void act(curl_socket_t socket, int events);
 
   const asio::any_io_executor strand_;
   Transport transport_;
   Multi multi_;
   asio::steady_timer timer_;
+  std::optional<std::chrono::steady_clock::time_point> due_;    // when curl wants to be called
+  std::optional<std::chrono::steady_clock::time_point> armed_;  // when timer_ ends: at that time or before
+  bool due_now_ = false;                                        // on_due() has been posted
   std::map<curl_socket_t, std::shared_ptr<Watch>> watches_;
   std::optional<asio::thread_pool> calling_thread_;
 };
@@ -334,16 +339,43 @@ void AsioDriver::Loop::ready(const std::shared_ptr<Watch>& watch, int events) {
   if (watch->descriptor.is_open()) await_readiness(watch);
 }
 
+// curl changes its mind several times a request, and each change of the timer is a system call that takes longer than
+// signing does. So "now" is no timer, and a timer that ends too early stays as it is.
 void AsioDriver::Loop::set_timer(long milliseconds) {
   if (milliseconds < 0) {
+    due_.reset();
+    armed_.reset();
     timer_.cancel();
     return;
   }
-  timer_.expires_after(std::chrono::milliseconds(milliseconds));
+  due_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+  if (milliseconds > 0) return arm_timer();
+  if (std::exchange(due_now_, true)) return;
+  asio::post(strand_, [weak = weak_from_this()] {
+    const std::shared_ptr<Loop> self = weak.lock();
+    if (!self) return;
+    self->due_now_ = false;
+    self->on_due();
+  });
+}
+
+void AsioDriver::Loop::arm_timer() {
+  if (armed_ && *armed_ <= *due_) return;
+  armed_ = due_;
+  timer_.expires_at(*due_);
   timer_.async_wait([weak = weak_from_this()](error_code failed) {
     const std::shared_ptr<Loop> self = weak.lock();
-    if (self && !failed) self->act(CURL_SOCKET_TIMEOUT, 0);
+    if (!self || failed) return;
+    self->armed_.reset();
+    self->on_due();
   });
+}
+
+void AsioDriver::Loop::on_due() {
+  if (!due_) return;
+  if (std::chrono::steady_clock::now() < *due_) return arm_timer();
+  due_.reset();
+  act(CURL_SOCKET_TIMEOUT, 0);
 }
 
 void AsioDriver::Loop::act(curl_socket_t socket, int events) {
