@@ -43,6 +43,7 @@ using OwnedInteger = Owned<ASN1_INTEGER, &ASN1_INTEGER_free>;
 using OwnedObject = Owned<ASN1_OBJECT, &ASN1_OBJECT_free>;
 using OwnedGeneralName = Owned<GENERAL_NAME, &GENERAL_NAME_free>;
 using OwnedAkid = Owned<AUTHORITY_KEYID, &AUTHORITY_KEYID_free>;
+using OwnedPublicKey = Owned<X509_PUBKEY, &X509_PUBKEY_free>;
 using OwnedPkcs8 = Owned<PKCS8_PRIV_KEY_INFO, &PKCS8_PRIV_KEY_INFO_free>;
 
 struct FreeGeneralNames {

@@ -9,7 +9,9 @@
 
 #include "base/hex.hpp"
 #include "crypto/key.hpp"
+#include "culmen/certificate.hpp"
 #include "support/errors.hpp"
+#include "support/run_program.hpp"
 
 using namespace culmen;
 
@@ -49,6 +51,23 @@ TEST_CASE("every classic key type is made, signs, and survives PEM") {
     CHECK(crypto::public_key(key).verify(alg, as_bytes("message"), signature));
     CHECK_FALSE(crypto::public_key(key).verify(alg, as_bytes("massage"), signature));
   }
+}
+
+TEST_CASE("public keys are written as the openssl program writes them") {
+  for (const std::string type : {"ec:P-256", "ec:P-384", "ec:P-521", "rsa:2048", "ed25519", "ed448"}) {
+    CAPTURE(type);
+    const PrivateKey key = PrivateKey::generate(type);
+    const TemporaryFile file(key.to_pem());
+    const auto seen = run_program("openssl pkey -pubout -in " + file.path());
+    CHECK(der_to_pem(key.public_key_der(), "PUBLIC KEY") == seen.output);
+  }
+  // A key whose file has the point compressed is written in the form that all CAs read, and stays the same key.
+  const PrivateKey key = PrivateKey::generate("ec:P-256");
+  const TemporaryFile file(key.to_pem());
+  const auto compressed = run_program("openssl ec -conv_form compressed -in " + file.path());
+  const PrivateKey again = PrivateKey::from_pem(compressed.output);
+  CHECK(again.same_key_as(key));
+  CHECK(again.public_key_der() == key.public_key_der());
 }
 
 TEST_CASE("the names of key types are known, in whatever case") {
