@@ -102,8 +102,8 @@ std::optional<StoredCertificate> CertificateFolder::live() const {
   return stored;
 }
 
-void CertificateFolder::install(const std::string& chain_pem, const PrivateKey& key,
-                                const boost::json::object& meta) const {
+StoredCertificate CertificateFolder::install(const std::string& chain_pem, const Certificate& leaf,
+                                             const PrivateKey& key, const boost::json::object& meta) const {
   const std::vector<Bytes> blocks = pem_to_der(chain_pem);
   if (blocks.empty()) throw Error(Errc::bad_response, "storing the certificate", "the chain is empty");
   std::string rest;
@@ -125,6 +125,13 @@ void CertificateFolder::install(const std::string& chain_pem, const PrivateKey& 
   for (const fs::path& generation : generations(folder_)) {
     if (generation != fresh && generation.filename() != previous) fs::remove_all(generation, ignored);
   }
+  StoredCertificate stored;
+  stored.folder = live_path();
+  stored.fullchain = chain_pem;
+  stored.leaf = leaf;
+  stored.key = key;
+  stored.meta = meta;
+  return stored;
 }
 
 void CertificateFolder::mark(const std::string& member, const std::string& value) const {

@@ -57,8 +57,10 @@ class CertificateFolder {
 
   /// The certificate that counts; nullopt when there is none yet.
   std::optional<StoredCertificate> live() const;
-  /// Makes a new generation and switches to it; the one before is kept, older ones go. Throws Error (io_failed).
-  void install(const std::string& chain_pem, const PrivateKey& key, const boost::json::object& meta) const;
+  /// Makes a new generation and switches to it; the one before is kept, older ones go. `leaf` is the chain's first, and
+  /// belongs to `key`. Throws Error (io_failed).
+  StoredCertificate install(const std::string& chain_pem, const Certificate& leaf, const PrivateKey& key,
+                            const boost::json::object& meta) const;
   /// Writes a member of meta.json anew.
   void mark(const std::string& member, const std::string& value) const;
 

@@ -284,7 +284,7 @@ void Import::one_certificate(const Listed& listed, boost::json::object& entry) {
     if (certificate.conf.flag("reuse_key")) {
       write_file_atomically(folder.path() / "reused-key.pem", certificate.key.to_pem(), 0600);
     }
-    folder.install(certificate.fullchain, certificate.key, meta_of(certificate, way, &folder));
+    folder.install(certificate.fullchain, certificate.leaf, certificate.key, meta_of(certificate, way, &folder));
     ++imported_;
     conclude("imported", "imported: " + what + "; to be renewed by " + way.summary);
   }

@@ -32,7 +32,6 @@ std::string reason_to_issue(const StoredCertificate& live, const std::vector<Ide
 /// The CertID of the present certificate (RFC 9773), when the same account had it from the same CA; else empty.
 std::string predecessor(const StoredCertificate& live, const IssueFlags& flags, const Account& account);
 Clock::time_point due_time(const StoredCertificate& live);
-void ask_when_to_renew(blocking::AcmeClient& client, const StoredCertificate& live, Output& output);
 void describe(const StoredCertificate& live, const CertificateFolder& folder, bool changed, Output& output);
 void copy_out(const IssueFlags& flags, const StoredCertificate& live, Output& output);
 
@@ -99,14 +98,11 @@ int run_issue(const IssueFlags& flags, Output& output) {
     output.warn("the CA offers no chain up to \"" + printable(flags.preferred_chain) +
                 "\"; took its default, up to \"" + printable(topmost_issuer(issued.chain_pem)) + "\"");
   }
-  folder.install(issued.chain_pem, *issued.key, meta_of(wanted, account, issued));
+  const StoredCertificate live = folder.install(issued.chain_pem, leaf, *issued.key, meta_of(wanted, account, issued));
   folder.drop_pending();
-  const auto live = folder.live();
-  if (!live || !live->damage.empty()) throw Error(Errc::io_failed, "reading back " + folder.live_path().string());
-  copy_out(flags, *live, output);
-  ask_when_to_renew(client, *live, output);
-  describe(*live, folder, true, output);
-  output.say("Good until " + time_text(leaf.not_after) + "; due for renewal on " + time_text(due_time(*live)));
+  copy_out(flags, live, output);
+  describe(live, folder, true, output);
+  output.say("Good until " + time_text(leaf.not_after) + "; due for renewal on " + time_text(due_time(live)));
   output.say("  chain  " + (folder.live_path() / "fullchain.pem").string());
   output.say("  key    " + (folder.live_path() / "key.pem").string());
   return exit_ok;
@@ -213,12 +209,6 @@ std::string predecessor(const StoredCertificate& live, const IssueFlags& flags, 
 
 Clock::time_point due_time(const StoredCertificate& live) {
   return decide_renewal(live.leaf, read_renewal_state(live), Clock::now()).renew_at;
-}
-
-/// RFC 9773 §4.3: first right after issuance.
-void ask_when_to_renew(blocking::AcmeClient& client, const StoredCertificate& live, Output& output) {
-  if (client.directory().renewal_info.empty()) return;
-  write_renewal_state(live, ask_for_renewal_info(client, live, {}, output));
 }
 
 void describe(const StoredCertificate& live, const CertificateFolder& folder, bool changed, Output& output) {
