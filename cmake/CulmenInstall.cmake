@@ -15,12 +15,16 @@ endif()
 # No promise of a stable ABI before 1.0: the minor version is part of the name.
 set_target_properties(${libraries} PROPERTIES VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
-set_target_properties(${libraries} PROPERTIES INSTALL_RPATH "$ORIGIN")
+if(BUILD_SHARED_LIBS)  # elsewhere a search path only costs the loader a look for each library
+  set_target_properties(${libraries} PROPERTIES INSTALL_RPATH "$ORIGIN")
+endif()
 install(TARGETS ${libraries} EXPORT culmen-targets)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/culmen DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(TARGET culmen_program)
-  set_target_properties(culmen_program PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  if(BUILD_SHARED_LIBS)
+    set_target_properties(culmen_program PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  endif()
   install(TARGETS culmen_program)
 endif()
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run-fuzzers.sh SECONDS [JOBS]: runs each fuzz target that long, from its seeds, JOBS of them at a time (as many as
-# there are processors). What it finds lands in build/fuzz/found/, what each target printed beside it.
+# run-fuzzers.sh SECONDS [JOBS [NAME…]]: runs each fuzz target, or those named, that long, from its seeds, JOBS of them at
+# a time (as many as there are processors). What it finds lands in build/fuzz/found/, what each target printed beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +23,8 @@ run_target() {  # NAME SECONDS
 export -f run_target
 
 mkdir -p build/fuzz/found
-mapfile -t names < <(basename -s _fuzz.cpp fuzz/*_fuzz.cpp)
+names=("${@:3}")
+[ "${#names[@]}" -gt 0 ] || mapfile -t names < <(basename -s _fuzz.cpp fuzz/*_fuzz.cpp)
 [ "${#names[@]}" -gt 0 ] || { echo "run-fuzzers.sh: no fuzz target" >&2; exit 1; }
 printf '%s\0' "${names[@]}" | xargs -0 -P "$jobs" -I NAME bash -c 'set -euo pipefail; run_target "$@"' run_target NAME "$seconds"
 echo "${#names[@]} fuzz targets ran $seconds s each and found nothing"
