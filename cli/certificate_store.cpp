@@ -115,11 +115,11 @@ StoredCertificate CertificateFolder::install(const std::string& chain_pem, const
   for (const fs::path& generation : generations(folder_)) number = std::max(number, generation_number(generation) + 1);
   const fs::path fresh = folder_ / std::to_string(number);
   make_private_folder(fresh);
-  write_file_atomically(fresh / "key.pem", key.to_pem(), 0600);
-  write_file_atomically(fresh / "fullchain.pem", chain_pem, 0644);
-  write_file_atomically(fresh / "cert.pem", der_to_pem(blocks.front()), 0644);
-  write_file_atomically(fresh / "chain.pem", rest, 0644);
-  write_json(fresh / "meta.json", meta);
+  write_files_atomically(fresh, {{"key.pem", key.to_pem(), 0600},
+                                 {"fullchain.pem", chain_pem, 0644},
+                                 {"cert.pem", der_to_pem(blocks.front()), 0644},
+                                 {"chain.pem", rest, 0644},
+                                 {"meta.json", json_text(meta), 0600}});
   switch_link(live_path(), fresh.filename());
 
   for (const fs::path& generation : generations(folder_)) {

@@ -130,8 +130,10 @@ std::optional<boost::json::object> read_json(const fs::path& path) {
   return std::move(value.get_object());
 }
 
+std::string json_text(const boost::json::object& object) { return boost::json::serialize(object) + "\n"; }
+
 void write_json(const fs::path& path, const boost::json::object& object) {
-  write_file_atomically(path, boost::json::serialize(object) + "\n", 0600);
+  write_file_atomically(path, json_text(object), 0600);
 }
 
 int number_of(const boost::json::object& object, std::string_view name, int otherwise) {

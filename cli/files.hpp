@@ -37,6 +37,8 @@ void switch_link(const std::filesystem::path& link, const std::filesystem::path&
 
 /// The object in a JSON file; nullopt when there is no file. Throws Error (io_failed) when it is something else.
 std::optional<boost::json::object> read_json(const std::filesystem::path& path);
+/// As it stands in a file.
+std::string json_text(const boost::json::object& object);
 void write_json(const std::filesystem::path& path, const boost::json::object& object);
 
 /// Text members; empty when absent or of another type.

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <list>
 #include <system_error>
 #include <utility>
 
@@ -118,24 +119,59 @@ void sync_folder(const fs::path& folder, const std::string& doing) {
     fail(doing, "it is replaced, but syncing the folder " + folder.string());
 }
 
+/// A new file beside the one it will replace.
+class Replacement {
+ public:
+  /// Written, not yet synced.
+  Replacement(const fs::path& path, std::string_view contents, unsigned mode)
+      : doing_("writing " + path.string()),
+        file_(target_of(path, doing_)),
+        made_(make_file_beside(file_, doing_)),
+        fresh_(made_.second) {
+    // Not by the mode of open(): that one the umask cuts.
+    if (::fchmod(made_.first.number(), static_cast<mode_t>(mode & 07777)) != 0) fail(doing_, "setting its mode");
+    if (!write_all(made_.first.number(), contents)) fail(doing_, "writing its contents");
+  }
+  void sync() {
+    if (::fsync(made_.first.number()) != 0) fail(doing_, "syncing its contents");
+    if (!made_.first.close()) fail(doing_, "closing it");
+  }
+  void put_in_place() {
+    if (::rename(fresh_.path().c_str(), file_.c_str()) != 0) fail(doing_, "putting the new file in its place");
+    fresh_.finished();
+  }
+  void sync_its_folder() const { sync_folder(folder_of(file_), doing_); }
+
+ private:
+  static fs::path target_of(const fs::path& path, const std::string& doing) {
+    refuse_odd_path(path, doing);
+    fs::path file = behind_links(path, doing);
+    refuse_special_file(file, doing);
+    return file;
+  }
+
+  const std::string doing_;
+  const fs::path file_;
+  std::pair<Descriptor, fs::path> made_;
+  Unfinished fresh_;
+};
+
 }  // namespace
 
 void write_file_atomically(const fs::path& path, std::string_view contents, unsigned mode) {
-  const std::string doing = "writing " + path.string();
-  refuse_odd_path(path, doing);
-  const fs::path file = behind_links(path, doing);
-  refuse_special_file(file, doing);
+  Replacement replacement(path, contents, mode);
+  replacement.sync();
+  replacement.put_in_place();
+  replacement.sync_its_folder();
+}
 
-  auto [made, made_path] = make_file_beside(file, doing);
-  Unfinished fresh(std::move(made_path));
-  // Not by the mode of open(): that one the umask cuts.
-  if (::fchmod(made.number(), static_cast<mode_t>(mode & 07777)) != 0) fail(doing, "setting its mode");
-  if (!write_all(made.number(), contents)) fail(doing, "writing its contents");
-  if (::fsync(made.number()) != 0) fail(doing, "syncing its contents");
-  if (!made.close()) fail(doing, "closing it");
-  if (::rename(fresh.path().c_str(), file.c_str()) != 0) fail(doing, "putting the new file in its place");
-  fresh.finished();
-  sync_folder(folder_of(file), doing);
+void write_files_atomically(const fs::path& folder, const std::vector<FileContents>& files) {
+  // First all writing, then all syncing: most file systems sync all of it with the first.
+  std::list<Replacement> replacements;
+  for (const FileContents& file : files) replacements.emplace_back(folder / file.name, file.contents, file.mode);
+  for (Replacement& replacement : replacements) replacement.sync();
+  for (Replacement& replacement : replacements) replacement.put_in_place();
+  if (!replacements.empty()) replacements.back().sync_its_folder();
 }
 
 std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {

@@ -285,6 +285,27 @@ TEST_CASE("write_file_atomically: readers see the old or the new, with several w
   CHECK(folder.names() == Names{"file"});
 }
 
+TEST_CASE("write_files_atomically: all are written, or all are as they were") {
+  const Folder folder;
+  write_file_atomically(folder / "a", "old a");
+  fs::create_directory(folder / "c");
+  CHECK_THROWS_WITH_AS(write_files_atomically(folder.path(), {{"a", "new a"}, {"b", "new b"}, {"c", "new c"}}),
+                       doctest::Contains("it is a directory"), Error);
+  CHECK(read_file(folder / "a") == "old a");
+  CHECK(folder.names() == std::vector<std::string>{"a", "c"});
+  fs::remove(folder / "c");
+
+  write_files_atomically(folder.path(), {{"a", "new a"}, {"b", "new b", 0600}, {"c", ""}});
+  CHECK(folder.names() == std::vector<std::string>{"a", "b", "c"});
+  CHECK(read_file(folder / "a") == "new a");
+  CHECK(read_file(folder / "b") == "new b");
+  CHECK(read_file(folder / "c") == "");
+  struct stat found {};
+  REQUIRE(::stat((folder / "b").c_str(), &found) == 0);
+  CHECK((found.st_mode & 07777) == 0600);
+  write_files_atomically(folder.path(), {});
+}
+
 TEST_CASE("read_file: only what is not there is none") {
   const Folder folder;
   CHECK_FALSE(read_file(folder / "missing"));
