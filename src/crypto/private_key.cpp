@@ -7,6 +7,7 @@
 #include <array>
 #include <optional>
 
+#include "crypto/ec_private_key.hpp"
 #include "crypto/key.hpp"
 #include "crypto/key_handle.hpp"
 #include "crypto/pem.hpp"
@@ -145,6 +146,7 @@ PrivateKey PrivateKey::from_pem(std::string_view pem, const PassphraseCallback& 
 }
 
 std::string PrivateKey::to_pem() const {
+  if (handle_->kind().family == KeyFamily::ec) return ec_private_key_pem(*handle_);
   const OwnedBio bio(BIO_new(BIO_s_mem()));
   char* data = nullptr;
   if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio.get(), handle_->get(), nullptr, nullptr, 0, nullptr, nullptr))

@@ -70,6 +70,28 @@ TEST_CASE("public keys are written as the openssl program writes them") {
   CHECK(again.public_key_der() == key.public_key_der());
 }
 
+TEST_CASE("EC private keys are written as the openssl program writes them") {
+  for (const std::string type : {"ec:P-256", "ec:P-384", "ec:P-521"}) {
+    for (int i = 0; i < 8; ++i) {
+      const std::string pem = PrivateKey::generate(type).to_pem();
+      const TemporaryFile file(pem);
+      CHECK(run_program("openssl pkcs8 -topk8 -nocrypt -in " + file.path()).output == pem);
+    }
+  }
+  // Numbers that begin with zeros keep their width: 1 is the private key of the curve's base point.
+  const std::string one =
+      "-----BEGIN EC PRIVATE KEY-----\n"
+      "MDECAQEEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABoAoGCCqGSM49\n"
+      "AwEH\n"
+      "-----END EC PRIVATE KEY-----\n";
+  const std::string pem = PrivateKey::from_pem(one).to_pem();
+  const TemporaryFile file(pem);
+  CHECK(run_program("openssl pkcs8 -topk8 -nocrypt -in " + file.path()).output == pem);
+  const auto text = run_program("openssl pkey -noout -check -text -in " + file.path()).output;
+  CHECK(text.find("Key is valid") != std::string::npos);
+  CHECK(text.find("04:6b:17:d1:f2:e1:2c:42:47:f8:bc:e6:e5:63:a4") != std::string::npos);
+}
+
 TEST_CASE("the names of key types are known, in whatever case") {
   const auto names = key_type_names();
   CHECK(names.size() == 11);
