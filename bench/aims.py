@@ -3,14 +3,11 @@
 AT_16 = 16
 
 
-def judge(figures, program, micro):
+def judge(figures, micro):
     """[{"what", "aim", "value", "met", "by"}]; met is None where it was not measured."""
     judged = [judged_case for case in "ab" for judged_case in one_certificate(figures, case)]
     judged += hundred_names(figures) + one_after_another(figures)
     judged += [aim for ca, name in (("pebble", "Pebble"), ("test-ca", "test CA")) for aim in in_flight(figures, ca, name)]
-    judged.append(at_most("the stripped program", megabytes(program), 6, "MB"))
-    seconds = program["version_seconds"]
-    judged.append(at_most("`culmen --version`: time ÷ curl's", quotient(seconds["culmen"], seconds["curl"]), 2))
     for row in micro:
         if row.get("aim"):
             value = "-" if row["value"] is None else f"{row['value']:.4g} {row['unit']}".strip()
@@ -71,7 +68,3 @@ def aim(what, words, value, limit, unit, met):
 
 def quotient(above, below):
     return above / below if above is not None and below else None
-
-
-def megabytes(program):
-    return program["stripped_bytes"] / 1e6

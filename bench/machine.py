@@ -1,14 +1,10 @@
-"""What the figures come from: the machine, and the culmen program itself."""
-import json
+"""The machine that the figures come from."""
 import os
 import pathlib
 import platform
 import re
 import shutil
-import statistics
 import subprocess
-
-STARTS = 41
 
 
 def describe():
@@ -45,15 +41,3 @@ def package_version(name):
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], capture_output=True, text=True)
     return done.stdout.strip() or "unknown"
 
-
-def program_figures(build, folder):
-    """Size of the stripped program, and how long it takes to start beside curl."""
-    stripped = folder / "stripped"
-    subprocess.run(["strip", "-o", stripped, build / "culmen"], check=True)
-    seconds = {"culmen": [], "curl": []}
-    for _ in range(STARTS):
-        for name, program in (("culmen", stripped), ("curl", shutil.which("curl"))):
-            subprocess.run([build / "bench/measure/bench_measure", folder / "cost.json", "--", program, "--version"], check=True,
-                           stdout=subprocess.DEVNULL)
-            seconds[name].append(json.loads((folder / "cost.json").read_text())["wall"])
-    return {"stripped_bytes": stripped.stat().st_size, "version_seconds": {name: statistics.median(all_) for name, all_ in seconds.items()}}

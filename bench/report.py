@@ -14,7 +14,7 @@ CA_NAMES = {"pebble": "Pebble", "test-ca": "culmen's test CA"}
 
 def write(results, folder):
     figures = Figures(results["cells"])
-    results["aims"] = aims.judge(figures, results["program"], results["micro"])
+    results["aims"] = aims.judge(figures, results["micro"])
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / "results.md").write_text(markdown(results, figures))
     if figures.concurrency():

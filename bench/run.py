@@ -35,11 +35,14 @@ def main():
     bench = Bench(options)
     with tempfile.TemporaryDirectory(prefix="culmen-bench-") as folder:
         bench.prepare(pathlib.Path(folder))
+        options.out.mkdir(parents=True, exist_ok=True)
         for case, ca, retry_after in schedule(options):
             bench.measure_case(case, ca, retry_after)
-        results = bench.results()
-    options.out.mkdir(parents=True, exist_ok=True)
-    report.write(results, options.out)
+            results = bench.results()
+            report.write(results, options.out)  # what is measured is not lost if it ends here
+    if not options.no_micro:
+        results["micro"] = micro_results(options.build)
+        report.write(results, options.out)
     print((options.out / "results.md").read_text())
     say(f"written to {options.out}")
 
@@ -185,7 +188,7 @@ class Bench:
                 servers.append(WebServer(webroot, ca.http_port, folder / "webserver.log"))
             place = known.Place(url, ca.root, bundle_with(ca.root, folder), ca.http_port, folder, webroot)
             return self.run_at(client, case, ca, place, forwarder if counting else None)
-        except Failure as failure:
+        except (Failure, OSError) as failure:
             return Run(problem=str(failure))
         finally:
             for server in reversed(servers):
@@ -252,8 +255,7 @@ class Bench:
                 "missing": [{"name": name, "why": why} for name, why in self.missing],
                 "settings": {"runs": self.options.runs, "quick": self.options.quick, "limit": self.options.limit, "slow": SLOW,
                              "looped": known.LOOPED},
-                "cells": from_cells, "program": machine.program_figures(self.options.build, self.folder),
-                "micro": [] if self.options.no_micro else micro_results(self.options.build)}
+                "cells": from_cells, "micro": []}
 
 
 def pebble_programs():

@@ -40,15 +40,20 @@ def is_free(port):
     return True
 
 
-def await_port(port, process, log):
+def await_start(process, log, is_ready):
+    """Waits until is_ready() says something, and gives back what."""
     give_up = time.monotonic() + 20
-    while time.monotonic() < give_up:
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+    while time.monotonic() < give_up and process.poll() is None:
+        if ready := is_ready():
+            return ready
         time.sleep(0.02)
-    raise Failure(f"{process.args[0]} does not serve on port {port}: {pathlib.Path(log).read_text(errors='replace')[-500:]}")
+    raise Failure(f"{process.args[0]} did not start: {pathlib.Path(log).read_text(errors='replace')[-500:]}")
+
+
+def serves(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 def stop(process):
@@ -101,8 +106,8 @@ class Pebble:
             [programs / "pebble", "-config", folder / "pebble.json", "-dnsserver", f"127.0.0.1:{dns}"], env=environment,
             stdout=open(self.log, "wb"), stderr=subprocess.STDOUT)
         try:
-            await_port(dns_management, self.dns, dns_log)
-            await_port(self.port, self.process, self.log)
+            await_start(self.dns, dns_log, lambda: serves(dns_management))
+            await_start(self.process, self.log, lambda: serves(self.port))
         except Failure:
             self.close()
             raise
@@ -138,8 +143,7 @@ class TestCa:
             [culmen, "test-ca", "--port", str(self.port), "--root-file", self.root, "--http-port", str(self.http_port), "--resolve",
              "*=127.0.0.1"], stdout=open(log, "wb"), stderr=subprocess.STDOUT)
         try:
-            await_port(self.port, self.process, log)
-            self.url = re.search(r"https://\S+", log.read_text()).group()
+            self.url = await_start(self.process, log, lambda: re.search(r"https://\S+(?=\n)", log.read_text())).group()
         except Failure:
             self.close()
             raise
@@ -201,7 +205,7 @@ class WebServer:
             [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", folder, str(port)],
             stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
         try:
-            await_port(port, self.process, log)
+            await_start(self.process, log, lambda: serves(port))
         except Failure:
             self.close()
             raise
