@@ -40,4 +40,3 @@ def commit(root):
 def package_version(name):
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], capture_output=True, text=True)
     return done.stdout.strip() or "unknown"
-
