@@ -29,7 +29,7 @@ formatting() {
     echo "not judged: there is no clang-format 14 here"
     return 0
   fi
-  find include src cli testca tests fuzz examples -name '*.[ch]pp' -print0 | xargs -0 "$tool" --dry-run --Werror
+  find include src cli testca tests fuzz examples bench -name '*.[ch]pp' -print0 | xargs -0 "$tool" --dry-run --Werror
 }
 
 check formatting formatting
