@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <list>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -140,7 +141,8 @@ class Replacement {
     if (::rename(fresh_.path().c_str(), file_.c_str()) != 0) fail(doing_, "putting the new file in its place");
     fresh_.finished();
   }
-  void sync_its_folder() const { sync_folder(folder_of(file_), doing_); }
+  fs::path folder() const { return folder_of(file_); }
+  void sync_its_folder() const { sync_folder(folder(), doing_); }
 
  private:
   static fs::path target_of(const fs::path& path, const std::string& doing) {
@@ -170,8 +172,11 @@ void write_files_atomically(const fs::path& folder, const std::vector<FileConten
   std::list<Replacement> replacements;
   for (const FileContents& file : files) replacements.emplace_back(folder / file.name, file.contents, file.mode);
   for (Replacement& replacement : replacements) replacement.sync();
+  std::set<fs::path> synced;  // one folder, unless there are links that lead elsewhere
   for (Replacement& replacement : replacements) replacement.put_in_place();
-  if (!replacements.empty()) replacements.back().sync_its_folder();
+  for (const Replacement& replacement : replacements) {
+    if (synced.insert(replacement.folder()).second) replacement.sync_its_folder();
+  }
 }
 
 std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
