@@ -20,6 +20,20 @@ struct CsrOptions {
   bool must_staple = false;
 };
 
+/// Who a certificate is for (RFC 5280 §4.1.2.6). What is empty is left out.
+struct CsrSubject {
+  CsrSubject() = default;
+  bool empty() const noexcept;
+
+  std::string country;   ///< Two letters (ISO 3166).
+  std::string state;     ///< At most 128 characters, as `locality`; the lengths are those of RFC 5280 A.1.
+  std::string locality;  ///< The others have 64 at most.
+  std::string organization;
+  std::string organizational_unit;
+  std::string common_name;
+  std::string email_address;  ///< At most 255 characters, ASCII.
+};
+
 /// A CSR in DER for these identifiers, signed by `key`. All identifiers stand in subjectAltName in the order given:
 /// dns as dNSName, ip as iPAddress. Throws Error (invalid_argument) when there are none, (crypto_failed).
 Bytes build_csr(const std::vector<Identifier>& identifiers, const PrivateKey& key, const CsrOptions& options = {});
@@ -28,6 +42,11 @@ Bytes build_csr(const std::vector<Identifier>& identifiers, const PrivateKey& ke
 Bytes build_csr(const std::vector<std::string>& names, const PrivateKey& key, const CsrOptions& options = {});
 /// So that build_csr({"example.com", "www.example.com"}, key) means texts, however many there are.
 Bytes build_csr(std::initializer_list<std::string_view> names, const PrivateKey& key, const CsrOptions& options = {});
+
+/// A CSR in DER that has a subject and no subjectAltName, for CAs whose certificates have no names: those come from
+/// somewhere else than ACME's identifiers, or nowhere. Throws Error (invalid_argument) when the subject is empty or has
+/// a value that it cannot have, (crypto_failed).
+Bytes build_subject_only_csr(const CsrSubject& subject, const PrivateKey& key);
 
 /// The identifiers a CSR asks for: its subjectAltName, and the CN when it is a DNS name not in it.
 /// Throws Error (crypto_failed).

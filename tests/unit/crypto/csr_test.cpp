@@ -151,6 +151,91 @@ TEST_CASE("a request for nothing, or for what cannot be, is an error") {
                  "\"email\" cannot stand"));
 }
 
+TEST_CASE("a request with a subject only: the openssl program reads it, for every key type") {
+  CsrSubject subject;
+  subject.country = "DE";
+  subject.state = "Baden-Württemberg";
+  subject.locality = "Tübingen";
+  subject.organization = "Example, Inc.";
+  subject.organizational_unit = "Unit 7";
+  subject.common_name = "device 4711";
+  subject.email_address = "ops@example.com";
+  for (const std::string type : {"ec:P-256", "ec:P-384", "ec:P-521", "rsa:2048", "ed25519", "ed448"}) {
+    CAPTURE(type);
+    const PrivateKey key = PrivateKey::generate(type);
+    const Bytes csr = build_subject_only_csr(subject, key);
+    CHECK(crypto::parse_csr(csr).public_key_der == key.public_key_der());
+    const TemporaryFile file(der_to_pem(csr, "CERTIFICATE REQUEST"));
+    const auto run = run_program("openssl req -noout -verify -text -nameopt sep_comma_plus,utf8 -in " + file.path());
+    CHECK(run.status == 0);
+    CHECK(contains(run.output, "verify OK"));
+    CHECK(contains(run.output,
+                   "Subject: C=DE,ST=Baden-Württemberg,L=Tübingen,O=Example, Inc.,OU=Unit 7,CN=device 4711,"
+                   "emailAddress=ops@example.com"));
+    CHECK(crypto::parse_csr(csr).extensions.empty());
+  }
+  CHECK(csr_identifiers(build_subject_only_csr(subject, PrivateKey::generate("ed25519"))).empty());
+}
+
+TEST_CASE("a request with a subject only: what is empty is left out, and all of it may not be") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  CHECK(CsrSubject().empty());
+  CHECK(contains(thrown_by([&] { return build_subject_only_csr(CsrSubject(), key); }),
+                 "invalid_argument: building a CSR: the subject is empty"));
+  std::string CsrSubject::*const members[] = {&CsrSubject::country,
+                                              &CsrSubject::state,
+                                              &CsrSubject::locality,
+                                              &CsrSubject::organization,
+                                              &CsrSubject::organizational_unit,
+                                              &CsrSubject::common_name,
+                                              &CsrSubject::email_address};
+  const std::string names[] = {"C=XY", "ST=XY", "L=XY", "O=XY", "OU=XY", "CN=XY", "emailAddress=XY"};
+  for (std::size_t i = 0; i < std::size(members); ++i) {
+    CsrSubject subject;
+    subject.*members[i] = "XY";
+    CHECK_FALSE(subject.empty());
+    CHECK(contains(as_openssl_sees(build_subject_only_csr(subject, key)), "Subject: " + names[i] + "\n"));
+  }
+}
+
+TEST_CASE("a request with a subject only: the bounds of RFC 5280, counted in characters") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  const auto outcome = [&](std::string CsrSubject::*member, std::string value) {
+    CsrSubject subject;
+    subject.*member = std::move(value);
+    return thrown_by([&] { return build_subject_only_csr(subject, key); });
+  };
+  const auto umlauts = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += "ü";
+    return text;
+  };
+  const std::string fine = "(nothing thrown)";
+  struct Row {
+    std::string CsrSubject::*member;
+    std::string what;
+    int longest;
+  };
+  for (const Row& row : {Row{&CsrSubject::state, "state", 128}, Row{&CsrSubject::locality, "locality", 128},
+                         Row{&CsrSubject::organization, "organization", 64},
+                         Row{&CsrSubject::organizational_unit, "organizational unit", 64},
+                         Row{&CsrSubject::common_name, "common name", 64}}) {
+    CHECK(outcome(row.member, umlauts(row.longest)) == fine);
+    const std::string refused = outcome(row.member, umlauts(row.longest + 1));
+    CHECK(contains(refused, "invalid_argument: building a CSR: the subject's " + row.what));
+    CHECK(contains(refused, std::to_string(row.longest + 1) + " characters"));
+  }
+  CHECK(outcome(&CsrSubject::email_address, std::string(255, 'a')) == fine);
+  CHECK(contains(outcome(&CsrSubject::email_address, std::string(256, 'a')), "256 characters"));
+  CHECK(contains(outcome(&CsrSubject::email_address, "ü@example.com"), "ASCII"));
+  CHECK(contains(outcome(&CsrSubject::country, "DEU"), "two letters"));
+  CHECK(contains(outcome(&CsrSubject::country, "1a"), "two letters"));
+  CHECK(contains(outcome(&CsrSubject::common_name, "\xff\xfe"), "not UTF-8"));
+  CHECK(contains(outcome(&CsrSubject::common_name, "\xed\xa0\x80"), "not UTF-8"));
+  CHECK(contains(outcome(&CsrSubject::common_name, std::string("a\0b", 3)), "control character"));
+  CHECK(contains(outcome(&CsrSubject::common_name, std::string(5000, 'a')), "far too long"));
+}
+
 TEST_CASE("a request with attributes and an empty subject is read") {
   const auto der = base::base64url_decode(onion_csr);
   REQUIRE(der);
