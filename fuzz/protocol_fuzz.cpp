@@ -5,6 +5,7 @@
 
 #include "protocol/account.hpp"
 #include "protocol/authorization.hpp"
+#include "protocol/delegation.hpp"
 #include "protocol/directory.hpp"
 #include "protocol/order.hpp"
 
@@ -29,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)protocol::parse_directory(response);
   (void)protocol::parse_new_account(response, key, "fuzzing");
   (void)protocol::parse_orders_page(response);
+  (void)protocol::parse_delegations_page(response);
+  (void)protocol::parse_delegation(response, "https://ca.test/acme/delegation/1");
   (void)protocol::parse_new_order(response, now);
   (void)protocol::parse_chain(response);
   if (const Result<Authorization> authorization = protocol::parse_authorization(response, "", now)) {

@@ -97,17 +97,20 @@ Reply AcmeServer::account(Call& call) {
   return account_reply(200, account);
 }
 
+std::size_t first_of_page(const std::string& query) {
+  std::size_t first = 0;
+  if (query.empty()) return first;
+  constexpr std::string_view prefix = "cursor=";
+  const char* end = query.data() + query.size();
+  const bool good = query.starts_with(prefix) && std::from_chars(query.data() + prefix.size(), end, first).ptr == end;
+  if (!good) throw Refusal(404, "malformed", "there is no such page");
+  return first;
+}
+
 Reply AcmeServer::orders(Call& call) {
   if (call.path[0] != call.account->id) throw unauthorized("this is another account");
   if (!call.is_post_as_get()) throw malformed("the list of orders can only be read: the payload must be empty");
-  std::size_t first = 0;
-  constexpr std::string_view prefix = "cursor=";
-  if (!call.query.empty()) {
-    const char* end = call.query.data() + call.query.size();
-    bool good =
-        call.query.starts_with(prefix) && std::from_chars(call.query.data() + prefix.size(), end, first).ptr == end;
-    if (!good) throw Refusal(404, "malformed", "there is no such page");
-  }
+  const std::size_t first = first_of_page(call.query);
   const std::vector<Order*>& all = call.account->orders;
   json::array page;
   std::size_t next = first;
@@ -182,6 +185,7 @@ json::object AcmeServer::account_json(const Account& account) const {
   if (!account.external_account_binding.empty())
     out["externalAccountBinding"] = json::parse(account.external_account_binding);
   if (!faults_.no_orders_list) out["orders"] = account_url(account) + "/orders";
+  if (!options_.delegations.empty()) out["delegations"] = account_url(account) + "/delegations";
   return out;
 }
 

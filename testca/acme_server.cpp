@@ -163,6 +163,8 @@ const std::vector<AcmeServer::Resource>& AcmeServer::resources() {
       {"new-account", "/acme/new-account", Signer::key, &AcmeServer::new_account},
       {"account", "/acme/account/*", Signer::account, &AcmeServer::account},
       {"orders", "/acme/account/*/orders", Signer::account, &AcmeServer::orders},
+      {"delegations", "/acme/account/*/delegations", Signer::account, &AcmeServer::delegations},
+      {"delegation", "/acme/delegation/*", Signer::account, &AcmeServer::delegation},
       {"key-change", "/acme/key-change", Signer::account, &AcmeServer::key_change},
       {"new-order", "/acme/new-order", Signer::account, &AcmeServer::new_order},
       {"order", "/acme/order/*", Signer::account, &AcmeServer::order},
@@ -170,8 +172,8 @@ const std::vector<AcmeServer::Resource>& AcmeServer::resources() {
       {"new-authz", "/acme/new-authz", Signer::account, &AcmeServer::new_authz},
       {"authz", "/acme/authz/*", Signer::account, &AcmeServer::authz},
       {"challenge", "/acme/challenge/*", Signer::account, &AcmeServer::challenge},
-      {"certificate", "/acme/certificate/*", Signer::account, &AcmeServer::certificate},
-      {"certificate", "/acme/certificate/*/*", Signer::account, &AcmeServer::certificate},
+      {"certificate", "/acme/certificate/*", Signer::anyone, &AcmeServer::certificate},
+      {"certificate", "/acme/certificate/*/*", Signer::anyone, &AcmeServer::certificate},
       {"star-certificate", "/acme/star/*", Signer::anyone, &AcmeServer::star_certificate},
       {"renewal-info", "/acme/renewal-info/*", Signer::anyone, &AcmeServer::renewal_info},
       {"revoke-cert", "/acme/revoke-cert", Signer::either, &AcmeServer::revoke_cert},
@@ -336,6 +338,8 @@ Reply AcmeServer::directory(Call&) {
   if (options_.pre_authorization) body["newAuthz"] = url("/acme/new-authz");
   if (options_.renewal_info) body["renewalInfo"] = url("/acme/renewal-info");
   if (options_.auto_renewal) meta["auto-renewal"] = star_meta();
+  if (!options_.delegations.empty()) meta["delegation-enabled"] = true;
+  if (options_.certificate_get) meta["allow-certificate-get"] = true;
   if (faults_.strange_directory) {
     for (const char* name : {"termsOfService", "website", "caaIdentities", "externalAccountRequired", "profiles"})
       meta.emplace(name, nullptr);

@@ -156,6 +156,12 @@ class AcmeServer {
   IssuedCertificate& checked_predecessor(std::string_view id, const Account& account,
                                          const std::vector<Identifier>& identifiers);
 
+  // delegation.cpp
+  Reply delegations(Call& call);
+  Reply delegation(Call& call);
+  /// "delegation" and "allow-certificate-get" of newOrder. Throws Refusal.
+  void read_delegation(const boost::json::object& request, Order& order) const;
+
   // star.cpp
   std::optional<StarRenewal> read_star(const boost::json::object& request) const;
   static boost::json::object star_json(const StarRenewal& star);
@@ -200,6 +206,7 @@ class AcmeServer {
     return url("/acme/certificate/" + certificate.id);
   }
 
+  std::string delegation_url(std::size_t number) const { return url("/acme/delegation/" + std::to_string(number + 1)); }
   std::string star_url(const Order& order) const { return url("/acme/star/" + order.id); }
 
   void add_retry_after(Reply& reply) const;
@@ -223,6 +230,9 @@ class AcmeServer {
 Reply json_reply(int status, const boost::json::object& body);
 /// `<target>;rel="relation"`.
 void add_link(Reply& reply, std::string_view target, std::string_view relation);
+
+/// Where a page of a list begins, from its query; 0 without one. Throws Refusal (404).
+std::size_t first_of_page(const std::string& query);
 
 /// The name of a certificate in ARI (RFC 9773 §4.1).
 std::string certificate_id(ByteView der);

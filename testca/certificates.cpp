@@ -13,6 +13,7 @@
 #include "culmen/error.hpp"
 #include "jose/jwk.hpp"
 #include "testca/acme_server.hpp"
+#include "testca/delegation.hpp"
 #include "testca/json_reader.hpp"
 #include "testca/onion.hpp"
 
@@ -55,6 +56,13 @@ void check_names(const crypto::Csr& csr, const Order& order) {
     // RFC 8738 §3: IP addresses stand in subjectAltName only; a CN that repeats one adds nothing.
     if (!asked.contains(Identifier("ip", name))) asked.insert(Identifier("dns", name));
   }
+  if (asked != wanted) throw bad_csr("the CSR is for \"" + join(asked) + "\", the order for \"" + join(wanted) + "\"");
+}
+
+/// The same where a template says what else is in the CSR: names are those of the DNS, and the subject's are no names.
+void check_delegated_names(const crypto::Csr& csr, const Order& order) {
+  const std::set<Identifier> wanted(order.identifiers.begin(), order.identifiers.end());
+  const std::set<Identifier> asked(csr.san.begin(), csr.san.end());
   if (asked != wanted) throw bad_csr("the CSR is for \"" + join(asked) + "\", the order for \"" + join(wanted) + "\"");
 }
 
@@ -114,9 +122,19 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   crypto::Csr csr = read_csr(csr_der);
   if (!csr.signature_ok) throw bad_csr("the CSR's signature is wrong");
   if (!is_acceptable_key(csr.key_type)) throw bad_csr("this CA does not certify keys of type " + csr.key_type);
-  check_names(csr, order);  // identifiers never change
   crypto::CertificateTemplate what;
-  what.extensions = granted_extensions(csr);
+  // The order's identifiers and its delegation never change.
+  if (order.delegation) {
+    judge_delegated_csr(read_object(options_.delegations[*order.delegation].csr_template, "csr-template"), csr);
+    check_delegated_names(csr, order);
+    for (const crypto::OidValue& extension : csr.extensions)
+      if (extension.oid == subject_alt_name)
+        what.extensions.emplace_back(extension.oid, extension.value, csr.common_name.empty());
+  } else {
+    check_names(csr, order);
+    what.extensions = granted_extensions(csr);
+    what.identifiers = order.identifiers;
+  }
   std::string thumbprint = jose::thumbprint(csr.public_key->parts());
 
   call.lock.lock();
@@ -135,7 +153,6 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   }
   call.lock.unlock();
 
-  what.identifiers = order.identifiers;
   what.common_name = csr.common_name;
   what.public_key = csr.public_key;
   auto made = signed_certificate(order, std::move(id), std::move(thumbprint), what);
@@ -179,10 +196,13 @@ Reply AcmeServer::certificate(Call& call) {
     known = std::from_chars(number.data(), number.data() + number.size(), chain).ptr == number.data() + number.size() &&
             chain > 0 && chain < authority_.chains().size();
   }
+  // RFC 9115 §2.3.5: without an account only when that was asked for and granted.
+  if (!call.account && !(known && found->second->order->allow_get))
+    throw Refusal(405, "malformed", "this certificate is fetched with POST-as-GET").with_header("Allow", "POST");
   if (!known) throw Refusal(404, "malformed", "there is no such certificate");
   const IssuedCertificate& certificate = *found->second;
-  if (certificate.account != call.account) throw unauthorized("the certificate belongs to another account");
-  if (!call.is_post_as_get()) throw malformed("a certificate can only be read: the payload must be empty");
+  if (call.account && certificate.account != call.account)
+    throw unauthorized("the certificate belongs to another account");
 
   Reply reply(200);
   reply.add("Content-Type", "application/pem-certificate-chain");

@@ -77,7 +77,9 @@ Reply AcmeServer::new_order(Call& call) {
   made->profile = profile.value_or("");
   made->star = std::move(star);
   if (predecessor) made->replaces = *replaces;
-  if (!faults_.empty_authorization_list)
+  read_delegation(request, *made);
+  // RFC 9115 §2.3.2: the owner of the names proves control of them, so an order for a delegation is ready at once.
+  if (!faults_.empty_authorization_list && !made->delegation)
     for (const Identifier& identifier : made->identifiers) add_authz(*made, identifier, ancestors);
   if (faults_.reorder_identifiers) {
     std::ranges::reverse(made->identifiers);
@@ -168,6 +170,8 @@ Reply AcmeServer::order_reply(int status, const Order& order) const {
   if (order.error) body["error"] = to_json(*order.error);
   if (!order.replaces.empty()) body["replaces"] = order.replaces;
   if (order.star) body["auto-renewal"] = star_json(*order.star);
+  if (order.delegation) body["delegation"] = delegation_url(*order.delegation);
+  if (!order.star && (order.allow_get || order.delegation)) body["allow-certificate-get"] = order.allow_get;
   // RFC 8739 §3.1.1: a STAR order has "star-certificate" in place of "certificate".
   const bool has_star_certificate = order.star && (state == OrderState::valid || state == OrderState::canceled);
   if (has_star_certificate)

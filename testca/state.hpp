@@ -119,6 +119,8 @@ struct Order {
   std::string profile;
   std::string replaces;  ///< The predecessor's CertID (RFC 9773 §5), or empty.
   std::optional<StarRenewal> star;
+  std::optional<std::size_t> delegation;  ///< Which of TestCaOptions::delegations it is for (RFC 9115).
+  bool allow_get = false;                 ///< The certificate is there without an account.
   std::optional<Problem> error;
   IssuedCertificate* certificate = nullptr;
   int looks_processing = 0;  ///< Reads for which a valid order still says processing.

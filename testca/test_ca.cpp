@@ -5,6 +5,8 @@
 #include "culmen/error.hpp"
 #include "testca/acme_server.hpp"
 #include "testca/dns_validation.hpp"
+#include "testca/json_reader.hpp"
+#include "testca/problem.hpp"
 #include "testca/server.hpp"
 #include "testca/validation.hpp"
 
@@ -31,6 +33,13 @@ class TestCa::Impl {
       throw Error(Errc::invalid_argument, doing, "chain_length must be 0 to 5");
     if (options.alternate_roots < 0 || options.alternate_roots > 20)
       throw Error(Errc::invalid_argument, doing, "alternate_roots must be 0 to 20");
+    for (const TestCaDelegation& delegation : options.delegations) {
+      try {
+        testca::read_object(delegation.csr_template, "csr-template");
+      } catch (const testca::Refusal& refusal) {
+        throw Error(Errc::invalid_argument, doing, "a delegation: " + refusal.problem.detail);
+      }
+    }
     return options;
   }
 

@@ -28,8 +28,9 @@ struct Account {
   AccountKey key;
   AccountStatus status = AccountStatus::valid;
   std::vector<std::string> contacts;
-  std::string orders;    ///< URL of the list of orders; empty when the server has none.
-  bool created = false;  ///< True when newAccount made it just now (201), false when it was there (200).
+  std::string orders;       ///< URL of the list of orders; empty when the server has none.
+  std::string delegations;  ///< URL of the list of delegations (RFC 9115); empty when the server has none.
+  bool created = false;     ///< True when newAccount made it just now (201), false when it was there (200).
 };
 
 /// External account binding (RFC 8555 §7.3.4).

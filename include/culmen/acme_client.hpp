@@ -14,6 +14,7 @@
 #include "culmen/authorization.hpp"
 #include "culmen/bytes.hpp"
 #include "culmen/csr.hpp"
+#include "culmen/delegation.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/error.hpp"
 #include "culmen/flow.hpp"
@@ -56,6 +57,10 @@ class AcmeClient {
   awaitable<Account> deactivate_account(Account account);
   awaitable<std::vector<std::string>> list_orders(Account account);
 
+  /// Names of others (RFC 9115); see build_delegated_csr().
+  awaitable<std::vector<std::string>> list_delegations(Account account);
+  awaitable<Delegation> get_delegation(Account account, std::string delegation_url);
+
   awaitable<Order> new_order(Account account, std::vector<Identifier> identifiers);
   awaitable<Order> new_order(Account account, OrderRequest request);
   awaitable<Order> get_order(Account account, std::string order_url);
@@ -67,6 +72,9 @@ class AcmeClient {
   awaitable<CertificateChain> download_chain(Account account, std::string certificate_url);
   awaitable<CertificateChain> download_preferred_chain(Account account, std::string certificate_url,
                                                        std::string issuer_common_name);
+
+  /// By a plain GET (RFC 9115): needs no account.
+  awaitable<CertificateChain> get_certificate(std::string certificate_url);
 
   awaitable<Authorization> get_authorization(Account account, std::string authorization_url);
   awaitable<Authorization> new_authorization(Account account, Identifier identifier);

@@ -11,6 +11,7 @@
 #include "culmen/account.hpp"
 #include "culmen/authorization.hpp"
 #include "culmen/bytes.hpp"
+#include "culmen/delegation.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/flow.hpp"
 #include "culmen/issue.hpp"
@@ -66,7 +67,13 @@ Flow<Result<Account>> deactivate_account(Session session, Account account);
 /// URLs of the account's orders, all pages (§7.1.2.1); not_offered when the server keeps no list.
 Flow<Result<std::vector<std::string>>> list_orders(Session session, Account account);
 
-/// newOrder (§7.4).
+/// URLs of the delegations that the server offers this account, all pages (RFC 9115 §2.3.1); not_offered when it has
+/// none to offer.
+Flow<Result<std::vector<std::string>>> list_delegations(Session session, Account account);
+Flow<Result<Delegation>> get_delegation(Session session, Account account, std::string delegation_url);
+
+/// newOrder (§7.4). A delegation and download without an account are asked for only where the directory has them:
+/// not_offered otherwise.
 Flow<Result<Order>> new_order(Session session, Account account, OrderRequest request);
 Flow<Result<Order>> get_order(Session session, Account account, std::string order_url);
 /// Polls until the order is ready or valid (ends well) or invalid (order_invalid, with the order's and the failed
@@ -87,6 +94,9 @@ Flow<Result<CertificateChain>> download_chain(Session session, Account account, 
 /// The chain whose topmost issuer has that CN, of the default and all alternates; the default when none has.
 Flow<Result<CertificateChain>> download_preferred_chain(Session session, Account account, std::string certificate_url,
                                                         std::string issuer_common_name);
+
+/// The chain by a plain GET, where the order allows it (RFC 9115 §2.3.5): needs no account and no session.
+Flow<Result<CertificateChain>> get_certificate(std::string certificate_url);
 
 Flow<Result<Authorization>> get_authorization(Session session, Account account, std::string authorization_url);
 /// newAuthz (§7.4.1); not_offered when the CA has none. With `subdomains` it is to be good for names below as well

@@ -35,6 +35,8 @@ struct Order {
   std::string profile;
   std::string replaces;
   std::string star_certificate;                     ///< RFC 8739; empty otherwise.
+  std::string delegation;                           ///< URL of the delegation it is for (RFC 9115); empty otherwise.
+  bool allow_certificate_get = false;               ///< Granted: the certificate is there without an account.
   std::optional<std::chrono::seconds> retry_after;  ///< With the last answer, clamped.
 };
 
@@ -51,6 +53,11 @@ struct OrderRequest {
   /// The type that names of onion services travel as: "dns" (RFC 9799 §2), or "onion" for servers that want that.
   /// Either way they are of type "dns" in what comes back.
   std::string onion_identifier_type = "dns";
+  /// URL of the delegation that lets us have these names (RFC 9115 §2.3.2); empty: none. Such an order is ready at once
+  /// and has no authorizations. Wants `allow_certificate_get`.
+  std::string delegation;
+  /// Ask for download without an account (RFC 9115 §2.3.5), as delegation and get_certificate() need it.
+  bool allow_certificate_get = false;
 };
 
 /// A certificate as downloaded (RFC 8555 §7.4.2). A plain value.

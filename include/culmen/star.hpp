@@ -21,6 +21,7 @@ struct StarOrderParams {
   std::string start_date;                   ///< Empty: as soon as authorized.
   std::chrono::seconds lifetime_adjust{0};  ///< How far each certificate is predated; 0 is left out.
   bool allow_certificate_get = false;       ///< Ask for download without an account.
+  std::string delegation;                   ///< As in OrderRequest (RFC 9115); wants `allow_certificate_get`.
 };
 
 /// A STAR order as the server last showed it. Authorizations and finalize() work as with any order.
@@ -30,7 +31,6 @@ struct StarOrder : Order {
   std::optional<TimePoint> end_date;
   std::chrono::seconds lifetime{0};
   std::chrono::seconds lifetime_adjust{0};
-  bool allow_certificate_get = false;  ///< As the server granted it.
 };
 
 /// The current certificate of a STAR order.

@@ -44,7 +44,7 @@ struct TestCaFault {
   };
   TestCaFault(std::string resource_, Kind kind_) : resource(std::move(resource_)), kind(kind_) {}
   /// directory, new-nonce, new-account, account, new-order, order, authz, challenge, finalize, certificate,
-  /// revoke-cert, key-change, new-authz, orders, renewal-info, star-certificate; or "*".
+  /// revoke-cert, key-change, new-authz, orders, delegations, delegation, renewal-info, star-certificate; or "*".
   std::string resource;
   Kind kind;
   int skip = 0;   ///< Let this many pass first.
@@ -52,6 +52,14 @@ struct TestCaFault {
   int status = 500;
   std::string problem_type;
   std::string retry_after;  ///< As in TestCaFaults.
+};
+
+/// A delegation that the test CA offers (RFC 9115).
+struct TestCaDelegation {
+  explicit TestCaDelegation(std::string csr_template_, std::map<std::string, std::string> cname_map_ = {})
+      : csr_template(std::move(csr_template_)), cname_map(std::move(cname_map_)) {}
+  std::string csr_template;  ///< JSON (RFC 9115 §4).
+  std::map<std::string, std::string> cname_map;
 };
 
 struct TestCaOptions {
@@ -99,6 +107,10 @@ struct TestCaOptions {
   std::chrono::seconds auto_renewal_min_lifetime{3600};
   std::chrono::seconds auto_renewal_max_duration{365 * 24 * 3600};
   bool auto_renewal_certificate_get = true;
+
+  /// Offered to every account, as many a page as orders (RFC 9115). The CA is the names' owner and the CA in one.
+  std::vector<TestCaDelegation> delegations;
+  bool certificate_get = false;  ///< Orders that are no STAR orders may ask for download without an account.
 
   std::filesystem::path root_file;  ///< Where to write the root's PEM; empty: nowhere.
   bool verbose = false;             ///< One line a request on standard error.

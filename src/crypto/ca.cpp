@@ -24,7 +24,10 @@ void read_extensions(X509_REQ* request, Csr& out) {
     if (!names) throw openssl_error(reading, "its subjectAltName is malformed");
     ReadNames read = read_names(names.get(), reading);
     out.san.insert(out.san.end(), read.identifiers.begin(), read.identifiers.end());
+    out.emails.insert(out.emails.end(), read.emails.begin(), read.emails.end());
+    out.uris.insert(out.uris.end(), read.uris.begin(), read.uris.end());
     out.other_names = out.other_names || read.others;
+    out.unread_names = out.unread_names || read.unread;
   }
 }
 
@@ -148,6 +151,10 @@ Csr parse_csr(ByteView der) {
       der, [](auto... args) { return d2i_X509_REQ(args...); }, reading);
   Csr out;
   out.common_name = common_name_of(X509_REQ_get_subject_name(request.get()), reading);
+  out.subject = name_values(X509_REQ_get_subject_name(request.get()), reading);
+  const X509_ALGOR* algorithm = nullptr;
+  X509_REQ_get0_signature(request.get(), nullptr, &algorithm);
+  out.signature_algorithm = to_der(algorithm, i2d_X509_ALGOR, reading);
   out.public_key_der = to_der(X509_REQ_get_X509_PUBKEY(request.get()), i2d_X509_PUBKEY, reading);
   out.key_type = "unknown";
   if (EVP_PKEY* key = X509_REQ_get0_pubkey(request.get())) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "crypto/key.hpp"
@@ -28,8 +29,12 @@ struct OidValue {
 struct Csr {
   Csr() = default;
   std::string common_name;
-  std::vector<Identifier> san;  ///< dns and ip; dns lower-cased.
-  bool other_names = false;     ///< subjectAltName has names of other kinds.
+  std::vector<std::pair<std::string, std::string>> subject;  ///< All its values in UTF-8, by OID.
+  std::vector<Identifier> san;                               ///< dns and ip; dns lower-cased.
+  bool other_names = false;                                  ///< subjectAltName has names of other kinds.
+  std::vector<std::string> emails, uris;                     ///< Those of them.
+  bool unread_names = false;                                 ///< It has names of yet other kinds.
+  Bytes signature_algorithm;                                 ///< AlgorithmIdentifier.
   bool signature_ok = false;
   Bytes public_key_der;
   std::string key_type;                 ///< As PublicKey::type(); "unknown" when it is none we know.

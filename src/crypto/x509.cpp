@@ -43,6 +43,14 @@ OwnedGeneralName general_name(const Identifier& id, std::string_view doing) {
   return name;
 }
 
+std::string utf8(const ASN1_STRING* value, std::string_view doing, std::string_view failure) {
+  unsigned char* text = nullptr;
+  const int length = ASN1_STRING_to_UTF8(&text, value);
+  const OwnedMemory<unsigned char> owner(text);
+  if (length < 0) throw openssl_error(doing, failure);
+  return std::string(text, text + length);
+}
+
 }  // namespace
 
 OwnedCert read_certificate(ByteView der, std::string_view doing) {
@@ -77,8 +85,11 @@ ReadNames read_names(const GENERAL_NAMES* names, std::string_view doing) {
       const auto text = base::ip_from_octets(octets(value));
       if (!text) throw Error(Errc::crypto_failed, doing, "subjectAltName has an IP address of a wrong length");
       out.identifiers.emplace_back("ip", *text);
-    } else {
+    } else if (type == GEN_EMAIL || type == GEN_URI) {
+      (type == GEN_EMAIL ? out.emails : out.uris).emplace_back(as_text(octets(value)));
       out.others = true;
+    } else {
+      out.others = out.unread = true;
     }
   }
   return out;
@@ -87,12 +98,17 @@ ReadNames read_names(const GENERAL_NAMES* names, std::string_view doing) {
 std::string common_name_of(const X509_NAME* name, std::string_view doing) {
   const int index = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
   if (index < 0) return {};
-  const ASN1_STRING* value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index));
-  unsigned char* utf8 = nullptr;
-  const int length = ASN1_STRING_to_UTF8(&utf8, value);
-  const OwnedMemory<unsigned char> owner(utf8);
-  if (length < 0) throw openssl_error(doing, "the CN is not readable");
-  return std::string(utf8, utf8 + length);
+  return utf8(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index)), doing, "the CN is not readable");
+}
+
+std::vector<std::pair<std::string, std::string>> name_values(const X509_NAME* name, std::string_view doing) {
+  std::vector<std::pair<std::string, std::string>> values;
+  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
+    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
+    values.emplace_back(oid_text(X509_NAME_ENTRY_get_object(entry)),
+                        utf8(X509_NAME_ENTRY_get_data(entry), doing, "a name has a value that is not readable"));
+  }
+  return values;
 }
 
 OwnedName name_of(std::string_view common_name, std::string_view doing) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "crypto/ca.hpp"
@@ -21,12 +22,16 @@ OwnedGeneralNames general_names(const std::vector<Identifier>& identifiers, std:
 struct ReadNames {
   ReadNames() = default;
   std::vector<Identifier> identifiers;  ///< dns (lower-cased) and ip, in order.
-  bool others = false;
+  std::vector<std::string> emails, uris;
+  bool others = false;  ///< There are names that are neither dns nor ip.
+  bool unread = false;  ///< There are names that are in none of the lists here.
 };
 ReadNames read_names(const GENERAL_NAMES* names, std::string_view doing);
 
 /// The first CN in UTF-8; empty when there is none.
 std::string common_name_of(const X509_NAME* name, std::string_view doing);
+/// The values of a name in UTF-8, by OID.
+std::vector<std::pair<std::string, std::string>> name_values(const X509_NAME* name, std::string_view doing);
 /// A subject of this CN, or an empty one.
 OwnedName name_of(std::string_view common_name, std::string_view doing);
 

@@ -1,4 +1,5 @@
 // The verbs on accounts (RFC 8555 §7.3).
+#include "flow/lists.hpp"
 #include "flow/session.hpp"
 #include "flow/signed_post.hpp"
 #include "jose/jws.hpp"
@@ -8,8 +9,6 @@
 namespace culmen::engine {
 
 namespace {
-constexpr int max_order_pages = 1000;
-
 Result<void> check_new_account(const Directory& directory, const AccountOptions& options) {
   constexpr std::string_view doing = "creating an account";
   if (directory.meta.external_account_required && !options.eab) {
@@ -105,20 +104,8 @@ Flow<Result<std::vector<std::string>>> list_orders(Session session, Account acco
     account.orders = fresh->orders;
   }
   if (account.orders.empty()) co_return Error(Errc::not_offered, doing, "this CA keeps no list of orders");
-  std::vector<std::string> orders;
-  std::string page_url = account.orders;
-  for (int page = 0; page < max_order_pages; ++page) {
-    SignedRequest request(account, page_url, "", std::string(doing));
-    Result<HttpResponse> response = co_await signed_post(session, std::move(request));
-    if (!response) co_return response.error();
-    Result<std::vector<std::string>> listed = protocol::parse_orders_page(*response);
-    if (!listed) co_return listed.error();
-    orders.insert(orders.end(), listed->begin(), listed->end());
-    const std::vector<std::string> next = protocol::links(*response, "next");
-    if (next.empty()) co_return orders;
-    page_url = next.front();
-  }
-  co_return Error(Errc::bad_response, doing, "the list has no end");
+  co_return co_await all_pages(std::move(session), account, account.orders, protocol::parse_orders_page,
+                               std::string(doing));
 }
 
 }  // namespace culmen::engine

@@ -8,6 +8,7 @@
 #include "flow/polling.hpp"
 #include "flow/signed_post.hpp"
 #include "protocol/authorization.hpp"
+#include "protocol/delegation.hpp"
 
 namespace culmen::engine {
 
@@ -115,6 +116,8 @@ Result<void> check_request(const OrderRequest& request, const DirectoryMeta& met
         Errc::not_offered, doing,
         "an ancestor domain was given, but the CA has no authorizations for names below (subdomainAuthAllowed)");
   }
+  Result<void> delegation = protocol::check_delegation(request.delegation, request.allow_certificate_get, meta, doing);
+  if (!delegation) return delegation;
   for (const auto& [name, ancestor] : request.ancestor_domains) {
     const Identifier identifier("dns", name);
     if (std::ranges::find(request.identifiers, identifier) == request.identifiers.end()) {

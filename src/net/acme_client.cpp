@@ -60,6 +60,13 @@ asio::awaitable<std::vector<std::string>> AcmeClient::list_orders(Account accoun
   return run(engine::list_orders(session(), std::move(account)));
 }
 
+asio::awaitable<std::vector<std::string>> AcmeClient::list_delegations(Account account) {
+  return run(engine::list_delegations(session(), std::move(account)));
+}
+asio::awaitable<Delegation> AcmeClient::get_delegation(Account account, std::string delegation_url) {
+  return run(engine::get_delegation(session(), std::move(account), std::move(delegation_url)));
+}
+
 asio::awaitable<Order> AcmeClient::new_order(Account account, std::vector<Identifier> identifiers) {
   return new_order(std::move(account), OrderRequest(std::move(identifiers)));
 }
@@ -86,6 +93,10 @@ asio::awaitable<CertificateChain> AcmeClient::download_preferred_chain(Account a
                                                                        std::string issuer_common_name) {
   return run(engine::download_preferred_chain(session(), std::move(account), std::move(certificate_url),
                                               std::move(issuer_common_name)));
+}
+
+asio::awaitable<CertificateChain> AcmeClient::get_certificate(std::string certificate_url) {
+  return run(engine::get_certificate(std::move(certificate_url)));
 }
 
 asio::awaitable<Authorization> AcmeClient::get_authorization(Account account, std::string authorization_url) {

@@ -46,6 +46,13 @@ std::vector<std::string> AcmeClient::list_orders(Account account) {
   return run(engine::list_orders(session(), std::move(account)));
 }
 
+std::vector<std::string> AcmeClient::list_delegations(Account account) {
+  return run(engine::list_delegations(session(), std::move(account)));
+}
+Delegation AcmeClient::get_delegation(Account account, std::string delegation_url) {
+  return run(engine::get_delegation(session(), std::move(account), std::move(delegation_url)));
+}
+
 Order AcmeClient::new_order(Account account, std::vector<Identifier> identifiers) {
   return new_order(std::move(account), OrderRequest(std::move(identifiers)));
 }
@@ -71,6 +78,10 @@ CertificateChain AcmeClient::download_preferred_chain(Account account, std::stri
                                                       std::string issuer_common_name) {
   return run(engine::download_preferred_chain(session(), std::move(account), std::move(certificate_url),
                                               std::move(issuer_common_name)));
+}
+
+CertificateChain AcmeClient::get_certificate(std::string certificate_url) {
+  return run(engine::get_certificate(std::move(certificate_url)));
 }
 
 Authorization AcmeClient::get_authorization(Account account, std::string authorization_url) {

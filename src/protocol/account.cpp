@@ -67,6 +67,10 @@ Result<Account> parse_account(const HttpResponse& response, Account account, std
   if (const std::string orders = text_member(*object, "orders"); !orders.empty()) {
     account.orders = base::resolve_url(response.url, orders).value_or(orders);
   }
+  account.delegations.clear();
+  if (const std::string delegations = text_member(*object, "delegations"); !delegations.empty()) {
+    account.delegations = base::resolve_url(response.url, delegations).value_or(delegations);
+  }
   return account;
 }
 

@@ -61,6 +61,8 @@ std::string new_order_payload(const OrderRequest& request) {
   if (request.not_after) payload["notAfter"] = base::format_rfc3339(*request.not_after);
   if (!request.profile.empty()) payload["profile"] = request.profile;
   if (!request.replaces.empty()) payload["replaces"] = request.replaces;
+  if (!request.delegation.empty()) payload["delegation"] = request.delegation;
+  if (request.allow_certificate_get) payload["allow-certificate-get"] = true;
   return json::serialize(payload);
 }
 
@@ -113,6 +115,8 @@ Result<Order> parse_order(const HttpResponse& response, std::string url, std::st
   order.profile = text_member(*object, "profile");
   order.replaces = text_member(*object, "replaces");
   order.star_certificate = absolute(response, text_member(*object, "star-certificate"));
+  order.delegation = absolute(response, text_member(*object, "delegation"));
+  order.allow_certificate_get = flag_member(*object, "allow-certificate-get");
   order.retry_after = retry_after(response, now);
   return order;
 }

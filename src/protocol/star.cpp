@@ -1,6 +1,7 @@
 #include "protocol/star.hpp"
 
 #include "base/time.hpp"
+#include "protocol/delegation.hpp"
 #include "protocol/json_reader.hpp"
 #include "protocol/order.hpp"
 
@@ -16,7 +17,14 @@ std::optional<TimePoint> date_header(const HttpResponse& response, std::string_v
 }  // namespace
 
 Result<void> check_star_order(const StarOrderParams& params, const Directory& directory, TimePoint now) {
-  if (!directory.meta.auto_renewal) {
+  const bool delegated = !params.delegation.empty();
+  Result<void> allowed = delegated
+                             ? check_delegation(params.delegation, params.allow_certificate_get, directory.meta, doing)
+                             : Result<void>();
+  if (!allowed) return allowed;
+  // RFC 9115 §2.3.4: "delegation-enabled" may be there "regardless of the existence or setting of the "auto-renewal""
+  // one: it is another CA that renews.
+  if (!directory.meta.auto_renewal && !delegated) {
     return Error(Errc::not_offered, doing, "this CA does not renew by itself (no auto-renewal in its directory)");
   }
   if (params.identifiers.empty()) return Error(Errc::invalid_argument, doing, "there is no name to order for");
@@ -29,6 +37,7 @@ Result<void> check_star_order(const StarOrderParams& params, const Directory& di
   if (params.lifetime <= std::chrono::seconds(0) || params.lifetime_adjust < std::chrono::seconds(0)) {
     return Error(Errc::invalid_argument, doing, "the lifetime must be positive, and its adjustment not negative");
   }
+  if (!directory.meta.auto_renewal) return {};
   const AutoRenewalMeta& limits = *directory.meta.auto_renewal;
   if (params.lifetime < limits.min_lifetime) {
     return Error(Errc::invalid_argument, doing,
@@ -38,7 +47,7 @@ Result<void> check_star_order(const StarOrderParams& params, const Directory& di
     return Error(Errc::invalid_argument, doing,
                  "the CA renews for " + std::to_string(limits.max_duration.count()) + " s at most");
   }
-  if (params.allow_certificate_get && !limits.allow_certificate_get) {
+  if (params.allow_certificate_get && !limits.allow_certificate_get && !delegated) {
     return Error(Errc::not_offered, doing, "this CA does not hand out certificates without an account");
   }
   return {};
@@ -51,7 +60,9 @@ std::string star_order_payload(const StarOrderParams& params) {
   if (!params.start_date.empty()) renewal["start-date"] = params.start_date;
   if (params.lifetime_adjust.count() != 0) renewal["lifetime-adjust"] = params.lifetime_adjust.count();
   if (params.allow_certificate_get) renewal["allow-certificate-get"] = true;
-  json::object payload = json::parse(new_order_payload(OrderRequest(params.identifiers))).as_object();
+  OrderRequest request(params.identifiers);
+  request.delegation = params.delegation;
+  json::object payload = json::parse(new_order_payload(request)).as_object();
   payload["auto-renewal"] = std::move(renewal);
   return json::serialize(payload);
 }

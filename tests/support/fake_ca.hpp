@@ -49,11 +49,15 @@ class FakeCa {
   bool issued = false;
   bool deactivated = false;
   std::vector<std::string> contacts;
+  std::vector<std::string> delegations;  // URLs, one a page
 
   HttpResponse handle(const HttpRequest& request) {
     const std::string path = request.url.substr(std::string("https://ca.test").size());
     static const char* const methods[] = {"GET", "HEAD", "POST"};
     log.push_back(std::string(methods[static_cast<int>(request.method)]) + " " + path);
+    if (request.method == HttpMethod::get && path.starts_with("/cert/")) {
+      return finalized_key.empty() ? problem(request, 405, "malformed", "by POST only") : certificate(request, path);
+    }
     if (request.method != HttpMethod::post) return path == "/dir" ? directory(request) : plain(request, 200, "");
 
     const boost::json::object jws = boost::json::parse(request.body).as_object();
@@ -188,6 +192,7 @@ class FakeCa {
   HttpResponse account(const HttpRequest& request, int status) {
     boost::json::array contact(contacts.begin(), contacts.end());
     boost::json::object body{{"status", deactivated ? "deactivated" : "valid"}, {"contact", contact}};
+    if (!delegations.empty()) body["delegations"] = "https://ca.test/delegations/0";
     HttpResponse response = plain(request, status, boost::json::serialize(body));
     response.headers.emplace_back("location", "https://ca.test/acct/1");
     return response;
@@ -225,6 +230,16 @@ class FakeCa {
                    R"({"type":"http-01","url":"https://ca.test/chall/)" + std::to_string(index()) +
                        R"(","status":"processing"})");
     }
+    if (path.starts_with("/delegations/")) {
+      HttpResponse page = plain(request, 200, R"({"delegations":[")" + delegations.at(index()) + "\"]}");
+      if (index() + 1 < delegations.size())
+        page.headers.emplace_back("link", "</delegations/" + std::to_string(index() + 1) + ">;rel=\"next\"");
+      return page;
+    }
+    if (path == "/delegation/1")
+      return plain(
+          request, 200,
+          R"({"csr-template":{"extensions":{"subjectAltName":{"DNS":["example.com"]}}},"cname-map":{"a.":"b."}})");
     if (path == "/finalize/1") return finalize(request, payload);
     if (path.starts_with("/cert/")) return certificate(request, path);
     return problem(request, 404, "malformed", "no such thing");

@@ -11,6 +11,7 @@
 #include "culmen/authorization.hpp"
 #include "culmen/bytes.hpp"
 #include "culmen/csr.hpp"
+#include "culmen/delegation.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/error.hpp"
 #include "culmen/flow.hpp"
@@ -52,6 +53,10 @@ class AcmeClient {
   Account deactivate_account(Account account);
   std::vector<std::string> list_orders(Account account);
 
+  /// Names of others (RFC 9115); see build_delegated_csr().
+  std::vector<std::string> list_delegations(Account account);
+  Delegation get_delegation(Account account, std::string delegation_url);
+
   Order new_order(Account account, std::vector<Identifier> identifiers);
   Order new_order(Account account, OrderRequest request);
   Order get_order(Account account, std::string order_url);
@@ -62,6 +67,9 @@ class AcmeClient {
   CertificateChain download_chain(Account account, std::string certificate_url);
   CertificateChain download_preferred_chain(Account account, std::string certificate_url,
                                             std::string issuer_common_name);
+
+  /// By a plain GET (RFC 9115): needs no account.
+  CertificateChain get_certificate(std::string certificate_url);
 
   Authorization get_authorization(Account account, std::string authorization_url);
   Authorization new_authorization(Account account, Identifier identifier);

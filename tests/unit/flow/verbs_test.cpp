@@ -317,6 +317,60 @@ TEST_CASE("revocation: reasons are checked here, 0 is left out") {
   CHECK(ca.payloads.back() == R"({"certificate":"AAAA"})");
 }
 
+TEST_CASE("delegation: the list over its pages, one of them, and a certificate by GET") {
+  FakeCa ca({"example.com"});
+  ca.directory_meta = R"({"delegation-enabled":true})";
+  const engine::Session session = connected(ca);
+  ScriptedDriver driver(ca);
+  const Result<std::vector<std::string>> none = driver.drive(engine::list_delegations(session, known_account()));
+  REQUIRE_FALSE(none.has_value());
+  CHECK(none.error().code() == Errc::not_offered);
+
+  ca.delegations = {"/delegation/1", "https://ca.test/delegation/2", "/delegation/3"};
+  const Result<std::vector<std::string>> listed = driver.drive(engine::list_delegations(session, known_account()));
+  REQUIRE(listed.has_value());
+  CHECK(*listed == std::vector<std::string>{"https://ca.test/delegation/1", "https://ca.test/delegation/2",
+                                            "https://ca.test/delegation/3"});
+  ca.log.clear();
+  Account account = known_account();
+  account.delegations = "https://ca.test/delegations/2";
+  CHECK(driver.drive(engine::list_delegations(session, account))->size() == 1);
+  CHECK(count(ca, "POST /acct/1") == 0);
+
+  const Result<Delegation> delegation = driver.drive(engine::get_delegation(session, account, listed->front()));
+  REQUIRE(delegation.has_value());
+  CHECK(delegation->url == "https://ca.test/delegation/1");
+  CHECK(delegation->cname_map.at("a.") == "b.");
+  CHECK(driver.drive(engine::get_delegation(session, account, "https://ca.test/nowhere")).error().code() ==
+        Errc::malformed);
+
+  CHECK(driver.drive(engine::get_certificate("")).error().code() == Errc::invalid_argument);
+  CHECK(driver.drive(engine::get_certificate("https://ca.test/cert/1")).error().http_status() == 405);
+  ca.finalized_key = PrivateKey::generate().public_key_der();
+  const Result<CertificateChain> chain = driver.drive(engine::get_certificate("https://ca.test/cert/1"));
+  REQUIRE(chain.has_value());
+  CHECK(chain->pem.starts_with("-----BEGIN CERTIFICATE-----\n"));
+  CHECK(count(ca, "GET /cert/1") == 2);
+}
+
+TEST_CASE("delegation: an order is asked for only where the server has delegations") {
+  FakeCa ca({"example.com"});
+  ScriptedDriver driver(ca);
+  OrderRequest request(std::vector<Identifier>(1, Identifier::dns("example.com")));
+  request.delegation = "https://ca.test/delegation/1";
+  request.allow_certificate_get = true;
+  const engine::Session without = connected(ca);
+  CHECK(driver.drive(engine::new_order(without, known_account(), request)).error().code() == Errc::not_offered);
+  CHECK(ca.log.empty());
+  ca.directory_meta = R"({"delegation-enabled":true})";
+  const engine::Session session = connected(ca);
+  REQUIRE(driver.drive(engine::new_order(session, known_account(), request)).has_value());
+  CHECK(ca.payloads.back().find(R"("delegation":"https://ca.test/delegation/1","allow-certificate-get":true)") !=
+        std::string::npos);
+  request.delegation.clear();
+  CHECK(driver.drive(engine::new_order(session, known_account(), request)).error().code() == Errc::not_offered);
+}
+
 TEST_CASE("every verb: a fault at any ask ends in an error or in success, never in a hang, a crash or a reused nonce") {
   using Verb = std::function<bool(ScriptedDriver&, const engine::Session&)>;
   const std::vector<std::pair<std::string, Verb>> verbs = {
@@ -370,6 +424,15 @@ TEST_CASE("every verb: a fault at any ask ends in an error or in success, never 
       {"deactivate_authorization",
        [](ScriptedDriver& d, const engine::Session& s) {
          return d.drive(engine::deactivate_authorization(s, known_account(), "https://ca.test/authz/0")).has_value();
+       }},
+      {"list_delegations",
+       [](ScriptedDriver& d, const engine::Session& s) {
+         d.ca.delegations = {"/delegation/1", "/delegation/2"};
+         return d.drive(engine::list_delegations(s, known_account())).has_value();
+       }},
+      {"get_delegation",
+       [](ScriptedDriver& d, const engine::Session& s) {
+         return d.drive(engine::get_delegation(s, known_account(), "https://ca.test/delegation/1")).has_value();
        }},
       {"revoke_certificate",
        [](ScriptedDriver& d, const engine::Session& s) {
