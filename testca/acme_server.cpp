@@ -9,6 +9,7 @@
 #include "base/hex.hpp"
 #include "base/time.hpp"
 #include "culmen/error.hpp"
+#include "testca/authority_token.hpp"
 #include "testca/json_reader.hpp"
 
 namespace culmen::testca {
@@ -62,6 +63,7 @@ void make_links_odd(Reply& reply, std::string_view base_url) {
 AcmeServer::AcmeServer(TestCaOptions options, std::map<std::string, Validator> validators)
     : options_(std::move(options)),
       validators_(std::move(validators)),
+      token_authority_(read_token_authority(options_.token_authority_key)),
       faults_(options_.faults),
       state_(options_.seed),
       authority_(options_.chain_length, options_.alternate_roots, base::hex_encode(state_.random_octets(3)),

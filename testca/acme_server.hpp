@@ -189,6 +189,7 @@ class AcmeServer {
   /// One of them; nullopt and `problem` filled in when it will not do.
   std::optional<Identifier> read_identifier(const boost::json::value& value, std::optional<Problem>& problem) const;
   boost::json::object identifier_json(const Identifier& identifier) const;
+  void respond_to_token(Challenge& challenge, const boost::json::object& response, const Call& call);
   void check_onion_names(const std::vector<Identifier>& identifiers) const;
   std::string account_hash_prefix() const;
   void trigger(Challenge& challenge, Call& call);
@@ -213,6 +214,7 @@ class AcmeServer {
 
   const TestCaOptions options_;
   const std::map<std::string, Validator> validators_;
+  const std::optional<crypto::PublicKey> token_authority_;
   std::string base_url_;
   std::atomic<std::int64_t> clock_offset_ = 0;  ///< Seconds.
 

@@ -1,4 +1,5 @@
 // Authorizations and their challenges (RFC 8555 §7.5, §8).
+#include <algorithm>
 #include <array>
 
 #include <boost/json/array.hpp>
@@ -8,6 +9,7 @@
 #include "base/time.hpp"
 #include "crypto/onion.hpp"
 #include "testca/acme_server.hpp"
+#include "testca/authority_token.hpp"
 #include "testca/json_reader.hpp"
 #include "testca/onion.hpp"
 
@@ -23,19 +25,21 @@ constexpr auto valid_authz_lifetime = std::chrono::hours(24 * 30);
 /// Which challenges go with which identifiers.
 struct ChallengeKind {
   const char* type;
-  bool for_names, for_wildcards, for_addresses;
+  bool for_names, for_wildcards, for_addresses, for_numbers;
 };
-constexpr std::array<ChallengeKind, 6> challenge_kinds = {{
-    {"http-01", true, false, true},
-    {"dns-01", true, true, false},  // RFC 8738 §7: never for IP addresses
-    {"dns-account-01", true, true, false},
-    {"dns-persist-01", true, true, false},
-    {"onion-csr-01", true, true, false},
-    {"tls-alpn-01", true, false, true},
+constexpr std::array<ChallengeKind, 7> challenge_kinds = {{
+    {"http-01", true, false, true, false},
+    {"dns-01", true, true, false, false},  // RFC 8738 §7: never for IP addresses
+    {"dns-account-01", true, true, false, false},
+    {"dns-persist-01", true, true, false, false},
+    {"onion-csr-01", true, true, false, false},
+    {"tls-alpn-01", true, false, true, false},
+    {"tkauth-01", false, false, false, true},
 }};
 
 bool goes_with(const ChallengeKind& kind, const Authz& authz) {
   if (authz.wildcard) return kind.for_wildcards;
+  if (authz.identifier.type == "TNAuthList") return kind.for_numbers;
   return authz.identifier.type == "ip" ? kind.for_addresses : kind.for_names;
 }
 
@@ -96,6 +100,8 @@ Reply AcmeServer::challenge(Call& call) {
     const json::object response = read_object(call.payload, "the payload");
     if (challenge.type == "onion-csr-01") {
       respond_to_onion(challenge, response, call);
+    } else if (challenge.type == "tkauth-01") {
+      respond_to_token(challenge, response, call);
     } else if (!response.empty()) {
       throw malformed("the response to this challenge must be {}");
     } else if (challenge.state == ChallengeState::pending) {
@@ -176,6 +182,21 @@ void AcmeServer::respond_to_onion(Challenge& challenge, const json::object& resp
                                                   csr, identifier, challenge.token + "." + call.account->thumbprint));
 }
 
+void AcmeServer::respond_to_token(Challenge& challenge, const json::object& response, const Call& call) {
+  const std::string token = required_string(response, "tkauth");
+  if (challenge.state != ChallengeState::pending) return;
+  Authz& authz = *challenge.authz;
+  if (authz.state != AuthzState::pending)
+    throw malformed("the authorization is " + std::string(to_string(authz.state)) + ", not pending");
+  challenge.state = ChallengeState::processing;
+  TimePoint expires;
+  const TokenJob job(authz.identifier, call.account->thumbprint, now());
+  finish(challenge, judge_authority_token(token, job, *token_authority_, expires));
+  if (authz.state != AuthzState::valid) return;
+  authz.token_expires = expires;
+  authz.expires = std::min(authz.expires, expires);
+}
+
 void AcmeServer::check_onion_names(const std::vector<Identifier>& identifiers) const {
   for (const Identifier& identifier : identifiers) {
     if (!is_onion(identifier)) continue;
@@ -254,6 +275,10 @@ json::object AcmeServer::challenge_json(const Challenge& challenge) const {
   if (!challenge.nonce.empty()) out["nonce"] = base::base64_encode(challenge.nonce);
   if (challenge.type == "onion-csr-01" && !challenge.token.empty())
     out["authKey"] = challenge.authz->account->thumbprint;
+  if (challenge.type == "tkauth-01") {
+    out["tkauth-type"] = "atc";
+    if (!options_.token_authority.empty()) out["token-authority"] = options_.token_authority;
+  }
   if (challenge.type == "dns-persist-01") {
     const bool hashed = options_.dns_persist == TestCaOptions::DnsPersist::account_hash;
     out[hashed ? "issuerDomainNames" : "issuer-domain-names"] = json::array{json::value(options_.issuer_domain)};

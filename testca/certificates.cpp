@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <set>
 #include <tuple>
 
 #include <boost/json/value.hpp>
 
+#include "base/base64.hpp"
 #include "base/time.hpp"
 #include "crypto/ca.hpp"
 #include "culmen/certificate.hpp"
@@ -26,6 +28,8 @@ namespace {
 constexpr std::string_view tls_feature = "1.3.6.1.5.5.7.1.24";  // RFC 7633, "must staple"
 constexpr std::string_view subject_alt_name = "2.5.29.17";
 constexpr std::string_view basic_constraints = "2.5.29.19";
+constexpr std::string_view tn_auth_list = "1.3.6.1.5.5.7.1.26";                                          // RFC 8226 §9
+constexpr std::string_view jwt_claim_constraints = "1.3.6.1.5.5.7.1.27";                                 // RFC 8226 §8
 constexpr std::array<std::string_view, 3> ignored_extensions = {"2.5.29.14", "2.5.29.15", "2.5.29.37"};  // SKI, KU, EKU
 
 Refusal bad_csr(std::string detail) { return Refusal(400, "badCSR", std::move(detail)); }
@@ -56,6 +60,9 @@ void check_names(const crypto::Csr& csr, const Order& order) {
     // RFC 8738 §3: IP addresses stand in subjectAltName only; a CN that repeats one adds nothing.
     if (!asked.contains(Identifier("ip", name))) asked.insert(Identifier("dns", name));
   }
+  // RFC 9448 §3: telephone numbers stand in an extension of their own.
+  for (const crypto::OidValue& extension : csr.extensions)
+    if (extension.oid == tn_auth_list) asked.insert(Identifier("TNAuthList", base::base64url_encode(extension.value)));
   if (asked != wanted) throw bad_csr("the CSR is for \"" + join(asked) + "\", the order for \"" + join(wanted) + "\"");
 }
 
@@ -70,9 +77,12 @@ void check_delegated_names(const crypto::Csr& csr, const Order& order) {
 std::vector<crypto::OidValue> granted_extensions(const crypto::Csr& csr) {
   std::vector<crypto::OidValue> granted;
   std::set<std::string> seen;
+  const bool has_numbers =
+      std::ranges::find(csr.extensions, tn_auth_list, &crypto::OidValue::oid) != csr.extensions.end();
   for (const crypto::OidValue& extension : csr.extensions) {
     if (!seen.insert(extension.oid).second) throw bad_csr("the CSR asks for the extension " + extension.oid + " twice");
-    if (extension.oid == tls_feature) {
+    const bool of_numbers = extension.oid == tn_auth_list || (extension.oid == jwt_claim_constraints && has_numbers);
+    if (extension.oid == tls_feature || of_numbers) {
       granted.push_back(extension);
     } else if (extension.oid == basic_constraints) {
       if (extension.value != Bytes{0x30, 0x00}) throw bad_csr("the CSR asks for a CA certificate");
@@ -133,7 +143,9 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   } else {
     check_names(csr, order);
     what.extensions = granted_extensions(csr);
-    what.identifiers = order.identifiers;
+    // What stands in subjectAltName; numbers are among the extensions.
+    std::ranges::copy_if(order.identifiers, std::back_inserter(what.identifiers),
+                         [](const Identifier& identifier) { return identifier.type != "TNAuthList"; });
   }
   std::string thumbprint = jose::thumbprint(csr.public_key->parts());
 
@@ -146,6 +158,9 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   what.not_before = base::parse_rfc3339(order.not_before).value_or(seconds);
   what.not_after = base::parse_rfc3339(order.not_after)
                        .value_or(std::min(what.not_before + options_.certificate_lifetime, authority_.not_after()));
+  // RFC 9447 §5: the certificate is not to outlive the token.
+  for (const Authz* authz : order.authzs)
+    if (authz->token_expires) what.not_after = std::min(what.not_after, *authz->token_expires);
   if (order.star) {
     order.star->first = order.star->start.value_or(seconds);
     order.star->issued = 0;
@@ -154,6 +169,9 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   call.lock.unlock();
 
   what.common_name = csr.common_name;
+  // RFC 5280 §4.1.2.6: without a subjectAltName, there must be a subject.
+  const bool nameless = what.identifiers.empty() && !order.delegation && what.common_name.empty();
+  if (nameless) what.common_name = "subscriber " + order.account->id;
   what.public_key = csr.public_key;
   auto made = signed_certificate(order, std::move(id), std::move(thumbprint), what);
 

@@ -7,6 +7,7 @@
 
 #include "base/name.hpp"
 #include "testca/acme_server.hpp"
+#include "testca/authority_token.hpp"
 #include "testca/json_reader.hpp"
 #include "testca/onion.hpp"
 
@@ -56,6 +57,11 @@ std::optional<Identifier> AcmeServer::read_identifier(const json::value& value, 
   if (options_.onion_type && identifier.value.ends_with(".onion")) {
     if (identifier.type != "onion") return refuse("unsupportedIdentifier", "must be of the type \"onion\" here");
     identifier.type = "dns";
+  }
+  if (identifier.type == "TNAuthList" && token_authority_) {
+    const std::string fault = fault_of_tn_auth_list(identifier.value);
+    if (!fault.empty()) return refuse("malformed", fault);
+    return identifier;
   }
   if (identifier.type != "dns" && identifier.type != "ip")
     return refuse("unsupportedIdentifier",

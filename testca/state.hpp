@@ -74,7 +74,8 @@ struct Authz {
   AuthzState state = AuthzState::pending;
   TimePoint expires;
   std::vector<std::unique_ptr<Challenge>> challenges;
-  bool subdomains = false;  ///< It serves for names below (RFC 9444).
+  std::optional<TimePoint> token_expires;  ///< When what proved it ceases to (RFC 9447).
+  bool subdomains = false;                 ///< It serves for names below (RFC 9444).
   bool pre_authorized = false;
   int looks_pending = 0;  ///< Reads for which a valid authorization still says pending.
 };

@@ -81,7 +81,7 @@ class AcmeClient {
   awaitable<Authorization> deactivate_authorization(Account account, std::string authorization_url);
   awaitable<Authorization> poll_authorization(Account account, std::string authorization_url,
                                               std::optional<std::chrono::seconds> deadline = {});
-  awaitable<Challenge> trigger_challenge(Account account, Challenge challenge);
+  awaitable<Challenge> trigger_challenge(Account account, Challenge challenge, std::string response = "{}");
   awaitable<Challenge> trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der);
 
   awaitable<void> revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason = {});

@@ -25,7 +25,7 @@ struct Certificate {
   bool matches(const PrivateKey& key) const;
 
   Bytes der;
-  std::vector<Identifier> identifiers;  ///< subjectAltName, dns and ip, in order.
+  std::vector<Identifier> identifiers;  ///< subjectAltName, dns and ip, in order; then TNAuthList (RFC 9448).
   std::string subject_common_name;      ///< Empty when there is none.
   std::string issuer_common_name;
   std::chrono::system_clock::time_point not_before;

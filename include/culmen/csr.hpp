@@ -18,6 +18,8 @@ struct CsrOptions {
   bool common_name = true;
   /// Ask for the TLS feature "status_request" (RFC 7633). Most public CAs refuse it since 2025.
   bool must_staple = false;
+  /// JWTClaimConstraints in DER (RFC 8226 §8), for a certificate of telephone numbers; empty: none.
+  Bytes jwt_claim_constraints;
 };
 
 /// Who a certificate is for (RFC 5280 §4.1.2.6). What is empty is left out.
@@ -35,7 +37,8 @@ struct CsrSubject {
 };
 
 /// A CSR in DER for these identifiers, signed by `key`. All identifiers stand in subjectAltName in the order given:
-/// dns as dNSName, ip as iPAddress. Throws Error (invalid_argument) when there are none, (crypto_failed).
+/// dns as dNSName, ip as iPAddress; but a TNAuthList, of which there may be one, in an extension of its own (RFC 9448
+/// §3). Throws Error (invalid_argument) when there are none, (crypto_failed).
 Bytes build_csr(const std::vector<Identifier>& identifiers, const PrivateKey& key, const CsrOptions& options = {});
 
 /// The same for texts; each is an IP address if it reads as one, else a DNS name.
@@ -48,7 +51,7 @@ Bytes build_csr(std::initializer_list<std::string_view> names, const PrivateKey&
 /// a value that it cannot have, (crypto_failed).
 Bytes build_subject_only_csr(const CsrSubject& subject, const PrivateKey& key);
 
-/// The identifiers a CSR asks for: its subjectAltName, and the CN when it is a DNS name not in it.
+/// The identifiers a CSR asks for: its subjectAltName, the CN when it is a DNS name not in it, its TNAuthList.
 /// Throws Error (crypto_failed).
 std::vector<Identifier> csr_identifiers(ByteView csr_der);
 

@@ -1,9 +1,11 @@
-// What a certificate is for: DNS names, IP addresses (RFC 8555 §9.7.7, RFC 8738).
+// What a certificate is for: DNS names, IP addresses, telephone numbers (RFC 8555 §9.7.7, RFC 8738, RFC 9448).
 #pragma once
 
 #include <compare>
 #include <string>
 #include <string_view>
+
+#include "culmen/bytes.hpp"
 
 namespace culmen {
 
@@ -21,6 +23,9 @@ struct Identifier {
   static Identifier ip(std::string_view address);
   /// A version 3 onion address (RFC 9799 §2: type "dns"). Throws Error (invalid_argument).
   static Identifier onion(std::string_view address);
+  /// A list of telephone numbers and service provider codes (RFC 9448 §3): a TNAuthorizationList in DER (RFC 8226 §9).
+  /// Throws Error (invalid_argument).
+  static Identifier tn_auth_list(ByteView der);
   /// An IP address if `text` is one, else a DNS name. Throws Error (invalid_argument).
   static Identifier parse(std::string_view text);
 

@@ -97,7 +97,11 @@ struct TestCaOptions {
   bool onion_type = false;          ///< Names of onion services have the identifier type "onion", not "dns".
   bool onion_caa_required = false;  ///< Finalize then needs the CAA records of onion services (RFC 9799 §6.4).
   bool subdomain_auth = false;      ///< Authorizations of a domain serve for names below it (RFC 9444).
-  bool skip_validation = false;     ///< Believe every challenge.
+  /// Issue for TNAuthList identifiers (RFC 9448), by tkauth-01: the public key, PEM, of the token authority that is
+  /// trusted; empty: do not.
+  std::string token_authority_key;
+  std::string token_authority;   ///< URL that the challenge proposes; empty: none.
+  bool skip_validation = false;  ///< Believe every challenge.
 
   bool renewal_info = true;  ///< Offer ARI (RFC 9773).
   std::string renewal_explanation_url;

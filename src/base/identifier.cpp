@@ -1,6 +1,7 @@
 #include "culmen/identifier.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/base64.hpp"
@@ -29,6 +30,40 @@ std::string_view what_is_wrong_with_onion(std::string_view name) {
   return {};
 }
 
+/// Where the DER value at `at` has its content, and ends there; nullopt when it does not fit.
+struct DerContent {
+  std::size_t begin, end;
+};
+std::optional<DerContent> der_content(ByteView der, std::size_t at) {
+  constexpr std::size_t max_length_octets = 3;
+  if (der.size() < at + 2) return std::nullopt;
+  std::size_t begin = at + 2;
+  std::size_t length = der[at + 1];
+  if (length >= 0x80) {
+    const std::size_t octets = length - 0x80;
+    if (octets == 0 || octets > max_length_octets || der.size() < begin + octets) return std::nullopt;
+    length = 0;
+    for (const std::uint8_t octet : der.subspan(begin, octets)) length = length << 8 | octet;
+    // X.690 §10.1: the shortest form that there is.
+    if (length < 0x80 || length >> 8 * (octets - 1) == 0) return std::nullopt;
+    begin += octets;
+  }
+  if (der.size() - begin < length) return std::nullopt;
+  return DerContent{begin, begin + length};
+}
+
+/// RFC 8226 §9: SEQUENCE SIZE (1..MAX) OF CHOICE { spc [0], range [1], one [2] }
+bool is_tn_auth_list(ByteView der) {
+  const std::optional<DerContent> list = der_content(der, 0);
+  if (!list || der[0] != 0x30 || list->end != der.size() || list->begin == list->end) return false;
+  for (std::size_t at = list->begin; at < list->end;) {
+    const std::optional<DerContent> entry = der_content(der, at);
+    if (!entry || der[at] < 0xa0 || der[at] > 0xa2 || entry->begin == entry->end) return false;
+    at = entry->end;
+  }
+  return true;
+}
+
 }  // namespace
 
 Identifier::Identifier(std::string type_, std::string value_) : type(std::move(type_)), value(std::move(value_)) {}
@@ -50,6 +85,12 @@ Identifier Identifier::onion(std::string_view address) {
   const std::string_view why = what_is_wrong_with_onion(name);
   if (why.empty()) return {"dns", std::move(name)};
   throw Error(Errc::invalid_argument, "reading the onion address \"" + printable(address) + "\"", why);
+}
+
+Identifier Identifier::tn_auth_list(ByteView der) {
+  if (is_tn_auth_list(der)) return {"TNAuthList", base::base64url_encode(der)};
+  throw Error(Errc::invalid_argument, "reading a list of telephone numbers",
+              "it is not a TNAuthorizationList in DER, or an empty one");
 }
 
 Identifier Identifier::parse(std::string_view text) {

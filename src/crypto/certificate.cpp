@@ -59,6 +59,7 @@ Certificate Certificate::from_der(ByteView der) {
   out.der.assign(der.begin(), der.end());
   if (const auto names = extension<OwnedGeneralNames>(body.extensions, NID_subject_alt_name))
     out.identifiers = read_names(names.get(), reading).identifiers;
+  for (Identifier& list : tn_auth_lists(body.extensions)) out.identifiers.push_back(std::move(list));
   out.subject_common_name = common_name_of(body.subject, reading);
   out.issuer_common_name = common_name_of(body.issuer, reading);
   out.not_before = time_of(body.validity->notBefore, reading);

@@ -6,6 +6,7 @@
 #include <array>
 #include <ctime>
 
+#include "base/base64.hpp"
 #include "base/name.hpp"
 
 namespace culmen::crypto {
@@ -52,6 +53,19 @@ std::string utf8(const ASN1_STRING* value, std::string_view doing, std::string_v
 }
 
 }  // namespace
+
+std::vector<Identifier> tn_auth_lists(const STACK_OF(X509_EXTENSION) * extensions) {
+  constexpr std::array<std::uint8_t, 8> oid = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x1a};  // tn_auth_list_oid
+  std::vector<Identifier> lists;
+  for (int i = 0; i < sk_X509_EXTENSION_num(extensions); ++i) {
+    X509_EXTENSION* extension = sk_X509_EXTENSION_value(extensions, i);
+    const ASN1_OBJECT* object = X509_EXTENSION_get_object(extension);
+    if (!std::ranges::equal(ByteView(OBJ_get0_data(object), OBJ_length(object)), oid)) continue;
+    lists.emplace_back(std::string(tn_auth_list_type),
+                       base::base64url_encode(octets(X509_EXTENSION_get_data(extension))));
+  }
+  return lists;
+}
 
 OwnedCert read_certificate(ByteView der, std::string_view doing) {
   return from_der<OwnedCert>(

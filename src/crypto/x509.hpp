@@ -14,6 +14,12 @@
 
 namespace culmen::crypto {
 
+/// Identifiers that stand in an extension of their own, id-pe-TNAuthList (RFC 8226 §9, RFC 9448 §3).
+inline constexpr std::string_view tn_auth_list_type = "TNAuthList";
+inline constexpr std::string_view tn_auth_list_oid = "1.3.6.1.5.5.7.1.26";
+/// Those of a certificate.
+std::vector<Identifier> tn_auth_lists(const STACK_OF(X509_EXTENSION) * extensions);
+
 OwnedCert read_certificate(ByteView der, std::string_view doing);
 
 /// A subjectAltName of dns and ip identifiers. Throws Error (invalid_argument) on others and on malformed ones.

@@ -112,8 +112,8 @@ asio::awaitable<Authorization> AcmeClient::poll_authorization(Account account, s
                                                               std::optional<std::chrono::seconds> deadline) {
   return run(engine::poll_authorization(session(), std::move(account), std::move(authorization_url), deadline));
 }
-asio::awaitable<Challenge> AcmeClient::trigger_challenge(Account account, Challenge challenge) {
-  return run(engine::trigger_challenge(session(), std::move(account), std::move(challenge)));
+asio::awaitable<Challenge> AcmeClient::trigger_challenge(Account account, Challenge challenge, std::string response) {
+  return run(engine::trigger_challenge(session(), std::move(account), std::move(challenge), std::move(response)));
 }
 asio::awaitable<Challenge> AcmeClient::trigger_challenge_onion(Account account, std::string challenge_url,
                                                                Bytes csr_der) {

@@ -97,8 +97,8 @@ Authorization AcmeClient::poll_authorization(Account account, std::string author
                                              std::optional<std::chrono::seconds> deadline) {
   return run(engine::poll_authorization(session(), std::move(account), std::move(authorization_url), deadline));
 }
-Challenge AcmeClient::trigger_challenge(Account account, Challenge challenge) {
-  return run(engine::trigger_challenge(session(), std::move(account), std::move(challenge)));
+Challenge AcmeClient::trigger_challenge(Account account, Challenge challenge, std::string response) {
+  return run(engine::trigger_challenge(session(), std::move(account), std::move(challenge), std::move(response)));
 }
 Challenge AcmeClient::trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der) {
   return run(

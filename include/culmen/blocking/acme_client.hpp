@@ -76,7 +76,7 @@ class AcmeClient {
   Authorization deactivate_authorization(Account account, std::string authorization_url);
   Authorization poll_authorization(Account account, std::string authorization_url,
                                    std::optional<std::chrono::seconds> deadline = {});
-  Challenge trigger_challenge(Account account, Challenge challenge);
+  Challenge trigger_challenge(Account account, Challenge challenge, std::string response = "{}");
   Challenge trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der);
 
   void revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason = {});

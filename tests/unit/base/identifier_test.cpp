@@ -23,6 +23,47 @@ std::string refusal(Make make) {
   }
 }
 
+Bytes der(std::initializer_list<int> octets) { return Bytes(octets.begin(), octets.end()); }
+
+TEST_CASE("Identifier: lists of telephone numbers are DER, in base64url") {
+  // The service provider code 1234, a number, a range of numbers (RFC 8226 §9).
+  const Bytes code = der({0x30, 0x08, 0xa0, 0x06, 0x16, 0x04, 0x31, 0x32, 0x33, 0x34});
+  CHECK(Identifier::tn_auth_list(code) == Identifier("TNAuthList", "MAigBhYEMTIzNA"));
+  CHECK_FALSE(Identifier::tn_auth_list(code).is_wildcard());
+  const Bytes all = der({0x30, 0x14, 0xa0, 0x03, 0x16, 0x01, 0x31, 0xa1, 0x08, 0x30, 0x06,
+                         0x16, 0x01, 0x31, 0x02, 0x01, 0x02, 0xa2, 0x03, 0x16, 0x01, 0x32});
+  CHECK(Identifier::tn_auth_list(all).type == "TNAuthList");
+  for (const std::size_t length : {127u, 128u, 255u, 256u, 70000u}) {
+    const auto wrapped = [](int tag, const Bytes& content) {
+      Bytes out = {static_cast<std::uint8_t>(tag)};
+      const std::size_t size = content.size();
+      if (size > 0xffff) {
+        out.insert(out.end(), {0x83, static_cast<std::uint8_t>(size >> 16)});
+        out.push_back(static_cast<std::uint8_t>(size >> 8));
+      } else if (size > 0xff) {
+        out.insert(out.end(), {0x82, static_cast<std::uint8_t>(size >> 8)});
+      } else if (size > 0x7f) {
+        out.push_back(0x81);
+      }
+      out.push_back(static_cast<std::uint8_t>(size));
+      out.insert(out.end(), content.begin(), content.end());
+      return out;
+    };
+    const Bytes list = wrapped(0x30, wrapped(0xa2, Bytes(length, 0x31)));
+    CHECK(Identifier::tn_auth_list(list).type == "TNAuthList");
+    for (const std::size_t cut : {list.size() - 1, std::size_t{5}, std::size_t{3}, std::size_t{1}}) {
+      CHECK_FALSE(refusal([&] { return Identifier::tn_auth_list(ByteView(list).first(cut)); }).empty());
+    }
+  }
+  for (const Bytes& bad :
+       {Bytes(), der({0x30}), der({0x30, 0x00}), der({0x31, 0x03, 0xa0, 0x01, 0x31}),
+        der({0x30, 0x80, 0xa0, 0x01, 0x31}), der({0x30, 0x81, 0x03, 0xa0, 0x01, 0x31}), der({0x30, 0x82, 0x00, 0x80}),
+        der({0x30, 0x03, 0xa3, 0x01, 0x31}), der({0x30, 0x02, 0xa0, 0x00}), der({0x30, 0x03, 0xa0, 0x02, 0x31}),
+        der({0x30, 0x03, 0xa0, 0x01, 0x31, 0x00}), der({0x30, 0x84, 0x00, 0x00, 0x00, 0x03, 0xa0, 0x01, 0x31})}) {
+    CHECK(refusal([&] { return Identifier::tn_auth_list(bad); }).find("TNAuthorizationList") != std::string::npos);
+  }
+}
+
 TEST_CASE("Identifier: DNS names, wildcards and addresses are canonical") {
   CHECK(Identifier::dns("WWW.Example.com.") == Identifier("dns", "www.example.com"));
   CHECK(Identifier::dns("*.example.com").is_wildcard());

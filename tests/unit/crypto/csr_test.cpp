@@ -236,6 +236,62 @@ TEST_CASE("a request with a subject only: the bounds of RFC 5280, counted in cha
   CHECK(contains(outcome(&CsrSubject::common_name, std::string(5000, 'a')), "far too long"));
 }
 
+TEST_CASE("telephone numbers stand in an extension of their own, not in subjectAltName") {
+  const PrivateKey key = PrivateKey::generate();
+  const Bytes list = *base::hex_decode("3008a006160431323334");
+  const Identifier numbers = Identifier::tn_auth_list(list);
+  const Bytes alone = build_csr({numbers}, key);
+  as_openssl_sees(alone);
+  crypto::Csr csr = crypto::parse_csr(alone);
+  REQUIRE(csr.extensions.size() == 1);
+  CHECK(csr.extensions[0].oid == "1.3.6.1.5.5.7.1.26");
+  CHECK(csr.extensions[0].value == list);
+  CHECK_FALSE(csr.extensions[0].critical);
+  CHECK(csr.san.empty());
+  CHECK(csr.common_name.empty());
+  CHECK(csr_identifiers(alone) == std::vector<Identifier>{numbers});
+
+  CsrOptions options;
+  options.jwt_claim_constraints = *base::hex_decode("3009a00730051603736873");
+  const Bytes mixed = build_csr({numbers, Identifier::dns("a.example"), Identifier::ip("192.0.2.1")}, key, options);
+  as_openssl_sees(mixed);
+  csr = crypto::parse_csr(mixed);
+  CHECK(csr.san == std::vector<Identifier>{Identifier::dns("a.example"), Identifier::ip("192.0.2.1")});
+  REQUIRE(csr.extensions.size() == 3);
+  CHECK(csr.extensions[2].oid == "1.3.6.1.5.5.7.1.27");
+  CHECK(csr.extensions[2].value == options.jwt_claim_constraints);
+  CHECK(csr_identifiers(mixed) ==
+        std::vector<Identifier>{Identifier::dns("a.example"), Identifier::ip("192.0.2.1"), numbers});
+
+  // In a certificate they are found again.
+  crypto::CertificateTemplate what;
+  what.identifiers = csr.san;
+  what.public_key_der = key.public_key_der();
+  what.extensions.push_back(csr.extensions[1]);
+  what.not_after = std::chrono::system_clock::now();
+  const Certificate certificate = Certificate::from_der(crypto::sign_certificate(what, key));
+  CHECK(certificate.identifiers ==
+        std::vector<Identifier>{Identifier::dns("a.example"), Identifier::ip("192.0.2.1"), numbers});
+}
+
+TEST_CASE("telephone numbers that cannot be in a request") {
+  const PrivateKey key = PrivateKey::generate("ed25519");
+  const auto refused = [&](const std::vector<Identifier>& identifiers, const std::string& constraints = "") {
+    CsrOptions options;
+    options.jwt_claim_constraints = *base::hex_decode(constraints);
+    return thrown_by([&] { return build_csr(identifiers, key, options); });
+  };
+  const Identifier one("TNAuthList", "MAigBhYEMTIzNA"), two("TNAuthList", "MAigBhYEMTIzNQ");
+  CHECK(contains(refused({one, two}), "invalid_argument: building a CSR: there are two TNAuthLists"));
+  CHECK(contains(refused({Identifier("TNAuthList", "MAig=")}), "is not base64url"));
+  CHECK(contains(refused({Identifier("TNAuthList", "MAA")}), "TNAuthorizationList"));
+  CHECK(contains(refused({one}, "3000"), "JWTClaimConstraints"));
+  CHECK(contains(refused({one}, "310302010a"), "JWTClaimConstraints"));
+  CHECK(contains(refused({one}, "300302010a00"), "JWTClaimConstraints"));
+  CHECK(contains(refused({one}, "3003"), "JWTClaimConstraints"));
+  CHECK(refused({one}, "300302010a") == "(nothing thrown)");
+}
+
 TEST_CASE("a request with attributes and an empty subject is read") {
   const auto der = base::base64url_decode(onion_csr);
   REQUIRE(der);

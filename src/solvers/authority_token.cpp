@@ -1,0 +1,96 @@
+#include "culmen/authority_token.hpp"
+
+#include <algorithm>
+
+#include "base/base64.hpp"
+#include "base/hex.hpp"
+#include "protocol/authorization.hpp"
+
+namespace culmen {
+
+namespace {
+constexpr std::string_view answering = "answering tkauth-01";
+constexpr std::string_view list_type = "TNAuthList";
+constexpr std::size_t max_token = 64 * 1024;
+
+/// Three parts in base64url: a JWS in compact form (RFC 7515 §7.1). No other character needs to be escaped in JSON.
+bool is_compact_token(std::string_view text) {
+  if (text.size() > max_token || std::ranges::count(text, '.') != 2) return false;
+  for (;;) {
+    const std::string_view part = text.substr(0, text.find('.'));
+    if (part.empty() || !base::base64url_decode(part)) return false;
+    if (part.size() == text.size()) return true;
+    text.remove_prefix(part.size() + 1);
+  }
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view blank = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(blank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blank) - first + 1);
+}
+}  // namespace
+
+std::string authority_token_fingerprint(const AccountKey& key) {
+  const std::string digits = base::hex_encode(*base::base64url_decode(key.thumbprint()));
+  std::string text = "SHA256 ";
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && i % 2 == 0) text += ':';
+    text += digits[i] >= 'a' ? static_cast<char>(digits[i] - 'a' + 'A') : digits[i];
+  }
+  return text;
+}
+
+std::string authority_token_request(const AccountKey& key, const Identifier& identifier, bool ca) {
+  const bool good =
+      identifier.type == list_type && !identifier.value.empty() && base::base64url_decode(identifier.value);
+  if (!good) {
+    throw Error(Errc::invalid_argument, "asking for an authority token",
+                "\"" + printable(identifier.value, 80) + "\" of the type \"" + printable(identifier.type, 40) +
+                    "\" is no TNAuthList in base64url");
+  }
+  return R"({"tktype":"TNAuthList","tkvalue":")" + identifier.value + R"(","ca":)" + (ca ? "true" : "false") +
+         R"(,"fingerprint":")" + authority_token_fingerprint(key) + "\"}";
+}
+
+std::string token_authority(const Challenge& challenge) {
+  return protocol::challenge_text(challenge, "token-authority");
+}
+
+bool AuthorityTokenSolver::can_solve(const Identifier& identifier, bool) const { return identifier.type == list_type; }
+
+Flow<Result<void>> AuthorityTokenSolver::present(ChallengeContext context) {
+  const std::string kind = protocol::challenge_text(context.challenge, "tkauth-type");
+  if (!kind.empty() && kind != "atc") {
+    co_return Error(Errc::not_offered, answering,
+                    "the CA wants a token of the type \"" + printable(kind, 60) + "\"; \"atc\" is what there is");
+  }
+  std::function<Result<void>()> get = [this, &context]() -> Result<void> {
+    const std::string text = get_token_(context);
+    std::string token(trimmed(text));
+    if (!is_compact_token(token)) {
+      return Error(Errc::solver_failed, answering,
+                   "what came in the place of a token is none: \"" + printable(token, 80) + "\"");
+    }
+    const std::lock_guard lock(mutex_);
+    tokens_[context.challenge.url] = std::move(token);
+    return {};
+  };
+  co_return co_await call(std::move(get));
+}
+
+Flow<Result<void>> AuthorityTokenSolver::cleanup(ChallengeContext context) {
+  const std::lock_guard lock(mutex_);
+  tokens_.erase(context.challenge.url);
+  co_return Result<void>();
+}
+
+Result<std::string> AuthorityTokenSolver::response(const ChallengeContext& context) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = tokens_.find(context.challenge.url);
+  if (found == tokens_.end()) return Error(Errc::solver_failed, answering, "there is no token: present() gets it");
+  return R"({"tkauth":")" + found->second + "\"}";
+}
+
+}  // namespace culmen
