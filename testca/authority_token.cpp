@@ -27,7 +27,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-/// RFC 9447 §5: "SHA256", and the octets of the thumbprint in hexadecimal with colons between them.
+/// RFC 9448 §5.4: "SHA256", and the octets of the thumbprint in hexadecimal with colons between them.
 std::string fingerprint_of(std::string_view thumbprint) {
   constexpr std::string_view digits = "0123456789ABCDEF";
   const Bytes octets = base::base64url_decode(thumbprint).value();
@@ -130,7 +130,7 @@ std::optional<Problem> judge_authority_token(const std::string& token, const Tok
     if (required_string(*atc, "tkvalue") != job.identifier.value) return incorrect("it is for another list");
     if (required_string(*atc, "fingerprint") != fingerprint_of(job.thumbprint))
       return incorrect("it is for the key of another account");
-    // RFC 9447 §5: "ca" is "true" only where a CA's certificate is asked for; this CA issues none.
+    // RFC 9448 §5.4: "ca" is true only where a CA's certificate is asked for; this CA issues none.
     if (bool_member(*atc, "ca").value_or(false)) return incorrect("it is for a CA's certificate");
     return std::nullopt;
   } catch (const Refusal& refusal) {

@@ -158,7 +158,7 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   what.not_before = base::parse_rfc3339(order.not_before).value_or(seconds);
   what.not_after = base::parse_rfc3339(order.not_after)
                        .value_or(std::min(what.not_before + options_.certificate_lifetime, authority_.not_after()));
-  // RFC 9447 §5: the certificate is not to outlive the token.
+  // RFC 9448: the certificate is not to outlive the token.
   for (const Authz* authz : order.authzs)
     if (authz->token_expires) what.not_after = std::min(what.not_after, *authz->token_expires);
   if (order.star) {

@@ -14,7 +14,7 @@
 
 namespace culmen {
 
-/// How a token names the account it is for (RFC 9447 §5): "SHA256 ", and the key's thumbprint as "AA:BB:…".
+/// How a token names the account it is for (RFC 9448 §5.4): "SHA256 ", and the key's thumbprint as "AA:BB:…".
 std::string authority_token_fingerprint(const AccountKey& key);
 
 /// What to post to the token authority (RFC 9448 §5.5), as JSON; its answer is `{"token": …}`. With `ca` the token is

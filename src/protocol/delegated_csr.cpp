@@ -26,7 +26,7 @@ struct SignatureType {
   const char* digest;
   bool pss;
 };
-// RFC 9115 appendix A: PSS is with "MGF-1 with" the same digest and a salt of its length.
+// RFC 9115 appendix A: PSS has MGF1 with the same digest, and a salt of its length.
 constexpr std::array<SignatureType, 9> signature_types = {{
     {"sha256WithRSAEncryption", "rsa:", "SHA256", false},
     {"sha384WithRSAEncryption", "rsa:", "SHA384", false},

@@ -116,7 +116,10 @@ Result<Order> parse_order(const HttpResponse& response, std::string url, std::st
   order.replaces = text_member(*object, "replaces");
   order.star_certificate = absolute(response, text_member(*object, "star-certificate"));
   order.delegation = absolute(response, text_member(*object, "delegation"));
-  order.allow_certificate_get = flag_member(*object, "allow-certificate-get");
+  // RFC 8739 §3.4 has it with the renewal, RFC 9115 §2.3.5 in the order itself.
+  const json::object* renewal = object_member(*object, "auto-renewal");
+  order.allow_certificate_get =
+      flag_member(*object, "allow-certificate-get") || (renewal && flag_member(*renewal, "allow-certificate-get"));
   order.retry_after = retry_after(response, now);
   return order;
 }

@@ -22,8 +22,7 @@ Result<void> check_star_order(const StarOrderParams& params, const Directory& di
                              ? check_delegation(params.delegation, params.allow_certificate_get, directory.meta, doing)
                              : Result<void>();
   if (!allowed) return allowed;
-  // RFC 9115 §2.3.4: "delegation-enabled" may be there "regardless of the existence or setting of the "auto-renewal""
-  // one: it is another CA that renews.
+  // RFC 9115 §2.3.4: delegation-enabled may be there whatever auto-renewal is: it is another CA that renews.
   if (!directory.meta.auto_renewal && !delegated) {
     return Error(Errc::not_offered, doing, "this CA does not renew by itself (no auto-renewal in its directory)");
   }
@@ -82,7 +81,6 @@ Result<StarOrder> parse_star_order(const HttpResponse& response, std::string url
     star.end_date = time_member(*renewal, "end-date");
     star.lifetime = std::chrono::seconds(number_member(*renewal, "lifetime", 0));
     star.lifetime_adjust = std::chrono::seconds(number_member(*renewal, "lifetime-adjust", 0));
-    star.allow_certificate_get = flag_member(*renewal, "allow-certificate-get");
   }
   return star;
 }

@@ -1,13 +1,18 @@
 // tkauth-01 (RFC 9447, RFC 9448): a token authority, culmen's client and the test CA.
 #include <doctest/doctest.h>
 
+#include <future>
 #include <string>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "base/base64.hpp"
+#include "culmen/acme_client.hpp"
 #include "culmen/authority_token.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/csr.hpp"
@@ -16,6 +21,7 @@
 
 using namespace culmen;
 using namespace std::chrono_literals;
+namespace asio = boost::asio;
 namespace json = boost::json;
 
 namespace {
@@ -108,6 +114,33 @@ TEST_CASE("tkauth-01: step by step") {
       bench.client.finalize(bench.account, ready, build_csr({numbers()}, PrivateKey::generate("ec:P-256")));
   CHECK(Certificate::from_pem(bench.client.download_certificate(bench.account, done.certificate)).identifiers ==
         std::vector<Identifier>{numbers()});
+}
+
+TEST_CASE("tkauth-01: awaitable, by hand") {
+  Bench bench;
+  ClientOptions options;
+  options.transport.extra_root_file = bench.local.root->path();
+  const std::string token =
+      bench.authority.token(authority_token_request(bench.account.key, numbers()), bench.local.ca);
+  const auto story = [](std::string url, ClientOptions how, Account who,
+                        std::string response) -> asio::awaitable<std::string> {
+    AcmeClient client = co_await AcmeClient::connect(url, how);
+    std::vector<Identifier> names;
+    names.push_back(numbers());
+    const Order order = co_await client.new_order(who, names);
+    const Authorization authorization = co_await client.get_authorization(who, order.authorizations.at(0));
+    const Challenge challenge = authorization.challenge("tkauth-01");
+    co_await client.trigger_challenge(who, challenge, response);
+    const Order ready = co_await client.poll_order(who, order.url);
+    co_return std::string(to_string(ready.status));
+  };
+  asio::io_context context;
+  std::future<std::string> status = asio::co_spawn(
+      context, story(bench.local.ca.directory_url(), options, bench.account, "{\"tkauth\":\"" + token + "\"}"),
+      asio::use_future);
+  context.run_for(60s);
+  REQUIRE(status.wait_for(0s) == std::future_status::ready);
+  CHECK(status.get() == "ready");
 }
 
 TEST_CASE("tkauth-01: a wrong key, another account, another list, a token that has expired") {

@@ -439,7 +439,9 @@ TEST_CASE("every verb: a fault at any ask ends in an error or in success, never 
          return d.drive(engine::revoke_certificate(s, known_account(), Bytes(3, 0))).has_value();
        }},
   };
-  for (const auto& [name, verb] : verbs) {
+  for (const auto& entry : verbs) {
+    const std::string& name = entry.first;
+    const Verb& verb = entry.second;
     CAPTURE(name);
     FakeCa happy({"example.com"});
     happy.authorized_before = true;

@@ -212,6 +212,9 @@ TEST_CASE("delegation: orders say what they are for") {
   CHECK(order->allow_certificate_get);
   CHECK_FALSE(protocol::parse_order(response(R"({"status":"ready"})"), "u", "reading", {})->allow_certificate_get);
 
+  CHECK(protocol::parse_order(response(R"({"auto-renewal":{"allow-certificate-get":true}})"), "u", "reading", {})
+            ->allow_certificate_get);
+
   // In a STAR order it is asked for, and granted, with the renewal.
   StarOrderParams params(dns({"abc.ido.example"}), "2027-02-01T00:00:00Z", 259200s);
   params.delegation = request.delegation;
