@@ -38,28 +38,27 @@ constexpr DigitTable base32_digits = [] {
 /// Groups of `Bits` bits, most significant first; the last group is filled with zero bits.
 template <unsigned Bits>
 std::string encode(ByteView bytes, std::string_view alphabet) {
-  std::string out;
-  out.reserve((bytes.size() * 8 + Bits - 1) / Bits);
+  std::string out((bytes.size() * 8 + Bits - 1) / Bits, '\0');
+  char* at = out.data();
   unsigned pool = 0;
   unsigned filled = 0;
   for (std::uint8_t byte : bytes) {
-    pool = pool << 8 | byte;
+    pool = pool << 8 | byte;  // what was written already leaves at the top
     filled += 8;
     while (filled >= Bits) {
       filled -= Bits;
-      out += alphabet[pool >> filled & ((1u << Bits) - 1)];
+      *at++ = alphabet[pool >> filled & ((1u << Bits) - 1)];
     }
-    pool &= (1u << filled) - 1;
   }
-  if (filled > 0) out += alphabet[pool << (Bits - filled) & ((1u << Bits) - 1)];
+  if (filled > 0) *at = alphabet[pool << (Bits - filled) & ((1u << Bits) - 1)];
   return out;
 }
 
 /// The strict inverse of encode(): what it cannot have written is nullopt.
 template <unsigned Bits>
 std::optional<Bytes> decode(std::string_view text, const DigitTable& digits) {
-  Bytes out;
-  out.reserve(text.size() * Bits / 8);
+  Bytes out(text.size() * Bits / 8);
+  std::uint8_t* at = out.data();
   unsigned pool = 0;
   unsigned filled = 0;
   for (char c : text) {
@@ -69,7 +68,7 @@ std::optional<Bytes> decode(std::string_view text, const DigitTable& digits) {
     filled += Bits;
     if (filled >= 8) {
       filled -= 8;
-      out.push_back(static_cast<std::uint8_t>(pool >> filled));
+      *at++ = static_cast<std::uint8_t>(pool >> filled);
       pool &= (1u << filled) - 1;
     }
   }

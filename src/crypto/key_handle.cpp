@@ -62,6 +62,16 @@ const Bytes& KeyHandle::public_key_der() const {
   return public_key_der_;
 }
 
+const EVP_MD_CTX* KeyHandle::signer() const {
+  std::call_once(signer_ready_, [this] {
+    OwnedMdCtx ready(EVP_MD_CTX_new());
+    if (!ready || !EVP_DigestSignInit_ex(ready.get(), nullptr, kind().digest, nullptr, nullptr, get(), nullptr))
+      throw openssl_error("signing with a key of the type " + type());
+    signer_ = std::move(ready);
+  });
+  return signer_.get();
+}
+
 std::shared_ptr<const KeyHandle> make_handle(OwnedKey key, std::string_view doing) {
   auto [kind, type] = recognise(key.get());
   if (!kind) {

@@ -161,16 +161,12 @@ std::string_view PrivateKey::alg() const noexcept { return handle_->kind().alg; 
 
 Bytes PrivateKey::sign(ByteView message) const {
   const KeyKind& kind = handle_->kind();
-  const std::string doing = "signing with a key of the type " + handle_->type();
   const OwnedMdCtx context(EVP_MD_CTX_new());
-  std::size_t length = 0;
-  if (!context ||
-      !EVP_DigestSignInit_ex(context.get(), nullptr, kind.digest, nullptr, nullptr, handle_->get(), nullptr) ||
-      !EVP_DigestSign(context.get(), nullptr, &length, message.data(), message.size()))
-    throw openssl_error(doing);
+  std::size_t length = static_cast<std::size_t>(std::max(EVP_PKEY_get_size(handle_->get()), 0));
   Bytes signature(length);
-  if (!EVP_DigestSign(context.get(), signature.data(), &length, message.data(), message.size()))
-    throw openssl_error(doing);
+  if (!context || !EVP_MD_CTX_copy_ex(context.get(), handle_->signer()) ||
+      !EVP_DigestSign(context.get(), signature.data(), &length, message.data(), message.size()))
+    throw openssl_error("signing with a key of the type " + handle_->type());
   signature.resize(length);
   return kind.family == KeyFamily::ec ? ecdsa_der_to_raw(signature, kind.width) : signature;
 }
