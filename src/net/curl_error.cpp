@@ -62,7 +62,8 @@ Error CurlFailure::error(std::string_view doing, const std::string& url) const {
           Errc::tls_failed, doing,
           "the root certificates of this machine cannot be read; is the package ca-certificates installed?" + said());
     case CURLE_FILESIZE_EXCEEDED: return too_large(doing, "the body", options_.max_response_bytes);
-    case CURLE_SEND_FAIL_REWIND:
+    case CURLE_ABORTED_BY_CALLBACK:  // Exchange::on_request()
+      return connection(doing, host + " closed the connection without an answer");
     case CURLE_GOT_NOTHING: return connection(doing, host + " closed the connection without an answer" + said());
     case CURLE_PARTIAL_FILE:
       return connection(doing, host + " closed the connection in the middle of its answer" + said());

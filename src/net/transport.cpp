@@ -111,6 +111,16 @@ std::string read_system_roots() {
   return roots;
 }
 
+/// "https://host:port" of "https://host:port/path", whose path holds nothing that could be read in two ways; else empty.
+std::string_view origin_of(std::string_view url) {
+  const std::size_t scheme_end = url.find("://");
+  if (scheme_end == std::string_view::npos) return {};
+  const std::size_t path = url.find('/', scheme_end + 3);
+  if (path == std::string_view::npos) return {};
+  const bool plain = std::all_of(url.begin(), url.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '\\'; });
+  return plain ? url.substr(0, path) : std::string_view();
+}
+
 long milliseconds(std::chrono::milliseconds time) { return static_cast<long>(std::max<long long>(1, time.count())); }
 
 }  // namespace
@@ -143,22 +153,21 @@ Transport::~Transport() {
 }
 
 CURL* Transport::take_handle() {
-  CURL* handle = nullptr;
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
-      handle = idle_.back();
+      CURL* const handle = idle_.back();
       idle_.pop_back();
+      return handle;
     }
   }
-  if (!handle) handle = curl_easy_init();
+  CURL* const handle = curl_easy_init();
   if (!handle) throw std::bad_alloc();
   set_up(handle);
   return handle;
 }
 
 void Transport::give_back(CURL* handle) noexcept {
-  curl_easy_reset(handle);
   {
     const std::lock_guard lock(mutex_);
     if (idle_.size() < max_idle_handles) {
@@ -217,7 +226,13 @@ void Transport::set_up(CURL* handle) const {
   if (resolve_) curl_easy_setopt(handle, CURLOPT_RESOLVE, resolve_.get());
 }
 
-std::optional<Error> Transport::refuse_url(const std::string& url, std::string_view doing) const {
+bool Transport::knows_origin_of(const std::string& url) const {
+  const std::string_view origin = origin_of(url);
+  const std::lock_guard lock(mutex_);
+  return !origin.empty() && origin == known_origin_;
+}
+
+std::optional<Error> Transport::refuse_url(const std::string& url, std::string_view doing) {
   // Read by curl itself, so that what is checked is what is connected to.
   const std::unique_ptr<CURLU, FreeUrl> parsed(curl_url());
   if (!parsed) throw std::bad_alloc();
@@ -234,20 +249,27 @@ std::optional<Error> Transport::refuse_url(const std::string& url, std::string_v
     return result;
   };
   const std::string scheme = part(CURLUPART_SCHEME);
-  if (scheme == "https") return {};
+  if (scheme == "https") return allowed(url);
   if (scheme != "http") {
     return Error(Errc::invalid_argument, doing, "the scheme has to be https, not \"" + printable(scheme) + "\"");
   }
   std::string host = part(CURLUPART_HOST);
   if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
   std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (options_.allow_insecure_http || !options_.unix_socket.empty() || base::is_loopback_host(host)) return {};
+  if (options_.allow_insecure_http || !options_.unix_socket.empty() || base::is_loopback_host(host)) {
+    return allowed(url);
+  }
   return Error(Errc::invalid_argument, doing,
                "http:// is not protected, and allowed to this machine only; use https:// (or allow_insecure_http)");
 }
 
+std::optional<Error> Transport::allowed(const std::string& url) {
+  const std::lock_guard lock(mutex_);
+  known_origin_ = origin_of(url);
+  return {};
+}
+
 void Transport::log(std::string_view line) const noexcept {
-  if (!log_) return;
   try {
     log_(line);
   } catch (...) {
@@ -290,10 +312,18 @@ Exchange::Exchange(Transport& transport, const HttpRequest& request)
   response_.url = request.url;
 }
 
-Exchange::~Exchange() { transport_.give_back(handle_); }
+Exchange::~Exchange() {
+  // What ends here.
+  curl_easy_setopt(handle_, CURLOPT_ERRORBUFFER, nullptr);
+  curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, nullptr);
+  curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, nullptr);
+  transport_.give_back(handle_);
+}
 
 std::optional<Error> Exchange::prepare() {
-  if (std::optional<Error> refused = transport_.refuse_url(response_.url, doing())) return refused;
+  if (!transport_.knows_origin_of(response_.url)) {
+    if (std::optional<Error> refused = transport_.refuse_url(response_.url, doing())) return refused;
+  }
   set_options();
   return {};
 }
@@ -316,15 +346,12 @@ void Exchange::set_options() {
     case HttpMethod::head: curl_easy_setopt(handle_, CURLOPT_NOBODY, 1L); break;
     case HttpMethod::post:
       curl_easy_setopt(handle_, CURLOPT_POST, 1L);
-      // Not POSTFIELDS: of those curl knows that it can send them again, and does so by itself when a connection it
-      // kept breaks. A signed request goes out once (RFC 8555 §6.5); what a broken connection means is the flows' to
-      // decide.
-      sent_ = 0;
-      curl_easy_setopt(handle_, CURLOPT_READFUNCTION, &Exchange::on_read);
-      curl_easy_setopt(handle_, CURLOPT_READDATA, this);
       curl_easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
+      curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, request_.body.data());  // not copied; goes out with the header
       break;
   }
+  curl_easy_setopt(handle_, CURLOPT_PREREQFUNCTION, &Exchange::on_request);
+  curl_easy_setopt(handle_, CURLOPT_PREREQDATA, this);
 
   const auto named = [](std::string name, const std::string& value) {
     return value.empty() ? name + ":" : name + ": " + value;  // curl takes "Name:" as "leave it out"
@@ -383,11 +410,12 @@ std::size_t Exchange::on_header(char* data, std::size_t size, std::size_t count,
   return static_cast<Exchange*>(self)->take_header(line) ? line.size() : 0;
 }
 
-std::size_t Exchange::on_read(char* room, std::size_t size, std::size_t count, void* self) {
+// When a connection that it kept breaks, curl sends the request again by itself. A signed one goes out once (RFC 8555
+// §6.5); what the broken connection means is the flows' to decide.
+int Exchange::on_request(void* self, char*, char*, int, int) {
   auto& exchange = *static_cast<Exchange*>(self);
-  const std::size_t copied = exchange.request_.body.copy(room, size * count, exchange.sent_);
-  exchange.sent_ += copied;
-  return copied;
+  const bool again = std::exchange(exchange.requested_, true);
+  return again && exchange.request_.method == HttpMethod::post ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 std::size_t Exchange::on_body(char* data, std::size_t size, std::size_t count, void* self) {
@@ -433,6 +461,7 @@ std::string Exchange::doing() const {
 }
 
 void Exchange::log_outcome(std::string_view outcome) const {
+  if (!transport_.logs()) return;
   const auto spent = std::chrono::steady_clock::now() - hop_started_;
   transport_.log(std::string(method_name(request_.method)) + " " + printable(response_.url) + " " + printable(outcome) +
                  " " + std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(spent).count()) + " ms");

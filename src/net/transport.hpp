@@ -35,16 +35,21 @@ class Transport {
 
   const TransportOptions& options() const noexcept { return options_; }
 
-  /// A handle with all set that does not depend on the request.
+  /// A handle with all set that does not depend on the request; an Exchange sets the rest, all of it each time.
   CURL* take_handle();
   void give_back(CURL* handle) noexcept;
 
   /// Whether requests may go there: https, or http where nobody can listen in or the caller opted in.
-  std::optional<Error> refuse_url(const std::string& url, std::string_view doing) const;
+  std::optional<Error> refuse_url(const std::string& url, std::string_view doing);
+  /// Whether it is of the origin that refuse_url() last had nothing against, and so need not be asked again.
+  bool knows_origin_of(const std::string& url) const;
+  /// Whether anyone listens to log().
+  bool logs() const noexcept { return static_cast<bool>(log_); }
   void log(std::string_view line) const noexcept;
 
  private:
   void set_up(CURL* handle) const;
+  std::optional<Error> allowed(const std::string& url);
 
   TransportOptions options_;
   LogCallback log_;
@@ -52,8 +57,9 @@ class Transport {
   std::string roots_;  // PEM; empty: the system's
   bool system_folder_suffices_ = false;
   CurlList resolve_;
-  std::mutex mutex_;
-  std::vector<CURL*> idle_;
+  mutable std::mutex mutex_;
+  std::vector<CURL*> idle_;  // set up
+  std::string known_origin_;
 };
 
 /// One request on its way, the redirects of a GET included. The request must outlive it.
@@ -72,7 +78,7 @@ class Exchange {
 
  private:
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
-  static std::size_t on_read(char* room, std::size_t size, std::size_t count, void* self);
+  static int on_request(void* self, char* address, char* local_address, int port, int local_port);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   bool take_header(std::string_view line);
   bool take_body(std::string_view piece);
@@ -87,7 +93,7 @@ class Exchange {
   HttpResponse response_;
   std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point hop_started_;
-  std::size_t sent_ = 0;  // of the request's body
+  bool requested_ = false;
   std::size_t header_bytes_ = 0;
   std::size_t header_count_ = 0;
   int redirects_ = 0;
