@@ -5,6 +5,7 @@
 #include "base/name.hpp"
 #include "culmen/certificate.hpp"
 #include "flow/orders.hpp"
+#include "flow/polling.hpp"
 #include "flow/session.hpp"
 #include "flow/signed_post.hpp"
 
@@ -119,6 +120,9 @@ Result<void> prepare_request(Issuing& issuing) {
   return {};
 }
 
+/// Whether making a key of that type takes so long that an event loop should not do it itself.
+bool is_slow_to_make(std::string_view key_type) { return key_type.starts_with("rsa"); }
+
 Flow<Result<void>> make_key(Issuing& issuing) {
   if (issuing.request.key || !issuing.request.csr.empty()) co_return Result<void>();
   std::function<Result<void>()> generate = [&issuing]() -> Result<void> {
@@ -128,6 +132,7 @@ Flow<Result<void>> make_key(Issuing& issuing) {
     issuing.key_made_here = true;
     return {};
   };
+  if (!is_slow_to_make(issuing.request.key_type)) co_return generate();
   co_return co_await call(std::move(generate));
 }
 
@@ -313,13 +318,9 @@ Flow<Result<Order>> present_and_wait(Issuing& issuing, const Order& order) {
   for (const Result<void>& outcome : outcomes) {
     if (!outcome) co_return outcome.error();
   }
-  if (!issuing.solving.empty()) {
-    // The CA has just been told to look; it will not be done sooner than a round trip or two.
-    const std::chrono::milliseconds a_moment = std::clamp(
-        2 * issuing.session.state().round_trip(), std::chrono::milliseconds(4), std::chrono::milliseconds(1000));
-    if (Result<void> waited = co_await wait(a_moment); !waited) co_return waited.error();
-  }
-  co_return co_await poll_order(issuing.session, issuing.account, order.url, issuing.request.poll_deadline);
+  const std::optional<std::chrono::seconds> deadline = issuing.request.poll_deadline;
+  if (issuing.solving.empty()) co_return co_await poll_order(issuing.session, issuing.account, order.url, deadline);
+  co_return co_await watch_validation(issuing.session, issuing.account, order.url, deadline);
 }
 
 Flow<Result<void>> clean_up(Issuing& issuing) {
@@ -422,7 +423,8 @@ Flow<Result<IssuedCertificate>> issue(Session session, Account account, IssueReq
   if (order->status == OrderStatus::ready) {
     order = co_await finalize_and_wait(issuing, *order);
   } else {
-    order = co_await wait_for_certificate(issuing.session, issuing.account, *order, issuing.request.poll_deadline);
+    const Pace pace(issuing.request.poll_deadline);
+    order = co_await watch_certificate(issuing.session, issuing.account, *order, pace);
   }
   if (!order) co_return order.error();
 

@@ -63,21 +63,34 @@ Flow<Result<Order>> poll(Session session, Account account, std::string order_url
                          bool until_valid) {
   const std::string doing = until_valid ? "waiting for the certificate" : "waiting for the order to become ready";
   const Instant start = co_await now();
-  Pacer pacer(session.state(), start, pace);
+  Settling& settling = until_valid ? session.state().issuance : session.state().validation;
+  const Settling::Expectation expectation = settling.expectation();
+  Pacer pacer(session.state(), start, pace, pace.just_begun ? expectation.first_look : std::nullopt);
   int failed_polls = 0;
+  int looks = 0;
+  bool told_when = false;  // by Retry-After
   std::optional<Order> seen = std::move(first);
+  bool rested = !seen && !pace.just_begun;
   for (;;) {
     if (seen && is_settled(*seen, until_valid)) {
       if (seen->status == OrderStatus::invalid) co_return co_await explain_invalid(session, account, *seen, doing);
       if (seen->status == OrderStatus::canceled) co_return Error(Errc::order_invalid, doing, "the order is canceled");
+      const Instant end = co_await now();
+      if (pace.just_begun && looks > 0 && !told_when) {
+        settling.seen_done(expectation, end.steady - start.steady, looks == 1);
+      }
       co_return std::move(*seen);
     }
-    if (seen) {
+    if (!rested) {
       const Instant instant = co_await now();
-      Result<std::chrono::milliseconds> pause = pacer.pause(seen->retry_after, instant, doing);
+      const std::optional<std::chrono::seconds> retry_after = seen ? seen->retry_after : std::nullopt;
+      told_when = told_when || retry_after.value_or(std::chrono::seconds(0)).count() > 0;
+      Result<std::chrono::milliseconds> pause = pacer.pause(retry_after, instant, doing);
       if (!pause) co_return pause.error();
       if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
     }
+    ++looks;
+    rested = false;
     Result<Order> order = co_await get_order(session, account, order_url);
     if (order) {
       failed_polls = 0;
@@ -91,6 +104,7 @@ Flow<Result<Order>> poll(Session session, Account account, std::string order_url
     Result<std::chrono::milliseconds> pause = pacer.pause(order.error().retry_after(), instant, doing);
     if (!pause) co_return order.error().while_doing(doing);
     if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
+    rested = true;
   }
 }
 /// What is wrong with a request, as far as it shows before the CA is asked.
@@ -156,6 +170,14 @@ Flow<Result<Order>> poll_order(Session session, Account account, std::string ord
   co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
 }
 
+Flow<Result<Order>> watch_validation(Session session, Account account, std::string order_url,
+                                     std::optional<std::chrono::seconds> deadline) {
+  std::optional<Order> unseen;
+  Pace pace(deadline);
+  pace.just_begun = true;
+  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
+}
+
 Flow<Result<Order>> poll_certificate(Session session, Account account, std::string order_url,
                                      std::optional<std::chrono::seconds> deadline) {
   std::optional<Order> unseen;
@@ -165,7 +187,8 @@ Flow<Result<Order>> poll_certificate(Session session, Account account, std::stri
 
 Flow<Result<Order>> wait_for_certificate(Session session, Account account, Order finalized,
                                          std::optional<std::chrono::seconds> deadline) {
-  const Pace pace(deadline);
+  Pace pace(deadline);
+  pace.just_begun = true;
   co_return co_await watch_certificate(std::move(session), std::move(account), std::move(finalized), pace);
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "culmen/engine.hpp"
 #include "flow/session.hpp"
@@ -17,15 +18,22 @@ struct Pace {
   Pace(std::chrono::milliseconds every_, std::chrono::seconds deadline_) : deadline(deadline_), every(every_) {}
   std::optional<std::chrono::seconds> deadline;    ///< SessionOptions::poll_deadline unless given.
   std::optional<std::chrono::milliseconds> every;  ///< What the caller wants; Retry-After wins all the same.
+  bool just_begun = false;  ///< The CA has been told just now: it is not done yet, and how long it takes is learned.
 };
 
-/// Paces one polling loop: obeys Retry-After; otherwise starts at about two round trips and grows by half each time.
+/// Paces one polling loop: obeys Retry-After; otherwise starts at about two round trips, or at what the CA usually
+/// takes if that is known, and grows by half each time.
 class Pacer {
  public:
-  Pacer(Session::State& state, Instant start, const Pace& pace)
+  Pacer(Session::State& state, Instant start, const Pace& pace,
+        std::optional<std::chrono::milliseconds> usual = std::nullopt)
       : limit_(pace.every ? std::max(*pace.every, shortest_wanted) : state.options.poll_interval_limit),
+        shortest_(usual ? std::max(*usual / 4, std::chrono::milliseconds(1)) : shortest),
+        first_(usual),
         interval_(pace.every ? limit_ : std::clamp(2 * state.round_trip(), shortest, limit_)),
-        end_(start.steady + pace.deadline.value_or(state.options.poll_deadline)) {}
+        end_(start.steady + pace.deadline.value_or(state.options.poll_deadline)) {
+    if (usual) interval_ = std::min(shortest_, limit_);
+  }
 
   /// How long to wait now. An error when the time is up, and at once when the server asks to wait past it.
   Result<std::chrono::milliseconds> pause(std::optional<std::chrono::seconds> retry_after, Instant now,
@@ -39,8 +47,9 @@ class Pacer {
       }
       return std::chrono::milliseconds(*retry_after);
     }
+    if (const auto first = std::exchange(first_, std::nullopt)) return std::min({*first, limit_, left});
     const std::chrono::milliseconds pause = std::min(interval_, left);
-    interval_ = std::min(limit_, interval_ + std::max(interval_ / 2, shortest));
+    interval_ = std::min(limit_, interval_ + std::max(interval_ / 2, shortest_));
     return pause;
   }
 
@@ -48,6 +57,8 @@ class Pacer {
   static constexpr std::chrono::milliseconds shortest{4};
   static constexpr std::chrono::milliseconds shortest_wanted{200};  // callers who say 0 shall not hammer the CA
   std::chrono::milliseconds limit_;
+  std::chrono::milliseconds shortest_;  // step by which pauses grow at least
+  std::optional<std::chrono::milliseconds> first_;
   std::chrono::milliseconds interval_;
   std::chrono::steady_clock::time_point end_;
 };
