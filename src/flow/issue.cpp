@@ -1,6 +1,7 @@
 // From names to a certificate, in one flow built from the verbs.
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/name.hpp"
 #include "culmen/certificate.hpp"
@@ -76,8 +77,9 @@ struct Issuing {
   IssueRequest request;
   std::vector<ChallengeSolver*> solvers;
   std::vector<Solving> solving;
-  bool key_made_here = false;
-  bool abandoned = false;  ///< One part failed: the others shall not begin what they have not begun.
+  bool key_is_new = false;    ///< It is made here, not given.
+  bool key_is_ready = false;  ///< Made and stored.
+  bool abandoned = false;     ///< One part failed: the others shall not begin what they have not begun.
 };
 
 std::string shown(const Authorization& authorization) {
@@ -93,6 +95,17 @@ std::vector<Identifier> without_duplicates(const std::vector<Identifier>& identi
     if (std::ranges::find(unique, identifier) == unique.end()) unique.push_back(identifier);
   }
   return unique;
+}
+
+/// Whether making a key of that type takes so long that an event loop should not do it itself. Only the names of RSA
+/// keys begin like this.
+bool is_slow_to_make(std::string_view key_type) { return key_type.starts_with('r') || key_type.starts_with('R'); }
+
+Result<void> make_key(IssueRequest& request) {
+  Result<PrivateKey> made = result_of([&] { return PrivateKey::generate(request.key_type); });
+  if (!made) return made.error();
+  request.key = std::move(*made);
+  return {};
 }
 
 Result<void> prepare_request(Issuing& issuing) {
@@ -117,23 +130,31 @@ Result<void> prepare_request(Issuing& issuing) {
     // RFC 8555 §11.1: the server must refuse a CSR that carries an account key.
     return Error(Errc::invalid_argument, doing, "the certificate's key is the account's key: use another one");
   }
+  issuing.key_is_new = !request.key && request.csr.empty();
+  const bool can_wait = is_slow_to_make(request.key_type) && key_type_available(request.key_type);
+  if (issuing.key_is_new && !can_wait) return make_key(request);
   return {};
 }
 
-/// Whether making a key of that type takes so long that an event loop should not do it itself.
-bool is_slow_to_make(std::string_view key_type) { return key_type.starts_with("rsa"); }
-
-Flow<Result<void>> make_key(Issuing& issuing) {
-  if (issuing.request.key || !issuing.request.csr.empty()) co_return Result<void>();
-  std::function<Result<void>()> generate = [&issuing]() -> Result<void> {
-    Result<PrivateKey> made = result_of([&] { return PrivateKey::generate(issuing.request.key_type); });
-    if (!made) return made.error();
-    issuing.request.key = std::move(*made);
-    issuing.key_made_here = true;
-    return {};
-  };
-  if (!is_slow_to_make(issuing.request.key_type)) co_return generate();
-  co_return co_await call(std::move(generate));
+/// Makes the key unless there is one, and stores it. Once.
+Flow<Result<void>> ready_key(Issuing& issuing) {
+  IssueRequest& request = issuing.request;
+  if (!request.csr.empty() || std::exchange(issuing.key_is_ready, true)) co_return Result<void>();
+  if (!request.key) {
+    std::function<Result<void>()> make = [&request] { return make_key(request); };
+    Result<void> made = co_await call(std::move(make));
+    if (!made) co_return made;
+  }
+  if (request.keep_key) {
+    std::function<Result<void>()> keep = [&request]() -> Result<void> {
+      request.keep_key(*request.key);
+      return {};
+    };
+    Result<void> kept = co_await call(std::move(keep));
+    if (!kept) co_return kept.error().while_doing("storing the certificate's key");
+  }
+  issuing.report(Step::key_ready, request.key->type());
+  co_return Result<void>();
 }
 
 // ---- The order
@@ -148,7 +169,7 @@ bool can_be_resumed(const Order& order, const Issuing& issuing) {
     case OrderStatus::pending:
     case OrderStatus::ready: return true;
     case OrderStatus::processing:
-    case OrderStatus::valid: return !issuing.key_made_here;  // it was finalized with a key of an earlier run
+    case OrderStatus::valid: return !issuing.key_is_new;  // it was finalized with a key of an earlier run
     case OrderStatus::invalid:
     case OrderStatus::canceled:
     case OrderStatus::unknown: return false;
@@ -320,7 +341,11 @@ Flow<Result<Order>> present_and_wait(Issuing& issuing, const Order& order) {
   }
   const std::optional<std::chrono::seconds> deadline = issuing.request.poll_deadline;
   if (issuing.solving.empty()) co_return co_await poll_order(issuing.session, issuing.account, order.url, deadline);
-  co_return co_await watch_validation(issuing.session, issuing.account, order.url, deadline);
+  // While the CA looks, what finalization needs is made and stored.
+  const Instant begun = co_await now();
+  Result<void> ready = co_await ready_key(issuing);
+  if (!ready) co_return ready.error();
+  co_return co_await watch_validation(issuing.session, issuing.account, order.url, begun, deadline);
 }
 
 Flow<Result<void>> clean_up(Issuing& issuing) {
@@ -354,17 +379,10 @@ Flow<Result<Order>> validate(Issuing& issuing, Order order) {
 // -------------------------------------------------------------------------------------------------
 
 Flow<Result<Bytes>> prepare_csr(Issuing& issuing) {
-  IssueRequest& request = issuing.request;
+  const IssueRequest& request = issuing.request;
   if (!request.csr.empty()) co_return request.csr;
-  if (request.keep_key) {
-    std::function<Result<void>()> keep = [&request]() -> Result<void> {
-      request.keep_key(*request.key);
-      return {};
-    };
-    Result<void> kept = co_await call(std::move(keep));
-    if (!kept) co_return kept.error().while_doing("storing the certificate's key");
-  }
-  issuing.report(Step::key_ready, request.key->type());
+  Result<void> ready = co_await ready_key(issuing);
+  if (!ready) co_return ready.error();
   co_return result_of([&] { return build_csr(request.identifiers, *request.key, request.csr_options); });
 }
 
@@ -411,9 +429,6 @@ Flow<Result<IssuedCertificate>> issue(Session session, Account account, IssueReq
   Issuing issuing(session.with_nonce_retries(nonce_retries), std::move(account), std::move(request),
                   std::move(solvers));
   if (Result<void> prepared = prepare_request(issuing); !prepared) co_return prepared.error();
-  Result<void> made = co_await make_key(issuing);
-  if (!made) co_return made.error();
-
   Result<Order> order = co_await place_order(issuing);
   if (!order) co_return order.error();
   if (order->status == OrderStatus::pending) {

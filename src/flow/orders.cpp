@@ -65,19 +65,19 @@ Flow<Result<Order>> poll(Session session, Account account, std::string order_url
   const Instant start = co_await now();
   Settling& settling = until_valid ? session.state().issuance : session.state().validation;
   const Settling::Expectation expectation = settling.expectation();
-  Pacer pacer(session.state(), start, pace, pace.just_begun ? expectation.first_look : std::nullopt);
+  Pacer pacer(session.state(), start, pace, pace.begun ? expectation.first_look : std::nullopt);
   int failed_polls = 0;
   int looks = 0;
   bool told_when = false;  // by Retry-After
   std::optional<Order> seen = std::move(first);
-  bool rested = !seen && !pace.just_begun;
+  bool rested = !seen && !pace.begun;
   for (;;) {
     if (seen && is_settled(*seen, until_valid)) {
       if (seen->status == OrderStatus::invalid) co_return co_await explain_invalid(session, account, *seen, doing);
       if (seen->status == OrderStatus::canceled) co_return Error(Errc::order_invalid, doing, "the order is canceled");
       const Instant end = co_await now();
-      if (pace.just_begun && looks > 0 && !told_when) {
-        settling.seen_done(expectation, end.steady - start.steady, looks == 1);
+      if (pace.begun && looks > 0 && !told_when) {
+        settling.seen_done(expectation, end.steady - *pace.begun, looks == 1);
       }
       co_return std::move(*seen);
     }
@@ -170,11 +170,11 @@ Flow<Result<Order>> poll_order(Session session, Account account, std::string ord
   co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
 }
 
-Flow<Result<Order>> watch_validation(Session session, Account account, std::string order_url,
+Flow<Result<Order>> watch_validation(Session session, Account account, std::string order_url, Instant begun,
                                      std::optional<std::chrono::seconds> deadline) {
   std::optional<Order> unseen;
   Pace pace(deadline);
-  pace.just_begun = true;
+  pace.begun = begun.steady;
   co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
 }
 
@@ -187,8 +187,9 @@ Flow<Result<Order>> poll_certificate(Session session, Account account, std::stri
 
 Flow<Result<Order>> wait_for_certificate(Session session, Account account, Order finalized,
                                          std::optional<std::chrono::seconds> deadline) {
+  const Instant begun = co_await now();
   Pace pace(deadline);
-  pace.just_begun = true;
+  pace.begun = begun.steady;
   co_return co_await watch_certificate(std::move(session), std::move(account), std::move(finalized), pace);
 }
 

@@ -18,7 +18,9 @@ struct Pace {
   Pace(std::chrono::milliseconds every_, std::chrono::seconds deadline_) : deadline(deadline_), every(every_) {}
   std::optional<std::chrono::seconds> deadline;    ///< SessionOptions::poll_deadline unless given.
   std::optional<std::chrono::milliseconds> every;  ///< What the caller wants; Retry-After wins all the same.
-  bool just_begun = false;  ///< The CA has been told just now: it is not done yet, and how long it takes is learned.
+  /// When the CA was told to begin, if that was just now: how long it takes is learned, and the first look is late
+  /// enough.
+  std::optional<std::chrono::steady_clock::time_point> begun;
 };
 
 /// Paces one polling loop: obeys Retry-After; otherwise starts at about two round trips, or at what the CA usually
@@ -29,9 +31,9 @@ class Pacer {
         std::optional<std::chrono::milliseconds> usual = std::nullopt)
       : limit_(pace.every ? std::max(*pace.every, shortest_wanted) : state.options.poll_interval_limit),
         shortest_(usual ? std::max(*usual / 4, std::chrono::milliseconds(1)) : shortest),
-        first_(usual),
         interval_(pace.every ? limit_ : std::clamp(2 * state.round_trip(), shortest, limit_)),
         end_(start.steady + pace.deadline.value_or(state.options.poll_deadline)) {
+    if (pace.begun) first_look_ = *pace.begun + std::min(usual.value_or(interval_), limit_);
     if (usual) interval_ = std::min(shortest_, limit_);
   }
 
@@ -47,7 +49,10 @@ class Pacer {
       }
       return std::chrono::milliseconds(*retry_after);
     }
-    if (const auto first = std::exchange(first_, std::nullopt)) return std::min({*first, limit_, left});
+    if (const auto first_look = std::exchange(first_look_, std::nullopt)) {
+      const auto until = std::chrono::ceil<std::chrono::milliseconds>(*first_look - now.steady);
+      return std::clamp(until, std::chrono::milliseconds(0), left);
+    }
     const std::chrono::milliseconds pause = std::min(interval_, left);
     interval_ = std::min(limit_, interval_ + std::max(interval_ / 2, shortest_));
     return pause;
@@ -58,7 +63,7 @@ class Pacer {
   static constexpr std::chrono::milliseconds shortest_wanted{200};  // callers who say 0 shall not hammer the CA
   std::chrono::milliseconds limit_;
   std::chrono::milliseconds shortest_;  // step by which pauses grow at least
-  std::optional<std::chrono::milliseconds> first_;
+  std::optional<std::chrono::steady_clock::time_point> first_look_;
   std::chrono::milliseconds interval_;
   std::chrono::steady_clock::time_point end_;
 };

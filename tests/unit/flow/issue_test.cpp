@@ -82,6 +82,33 @@ TEST_CASE("issue: one name and a new account asks no more than the protocol need
   check_nothing_lost(run);
 }
 
+TEST_CASE("issue: the key is made and stored while the CA validates, and that time counts") {
+  Run run({"example.com"});
+  REQUIRE(run.go().has_value());
+  using Step = IssueProgress::Step;
+  CHECK(run.steps == std::vector<Step>{Step::order_created, Step::presented, Step::triggered, Step::key_ready,
+                                       Step::validated, Step::finalized, Step::downloaded});
+  Run slow({"example.com"});
+  slow.request.keep_key = [&slow](const PrivateKey& key) {
+    slow.kept_keys.push_back(key);
+    slow.driver.time.steady += std::chrono::seconds(3);
+  };
+  REQUIRE(slow.go().has_value());
+  CHECK(slow.driver.waited < run.driver.waited);
+  check_nothing_lost(slow);
+}
+
+TEST_CASE("issue: a key type that cannot be is said before the CA is asked for anything") {
+  for (const std::string type : {"rsa:1024", "ec:P-257", "RSA"}) {
+    Run run({"example.com"});
+    run.request.key_type = type;
+    const Result<IssuedCertificate> issued = run.go();
+    REQUIRE_FALSE(issued.has_value());
+    CHECK(issued.error().code() == Errc::unsupported_key_type);
+    CHECK(run.count("POST /new-order") == 0);
+  }
+}
+
 TEST_CASE("issue: a CA that takes its time is polled, not hammered") {
   Run run({"example.com"});
   run.ca.pending_polls = 3;

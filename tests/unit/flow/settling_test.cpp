@@ -21,7 +21,9 @@ struct Watched {
 Watched watch(Session::State& state, std::chrono::milliseconds takes) {
   const Settling::Expectation expectation = state.validation.expectation();
   const Instant start;
-  Pacer pacer(state, start, Pace(60s), expectation.first_look);
+  Pace pace(60s);
+  pace.begun = start.steady;
+  Pacer pacer(state, start, pace, expectation.first_look);
   Watched watched;
   do {
     Instant now = start;
