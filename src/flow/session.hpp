@@ -33,8 +33,8 @@ class NoncePool {
   std::deque<Entry> entries_;
 };
 
-/// How long a CA takes for what it does in the background, learned by watching it: when a first look is worth a request.
-/// Of twenty first looks nineteen find it done. Thread-safe.
+/// How long a CA takes for what it does in the background, learned by watching it: when a first look is worth a
+/// request. Of twenty first looks nineteen find it done. Thread-safe.
 class Settling {
  public:
   struct Expectation {

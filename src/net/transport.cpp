@@ -111,7 +111,8 @@ std::string read_system_roots() {
   return roots;
 }
 
-/// "https://host:port" of "https://host:port/path", whose path holds nothing that could be read in two ways; else empty.
+/// "https://host:port" of "https://host:port/path", whose path holds nothing that could be read in two ways; else
+/// empty.
 std::string_view origin_of(std::string_view url) {
   const std::size_t scheme_end = url.find("://");
   if (scheme_end == std::string_view::npos) return {};
