@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/certificate_fields.hpp"
 #include "crypto/key_handle.hpp"
 #include "crypto/random.hpp"
 #include "crypto/x509.hpp"
@@ -127,9 +128,11 @@ void set_time(ASN1_TIME* time, std::chrono::system_clock::time_point value) {
 Bytes sign_as(const CertificateTemplate& what, const PrivateKey& issuer_key, const X509* issuer) {
   const OwnedKey read = what.public_key ? nullptr : read_spki(what.public_key_der, signing);
   EVP_PKEY* subject_key = what.public_key ? what.public_key->handle().get() : read.get();
+  const Bytes& written = what.public_key ? what.public_key->handle().public_key_der() : what.public_key_der;
   const OwnedCert cert(X509_new());
   constexpr long version_3 = 2;
-  if (!cert || !X509_set_version(cert.get(), version_3) || !X509_set_pubkey(cert.get(), subject_key))
+  if (!cert || !X509_set_version(cert.get(), version_3) ||
+      !set_public_key(X509_get_X509_PUBKEY(cert.get()), written, signing))
     throw openssl_error(signing);
   set_serial(cert.get(), what.serial);
   set_time(X509_getm_notBefore(cert.get()), what.not_before);

@@ -62,6 +62,19 @@ OwnedCertificateFields read_certificate_fields(ByteView der, std::string_view do
   return read<CertificateFields>(der, ASN1_ITEM_rptr(CertificateFields), doing);
 }
 
+bool set_public_key(X509_PUBKEY* into, ByteView spki, std::string_view doing) {
+  const OwnedPublicKeyInfo info = read_public_key_info(spki, doing);
+  const int length = ASN1_STRING_length(info->key);
+  OwnedMemory<void> bits(OPENSSL_memdup(ASN1_STRING_get0_data(info->key), static_cast<std::size_t>(length)));
+  if (!bits || !X509_PUBKEY_set0_param(into, OBJ_nid2obj(NID_undef), V_ASN1_UNDEF, nullptr,
+                                       static_cast<unsigned char*>(bits.get()), length))
+    return false;
+  static_cast<void>(bits.release());  // owned by what it is written into
+  X509_ALGOR* algorithm = nullptr;
+  return X509_PUBKEY_get0_param(nullptr, nullptr, nullptr, &algorithm, into) &&
+         X509_ALGOR_copy(algorithm, info->algorithm);
+}
+
 Bytes to_der(const PublicKeyInfo& info, std::string_view doing) {
   return to_der(
       &info,

@@ -47,6 +47,11 @@ using OwnedCertificateFields = std::unique_ptr<CertificateFields, FreeFields>;
 OwnedPublicKeyInfo read_public_key_info(ByteView spki, std::string_view doing);
 OwnedCertificateFields read_certificate_fields(ByteView der, std::string_view doing);
 
+/// Writes a SubjectPublicKeyInfo into a certificate or a request, octet for octet; false: OpenSSL failed. Its own
+/// X509_set_pubkey and X509_REQ_set_pubkey write a key and then decode what they have written. Throws Error
+/// (crypto_failed) when `spki` is none.
+bool set_public_key(X509_PUBKEY* into, ByteView spki, std::string_view doing);
+
 /// SubjectPublicKeyInfo in DER. Throws Error (crypto_failed).
 Bytes to_der(const PublicKeyInfo& info, std::string_view doing);
 

@@ -101,21 +101,6 @@ OwnedExtension extended_key_usage(const std::vector<std::string>& names) {
   return extension_of(NID_ext_key_usage, false, usages.get(), building);
 }
 
-/// X509_REQ_set_pubkey would write the key and then decode what it has written.
-bool set_public_key(X509_REQ* request, const PrivateKey& key, std::string_view doing) {
-  const OwnedPublicKeyInfo info = read_public_key_info(key.handle().public_key_der(), doing);
-  const int length = ASN1_STRING_length(info->key);
-  OwnedMemory<void> bits(OPENSSL_memdup(ASN1_STRING_get0_data(info->key), static_cast<std::size_t>(length)));
-  X509_PUBKEY* written = X509_REQ_get_X509_PUBKEY(request);
-  if (!bits || !X509_PUBKEY_set0_param(written, OBJ_nid2obj(NID_undef), V_ASN1_UNDEF, nullptr,
-                                       static_cast<unsigned char*>(bits.get()), length))
-    return false;
-  static_cast<void>(bits.release());  // the request owns it now
-  X509_ALGOR* algorithm = nullptr;
-  return X509_PUBKEY_get0_param(nullptr, nullptr, nullptr, &algorithm, written) &&
-         X509_ALGOR_copy(algorithm, info->algorithm);
-}
-
 bool sign(X509_REQ* request, const PrivateKey& key, const RequestSignature& how) {
   const EVP_MD* digest = how.digest.empty() ? key.handle().digest() : EVP_get_digestbyname(how.digest.c_str());
   if (!how.pss) return X509_REQ_sign(request, key.handle().get(), digest) > 0;
@@ -138,7 +123,7 @@ Bytes signed_request(const OwnedName& subject, const OwnedExtensions& extensions
                      std::string_view doing, const RequestSignature& how) {
   const OwnedReq request(X509_REQ_new());
   if (!request || !X509_REQ_set_version(request.get(), 0) || !X509_REQ_set_subject_name(request.get(), subject.get()) ||
-      !set_public_key(request.get(), key, doing) ||
+      !set_public_key(X509_REQ_get_X509_PUBKEY(request.get()), key.handle().public_key_der(), doing) ||
       (extensions && !X509_REQ_add_extensions(request.get(), extensions.get())) || !sign(request.get(), key, how))
     throw openssl_error(doing);
   return to_der(request.get(), i2d_X509_REQ, doing);
