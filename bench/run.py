@@ -23,6 +23,7 @@ from servers import Failure, Forwarder, Pebble, TestCa, WebServer, make_tls_cert
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SLOW = 20  # a client that needs more seconds than this in its first run gets no second one
 RUNS_OF_MANY = 3
+RUNS_WITH_WAITS = 2  # with Retry-After: seconds of waiting, which hardly differ
 TRIES_AFTER_HANG = 8
 IDLE = 4  # seconds without work for the CA after which a run of case e hangs: nobody there waits that long
 CASES = [known.Case("a", "new account, one name", account_exists=False),
@@ -129,7 +130,11 @@ class Bench:
                 self.cells.append(cell)
                 if not cell["done"]:
                     cells[client] = cell
-        rounds = min(self.options.runs, RUNS_OF_MANY) if case.key == "e" else self.options.runs
+        rounds = self.options.runs
+        if case.key == "e":
+            rounds = min(rounds, RUNS_OF_MANY)
+        elif retry_after:
+            rounds = min(rounds, RUNS_WITH_WAITS)
         for _ in range(rounds):
             for client, cell in cells.items():
                 self.add(cell, self.run_to_the_end(client, case, ca, retry_after, cell))
