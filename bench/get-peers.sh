@@ -63,7 +63,7 @@ prepare() {
 # A program that needs no newer library than the system has.
 get_alone() {
   rm -rf unpacked ./*.deb
-  apt-get -q -q download "$1" || fail "the package is not to be had"
+  private_fetch download "$1" || fail "the package is not to be had"
   dpkg-deb -x "$1"_*.deb unpacked
   keep "$1" "$(dpkg-deb -f "$1"_*.deb Version)"
 }

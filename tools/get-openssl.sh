@@ -66,7 +66,7 @@ log=$cache/openssl-build.log
 say "fetching the source of OpenSSL ($suite)"
 mkdir "$work/source"
 private_apt "$suite" "$work/apt" 9>&- || no_suite
-(cd "$work/source" && apt-get -q --download-only source openssl) >"$log" 2>&1 9>&- ||
+(cd "$work/source" && private_fetch source openssl) >"$log" 2>&1 9>&- ||
   { tail -n 20 "$log" >&2; die "the source package could not be fetched; the log is $log"; }
 dsc=$(find "$work/source" -name 'openssl_*.dsc' | head -n 1)
 [[ -n $dsc ]] || die "apt fetched no source package; the log is $log"

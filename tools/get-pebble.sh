@@ -33,7 +33,7 @@ newest() {
   trap 'rm -rf "$work"' EXIT
   private_apt "$suite" "$work" || none "no package mirror of this machine carries Debian's $suite suite, whose Pebble is the newest"
   cd "$work"
-  apt-get -q -q download pebble >&2
+  private_fetch download pebble >&2
   version="$(dpkg-deb -f pebble_*.deb Version)"
   dpkg-deb -x pebble_*.deb unpacked
   # An old system may lack what a new package needs: better to know now than in the middle of a test.

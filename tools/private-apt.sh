@@ -39,3 +39,18 @@ SOURCES
     sed -n 's/ main$//p' | sort -u)
   return 1
 }
+
+# private_fetch download|source PACKAGE: into the current folder, the newest version whose files the mirror has. A mirror's
+# lists can be ahead of its files, or still name what it has dropped. Only what is signed in those lists is taken.
+private_fetch() {
+  local how="$1" package="$2" records=show version
+  [ "$how" = download ] || records=showsrc
+  local command=(apt-get -q -q "$how")
+  [ "$how" = download ] || command=(apt-get -q --download-only source)
+  while read -r version; do
+    "${command[@]}" "$package=$version" < /dev/null && return 0
+    echo "the mirror has no files of $package $version" >&2
+    rm -f -- "$package"_*  # some of them, perhaps
+  done < <(apt-cache "$records" "$package" | awk '$1 == "Version:" {print $2}' | sort -u -V -r)
+  return 1
+}
