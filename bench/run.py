@@ -92,7 +92,6 @@ def schedule(options):
                 yield case, "pebble", retry_after
 
 
-
 @dataclasses.dataclass
 class Run:
     """What one run cost. `problem` says why it does not count."""
