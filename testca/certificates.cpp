@@ -130,8 +130,8 @@ Reply AcmeServer::finalize(Call& call) {
 void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   call.lock.unlock();
   crypto::Csr csr = read_csr(csr_der);
-  if (!csr.signature_ok) throw bad_csr("the CSR's signature is wrong");
   if (!is_acceptable_key(csr.key_type)) throw bad_csr("this CA does not certify keys of type " + csr.key_type);
+  if (!csr.signature_ok) throw bad_csr("the CSR's signature is wrong");
   crypto::CertificateTemplate what;
   // The order's identifiers and its delegation never change.
   if (order.delegation) {

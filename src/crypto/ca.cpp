@@ -1,6 +1,7 @@
 #include "crypto/ca.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "crypto/certificate_fields.hpp"
 #include "crypto/key_handle.hpp"
@@ -13,8 +14,28 @@ namespace {
 constexpr std::string_view reading = "reading a CSR";
 constexpr std::string_view signing = "signing a certificate";
 
-void read_extensions(X509_REQ* request, Csr& out) {
-  const OwnedExtensions list(X509_REQ_get_extensions(request));
+/// Microsoft has an attribute of its own for the same.
+constexpr std::array<int, 2> extension_requests = {NID_ext_req, NID_ms_ext_req};
+
+OwnedExtensions requested_extensions(const STACK_OF(X509_ATTRIBUTE) * attributes) {
+  for (const int nid : extension_requests) {
+    const int index = X509at_get_attr_by_NID(attributes, nid, -1);
+    if (index < 0) continue;
+    const ASN1_TYPE* value = X509_ATTRIBUTE_get0_type(X509at_get_attr(attributes, index), 0);
+    if (!value || value->type != V_ASN1_SEQUENCE) break;
+    return from_der<OwnedExtensions>(
+        octets(value->value.sequence),
+        [](std::nullptr_t, const unsigned char** at, long length) {
+          return reinterpret_cast<STACK_OF(X509_EXTENSION)*>(
+              ASN1_item_d2i(nullptr, at, length, ASN1_ITEM_rptr(X509_EXTENSIONS)));
+        },
+        "reading the extensions that a CSR asks for");
+  }
+  return nullptr;
+}
+
+void read_extensions(const STACK_OF(X509_ATTRIBUTE) * attributes, Csr& out) {
+  const OwnedExtensions list = requested_extensions(attributes);
   for (int i = 0; i < sk_X509_EXTENSION_num(list.get()); ++i) {
     X509_EXTENSION* extension = sk_X509_EXTENSION_value(list.get(), i);
     const std::string oid = oid_text(X509_EXTENSION_get_object(extension));
@@ -32,15 +53,28 @@ void read_extensions(X509_REQ* request, Csr& out) {
   }
 }
 
-void read_attributes(const X509_REQ* request, Csr& out) {
-  for (int i = 0; i < X509_REQ_get_attr_count(request); ++i) {
-    X509_ATTRIBUTE* attribute = X509_REQ_get_attr(request, i);
+void read_attributes(const STACK_OF(X509_ATTRIBUTE) * attributes, Csr& out) {
+  for (int i = 0; i < X509at_get_attr_count(attributes); ++i) {
+    X509_ATTRIBUTE* attribute = X509at_get_attr(attributes, i);
     const std::string oid = oid_text(X509_ATTRIBUTE_get0_object(attribute));
     if (oid == "1.2.840.113549.1.9.14") continue;  // extensionRequest
     Bytes value;
     if (const ASN1_TYPE* first = X509_ATTRIBUTE_get0_type(attribute, 0)) value = to_der(first, i2d_ASN1_TYPE, reading);
     out.attributes.emplace_back(oid, std::move(value));
   }
+}
+
+/// The key and, when it can be used, the signature: checking one with an RSA key of 16,384 bits would take long.
+void read_signature(const RequestFields& request, Csr& out) {
+  out.key_type = "unknown";
+  OwnedKey key = read_key(*request.body->public_key);
+  if (!key) return;
+  const Recognised known = recognise(key.get());
+  if (!known.kind) return;
+  out.key_type = known.type;
+  if (known.kind->family == KeyFamily::rsa && !has_usable_length(key.get())) return;
+  out.signature_ok = is_signed_by(request, key.get());
+  out.public_key = PublicKey(std::make_shared<KeyHandle>(std::move(key), *known.kind, known.type));
 }
 
 /// RFC 7093 §2 method 1: the leftmost 160 bits of the SHA-256 of the public key's BIT STRING.
@@ -150,27 +184,16 @@ Bytes sign_as(const CertificateTemplate& what, const PrivateKey& issuer_key, con
 }  // namespace
 
 Csr parse_csr(ByteView der) {
-  const auto request = from_der<OwnedReq>(
-      der, [](auto... args) { return d2i_X509_REQ(args...); }, reading);
+  const OwnedRequestFields request = read_request_fields(der, reading);
+  const RequestBody& body = *request->body;
   Csr out;
-  out.common_name = common_name_of(X509_REQ_get_subject_name(request.get()), reading);
-  out.subject = name_values(X509_REQ_get_subject_name(request.get()), reading);
-  const X509_ALGOR* algorithm = nullptr;
-  X509_REQ_get0_signature(request.get(), nullptr, &algorithm);
-  out.signature_algorithm = to_der(algorithm, i2d_X509_ALGOR, reading);
-  out.public_key_der = to_der(X509_REQ_get_X509_PUBKEY(request.get()), i2d_X509_PUBKEY, reading);
-  out.key_type = "unknown";
-  if (EVP_PKEY* key = X509_REQ_get0_pubkey(request.get())) {
-    const Recognised known = recognise(key);
-    if (known.kind) {
-      out.key_type = known.type;
-      EVP_PKEY_up_ref(key);
-      out.public_key = PublicKey(std::make_shared<KeyHandle>(OwnedKey(key), *known.kind, known.type));
-    }
-    out.signature_ok = X509_REQ_verify(request.get(), key) == 1;
-  }
-  read_extensions(request.get(), out);
-  read_attributes(request.get(), out);
+  out.common_name = common_name_of(body.subject, reading);
+  out.subject = name_values(body.subject, reading);
+  out.signature_algorithm = to_der(request->signature_algorithm, i2d_X509_ALGOR, reading);
+  out.public_key_der = to_der(*body.public_key, reading);
+  read_signature(*request, out);
+  read_extensions(body.attributes, out);
+  read_attributes(body.attributes, out);
   forget_openssl_errors();
   return out;
 }

@@ -35,10 +35,10 @@ struct Csr {
   std::vector<std::string> emails, uris;                     ///< Those of them.
   bool unread_names = false;                                 ///< It has names of yet other kinds.
   Bytes signature_algorithm;                                 ///< AlgorithmIdentifier.
-  bool signature_ok = false;
+  bool signature_ok = false;                                 ///< Never with a key that is not in `public_key`.
   Bytes public_key_der;
   std::string key_type;                 ///< As PublicKey::type(); "unknown" when it is none we know.
-  std::optional<PublicKey> public_key;  ///< The same key, read; none when the type is unknown.
+  std::optional<PublicKey> public_key;  ///< The same key, read; none when culmen uses no such keys.
   std::vector<OidValue> extensions;     ///< Those asked for, subjectAltName included.
   std::vector<OidValue> attributes;     ///< Others than extensionRequest; value is the first of the SET, in DER.
 };

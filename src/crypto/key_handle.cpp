@@ -8,10 +8,9 @@ namespace {
 constexpr int smallest_rsa = 2048, largest_rsa = 8192;
 
 void check_rsa(const EVP_PKEY* key, std::string_view doing) {
-  const int bits = EVP_PKEY_get_bits(key);
-  if (bits < smallest_rsa || bits > largest_rsa)
+  if (!has_usable_length(key))
     throw Error(Errc::crypto_failed, doing,
-                "an RSA key of " + std::to_string(bits) + " bits; it must have from 2048 to 8192");
+                "an RSA key of " + std::to_string(EVP_PKEY_get_bits(key)) + " bits; it must have from 2048 to 8192");
   BIGNUM* exponent = nullptr;
   if (!EVP_PKEY_get_bn_param(key, "e", &exponent)) throw openssl_error(doing, "reading the RSA exponent");
   const OwnedBn owner(exponent);
@@ -70,6 +69,11 @@ const EVP_MD_CTX* KeyHandle::signer() const {
     signer_ = std::move(ready);
   });
   return signer_.get();
+}
+
+bool has_usable_length(const EVP_PKEY* rsa) noexcept {
+  const int bits = EVP_PKEY_get_bits(rsa);
+  return bits >= smallest_rsa && bits <= largest_rsa;
 }
 
 std::shared_ptr<const KeyHandle> make_handle(OwnedKey key, std::string_view doing) {

@@ -67,6 +67,8 @@ struct Recognised {
   std::string type;
 };
 Recognised recognise(const EVP_PKEY* key);
+/// Whether an RSA key is as long as culmen uses them: 2048 to 8192 bits.
+bool has_usable_length(const EVP_PKEY* rsa) noexcept;
 
 /// Checks type and size. Throws Error (crypto_failed).
 std::shared_ptr<const KeyHandle> make_handle(OwnedKey key, std::string_view doing);

@@ -97,15 +97,9 @@ Flow<Result<Account>> key_change(Session session, Account account, AccountKey ne
 }
 
 Flow<Result<std::vector<std::string>>> list_orders(Session session, Account account) {
-  constexpr std::string_view doing = "listing the account's orders";
-  if (account.orders.empty()) {
-    Result<Account> fresh = co_await get_account(session, account);
-    if (!fresh) co_return fresh.error().while_doing(doing);
-    account.orders = fresh->orders;
-  }
-  if (account.orders.empty()) co_return Error(Errc::not_offered, doing, "this CA keeps no list of orders");
-  co_return co_await all_pages(std::move(session), account, account.orders, protocol::parse_orders_page,
-                               std::string(doing));
+  return whole_list(std::move(session), std::move(account),
+                    {&Account::orders, protocol::parse_orders_page, "listing the account's orders",
+                     "this CA keeps no list of orders"});
 }
 
 }  // namespace culmen::engine

@@ -8,17 +8,9 @@
 namespace culmen::engine {
 
 Flow<Result<std::vector<std::string>>> list_delegations(Session session, Account account) {
-  const std::string doing = "listing the delegations";
-  if (account.delegations.empty()) {
-    Result<Account> fresh = co_await get_account(session, account);
-    if (!fresh) co_return fresh.error().while_doing(doing);
-    account.delegations = fresh->delegations;
-  }
-  if (account.delegations.empty()) {
-    co_return Error(Errc::not_offered, doing, "this server has no delegations for the account");
-  }
-  co_return co_await all_pages(std::move(session), account, account.delegations, protocol::parse_delegations_page,
-                               doing);
+  return whole_list(std::move(session), std::move(account),
+                    {&Account::delegations, protocol::parse_delegations_page, "listing the delegations",
+                     "this server has no delegations for the account"});
 }
 
 Flow<Result<Delegation>> get_delegation(Session session, Account account, std::string delegation_url) {

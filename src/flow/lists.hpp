@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "culmen/engine.hpp"
@@ -10,8 +11,15 @@ namespace culmen::engine {
 
 using PageParser = Result<std::vector<std::string>> (*)(const HttpResponse& response);
 
-/// Everything from `first_url` on, page after page by Link next.
-Flow<Result<std::vector<std::string>>> all_pages(Session session, Account account, std::string first_url,
-                                                 PageParser parse, std::string doing);
+/// A list that an account has.
+struct AccountList {
+  std::string Account::*url;
+  PageParser parse;
+  std::string_view doing;
+  std::string_view missing;  ///< What to say when the CA has no such list.
+};
+
+/// The list, page after page by Link next. An account that comes without its URL is fetched first.
+Flow<Result<std::vector<std::string>>> whole_list(Session session, Account account, AccountList list);
 
 }  // namespace culmen::engine

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "base/time.hpp"
 #include "culmen/acme_client.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/delegation.hpp"
@@ -46,15 +47,6 @@ TestCaOptions delegating() {
   options.certificate_get = true;
   options.auto_renewal = true;
   return options;
-}
-
-std::string in_days(const TestCa& ca, int days) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(ca.now() + days * 24h);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 }  // namespace
@@ -109,7 +101,7 @@ TEST_CASE("delegation: certificates that renew themselves") {
   blocking::AcmeClient client = local.client();
   const Account account = registered(client);
   const Delegation delegation = client.get_delegation(account, client.list_delegations(account).at(1));
-  StarOrderParams params({Identifier::dns("one.ido.example")}, in_days(local.ca, 20), 48h);
+  StarOrderParams params({Identifier::dns("one.ido.example")}, base::format_rfc3339(local.ca.now() + 20 * 24h), 48h);
   params.delegation = delegation.url;
   params.allow_certificate_get = true;
   const StarOrder order = client.new_star_order(account, params);

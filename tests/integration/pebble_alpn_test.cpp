@@ -2,9 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
-#include <ctime>
 #include <string>
 
+#include "base/time.hpp"
 #include "culmen/blocking/acme_client.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/http01_solver.hpp"
@@ -36,15 +36,6 @@ struct AlpnBench {
 
 std::vector<Identifier> names_of(const IssuedCertificate& issued) {
   return Certificate::from_pem(issued.chain_pem).identifiers;
-}
-
-std::string rfc3339(std::chrono::system_clock::time_point time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 }  // namespace
@@ -109,8 +100,8 @@ TEST_CASE("ARI: a window set through the management port moves the decision of c
 
   const std::filesystem::path live = std::filesystem::path(state) / "certificates/renewed.example.com/live";
   const auto now = std::chrono::system_clock::now();
-  const std::string ari = R"({"suggestedWindow":{"start":")" + rfc3339(now - 2h) + R"(","end":")" + rfc3339(now - 1h) +
-                          R"("},"explanationURL":"https://ca.example/incident"})";
+  const std::string ari = R"({"suggestedWindow":{"start":")" + base::format_rfc3339(now - 2h) + R"(","end":")" +
+                          base::format_rfc3339(now - 1h) + R"("},"explanationURL":"https://ca.example/incident"})";
   const Bytes leaf = Certificate::from_pem(cli_test::contents(live / "fullchain.pem")).der;
   if (!pebble.set_renewal_info(der_to_pem(leaf), ari)) {
     CHECK(pebble_test::which_pebble == "DISTRIBUTION");  // before 2.7 there is no such thing

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 
+#include "base/time.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/csr.hpp"
 #include "culmen/renewal_info.hpp"
@@ -20,16 +21,6 @@ TestCaOptions believing() {
   options.skip_validation = true;
   options.auto_renewal = true;
   return options;
-}
-
-/// "2026-03-01T12:00:00Z"
-std::string rfc3339(std::chrono::system_clock::time_point time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 Errc code_of_fetch(blocking::AcmeClient& client, const Account& account, const std::string& url) {
@@ -65,7 +56,7 @@ TEST_CASE("STAR: order, authorize, finalize, fetch, fetch the next, cancel") {
   CHECK(client.directory().meta.auto_renewal->allow_certificate_get);
   const Account account = registered(client);
   const PrivateKey key = PrivateKey::generate("ec:P-256");
-  StarOrderParams params({Identifier::dns("star.example")}, rfc3339(local.ca.now() + 20 * 24h), 48h);
+  StarOrderParams params({Identifier::dns("star.example")}, base::format_rfc3339(local.ca.now() + 20 * 24h), 48h);
   params.lifetime_adjust = 12h;
   params.allow_certificate_get = true;
   StarOrder order = begun(client, account, params, key);
@@ -111,8 +102,9 @@ TEST_CASE("STAR: to its natural end, and not revoked") {
   blocking::AcmeClient client = local.client();
   const Account account = registered(client);
   const PrivateKey key = PrivateKey::generate("ec:P-256");
-  const StarOrder order = begun(
-      client, account, StarOrderParams({Identifier::dns("end.example")}, rfc3339(local.ca.now() + 72h), 24h), key);
+  const StarOrder order =
+      begun(client, account,
+            StarOrderParams({Identifier::dns("end.example")}, base::format_rfc3339(local.ca.now() + 72h), 24h), key);
   const StarCertificate current = client.download_star_certificate(account, order.star_certificate);
   try {
     client.revoke_certificate(account, Certificate::from_pem(current.pem).der);

@@ -6,20 +6,13 @@
 #include "base/hex.hpp"
 #include "crypto/ca.hpp"
 #include "culmen/certificate.hpp"
+#include "support/csr_text.hpp"
 #include "support/errors.hpp"
 #include "support/run_program.hpp"
 
 using namespace culmen;
 
 namespace {
-
-std::string as_openssl_sees(const Bytes& csr) {
-  const TemporaryFile file(der_to_pem(csr, "CERTIFICATE REQUEST"));
-  const auto run = run_program("openssl req -noout -verify -text -nameopt RFC2253 -in " + file.path());
-  CHECK(run.status == 0);
-  CHECK(contains(run.output, "verify OK"));
-  return run.output;
-}
 
 const std::string long_name = std::string(60, 'a') + ".example.com";  // 72 octets
 

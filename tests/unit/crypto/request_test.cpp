@@ -6,6 +6,7 @@
 #include "base/hex.hpp"
 #include "crypto/ca.hpp"
 #include "culmen/certificate.hpp"
+#include "support/csr_text.hpp"
 #include "support/errors.hpp"
 #include "support/run_program.hpp"
 
@@ -13,14 +14,6 @@ using namespace culmen;
 using crypto::RequestContent;
 
 namespace {
-
-std::string as_openssl_sees(const Bytes& csr) {
-  const TemporaryFile file(der_to_pem(csr, "CERTIFICATE REQUEST"));
-  const auto run = run_program("openssl req -noout -verify -text -nameopt RFC2253 -in " + file.path());
-  CHECK(run.status == 0);
-  CHECK(contains(run.output, "verify OK"));
-  return run.output;
-}
 
 RequestContent for_a_name() {
   RequestContent content;
@@ -69,6 +62,35 @@ TEST_CASE("requests: names that no list here has are seen") {
   const auto blocks = pem_to_der(run.output);
   REQUIRE(blocks.size() == 1);
   CHECK(crypto::parse_csr(blocks[0]).unread_names);
+}
+
+TEST_CASE("requests: keys as others write them") {
+  const auto read = [](const std::string& making_the_key) {
+    const auto run =
+        run_program(making_the_key + " 2>/dev/null | openssl req -new -key /dev/stdin -subj / 2>/dev/null");
+    const auto blocks = pem_to_der(run.output);
+    REQUIRE(blocks.size() == 1);
+    return crypto::parse_csr(blocks[0]);
+  };
+  const crypto::Csr compressed = read("openssl ecparam -name secp384r1 -genkey | openssl ec -conv_form compressed");
+  CHECK(compressed.key_type == "ec:P-384");
+  CHECK(compressed.signature_ok);
+  CHECK(compressed.public_key_der.size() < 90);
+  CHECK(compressed.public_key.value().parts().y.size() == 48);
+  CHECK(read("openssl genrsa 2048").signature_ok);
+
+  // With a key that is not used, the signature is not looked at.
+  for (const auto& [key, type] :
+       {std::pair("openssl genrsa 1024", "rsa:1024"), std::pair("openssl genpkey -algorithm RSA-PSS", "unknown"),
+        std::pair("openssl ecparam -name secp256k1 -genkey -noout", "unknown"),
+        std::pair("openssl ecparam -name prime256v1 -genkey -noout -param_enc explicit", "unknown")}) {
+    CAPTURE(key);
+    const crypto::Csr csr = read(key);
+    CHECK(csr.key_type == type);
+    CHECK(!csr.public_key);
+    CHECK(!csr.signature_ok);
+    CHECK(!csr.public_key_der.empty());
+  }
 }
 
 TEST_CASE("requests: signed as it is wanted") {

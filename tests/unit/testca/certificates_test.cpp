@@ -11,6 +11,8 @@
 #include "culmen/certificate.hpp"
 #include "culmen/csr.hpp"
 #include "jose/jws.hpp"
+#include "support/errors.hpp"
+#include "support/run_program.hpp"
 
 using namespace culmen;
 using namespace culmen::testca;
@@ -114,6 +116,11 @@ TEST_CASE("CSRs that are refused, and the order stays ready") {
   AcmeCaller other = r.ca.caller();
   other.register_account();
   CHECK(send(build_csr(names, other.key)) == "badCSR 400");
+  const auto short_key = run_program("openssl req -new -newkey rsa:1024 -nodes -keyout /dev/null -subj / 2>/dev/null");
+  Reply reply = r.caller.post(
+      url, json::serialize(json::object{{"csr", base::base64url_encode(pem_to_der(short_key.output).at(0))}}));
+  CHECK(problem_of(reply) == "badCSR 400");
+  CHECK(contains(text_at(body_of(reply), "detail"), "keys of type rsa:1024"));
   CHECK(problem_of(r.caller.post(url, R"({"csr":"not base64url="})")) == "malformed 400");
   CHECK(problem_of(r.caller.post(url, "{}")) == "malformed 400");
   CHECK(problem_of(r.caller.post(url, json::serialize(json::object{{"csr", base::base64_encode(good)}}))) ==
