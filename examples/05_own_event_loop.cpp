@@ -115,8 +115,7 @@ class Loop {
   std::deque<Report> reports_;
 };
 
-// ---- One HTTP exchange with libcurl
-// ----------------------------------------------------------------------------------
+// ---- One HTTP exchange with libcurl ----
 
 std::size_t append_body(char* data, std::size_t, std::size_t size, void* response) {
   std::string& body = static_cast<HttpResponse*>(response)->body;

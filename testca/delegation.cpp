@@ -33,7 +33,7 @@ bool is_optional(const json::value& value) {
   return value.is_null() || (value.is_string() && value.get_string() == "*");
 }
 
-// ---- keyTypes
+// ---- keyTypes ----
 
 /// What a SignatureType is as an AlgorithmIdentifier, in hexadecimal (RFC 4055 §5, RFC 5758 §3.2).
 std::string algorithm_of(std::string_view signature_type) {
@@ -90,7 +90,7 @@ void check_key(const json::object& csr_template, const crypto::Csr& csr) {
   throw differs("keyTypes does not allow a key of type " + csr.key_type + " that signs like that");
 }
 
-// ---- subject
+// ---- subject ----
 
 std::string_view member_of(std::string_view oid) {
   if (oid == "2.5.4.6") return "country";
@@ -122,7 +122,7 @@ void check_subject(const json::object& csr_template, const crypto::Csr& csr) {
       throw differs("the subject has no " + std::string(member.key()));
 }
 
-// ---- extensions
+// ---- extensions ----
 
 /// The names of the bits of a KeyUsage, DER (RFC 5280 §4.2.1.3).
 std::set<std::string> key_usages(const Bytes& der) {

@@ -31,8 +31,7 @@ struct Instant {
   std::chrono::steady_clock::time_point steady;
 };
 
-// ---- What a driver sees: the asks
-// ------------------------------------------------------------------------------------
+// ---- What a driver sees: the asks ----
 
 class Strand;
 
@@ -96,8 +95,7 @@ class AwaitAsk final : public Ask {
 /// Calls the function of `ask`; what it throws becomes an Error (solver_failed).
 Result<void> call_function(const CallAsk& ask);
 
-// ---- Inside: strands
-// -------------------------------------------------------------------------------------------------
+// ---- Inside: strands ----
 
 class ExecutionBase;
 class AllState;
@@ -190,8 +188,7 @@ class ExecutionBase {
   bool done_ = false;
 };
 
-// ---- Flow
-// ------------------------------------------------------------------------------------------------------------
+// ---- Flow ----
 
 template <class T>
 class Flow;
@@ -302,8 +299,7 @@ class Execution final : public ExecutionBase {
   Flow<T> flow_;
 };
 
-// ---- What a flow can await
-// -------------------------------------------------------------------------------------------
+// ---- What a flow can await ----
 
 namespace detail {
 

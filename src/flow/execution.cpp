@@ -5,8 +5,7 @@
 
 namespace culmen {
 
-// ---- Strand
-// ----------------------------------------------------------------------------------------------------------
+// ---- Strand ----
 
 Strand::Strand(ExecutionBase& execution, Strand* parent, AllState* all) noexcept
     : execution_(execution), parent_(parent), all_(all) {
@@ -36,8 +35,7 @@ void Strand::finished() {
 
 Instant Strand::now() const { return execution_.clock_(); }
 
-// ---- all
-// -------------------------------------------------------------------------------------------------------------
+// ---- all ----
 
 void AllState::start(Strand& parent, std::coroutine_handle<> parent_handle,
                      std::vector<std::coroutine_handle<>> children, std::vector<Strand**> slots, std::size_t width) {
@@ -66,8 +64,7 @@ void AllState::child_finished(Strand& child) {
   parent_->execution_.ready_.push_back(parent_handle_);
 }
 
-// ---- Execution
-// -------------------------------------------------------------------------------------------------------
+// ---- Execution ----
 
 ExecutionBase::ExecutionBase(Clock clock) : root_(*this, nullptr, nullptr), clock_(std::move(clock)) {}
 

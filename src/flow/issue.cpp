@@ -86,8 +86,7 @@ std::string shown(const Authorization& authorization) {
   return (authorization.wildcard ? "*." : "") + authorization.identifier.value;
 }
 
-// ---- What to ask for
-// -------------------------------------------------------------------------------------------------
+// ---- What to ask for ----
 
 std::vector<Identifier> without_duplicates(const std::vector<Identifier>& identifiers) {
   std::vector<Identifier> unique;
@@ -157,8 +156,7 @@ Flow<Result<void>> ready_key(Issuing& issuing) {
   co_return Result<void>();
 }
 
-// ---- The order
-// -------------------------------------------------------------------------------------------------------
+// ---- The order ----
 
 bool can_be_resumed(const Order& order, const Issuing& issuing) {
   const std::vector<Identifier>& names = issuing.request.identifiers;
@@ -223,8 +221,7 @@ Flow<Result<Order>> place_order(Issuing& issuing) {
   co_return order;
 }
 
-// ---- Authorizations
-// --------------------------------------------------------------------------------------------------
+// ---- Authorizations ----
 
 Result<void> choose_challenge(Issuing& issuing, Solving& solving) {
   const Authorization& authorization = solving.authorization;
@@ -375,8 +372,7 @@ Flow<Result<Order>> validate(Issuing& issuing, Order order) {
   co_return outcome;
 }
 
-// ---- The certificate
-// -------------------------------------------------------------------------------------------------
+// ---- The certificate ----
 
 Flow<Result<Bytes>> prepare_csr(Issuing& issuing) {
   const IssueRequest& request = issuing.request;

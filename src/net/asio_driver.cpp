@@ -87,8 +87,7 @@ class Gate {
 
 }  // namespace
 
-// ---- Loop: curl on a strand
-// ------------------------------------------------------------------------------------------
+// ---- Loop: curl on a strand ----
 
 /// All but the constructor and start() on the strand. What waits on the executor holds it weakly, so that the last
 /// client takes it down.
@@ -147,8 +146,7 @@ class AsioDriver::Loop final : public std::enable_shared_from_this<Loop> {
   std::optional<asio::thread_pool> calling_thread_;
 };
 
-// ---- Run: one execution
-// ----------------------------------------------------------------------------------------------
+// ---- Run: one execution ----
 
 /// On the strand. Owned by a wait that never ends by itself, so that it goes with the context if that goes first.
 class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
@@ -286,8 +284,7 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
   bool finished_ = false;
 };
 
-// ---- Loop, the rest
-// --------------------------------------------------------------------------------------------------
+// ---- Loop, the rest ----
 
 int AsioDriver::Loop::watch(curl_socket_t socket, int what) {
   const auto found = watches_.find(socket);
@@ -386,8 +383,7 @@ void AsioDriver::Loop::act(curl_socket_t socket, int events) {
   }
 }
 
-// ---- AsioDriver
-// ------------------------------------------------------------------------------------------------------
+// ---- AsioDriver ----
 
 /// Starts a Run for a completion handler. Holds nothing: the handler owns the coroutine, which owns this.
 class AsioDriver::Begin {

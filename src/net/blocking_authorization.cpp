@@ -19,8 +19,7 @@ bool is_base64url(std::string_view token) {
 }
 }  // namespace
 
-// ---- Challenge
-// -------------------------------------------------------------------------------------------------------
+// ---- Challenge ----
 
 Challenge::Challenge(Account account, std::string authorization_url, culmen::Challenge challenge)
     : account_(std::move(account)),
@@ -60,8 +59,7 @@ void Challenge::validate(std::chrono::milliseconds delay, std::chrono::seconds l
 
 std::string Challenge::key_authorization() const { return account_.api_account().key_authorization(http_token()); }
 
-// ---- Auth
-// ------------------------------------------------------------------------------------------------------------
+// ---- Auth ----
 
 Auth::Auth(Account account, Authorization authorization)
     : account_(std::move(account)), authorization_(std::move(authorization)) {}

@@ -161,8 +161,7 @@ class Drive {
 
 }  // namespace
 
-// ---- CancelFlag
-// ------------------------------------------------------------------------------------------------------
+// ---- CancelFlag ----
 
 CancelFlag::CancelFlag() {
   if (::pipe(ends_) != 0) {
@@ -189,8 +188,7 @@ void CancelFlag::raise() noexcept {
   errno = kept;
 }
 
-// ---- BlockingDriver
-// --------------------------------------------------------------------------------------------------
+// ---- BlockingDriver ----
 
 BlockingDriver::BlockingDriver(TransportOptions options, LogCallback log)
     : transport_(std::move(options), std::move(log)) {}

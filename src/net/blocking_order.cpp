@@ -41,8 +41,7 @@ Flow<Result<Order>> finalize_and_watch(engine::Session session, culmen::Account 
 
 }  // namespace
 
-// ---- NewOrder
-// --------------------------------------------------------------------------------------------------------
+// ---- NewOrder ----
 
 NewOrder::NewOrder(Account account, std::string primary_name, std::vector<Identifier> identifiers, Order order)
     : account_(std::move(account)),
@@ -83,8 +82,7 @@ std::vector<Auth> NewOrder::authorizations() const {
   return authorizations;
 }
 
-// ---- CsrOrder
-// --------------------------------------------------------------------------------------------------------
+// ---- CsrOrder ----
 
 CsrOrder::CsrOrder(Account account, std::string primary_name, std::vector<Identifier> identifiers, Order order)
     : account_(std::move(account)),
@@ -106,8 +104,7 @@ CertOrder CsrOrder::finalize(std::string_view private_key_pem, milliseconds dela
   return finalize_pkey(PrivateKey::from_pem(private_key_pem), delay, limit);
 }
 
-// ---- CertOrder
-// -------------------------------------------------------------------------------------------------------
+// ---- CertOrder ----
 
 CertOrder::CertOrder(Account account, std::string primary_name, Order order, PrivateKey key)
     : account_(std::move(account)),

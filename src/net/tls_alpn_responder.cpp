@@ -73,8 +73,7 @@ Context make_context() {
 
 }  // namespace
 
-// ---- The names, and what is shown for each
-// ---------------------------------------------------------------------------
+// ---- The names, and what is shown for each ----
 
 class TlsAlpnResponder::Names {
  public:
@@ -133,8 +132,7 @@ class TlsAlpnResponder::Names {
   std::map<std::string, Context> contexts_;
 };
 
-// ---- One connection
-// --------------------------------------------------------------------------------------------------
+// ---- One connection ----
 
 /// Shakes hands and says goodbye; there is no data. Ten seconds at most.
 class TlsAlpnResponder::TlsConnection final : public Connection {
@@ -176,8 +174,7 @@ class TlsAlpnResponder::TlsConnection final : public Connection {
   asio::steady_timer deadline_;
 };
 
-// ---- The responder
-// ---------------------------------------------------------------------------------------------------
+// ---- The responder ----
 
 std::string alpn_server_name(const Identifier& identifier) {
   constexpr std::string_view doing = "presenting tls-alpn-01";

@@ -126,8 +126,7 @@ long milliseconds(std::chrono::milliseconds time) { return static_cast<long>(std
 
 }  // namespace
 
-// ---- Transport
-// -------------------------------------------------------------------------------------------------------
+// ---- Transport ----
 
 Transport::Transport(TransportOptions options, LogCallback log) : options_(std::move(options)), log_(std::move(log)) {
   require_plain_text("user_agent", options_.user_agent);
@@ -278,8 +277,7 @@ void Transport::log(std::string_view line) const noexcept {
   }
 }
 
-// ---- Exchange
-// --------------------------------------------------------------------------------------------------------
+// ---- Exchange ----
 
 namespace {
 

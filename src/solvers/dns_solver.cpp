@@ -71,8 +71,7 @@ std::unique_ptr<DnsProvider> make_dns_provider(TxtFunction add_txt, TxtFunction 
   return std::make_unique<FunctionProvider>(std::move(add_txt), std::move(remove_txt));
 }
 
-// ---- Through a provider
-// ----------------------------------------------------------------------------------------------
+// ---- Through a provider ----
 
 DnsSolver::DnsSolver(DnsProvider& provider, DnsSolverOptions options)
     : provider_(provider), options_(std::move(options)) {
@@ -97,8 +96,7 @@ Flow<Result<void>> DnsSolver::cleanup(ChallengeContext context) {
   co_return removed;
 }
 
-// ---- A record that stays
-// ---------------------------------------------------------------------------------------------
+// ---- A record that stays ----
 
 DnsPersistSolver::DnsPersistSolver(Directory directory, Account account, Publish publish, DnsPersistOptions options)
     : directory_(std::move(directory)),

@@ -22,8 +22,7 @@ constexpr std::string_view tor_header("== ed25519v1-secret: type0 ==\0\0\0", 32)
 constexpr std::size_t min_nonce = 8, max_nonce = 1024;  // RFC 9799 §3.2: "at least 64 bits"; the upper one is ours
 constexpr std::size_t our_nonce = 16;
 
-// ---- DER
-// -------------------------------------------------------------------------------------------------------------
+// ---- DER ----
 
 enum Tag : std::uint8_t {
   tag_bit_string = 0x03,
@@ -92,8 +91,7 @@ Bytes nonce_of(std::string_view base64) {
 
 }  // namespace
 
-// ---- The key
-// ---------------------------------------------------------------------------------------------------------
+// ---- The key ----
 
 OnionKey OnionKey::from_pem(std::string_view pem) {
   return OnionKey(std::make_shared<const Data>(crypto::ExpandedKey::from_private_key(PrivateKey::from_pem(pem))));
@@ -132,8 +130,7 @@ bool is_onion_address(std::string_view name) noexcept {
   }
 }
 
-// ---- CSRs
-// ------------------------------------------------------------------------------------------------------------
+// ---- CSRs ----
 
 Bytes build_onion_csr_rfc9799(std::string_view challenge_nonce_base64, const OnionKey& key) {
   return solvers::onion_csr_with_nonces(nonce_of(challenge_nonce_base64), crypto::random_bytes(our_nonce), key);
@@ -171,8 +168,7 @@ Bytes solvers::onion_csr_with_nonces(ByteView ca_nonce, ByteView applicant_nonce
   return request(der(tag_sequence, ByteView()), attributes, key);
 }
 
-// ---- CAA
-// -------------------------------------------------------------------------------------------------------------
+// ---- CAA ----
 
 OnionCaa sign_onion_caa(const OnionKey& key, std::optional<std::string> caa,
                         std::chrono::system_clock::time_point expiry) {
@@ -195,8 +191,7 @@ OnionCaa sign_onion_caa(const OnionKey& key, std::optional<std::string> caa,
   return signed_caa;
 }
 
-// ---- The solver
-// ------------------------------------------------------------------------------------------------------
+// ---- The solver ----
 
 bool OnionSolver::can_solve(const Identifier& identifier, bool) const {
   return identifier.type == "dns" &&

@@ -96,8 +96,7 @@ void sweep(const fs::path& folder) {
   for (const fs::path& path : left) fs::remove(path, ignored);
 }
 
-// ---- A certificate and its key in one file
-// ---------------------------------------------------------------------------
+// ---- A certificate and its key in one file ----
 
 /// Either may be missing: put() brings one at a time.
 struct Pair {

@@ -105,8 +105,7 @@ std::optional<StoredCertificate> Persist::get_certificate(const std::string& rea
   return StoredCertificate(std::move(*private_key), std::move(*certificate));
 }
 
-// ---- MemoryPersist
-// ---------------------------------------------------------------------------------------------------
+// ---- MemoryPersist ----
 
 struct MemoryPersist::Contents {
   std::mutex mutex;
@@ -145,8 +144,7 @@ std::optional<StoredCertificate> MemoryPersist::get_certificate(const std::strin
   return StoredCertificate(private_key->second, certificate->second);
 }
 
-// ---- NoPersist
-// -------------------------------------------------------------------------------------------------------
+// ---- NoPersist ----
 
 void NoPersist::put(const PersistKey&, std::string_view) {}
 std::optional<std::string> NoPersist::get(const PersistKey&) { return std::nullopt; }
