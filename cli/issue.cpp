@@ -90,7 +90,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
   if (before && !client.directory().renewal_info.empty()) request.replaces = predecessor(*before, flags, account);
 
   const IssuedCertificate issued = client.issue(account, request, *solver);
-  const Certificate leaf = Certificate::from_pem(issued.chain_pem);
+  const Certificate& leaf = issued.chain.leaf;
   if (!issued.key || !leaf.matches(*issued.key)) {
     throw Error(Errc::bad_response, "storing the certificate", "the CA sent a certificate for another key");
   }
@@ -358,7 +358,7 @@ int run_issue_csr(const IssueFlags& flags, Output& output) {
   request.on_progress = [&output, total = identifiers.size(), done = std::size_t{0}](
                             const IssueProgress& progress) mutable { show_progress(progress, total, done, output); };
   const IssuedCertificate issued = client.issue(account, request, *solver);
-  const Certificate leaf = Certificate::from_pem(issued.chain_pem);
+  const Certificate& leaf = issued.chain.leaf;
   write_file_atomically(flags.out, issued.chain_pem, 0644);
   boost::json::object& json = output.result();
   json["changed"] = true;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "culmen/certificate.hpp"
 #include "culmen/identifier.hpp"
 #include "culmen/problem.hpp"
 
@@ -64,6 +65,7 @@ struct OrderRequest {
 struct CertificateChain {
   CertificateChain() = default;
   std::string pem;                      ///< Leaf first, LF line ends, nothing but CERTIFICATE blocks.
+  Certificate leaf;                     ///< The first of them, read.
   std::string url;                      ///< Where this chain came from.
   std::vector<std::string> alternates;  ///< URLs of other chains for the same leaf.
 };

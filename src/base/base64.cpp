@@ -94,8 +94,8 @@ std::string base64_encode(ByteView bytes) {
 }
 
 std::optional<Bytes> base64_decode_lenient(std::string_view text) {
-  std::string digits;
-  digits.reserve(text.size());
+  std::string digits(text.size(), '\0');
+  char* at = digits.data();
   std::size_t padding = 0;
   for (char c : text) {
     if (is_space(c)) continue;
@@ -104,9 +104,10 @@ std::optional<Bytes> base64_decode_lenient(std::string_view text) {
     } else if (padding > 0) {
       return std::nullopt;
     } else {
-      digits += c;
+      *at++ = c;
     }
   }
+  digits.resize(static_cast<std::size_t>(at - digits.data()));
   if (padding > 2 || (padding > 0 && digits.size() % 4 < 2)) return std::nullopt;
   return decode<6>(digits, either_digits);
 }

@@ -1,5 +1,6 @@
 #include "crypto/pem.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "base/base64.hpp"
@@ -74,9 +75,9 @@ std::vector<PemBlock> pem_blocks(std::string_view text) {
   std::vector<PemBlock> blocks;
   std::optional<OpenBlock> open;
   while (!text.empty()) {
-    const auto end = text.find_first_of("\r\n");
-    const std::string_view line = trimmed(text.substr(0, end));
-    text.remove_prefix(end == text.npos ? text.size() : end + 1);
+    const auto end = std::ranges::find_if(text, [](char c) { return c == '\n' || c == '\r'; });
+    const std::string_view line = trimmed(std::string_view(text.begin(), end));
+    text = end == text.end() ? std::string_view() : std::string_view(end + 1, text.end());
 
     if (const auto label = label_of(line, "-----BEGIN ")) {
       if (open) blocks.push_back(unfinished(*open));

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/name.hpp"
-#include "culmen/certificate.hpp"
 #include "flow/orders.hpp"
 #include "flow/polling.hpp"
 #include "flow/session.hpp"
@@ -404,14 +403,12 @@ Flow<Result<Order>> finalize_and_wait(Issuing& issuing, Order order) {
 
 Result<void> check_certificate(const IssueRequest& request, const CertificateChain& chain) {
   constexpr std::string_view doing = "checking the new certificate";
-  Result<Certificate> leaf = result_of([&] { return Certificate::from_pem(chain.pem); });
-  if (!leaf) return leaf.error().while_doing(doing);
-  if (request.key && !leaf->matches(*request.key)) {
+  if (request.key && !chain.leaf.matches(*request.key)) {
     return Error(Errc::bad_response, doing,
                  "it is not for our key; it was downloaded from " + printable(chain.url, 200));
   }
   for (const Identifier& identifier : request.identifiers) {
-    if (std::ranges::find(leaf->identifiers, identifier) == leaf->identifiers.end()) {
+    if (std::ranges::find(chain.leaf.identifiers, identifier) == chain.leaf.identifiers.end()) {
       return Error(Errc::bad_response, doing, "it does not name " + printable(identifier.value, 260));
     }
   }

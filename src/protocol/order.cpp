@@ -5,7 +5,6 @@
 #include "base/base64.hpp"
 #include "base/link.hpp"
 #include "base/time.hpp"
-#include "culmen/certificate.hpp"
 #include "protocol/json_reader.hpp"
 
 namespace culmen {
@@ -129,6 +128,7 @@ Result<CertificateChain> parse_chain(const HttpResponse& response) {
   if (!certificates) return certificates.error().while_doing("reading the downloaded certificate");
   CertificateChain chain;
   for (const Certificate& certificate : *certificates) chain.pem += der_to_pem(certificate.der);
+  chain.leaf = std::move(certificates->front());
   chain.url = response.url;
   chain.alternates = links(response, "alternate");
   return chain;

@@ -199,6 +199,8 @@ TEST_CASE(
                 {"link", "<x>; rel=up"}}));
   REQUIRE(chain.has_value());
   CHECK(chain->pem == pem + pem);
+  CHECK(der_to_pem(chain->leaf.der) == pem);
+  CHECK(chain->leaf.not_after == what.not_after);
   CHECK(chain->alternates == std::vector<std::string>{"https://ca.test/cert/1/2"});
   CHECK_FALSE(protocol::parse_chain(response(200, pem + key.to_pem())).has_value());
   CHECK_FALSE(protocol::parse_chain(response(200, "<html></html>")).has_value());
