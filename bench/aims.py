@@ -8,11 +8,7 @@ def judge(figures, micro):
     judged = [judged_case for case in "ab" for judged_case in one_certificate(figures, case)]
     judged += hundred_names(figures) + one_after_another(figures)
     judged += [aim for ca, name in (("pebble", "Pebble"), ("test-ca", "test CA")) for aim in in_flight(figures, ca, name)]
-    for row in micro:
-        if row.get("aim"):
-            value = "-" if row["value"] is None else f"{row['value']:.4g} {row['unit']}".strip()
-            judged.append({"what": row["what"], "aim": row["aim"], "value": value, "met": row["met"], "by": ""})
-    return judged
+    return judged + [aim for row in micro for aim in microbenchmark(row)]
 
 
 def one_certificate(figures, case):
@@ -50,6 +46,13 @@ def in_flight(figures, ca, name):
             at_least(f"(e) {AT_16} in flight, {name}: the CA's CPU ÷ culmen's", quotient(of("culmen", "ca_cpu"), of("culmen", "cpu")), 1)]
 
 
+def microbenchmark(row):
+    if row["at_most"] is not None:
+        yield at_most(row["what"], row["value"], row["at_most"], row["unit"])
+    if row["at_least"] is not None:
+        yield at_least(row["what"], row["value"], row["at_least"], row["unit"])
+
+
 def at_most(what, value, limit, unit=""):
     return aim(what, "at most", value, limit, unit, value is not None and value <= limit)
 
@@ -64,6 +67,12 @@ def aim(what, words, value, limit, unit, met):
         return {"what": what, "aim": wanted, "value": "-", "met": None, "by": ""}
     by = f"{abs(value / limit - 1):.0%} {'above' if value > limit else 'below'}" if value != limit else ""
     return {"what": what, "aim": wanted, "value": f"{value:.3g} {unit}".strip(), "met": met, "by": by}
+
+
+def verdict(aim):
+    if aim["met"] is None:
+        return "not measured"
+    return ("met" if aim["met"] else "**missed**") + (f" ({aim['by']})" if aim["by"] else "")
 
 
 def quotient(above, below):

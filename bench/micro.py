@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+import aims
+
 ROUNDS = 5
 LOAD_SECONDS = 1.5
 CONNECTIONS = 8
@@ -49,8 +51,8 @@ http {{
 
 
 def results(build_folder):
-    """A list of {"what", "value", "unit", "aim", "met"}. aim is None where there is none, value and met where what it takes is
-    not installed."""
+    """A list of {"what", "value", "unit", "at_most", "at_least"}. The aims are None where there is none, and the value where what
+    it takes is not installed."""
     build = pathlib.Path(build_folder).resolve()
     rows = []
     rows += engine_rows(build / "bench/micro/bench_micro")
@@ -61,12 +63,7 @@ def results(build_folder):
 
 
 def row(what, value, unit, at_most=None, at_least=None):
-    aim = met = None
-    if at_most is not None:
-        aim, met = f"at most {at_most}", value is not None and value <= at_most
-    if at_least is not None:
-        aim, met = f"at least {at_least}", value is not None and value >= at_least
-    return {"what": what, "value": value, "unit": unit, "aim": aim, "met": None if value is None else met}
+    return {"what": what, "value": value, "unit": unit, "at_most": at_most, "at_least": at_least}
 
 
 # ---- The engine, signatures, JSON ------------------------------------------------------------------------------------
@@ -289,8 +286,9 @@ def main():
         sys.exit(__doc__)
     for each in results(sys.argv[1]):
         value = "-" if each["value"] is None else f"{each['value']:12,.2f}"
-        verdict = {True: "met", False: "MISSED", None: ""}[each["met"]]
-        print(f"{each['what']:85} {value:>12} {each['unit']:12} {each['aim'] or '':14} {verdict}".rstrip())
+        print(f"{each['what']:85} {value:>12} {each['unit']:12}".rstrip())
+        for judged in aims.microbenchmark(each):
+            print(f"    {judged['aim']}: {aims.verdict(judged)}")
 
 
 if __name__ == "__main__":

@@ -59,14 +59,8 @@ def heading(results):
 
 
 def aims_table(judged):
-    rows = [[aim["what"], aim["aim"], aim["value"], verdict(aim)] for aim in judged]
+    rows = [[aim["what"], aim["aim"], aim["value"], aims.verdict(aim)] for aim in judged]
     return "## What was aimed at\n\n" + table(["", "aim", "measured", ""], rows, left=4)
-
-
-def verdict(aim):
-    if aim["met"] is None:
-        return "not measured"
-    return ("met" if aim["met"] else "**missed**") + (f" ({aim['by']})" if aim["by"] else "")
 
 
 def case_table(cells):
@@ -123,7 +117,7 @@ def concurrency_table(cells):
 
 
 def micro_table(micro):
-    return table(["", "measured", "aim"], [[row["what"], f"{number(row['value'])} {row['unit']}", row.get("aim") or "-"] for row in micro], left=1)
+    return table(["", "measured"], [[row["what"], f"{number(row['value'])} {row['unit']}"] for row in micro])
 
 
 def scaled(cell, value):

@@ -1,6 +1,5 @@
 #include "protocol/account.hpp"
 
-#include "base/link.hpp"
 #include "protocol/json_reader.hpp"
 #include "protocol/response.hpp"
 
@@ -63,14 +62,8 @@ Result<Account> parse_account(const HttpResponse& response, Account account, std
   if (!object) return object.error();
   account.status = read_status(text_member(*object, "status"));
   account.contacts = texts_member(*object, "contact");
-  account.orders.clear();
-  if (const std::string orders = text_member(*object, "orders"); !orders.empty()) {
-    account.orders = base::resolve_url(response.url, orders).value_or(orders);
-  }
-  account.delegations.clear();
-  if (const std::string delegations = text_member(*object, "delegations"); !delegations.empty()) {
-    account.delegations = base::resolve_url(response.url, delegations).value_or(delegations);
-  }
+  account.orders = absolute(response, text_member(*object, "orders"));
+  account.delegations = absolute(response, text_member(*object, "delegations"));
   return account;
 }
 

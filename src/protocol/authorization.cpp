@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/link.hpp"
 #include "protocol/json_reader.hpp"
 
 namespace culmen {
@@ -69,10 +68,7 @@ ChallengeStatus read_challenge_status(std::string_view text) {
 Challenge read_challenge(const json::object& object, const HttpResponse& response) {
   Challenge challenge;
   challenge.type = text_member(object, "type");
-  challenge.url = text_member(object, "url");
-  if (!challenge.url.empty() && !base::parse_http_url(challenge.url)) {
-    challenge.url = base::resolve_url(response.url, challenge.url).value_or(challenge.url);
-  }
+  challenge.url = absolute(response, text_member(object, "url"));
   challenge.status = read_challenge_status(text_member(object, "status"));
   challenge.token = text_member(object, "token");
   challenge.error = problem_member(object, "error");

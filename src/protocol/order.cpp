@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/base64.hpp"
-#include "base/link.hpp"
 #include "base/time.hpp"
 #include "protocol/json_reader.hpp"
 
@@ -33,11 +32,6 @@ OrderStatus read_status(std::string_view text) {
     if (to_string(status) == text) return status;
   }
   return OrderStatus::unknown;
-}
-
-std::string absolute(const HttpResponse& response, const std::string& url) {
-  if (url.empty() || base::parse_http_url(url)) return url;
-  return base::resolve_url(response.url, url).value_or(url);
 }
 }  // namespace
 
