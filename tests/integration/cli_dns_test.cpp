@@ -35,7 +35,7 @@ std::vector<std::string> options_with(const std::vector<std::string>& more, cons
 struct Bench {
   explicit Bench(const std::vector<std::string>& options = {}) : ca(options_with(options, dns)), client(ca) {
     hook = test::make_zone_hook(folder.path());
-    dns.zone = folder.path() / "zone";
+    dns.read_zone(folder.path() / "zone");
   }
   Outcome issue(const std::vector<std::string>& names, std::vector<std::string> more) const {
     return client.issue(names, std::move(more));

@@ -35,7 +35,7 @@ class Writer {
  public:
   enum class How { traced, untraced };
 
-  /// `file_limit`: no file may grow beyond; the writer is killed by the write that would.
+  /// `file_limit`: of an untraced one, from then on no file may grow beyond; it is killed by the write that would.
   Writer(std::vector<std::string> words, How how, rlim_t file_limit = RLIM_INFINITY) {
     words.insert(words.begin(), CULMEN_PERSIST_WRITER);
     std::vector<char*> arguments;
@@ -45,7 +45,6 @@ class Writer {
     process_ = ::fork();
     REQUIRE(process_ >= 0);
     if (process_ == 0) {
-      ::setrlimit(RLIMIT_FSIZE, &sizes);
       ::setrlimit(RLIMIT_CORE, &cores);
       if (how == How::traced && ::ptrace(PTRACE_TRACEME, 0, 0, 0) != 0) ::_exit(no_ptrace);
       ::execv(arguments[0], arguments.data());
@@ -54,6 +53,7 @@ class Writer {
     if (how == How::untraced) {
       wait(WUNTRACED);
       REQUIRE(WIFSTOPPED(status_));
+      REQUIRE(::prlimit(process_, RLIMIT_FSIZE, &sizes, nullptr) == 0);
       return;
     }
     wait();

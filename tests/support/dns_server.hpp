@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -52,9 +53,6 @@ class DnsServer {
   DnsServer(const DnsServer&) = delete;
   DnsServer& operator=(const DnsServer&) = delete;
 
-  /// Values are also read from files in that folder: one for each name, with a value a line. Set it at the start.
-  std::filesystem::path zone;
-
   /// As TestCaOptions::dns_server wants it.
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
@@ -67,6 +65,11 @@ class DnsServer {
     const std::lock_guard lock(mutex_);
     std::erase(texts_[name], value);
     if (texts_[name].empty()) texts_.erase(name);
+  }
+  /// Values are also read from files in that folder: one for each name, with a value a line.
+  void read_zone(std::filesystem::path folder) {
+    const std::lock_guard lock(mutex_);
+    zone_ = std::move(folder);
   }
   void add_alias(const std::string& name, const std::string& target) {
     const std::lock_guard lock(mutex_);
@@ -217,8 +220,8 @@ class DnsServer {
       if (lone_aliases) return reply;
     }
     std::vector<std::string> values = texts_.contains(owner) ? texts_.at(owner) : std::vector<std::string>();
-    if (!zone.empty()) {
-      std::ifstream file(zone / owner);
+    if (!zone_.empty()) {
+      std::ifstream file(zone_ / owner);
       for (std::string line; std::getline(file, line);) values.push_back(line);
       most_values_ = std::max(most_values_, values.size());
     }
@@ -243,6 +246,7 @@ class DnsServer {
   mutable std::mutex mutex_;
   std::map<std::string, std::vector<std::string>> texts_;
   std::map<std::string, std::string> aliases_;
+  std::filesystem::path zone_;
   std::set<std::string> asked_;
   std::size_t most_values_ = 0;
   std::atomic<bool> stopping_ = false;
