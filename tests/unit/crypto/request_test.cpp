@@ -80,13 +80,13 @@ TEST_CASE("requests: keys as others write them") {
   CHECK(read("openssl genrsa 2048").signature_ok);
 
   // With a key that is not used, the signature is not looked at.
-  for (const auto& [key, type] :
+  for (const auto& made :
        {std::pair("openssl genrsa 1024", "rsa:1024"), std::pair("openssl genpkey -algorithm RSA-PSS", "unknown"),
         std::pair("openssl ecparam -name secp256k1 -genkey -noout", "unknown"),
         std::pair("openssl ecparam -name prime256v1 -genkey -noout -param_enc explicit", "unknown")}) {
-    CAPTURE(key);
-    const crypto::Csr csr = read(key);
-    CHECK(csr.key_type == type);
+    CAPTURE(made.first);
+    const crypto::Csr csr = read(made.first);
+    CHECK(csr.key_type == made.second);
     CHECK(!csr.public_key);
     CHECK(!csr.signature_ok);
     CHECK(!csr.public_key_der.empty());
