@@ -69,11 +69,5 @@ def aim(what, words, value, limit, unit, met):
     return {"what": what, "aim": wanted, "value": f"{value:.3g} {unit}".strip(), "met": met, "by": by}
 
 
-def verdict(aim):
-    if aim["met"] is None:
-        return "not measured"
-    return ("met" if aim["met"] else "**missed**") + (f" ({aim['by']})" if aim["by"] else "")
-
-
 def quotient(above, below):
     return above / below if above is not None and below else None

@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import aims
+import report
 
 ROUNDS = 5
 LOAD_SECONDS = 1.5
@@ -284,11 +285,9 @@ def pinned(core):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for each in results(sys.argv[1]):
-        value = "-" if each["value"] is None else f"{each['value']:12,.2f}"
-        print(f"{each['what']:85} {value:>12} {each['unit']:12}".rstrip())
-        for judged in aims.microbenchmark(each):
-            print(f"    {judged['aim']}: {aims.verdict(judged)}")
+    rows = results(sys.argv[1])
+    print(report.micro_table(rows))
+    print(report.aims_table([aim for row in rows for aim in aims.microbenchmark(row)]))
 
 
 if __name__ == "__main__":

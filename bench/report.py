@@ -59,8 +59,14 @@ def heading(results):
 
 
 def aims_table(judged):
-    rows = [[aim["what"], aim["aim"], aim["value"], aims.verdict(aim)] for aim in judged]
+    rows = [[aim["what"], aim["aim"], aim["value"], verdict(aim)] for aim in judged]
     return "## What was aimed at\n\n" + table(["", "aim", "measured", ""], rows, left=4)
+
+
+def verdict(aim):
+    if aim["met"] is None:
+        return "not measured"
+    return ("met" if aim["met"] else "**missed**") + (f" ({aim['by']})" if aim["by"] else "")
 
 
 def case_table(cells):
