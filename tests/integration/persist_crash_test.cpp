@@ -35,13 +35,12 @@ class Writer {
  public:
   enum class How { traced, untraced };
 
-  /// `file_limit`: of an untraced one, from then on no file may grow beyond; it is killed by the write that would.
-  Writer(std::vector<std::string> words, How how, rlim_t file_limit = RLIM_INFINITY) {
+  Writer(std::vector<std::string> words, How how) {
     words.insert(words.begin(), CULMEN_PERSIST_WRITER);
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    const rlimit sizes{file_limit, file_limit}, cores{0, 0};
+    const rlimit cores{0, 0};
     process_ = ::fork();
     REQUIRE(process_ >= 0);
     if (process_ == 0) {
@@ -53,7 +52,6 @@ class Writer {
     if (how == How::untraced) {
       wait(WUNTRACED);
       REQUIRE(WIFSTOPPED(status_));
-      REQUIRE(::prlimit(process_, RLIMIT_FSIZE, &sizes, nullptr) == 0);
       return;
     }
     wait();
@@ -69,6 +67,11 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
   ~Writer() { kill(); }
 
+  /// From now on no file may grow beyond `size`; the writer is killed by the write that would.
+  void limit_files(rlim_t size) {
+    const rlimit sizes{size, size};
+    REQUIRE(::prlimit(process_, RLIMIT_FSIZE, &sizes, nullptr) == 0);
+  }
   bool may_be_traced() const { return !(WIFEXITED(status_) && WEXITSTATUS(status_) == no_ptrace); }
 
   /// Lets a traced writer go on until it enters or leaves the next system call. False once it has ended.
@@ -228,7 +231,8 @@ TEST_CASE("killed in the middle of a write") {
   const std::size_t longest = pair(2).private_key.size();
   for (std::size_t limit = 0; limit < longest; limit += longest / 20) {
     for (const std::string what : {"pair", "account"}) {
-      Writer writer({what, store.folder(), "2"}, Writer::How::untraced, limit);
+      Writer writer({what, store.folder(), "2"}, Writer::How::untraced);
+      writer.limit_files(limit);
       writer.go();
       writer.end();
       CHECK(writer.was_killed_by(SIGXFSZ));
