@@ -137,6 +137,17 @@ TEST_CASE("location: kept byte for byte when absolute, resolved when relative") 
   CHECK_FALSE(protocol::location(response(201, "")).has_value());
 }
 
+TEST_CASE("URLs of a body: kept byte for byte when absolute, resolved when relative") {
+  const HttpResponse from = response(200, "");
+  for (const std::string kept :
+       {"https://CA.test:443/Acct/%7e1", "http://ca.test/a/../b", "HTTPS://ca.test/a", "https://a b", ""}) {
+    CHECK(protocol::absolute(from, kept) == kept);
+  }
+  CHECK(protocol::absolute(from, "/authz/1") == "https://ca.test/authz/1");
+  CHECK(protocol::absolute(from, "//other.test/a") == "https://other.test/a");
+  CHECK(protocol::absolute(from, "a b") == "a b");
+}
+
 TEST_CASE("orders: everything is read, what is unknown is data") {
   const std::string body = R"({"status":"processing","expires":"2027-01-20T14:09:07.99Z",
     "identifiers":[{"type":"dns","value":"b.example"},{"type":"ip","value":"2001:db8::1"},7],
