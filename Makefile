@@ -2,7 +2,7 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test check asan tsan fuzz bench install clean
+.PHONY: help demo test check asan tsan clang fuzz bench install clean
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
@@ -16,6 +16,7 @@ help:
 	@echo 'make check    formatting, layers, and other things a machine can see'
 	@echo 'make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan     the tests of net, the test CA and the program under ThreadSanitizer'
+	@echo 'make clang    the tests, built with clang'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
 	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
@@ -41,6 +42,10 @@ asan:
 tsan:
 	@tools/install-deps.sh build test
 	@tools/run-tests.sh --preset tsan
+
+clang:
+	@tools/install-deps.sh build test fuzz
+	@tools/run-tests.sh --preset clang
 
 fuzz:
 	@tools/install-deps.sh build fuzz

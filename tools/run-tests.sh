@@ -4,7 +4,7 @@
 # Without --preset: the whole suite in the dev preset; then, where the system's OpenSSL has no ML-DSA, what concerns keys
 # once more with an OpenSSL 3.5 that is built for it once and kept;
 # then whether the tests that docs/parity.md names all ran and passed.
-# With --preset asan: the whole suite again under that preset. With tsan: what has threads.
+# With --preset asan or clang: the whole suite again under that preset. With tsan: what has threads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
