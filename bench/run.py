@@ -17,6 +17,7 @@ import time
 
 import clients as known
 import machine
+import micro
 import report
 from servers import Failure, Forwarder, Pebble, TestCa, WebServer, make_tls_certificate
 
@@ -39,13 +40,14 @@ def main():
     with tempfile.TemporaryDirectory(prefix="culmen-bench-") as folder:
         bench.prepare(pathlib.Path(folder))
         options.out.mkdir(parents=True, exist_ok=True)
-        micro = []
+        rows = []
         for case, ca, retry_after in schedule(options):
             if case is MICRO:
-                micro = micro_results(options.build)
+                say("microbenchmarks")
+                rows = micro.results(options.build)
             else:
                 bench.measure_case(case, ca, retry_after)
-            report.write({**bench.results(), "micro": micro}, options.out)  # what is measured is not lost if it ends here
+            report.write({**bench.results(), "micro": rows}, options.out)  # what is measured is not lost if it ends here
     print((options.out / "results.md").read_text())
     say(f"written to {options.out}")
 
@@ -326,14 +328,6 @@ def environment(command, place):
     """Nothing of the user's: no proxies, no configuration at home."""
     told = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": place.folder, "TMPDIR": place.folder, "LANG": "C.UTF-8"}
     return {key: str(value) for key, value in {**told, **command.environment}.items()}
-
-
-def micro_results(build):
-    if not (ROOT / "bench/micro.py").exists():
-        return []
-    import micro
-    say("microbenchmarks")
-    return micro.results(build)
 
 
 def say(text):
