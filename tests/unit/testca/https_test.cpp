@@ -326,9 +326,7 @@ TEST_CASE("a slow validation does not hold others up") {
   over.caller.register_account();
   over.caller.answer_challenges(body_of(over.caller.new_order({"slow.example"})));
   running.ca.force_validation("quick.example", true);
-  auto begin = std::chrono::steady_clock::now();
-  CHECK(text_at(validated(over.caller, "quick.example"), "status") == "valid");
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
+  CHECK(text_at(validated(over.caller, "quick.example"), "status") == "valid");  // before the slow one may end
   release = true;
 }
 
