@@ -430,12 +430,12 @@ TEST_CASE("an order that came to nothing ends at once, and says why") {
           const std::string thrown = thrown_by([&] { return challenge.validate(100ms), 0; });
           CHECK(contains(thrown, "authorization_invalid"));
           CHECK(contains(thrown, "bad.test"));
-        }) < 60);
+        }) < 5);
   CHECK(seconds_of([&] {
           const std::string thrown = thrown_by([&] { return order.refresh(), 0; });
           CHECK(contains(thrown, "order_invalid"));
           CHECK(contains(thrown, "bad.test"));
-        }) < 60);
+        }) < 5);
   CHECK_FALSE(order.confirm_validations());
 }
 
@@ -448,7 +448,7 @@ TEST_CASE("waiting has an end, and Retry-After wins over the caller's delay") {
 
   blocking::Challenge one = challenge();
   bench.ca.reset_counts();
-  CHECK(seconds_of([&] { CHECK(contains(thrown_by([&] { return one.validate(0ms, 1s), 0; }), "deadline")); }) < 60);
+  CHECK(seconds_of([&] { CHECK(contains(thrown_by([&] { return one.validate(0ms, 1s), 0; }), "deadline")); }) < 5);
   CHECK(bench.requests("authz") <= 7);  // a delay of nothing is none to hammer with
 
   TestCaFaults faults = options.faults;
@@ -463,7 +463,7 @@ TEST_CASE("waiting has an end, and Retry-After wins over the caller's delay") {
             CHECK(error.code() == Errc::deadline);
             CHECK(error.retry_after() == 300s);
           }
-        }) < 60);
+        }) < 5);
 
   faults.retry_after = "2";
   faults.pending_polls = 1;
@@ -471,7 +471,7 @@ TEST_CASE("waiting has an end, and Retry-After wins over the caller's delay") {
   one = challenge();
   const double waited = seconds_of([&] { one.validate(60s, 100s); });
   CHECK(waited >= 1.9);
-  CHECK(waited < 50);
+  CHECK(waited < 20);
 }
 
 TEST_CASE("finalization that takes its time is waited for, with an end") {
