@@ -170,7 +170,7 @@ class HangingServer {
         }) {}
   std::atomic<int> hanging = 0;
   std::atomic<int> cleaned_up = 0;
-  std::atomic<int> slow = 0, most_slow = 0;  // at this moment, and at once
+  std::atomic<int> slow = 0, most_slow = 0;  // being answered now, and at most at once
   test::Server server;
 };
 
