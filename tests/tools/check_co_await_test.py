@@ -146,7 +146,7 @@ class Tree(unittest.TestCase):
 
     def test_each_folder_is_looked_at(self):
         bad = "Flow<int> f() {\n  co_await g({1});\n}\n"
-        for folder in ("include/culmen", "src/flow", "cli", "testca", "examples", "tests/unit/flow"):
+        for folder in ("include/culmen", "src/flow", "cli", "testca", "examples", "tests/unit/engine"):
             code, out = self.run_on({f"{folder}/a.cpp": bad})
             self.assertEqual((code, out.split(": ")[0]), (1, f"{folder}/a.cpp:2"))
             self.assertEqual(self.run_on({f"{folder}/a.hpp": bad})[0], 1)

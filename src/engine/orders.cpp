@@ -1,0 +1,230 @@
+// The verbs on orders (RFC 8555 §7.4).
+#include "protocol/order.hpp"
+
+#include <algorithm>
+
+#include "crypto/onion.hpp"
+#include "engine/orders.hpp"
+#include "engine/polling.hpp"
+#include "engine/signed_post.hpp"
+#include "protocol/authorization.hpp"
+#include "protocol/delegation.hpp"
+
+namespace culmen::engine {
+
+namespace {
+constexpr std::size_t max_explained_authorizations = 100;
+constexpr std::size_t explain_width = 8;
+constexpr int max_failed_polls = 3;
+
+Flow<Result<Order>> post_to_order(Session session, Account account, std::string url, std::string payload,
+                                  std::string doing) {
+  SignedRequest request(account, url, std::move(payload), doing);
+  Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
+  if (!response) co_return response.error();
+  const Instant instant = co_await now();
+  co_return protocol::parse_order(*response, std::move(url), doing, instant.wall);
+}
+
+/// Why an order is invalid: its own error is often null, the authorizations tell (RFC 8555 §7.1.6).
+Flow<Result<Order>> explain_invalid(Session session, Account account, Order order, std::string doing) {
+  std::vector<Problem> problems;
+  if (order.error) problems.push_back(*order.error);
+  std::vector<Flow<Result<Authorization>>> looks;
+  for (const std::string& url : order.authorizations) {
+    if (looks.size() == max_explained_authorizations) break;
+    looks.push_back(get_authorization(session, account, url));
+  }
+  const std::vector<Result<Authorization>> seen = co_await all(std::move(looks), explain_width);
+  for (const Result<Authorization>& authorization : seen) {
+    if (!authorization) continue;
+    for (Problem& problem : protocol::problems_of(*authorization)) problems.push_back(std::move(problem));
+  }
+  std::string why = "the order is " + std::string(to_string(order.status));
+  if (problems.empty()) why += ", and the CA does not say why";
+  co_return Error(Errc::order_invalid, doing, why).with_problems(std::move(problems));
+}
+
+bool is_settled(const Order& order, bool until_valid) {
+  switch (order.status) {
+    case OrderStatus::valid:
+    case OrderStatus::invalid:
+    case OrderStatus::canceled: return true;
+    case OrderStatus::ready: return !until_valid;
+    case OrderStatus::pending:
+    case OrderStatus::processing:
+    case OrderStatus::unknown: return false;
+  }
+  return false;
+}
+
+/// Polls until the order is settled. `first` is what the CA said already, when it said something just now.
+Flow<Result<Order>> poll(Session session, Account account, std::string order_url, std::optional<Order> first, Pace pace,
+                         bool until_valid) {
+  const std::string doing = until_valid ? "waiting for the certificate" : "waiting for the order to become ready";
+  const Instant start = co_await now();
+  Settling& settling = until_valid ? session.state().issuance : session.state().validation;
+  const Settling::Expectation expectation = settling.expectation();
+  Pacer pacer(session.state(), start, pace, pace.begun ? expectation.first_look : std::nullopt);
+  int failed_polls = 0;
+  int looks = 0;
+  bool told_when = false;  // by Retry-After
+  std::optional<Order> seen = std::move(first);
+  bool rested = !seen && !pace.begun;
+  for (;;) {
+    if (seen && is_settled(*seen, until_valid)) {
+      if (seen->status == OrderStatus::invalid) co_return co_await explain_invalid(session, account, *seen, doing);
+      if (seen->status == OrderStatus::canceled) co_return Error(Errc::order_invalid, doing, "the order is canceled");
+      const Instant end = co_await now();
+      if (pace.begun && looks > 0 && !told_when) {
+        settling.seen_done(expectation, end.steady - *pace.begun, looks == 1);
+      }
+      co_return std::move(*seen);
+    }
+    if (!rested) {
+      const Instant instant = co_await now();
+      const std::optional<std::chrono::seconds> retry_after = seen ? seen->retry_after : std::nullopt;
+      told_when = told_when || retry_after.value_or(std::chrono::seconds(0)).count() > 0;
+      Result<std::chrono::milliseconds> pause = pacer.pause(retry_after, instant, doing);
+      if (!pause) co_return pause.error();
+      if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
+    }
+    ++looks;
+    rested = false;
+    Result<Order> order = co_await get_order(session, account, order_url);
+    if (order) {
+      failed_polls = 0;
+      seen = std::move(*order);
+      continue;
+    }
+    // The CA goes on with the order whether this look came through or not.
+    if (!is_worth_retrying(order.error()) || ++failed_polls > max_failed_polls)
+      co_return order.error().while_doing(doing);
+    const Instant instant = co_await now();
+    Result<std::chrono::milliseconds> pause = pacer.pause(order.error().retry_after(), instant, doing);
+    if (!pause) co_return order.error().while_doing(doing);
+    if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
+    rested = true;
+  }
+}
+/// What is wrong with a request, as far as it shows before the CA is asked.
+Result<void> check_request(const OrderRequest& request, const DirectoryMeta& meta) {
+  constexpr std::string_view doing = "creating an order";
+  if (request.identifiers.empty()) return Error(Errc::invalid_argument, doing, "there is no name to order for");
+  for (const Identifier& identifier : request.identifiers) {
+    if (identifier.type == "dns" && identifier.value.ends_with(".onion") &&
+        !crypto::onion_public_key(identifier.value)) {
+      return Error(
+          Errc::invalid_argument, doing,
+          printable(identifier.value, 260) + " is no onion address of version 3: its length or its checksum is wrong");
+    }
+  }
+  if (!request.profile.empty() && !meta.profiles.contains(request.profile)) {
+    std::string offered;
+    for (const auto& profile : meta.profiles) offered += (offered.empty() ? "" : ", ") + printable(profile.first, 60);
+    return Error(Errc::not_offered, doing,
+                 "the CA has no profile \"" + request.profile + "\"; it has " + (offered.empty() ? "none" : offered));
+  }
+  if (!request.ancestor_domains.empty() && !meta.subdomain_auth_allowed) {
+    return Error(
+        Errc::not_offered, doing,
+        "an ancestor domain was given, but the CA has no authorizations for names below (subdomainAuthAllowed)");
+  }
+  Result<void> delegation = protocol::check_delegation(request.delegation, request.allow_certificate_get, meta, doing);
+  if (!delegation) return delegation;
+  for (const auto& [name, ancestor] : request.ancestor_domains) {
+    const Identifier identifier("dns", name);
+    if (std::ranges::find(request.identifiers, identifier) == request.identifiers.end()) {
+      return Error(Errc::invalid_argument, doing,
+                   "an ancestor domain was given for " + printable(name, 260) + ", which is not ordered");
+    }
+    if (ancestor.empty() || !name.ends_with("." + ancestor)) {
+      return Error(Errc::invalid_argument, doing,
+                   printable(ancestor, 260) + " is no domain above " + printable(name, 260));
+    }
+  }
+  return {};
+}
+}  // namespace
+
+Flow<Result<Order>> new_order(Session session, Account account, OrderRequest request) {
+  constexpr std::string_view doing = "creating an order";
+  Result<void> checked = check_request(request, session.directory().meta);
+  if (!checked) co_return checked.error();
+  SignedRequest post(account, session.directory().new_order, protocol::new_order_payload(request), std::string(doing));
+  Result<HttpResponse> response = co_await signed_post(session, std::move(post));
+  if (!response) co_return response.error();
+  const Instant instant = co_await now();
+  co_return protocol::parse_new_order(*response, instant.wall);
+}
+
+Flow<Result<Order>> get_order(Session session, Account account, std::string order_url) {
+  co_return co_await post_to_order(std::move(session), std::move(account), std::move(order_url), "",
+                                   "fetching the order");
+}
+
+Flow<Result<Order>> poll_order(Session session, Account account, std::string order_url,
+                               std::optional<std::chrono::seconds> deadline) {
+  std::optional<Order> unseen;
+  const Pace pace(deadline);
+  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
+}
+
+Flow<Result<Order>> watch_validation(Session session, Account account, std::string order_url, Instant begun,
+                                     std::optional<std::chrono::seconds> deadline) {
+  std::optional<Order> unseen;
+  Pace pace(deadline);
+  pace.begun = begun.steady;
+  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
+}
+
+Flow<Result<Order>> poll_certificate(Session session, Account account, std::string order_url,
+                                     std::optional<std::chrono::seconds> deadline) {
+  std::optional<Order> unseen;
+  const Pace pace(deadline);
+  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, true);
+}
+
+Flow<Result<Order>> wait_for_certificate(Session session, Account account, Order finalized,
+                                         std::optional<std::chrono::seconds> deadline) {
+  const Instant begun = co_await now();
+  Pace pace(deadline);
+  pace.begun = begun.steady;
+  co_return co_await watch_certificate(std::move(session), std::move(account), std::move(finalized), pace);
+}
+
+Flow<Result<Order>> watch_certificate(Session session, Account account, Order finalized, Pace pace) {
+  std::string url = finalized.url;
+  std::optional<Order> seen = std::move(finalized);
+  co_return co_await poll(std::move(session), std::move(account), std::move(url), std::move(seen), pace, true);
+}
+
+Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der) {
+  return finalize(std::move(session), std::move(account), std::move(order), std::move(csr_der),
+                  std::vector<OnionCaa>());
+}
+
+Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der,
+                             std::vector<OnionCaa> onion_caa) {
+  const std::string doing = "finalizing the order";
+  const std::string payload = protocol::finalize_payload(csr_der, onion_caa);
+  SignedRequest request(account, order.finalize, payload, doing);
+  Result<HttpResponse> response = co_await signed_post(session, request);
+  if (!response && response.error().code() == Errc::order_not_ready) {
+    // RFC 8555 §7.4: the client then looks at the order. It may become ready yet: all authorizations are valid, but the
+    // order has not noticed.
+    Result<Order> ready = co_await poll_order(session, account, order.url);
+    if (!ready) co_return ready.error();
+    if (ready->status != OrderStatus::ready) co_return std::move(*ready);
+    response = co_await signed_post(session, request);
+  }
+  if (!response) co_return response.error();
+  const Instant instant = co_await now();
+  Result<Order> finalized = protocol::parse_order(*response, order.url, doing, instant.wall);
+  if (finalized && finalized->status == OrderStatus::invalid) {
+    co_return co_await explain_invalid(session, account, *finalized, doing);
+  }
+  co_return finalized;
+}
+
+}  // namespace culmen::engine

@@ -1,0 +1,60 @@
+// The verbs of STAR (RFC 8739).
+#include "protocol/star.hpp"
+
+#include "engine/signed_post.hpp"
+
+namespace culmen::engine {
+
+Flow<Result<StarOrder>> new_star_order(Session session, Account account, StarOrderParams params) {
+  const Instant instant = co_await now();
+  Result<void> checked = protocol::check_star_order(params, session.directory(), instant.wall);
+  if (!checked) co_return checked.error();
+  SignedRequest request(account, session.directory().new_order, protocol::star_order_payload(params),
+                        "creating a STAR order");
+  Result<HttpResponse> response = co_await signed_post(session, std::move(request));
+  if (!response) co_return response.error();
+  Result<StarOrder> order = protocol::parse_star_order(*response, "", instant.wall);
+  if (order && order->end_date == std::nullopt) {
+    // A CA that ignores the member would hand out an ordinary certificate, once.
+    co_return Error(Errc::not_offered, "creating a STAR order",
+                    "the CA's order says nothing of renewal: it ignored the wish");
+  }
+  co_return order;
+}
+
+Flow<Result<StarOrder>> get_star_order(Session session, Account account, std::string order_url) {
+  SignedRequest request(account, order_url, "", "fetching a STAR order");
+  Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
+  if (!response) co_return response.error();
+  const Instant instant = co_await now();
+  co_return protocol::parse_star_order(*response, std::move(order_url), instant.wall);
+}
+
+Flow<Result<StarOrder>> cancel_star_order(Session session, Account account, std::string order_url) {
+  SignedRequest request(account, order_url, protocol::cancel_payload(), "canceling a STAR order");
+  Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
+  if (!response) co_return response.error();
+  const Instant instant = co_await now();
+  co_return protocol::parse_star_order(*response, std::move(order_url), instant.wall);
+}
+
+Flow<Result<StarCertificate>> download_star_certificate(Session session, Account account, std::string star_url) {
+  SignedRequest request(account, std::move(star_url), "", "downloading the current STAR certificate");
+  request.accept = "application/pem-certificate-chain";
+  Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
+  if (!response) co_return response.error();
+  co_return protocol::parse_star_certificate(*response);
+}
+
+Flow<Result<StarCertificate>> get_star_certificate(std::string star_url) {
+  constexpr std::string_view doing = "getting the current STAR certificate";
+  HttpRequest request(HttpMethod::get, std::move(star_url));
+  request.accept = "application/pem-certificate-chain";
+  Result<HttpResponse> response = co_await send(std::move(request));
+  if (!response) co_return response.error().while_doing(doing);
+  const Instant instant = co_await now();
+  if (!protocol::is_success(*response)) co_return protocol::error_from(*response, doing, instant.wall);
+  co_return protocol::parse_star_certificate(*response);
+}
+
+}  // namespace culmen::engine

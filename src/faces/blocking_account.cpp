@@ -1,0 +1,70 @@
+#include "culmen/blocking/account.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culmen/blocking/order.hpp"
+#include "engine/polling.hpp"
+#include "faces/pending_order.hpp"
+
+namespace culmen::blocking {
+
+namespace {
+
+const engine::Pace unhurried_pace(std::chrono::seconds(1), std::chrono::seconds(120));
+
+/// The CA has no such order, or will not show it: it has forgotten it, or is another than the one it was placed with.
+bool is_not_there(const Error& error) { return error.problem() && !is_worth_retrying(error); }
+
+}  // namespace
+
+Account::Account(AcmeClient client, std::shared_ptr<Persist> persist, std::string realm, culmen::Account account)
+    : client_(std::move(client)),
+      persist_(std::move(persist)),
+      realm_(std::move(realm)),
+      account_(std::move(account)) {}
+
+NewOrder Account::new_order(const std::string& primary_name, const std::vector<std::string>& alt_names) const {
+  std::vector<Identifier> identifiers(1, Identifier::parse(primary_name));
+  for (const std::string& name : alt_names) {
+    Identifier identifier = Identifier::parse(name);
+    if (std::ranges::find(identifiers, identifier) == identifiers.end()) identifiers.push_back(std::move(identifier));
+  }
+  AcmeClient client = client_;
+  Order order = client.new_order(account_, identifiers);
+  return NewOrder(*this, primary_name, std::move(identifiers), std::move(order));
+}
+
+std::optional<Certificate> Account::certificate(const std::string& primary_name) const {
+  std::optional<StoredCertificate> stored = persist_->get_certificate(realm_, primary_name);
+  if (!stored) return std::nullopt;
+  Certificate certificate(std::move(stored->private_key), std::move(stored->certificate));
+  if (!certificate.is_matching()) return std::nullopt;
+  return certificate;
+}
+
+std::optional<CertOrder> Account::unsaved_order(const std::string& primary_name) const {
+  const std::optional<net::PendingOrder> pending = net::find_pending_order(*persist_, realm_, primary_name);
+  if (!pending) return std::nullopt;
+  const std::optional<std::string> saved = persist_->get({realm_, PersistKind::private_key, primary_name});
+  if (saved && PrivateKey::from_pem(*saved).same_key_as(pending->key)) return std::nullopt;
+  AcmeClient client = client_;
+  try {
+    Order order = client.get_order(account_, pending->order_url);
+    if (order.status == OrderStatus::processing) {
+      order = client.run(engine::watch_certificate(client.session(), account_, std::move(order), unhurried_pace));
+    }
+    if (order.status != OrderStatus::valid) return std::nullopt;
+    return CertOrder(*this, primary_name, std::move(order), pending->key);
+  } catch (const Error& error) {
+    if (error.code() == Errc::order_invalid || is_not_there(error)) return std::nullopt;
+    throw error.while_doing("looking for the unsaved order of " + printable(primary_name, 260));
+  }
+}
+
+void Account::revoke_certificate(const Certificate& certificate, std::optional<int> reason) const {
+  AcmeClient client = client_;
+  client.revoke_certificate(account_, certificate.certificate_der(), reason);
+}
+
+}  // namespace culmen::blocking

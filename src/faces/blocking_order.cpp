@@ -1,0 +1,132 @@
+#include "culmen/blocking/order.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "culmen/csr.hpp"
+#include "culmen/engine.hpp"
+#include "engine/polling.hpp"
+#include "faces/pending_order.hpp"
+
+namespace culmen::blocking {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t width = 12;  // authorizations looked at side by side
+constexpr milliseconds first_pause{250}, longest_pause{5000}, longest_asked_pause{60000};
+
+Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session session, culmen::Account account,
+                                                            std::vector<std::string> urls) {
+  std::vector<Flow<Result<Authorization>>> looks;
+  for (const std::string& url : urls) looks.push_back(engine::get_authorization(session, account, url));
+  std::vector<Result<Authorization>> seen = co_await all(std::move(looks), width);
+  std::vector<Authorization> authorizations;
+  for (Result<Authorization>& authorization : seen) {
+    if (!authorization) co_return authorization.error();
+    authorizations.push_back(std::move(*authorization));
+  }
+  co_return authorizations;
+}
+
+Flow<Result<void>> pause_for(milliseconds duration) { co_return co_await wait(duration); }
+
+Flow<Result<Order>> finalize_and_watch(engine::Session session, culmen::Account account, Order order, Bytes csr,
+                                       engine::Pace pace) {
+  Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr));
+  if (!finalized) co_return finalized;
+  co_return co_await engine::watch_certificate(session, account, std::move(*finalized), pace);
+}
+
+}  // namespace
+
+// ---- NewOrder ----
+
+NewOrder::NewOrder(Account account, std::string primary_name, std::vector<Identifier> identifiers, Order order)
+    : account_(std::move(account)),
+      primary_name_(std::move(primary_name)),
+      identifiers_(std::move(identifiers)),
+      order_(std::move(order)) {}
+
+std::optional<CsrOrder> NewOrder::confirm_validations() const {
+  if (!is_validated()) return std::nullopt;
+  return CsrOrder(account_, primary_name_, identifiers_, order_);
+}
+
+bool NewOrder::is_validated() const noexcept { return order_.status == OrderStatus::ready; }
+
+void NewOrder::refresh() {
+  AcmeClient client = account_.client();
+  milliseconds pause = pause_;
+  if (pause_ > milliseconds(0) && order_.retry_after) {
+    pause = std::min(milliseconds(*order_.retry_after), longest_asked_pause);
+  }
+  if (pause > milliseconds(0)) client.run(pause_for(pause));
+
+  Order fresh = client.get_order(account_.api_account(), order_.url);
+  const bool is_over = fresh.status == OrderStatus::invalid || fresh.status == OrderStatus::canceled;
+  // It knows the authorizations' problems too, and throws.
+  if (is_over) client.poll_order(account_.api_account(), order_.url);
+  pause_ = fresh.status == order_.status ? std::clamp(pause_ * 2, first_pause, longest_pause) : milliseconds(0);
+  order_ = std::move(fresh);
+}
+
+std::vector<Auth> NewOrder::authorizations() const {
+  AcmeClient client = account_.client();
+  std::vector<Auth> authorizations;
+  for (Authorization& authorization :
+       client.run(get_authorizations(client.session(), account_.api_account(), order_.authorizations))) {
+    authorizations.emplace_back(account_, std::move(authorization));
+  }
+  return authorizations;
+}
+
+// ---- CsrOrder ----
+
+CsrOrder::CsrOrder(Account account, std::string primary_name, std::vector<Identifier> identifiers, Order order)
+    : account_(std::move(account)),
+      primary_name_(std::move(primary_name)),
+      identifiers_(std::move(identifiers)),
+      order_(std::move(order)) {}
+
+CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chrono::seconds limit) const {
+  Bytes csr = build_csr(identifiers_, key);
+  // From here on the CA may have a certificate for this key, whatever becomes of us.
+  net::keep_pending_order(account_.persist(), account_.realm(), primary_name_, net::PendingOrder(order_.url, key));
+  AcmeClient client = account_.client();
+  Order order = client.run(
+      finalize_and_watch(client.session(), account_.api_account(), order_, std::move(csr), engine::Pace(delay, limit)));
+  return CertOrder(account_, primary_name_, std::move(order), std::move(key));
+}
+
+CertOrder CsrOrder::finalize(std::string_view private_key_pem, milliseconds delay, std::chrono::seconds limit) const {
+  return finalize_pkey(PrivateKey::from_pem(private_key_pem), delay, limit);
+}
+
+// ---- CertOrder ----
+
+CertOrder::CertOrder(Account account, std::string primary_name, Order order, PrivateKey key)
+    : account_(std::move(account)),
+      primary_name_(std::move(primary_name)),
+      order_(std::move(order)),
+      key_(std::move(key)) {}
+
+Certificate CertOrder::download_cert() const {
+  AcmeClient client = account_.client();
+  Certificate certificate(key_.to_pem(), client.download_certificate(account_.api_account(), order_.certificate));
+  if (!certificate.is_matching()) {
+    throw Error(Errc::bad_response, "checking the new certificate",
+                "it is not for our key; it was downloaded from " + printable(order_.certificate, 200));
+  }
+  return certificate;
+}
+
+Certificate CertOrder::download_and_save_cert() const {
+  Certificate certificate = download_cert();
+  const StoredCertificate stored(certificate.private_key(), certificate.certificate());
+  account_.persist().put_certificate(account_.realm(), primary_name_, stored);
+  return certificate;
+}
+
+}  // namespace culmen::blocking

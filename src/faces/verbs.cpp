@@ -1,0 +1,26 @@
+#include "faces/verbs.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "engine/orders.hpp"
+
+namespace culmen::net {
+
+Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der) {
+  Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr_der));
+  if (!finalized || finalized->status == OrderStatus::valid) co_return finalized;
+  Result<Order> valid = co_await engine::wait_for_certificate(session, account, *finalized, std::nullopt);
+  co_return valid;
+}
+
+Flow<Result<std::string>> download_pem(engine::Session session, Account account, std::string certificate_url) {
+  Result<CertificateChain> chain =
+      co_await engine::download_chain(std::move(session), std::move(account), std::move(certificate_url));
+  if (!chain) co_return chain.error();
+  co_return std::move(chain->pem);
+}
+
+Instant instant_now() { return Instant(std::chrono::system_clock::now(), std::chrono::steady_clock::now()); }
+
+}  // namespace culmen::net

@@ -1,0 +1,141 @@
+#include "http/curl_error.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <system_error>
+
+namespace culmen::net {
+
+namespace {
+
+/// "acme.example.com:14000", out of a URL that curl has taken.
+std::string host_of(const std::string& url) {
+  const std::size_t slashes = url.find("//");
+  const std::size_t begin = slashes == std::string::npos ? 0 : slashes + 2;
+  return printable(url.substr(begin, url.find_first_of("/?#", begin) - begin));
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+std::string seconds_text(std::chrono::seconds time) { return std::to_string(time.count()) + " s"; }
+
+}  // namespace
+
+CurlFailure::CurlFailure(CURL* handle, CURLcode code, const char* text, const TransportOptions& options)
+    : handle_(handle), code_(code), text_(*text != '\0' ? text : curl_easy_strerror(code)), options_(options) {}
+
+Error CurlFailure::error(std::string_view doing, const std::string& url) const {
+  const std::string host = host_of(url);
+  const std::string proxy = options_.proxy.empty() ? "from the environment" : printable(options_.proxy);
+  switch (static_cast<int>(code_)) {
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      if (text_has("http/0.9")) return Error(Errc::bad_response, doing, host + " does not speak HTTP" + said());
+      return Error(Errc::invalid_argument, doing, "the URL is not usable" + said());
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return connection(doing, "the name of " + host + " was not resolved: check it, and this machine's DNS" + said());
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return connection(doing, "the name of the proxy (" + proxy + ") was not resolved" + said());
+    case CURLE_PROXY: return connection(doing, "the proxy (" + proxy + ") did not connect to " + host + said());
+    case CURLE_COULDNT_CONNECT: {
+      long number = 0;
+      curl_easy_getinfo(handle_, CURLINFO_OS_ERRNO, &number);
+      const std::error_code why(static_cast<int>(number), std::generic_category());
+      std::string detail = "no connection to " + host;
+      if (!options_.unix_socket.empty()) detail += " by the unix socket " + printable(options_.unix_socket);
+      if (!options_.proxy.empty()) detail += " by the proxy " + proxy;
+      if (why) detail += ": " + why.message();
+      return connection(doing, detail + said()).with_system_code(why);
+    }
+    case CURLE_OPERATION_TIMEDOUT: return timed_out(doing, host);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_INVALIDCERTSTATUS: return tls(doing, host);
+    case CURLE_SSL_CACERT_BADFILE:
+      return Error(
+          Errc::tls_failed, doing,
+          "the root certificates of this machine cannot be read; is the package ca-certificates installed?" + said());
+    case CURLE_FILESIZE_EXCEEDED: return too_large(doing, "the body", options_.max_response_bytes);
+    case CURLE_ABORTED_BY_CALLBACK:  // Exchange::on_request()
+      return connection(doing, host + " closed the connection without an answer");
+    case CURLE_GOT_NOTHING: return connection(doing, host + " closed the connection without an answer" + said());
+    case CURLE_PARTIAL_FILE:
+      return connection(doing, host + " closed the connection in the middle of its answer" + said());
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+      return Error(Errc::bad_response, doing, host + " does not speak HTTP as it should" + said());
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR: {
+      long connect_status = 0;
+      curl_easy_getinfo(handle_, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+      if (connect_status >= 300) {
+        return connection(doing, "the proxy (" + proxy + ") did not connect to " + host + ": it answered " +
+                                     std::to_string(connect_status) + said());
+      }
+      if (text_has("ssl") || text_has("tls")) return tls(doing, host);
+      return connection(doing, "the connection to " + host + " broke" + said());
+    }
+    default: return connection(doing, "the exchange with " + host + " failed" + said());
+  }
+}
+
+Error CurlFailure::connection(std::string_view doing, std::string detail) const {
+  return Error(Errc::connection_failed, doing, detail);
+}
+
+Error CurlFailure::tls(std::string_view doing, const std::string& host) const {
+  std::string why;
+  if (text_has("not yet valid")) {
+    why = "the certificate of " + host + " is not yet valid; is the clock of this machine right?";
+  } else if (text_has("expired")) {
+    why = "the certificate of " + host + " has expired (or the clock of this machine is wrong)";
+  } else if (text_has("subject name") || text_has("does not match") || text_has("hostname mismatch")) {
+    why = "the certificate of " + host + " is for another name";
+  } else if (text_has("issuer certificate") || text_has("self-signed") || text_has("self signed") ||
+             text_has("unable to verify")) {
+    why = "the certificate of " + host + " is from an unknown authority; if it is your own, name its root file" +
+          (options_.extra_root_file.empty() ? "" : " (" + printable(options_.extra_root_file) + " does not have it)");
+  } else if (text_has("wrong version number") || text_has("http request")) {
+    why = host + " does not speak TLS there; is that port for http://?";
+  } else if (text_has("protocol version") || text_has("unsupported protocol")) {
+    why = host + " speaks no TLS 1.2 or newer";
+  } else {
+    why = "no trusted TLS connection to " + host;
+  }
+  return Error(Errc::tls_failed, doing, why + said());
+}
+
+Error CurlFailure::timed_out(std::string_view doing, const std::string& host) const {
+  curl_off_t connected = 0;
+  long sent = 0;
+  curl_easy_getinfo(handle_, CURLINFO_CONNECT_TIME_T, &connected);
+  curl_easy_getinfo(handle_, CURLINFO_REQUEST_SIZE, &sent);
+  if (connected == 0 && sent == 0) {
+    return connection(doing, "timed out: no connection to " + host + " within " +
+                                 seconds_text(std::min(options_.connect_timeout, options_.request_timeout)) + said());
+  }
+  if (text_has("too slow")) {
+    return Error(Errc::timeout, doing,
+                 "timed out: " + host + " sent next to nothing for " + seconds_text(options_.stall_timeout) + said());
+  }
+  return Error(
+      Errc::timeout, doing,
+      "timed out: " + host + " did not answer in time (" + seconds_text(options_.request_timeout) + ")" + said());
+}
+
+bool CurlFailure::text_has(std::string_view words) const { return lower(text_).find(words) != std::string::npos; }
+
+std::string CurlFailure::said() const { return " (" + printable(text_) + ")"; }
+
+Error too_large(std::string_view doing, std::string_view what, std::size_t limit) {
+  return Error(Errc::response_too_large, doing,
+               std::string(what) + " of the answer is larger than the limit of " + std::to_string(limit) + " bytes");
+}
+
+}  // namespace culmen::net

@@ -1,0 +1,168 @@
+#include "listen/http_responder.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+
+#include "listen/responder.hpp"
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using tcp = asio::ip::tcp;
+
+namespace culmen::net {
+
+namespace {
+
+constexpr std::chrono::seconds connection_lifetime{10};
+constexpr std::uint32_t max_header_bytes = 8 << 10;
+constexpr std::string_view challenge_path = "/.well-known/acme-challenge/";
+
+/// The path of a request target, in origin or absolute form, without the query.
+std::string_view path_of(std::string_view target) {
+  if (target.starts_with("http://")) {
+    const std::size_t slash = target.find('/', 7);
+    target = slash == std::string_view::npos ? "/" : target.substr(slash);
+  }
+  return target.substr(0, target.find('?'));
+}
+
+http::response<http::string_body> answer_to(const http::request<http::empty_body>& request,
+                                            const Http01Answers& answers) {
+  http::response<http::string_body> response(http::status::not_found, request.version());
+  response.set(http::field::content_type, "text/plain");
+  const bool readable = request.method() == http::verb::get || request.method() == http::verb::head;
+  if (!readable) {
+    response.result(http::status::method_not_allowed);
+    response.set(http::field::allow, "GET, HEAD");
+  } else {
+    const auto target = request.target();
+    const std::string_view path = path_of(std::string_view(target.data(), target.size()));
+    if (path.starts_with(challenge_path)) {
+      if (std::optional<std::string> answer = answers.find(path.substr(challenge_path.size()))) {
+        response.result(http::status::ok);
+        // RFC 8555 §8.3: "the HTTP server … should set the Content-Type header to application/octet-stream".
+        response.set(http::field::content_type, "application/octet-stream");
+        response.body() = std::move(*answer);
+      }
+    }
+  }
+  response.keep_alive(request.keep_alive());
+  response.content_length(response.body().size());
+  return response;
+}
+
+/// Answers requests one after the other, for ten seconds at most in all. Runs on a strand of its own.
+class HttpConnection final : public Connection {
+ public:
+  HttpConnection(tcp::socket socket, std::shared_ptr<Http01Answers> answers)
+      : stream_(std::move(socket)), answers_(std::move(answers)) {}
+
+  void run() override {
+    asio::post(stream_.get_executor(), [self = this_one()] {
+      self->stream_.expires_after(connection_lifetime);
+      self->read();
+    });
+  }
+  void close() override {
+    asio::post(stream_.get_executor(), [self = this_one()] { self->stream_.close(); });
+  }
+
+ private:
+  std::shared_ptr<HttpConnection> this_one() { return std::static_pointer_cast<HttpConnection>(shared_from_this()); }
+  void read() {
+    parser_.emplace();
+    parser_->header_limit(max_header_bytes);
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = this_one()](error_code failed, std::size_t) { self->answer(failed); });
+  }
+  void answer(const error_code& failed) {
+    if (failed == http::error::end_of_stream || failed == beast::error::timeout ||
+        failed == asio::error::operation_aborted) {
+      return;
+    }
+    if (failed) {
+      // A request that breaks HTTP, or one that carries a body.
+      if (failed.category() != http::make_error_code(http::error::bad_method).category()) return;
+      response_ = http::response<http::string_body>(http::status::bad_request, 11);
+      response_.keep_alive(false);
+      response_.content_length(0);
+    } else {
+      response_ = answer_to(parser_->get(), *answers_);
+    }
+    serializer_.emplace(response_);
+    const auto done = [self = this_one()](error_code broken, std::size_t) { self->written(broken); };
+    if (!failed && parser_->get().method() == http::verb::head) {
+      http::async_write_header(stream_, *serializer_, done);
+    } else {
+      http::async_write(stream_, *serializer_, done);
+    }
+  }
+  void written(const error_code& broken) {
+    if (broken) return;
+    if (response_.keep_alive()) {
+      read();
+    } else {
+      error_code ignored;
+      stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    }
+  }
+
+  beast::tcp_stream stream_;
+  std::shared_ptr<Http01Answers> answers_;
+  beast::flat_buffer buffer_{2 * max_header_bytes};
+  std::optional<http::request_parser<http::empty_body>> parser_;
+  http::response<http::string_body> response_;
+  std::optional<http::response_serializer<http::string_body>> serializer_;
+};
+
+}  // namespace
+
+void Http01Answers::add(std::string_view token, std::string_view key_authorization) {
+  const std::lock_guard lock(mutex_);
+  answers_.insert_or_assign(std::string(token), std::string(key_authorization));
+}
+
+void Http01Answers::remove(std::string_view token) {
+  const std::lock_guard lock(mutex_);
+  const auto found = answers_.find(token);
+  if (found != answers_.end()) answers_.erase(found);
+}
+
+std::optional<std::string> Http01Answers::find(std::string_view token) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = answers_.find(token);
+  if (found == answers_.end()) return {};
+  return found->second;
+}
+
+HttpResponder::HttpResponder() : answers_(std::make_shared<Http01Answers>()) {
+  ResponderKind kind;
+  kind.challenge = "http-01";
+  kind.port_to_keep = "80";
+  kind.instead =
+      "let it answer: put the files into its web root (--webroot), or listen on another port and have it pass " +
+      std::string(challenge_path) + " on";
+  responder_ = std::make_unique<Responder>(std::move(kind), [answers = answers_](tcp::socket socket) {
+    return std::make_shared<HttpConnection>(std::move(socket), answers);
+  });
+}
+HttpResponder::~HttpResponder() = default;
+
+void HttpResponder::start(const asio::any_io_executor& executor, std::uint16_t port, const std::string& address) {
+  responder_->start(executor, port, address);
+}
+void HttpResponder::start_thread(std::uint16_t port, const std::string& address) {
+  responder_->start_thread(port, address);
+}
+std::uint16_t HttpResponder::port() const noexcept { return responder_->port(); }
+void HttpResponder::stop() noexcept { responder_->stop(); }
+
+}  // namespace culmen::net

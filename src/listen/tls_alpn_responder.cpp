@@ -1,0 +1,231 @@
+#include "listen/tls_alpn_responder.hpp"
+
+#include <openssl/ssl.h>
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/name.hpp"
+#include "crypto/alpn_certificate.hpp"
+#include "culmen/certificate.hpp"
+#include "culmen/error.hpp"
+#include "listen/responder.hpp"
+#include "solvers/client_hello.hpp"
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using tcp = asio::ip::tcp;
+
+namespace culmen::net {
+
+namespace {
+
+constexpr std::chrono::seconds connection_lifetime{10};
+constexpr std::string_view acme_protocol = "acme-tls/1";
+
+using Context = std::shared_ptr<asio::ssl::context>;
+
+std::optional<std::string_view> extension_of(SSL* ssl, unsigned type) {
+  const unsigned char* data = nullptr;
+  std::size_t length = 0;
+  if (SSL_client_hello_get0_ext(ssl, type, &data, &length) != 1) return {};
+  return std::string_view(reinterpret_cast<const char*>(data), length);
+}
+
+bool offers_acme_protocol(SSL* ssl) {
+  const auto extension = extension_of(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation);
+  return extension && solvers::offers_protocol(*extension, acme_protocol);
+}
+
+std::optional<std::string> server_name_of(SSL* ssl) {
+  const auto extension = extension_of(ssl, TLSEXT_TYPE_server_name);
+  return extension ? solvers::host_name_of(*extension) : std::nullopt;
+}
+
+int select_acme_protocol(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char*, unsigned,
+                         void*) {
+  // That it was offered has been seen in the ClientHello.
+  *out = reinterpret_cast<const unsigned char*>(acme_protocol.data());
+  *out_length = static_cast<unsigned char>(acme_protocol.size());
+  return SSL_TLSEXT_ERR_OK;
+}
+
+Context make_context() {
+  auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
+  SSL_CTX* native = context->native_handle();
+  SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
+  SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_options(native, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_num_tickets(native, 0);
+  SSL_CTX_set_alpn_select_cb(native, select_acme_protocol, nullptr);
+  return context;
+}
+
+}  // namespace
+
+// ---- The names, and what is shown for each ----
+
+class TlsAlpnResponder::Names {
+ public:
+  Names() : front_(make_context()) {
+    // Here, before anything is chosen: in TLS 1.2 OpenSSL takes the certificate before it looks at ALPN.
+    SSL_CTX_set_client_hello_cb(front_->native_handle(), on_client_hello, this);
+  }
+
+  asio::ssl::context& front() noexcept { return *front_; }
+
+  void add(const Identifier& identifier, std::string_view key_authorization) {
+    const std::string name = alpn_server_name(identifier);
+    const PrivateKey key = PrivateKey::generate("ec:P-256");
+    const Bytes certificate =
+        crypto::alpn_certificate(identifier, key_authorization, key, std::chrono::system_clock::now());
+    Context context = make_context();
+    context->use_certificate(asio::buffer(certificate), asio::ssl::context::asn1);
+    context->use_private_key(asio::buffer(key.to_pem()), asio::ssl::context::pem);
+    const std::lock_guard lock(mutex_);
+    contexts_.insert_or_assign(name, std::move(context));
+  }
+  void remove(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    contexts_.erase(name);
+  }
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    contexts_.clear();
+  }
+
+ private:
+  static int on_client_hello(SSL* ssl, int* alert, void* names) {
+    // RFC 8737 §3: a server that does not know the protocol or the name must not go on.
+    if (!offers_acme_protocol(ssl)) {
+      *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+      return SSL_CLIENT_HELLO_ERROR;
+    }
+    const std::optional<std::string> name = server_name_of(ssl);
+    const Context context = name ? static_cast<Names*>(names)->find(*name) : nullptr;
+    if (!context) {
+      *alert = SSL_AD_UNRECOGNIZED_NAME;
+      return SSL_CLIENT_HELLO_ERROR;
+    }
+    SSL_set_SSL_CTX(ssl, context->native_handle());  // counts its own reference
+    return SSL_CLIENT_HELLO_SUCCESS;
+  }
+
+  Context find(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = contexts_.find(name);
+    return found == contexts_.end() ? nullptr : found->second;
+  }
+
+  const Context front_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Context> contexts_;
+};
+
+// ---- One connection ----
+
+/// Shakes hands and says goodbye; there is no data. Ten seconds at most.
+class TlsAlpnResponder::TlsConnection final : public Connection {
+ public:
+  TlsConnection(tcp::socket socket, std::shared_ptr<Names> names)
+      : names_(std::move(names)), stream_(std::move(socket), names_->front()), deadline_(stream_.get_executor()) {}
+
+  void run() override {
+    asio::post(stream_.get_executor(), [self = this_one()] { self->shake_hands(); });
+  }
+  void close() override {
+    asio::post(stream_.get_executor(), [self = this_one()] { self->close_now(); });
+  }
+
+ private:
+  std::shared_ptr<TlsConnection> this_one() { return std::static_pointer_cast<TlsConnection>(shared_from_this()); }
+
+  void shake_hands() {
+    deadline_.expires_after(connection_lifetime);
+    deadline_.async_wait([self = this_one()](error_code cancelled) {
+      if (!cancelled) self->close_now();
+    });
+    stream_.async_handshake(asio::ssl::stream_base::server, [self = this_one()](error_code failed) {
+      if (failed) return self->close_now();
+      // Waits for the other side's goodbye as well: closing on what it has not read yet could take our answer with it.
+      self->stream_.async_shutdown([self](error_code) { self->close_now(); });
+    });
+  }
+
+  void close_now() {
+    deadline_.cancel();
+    error_code ignored;
+    stream_.lowest_layer().shutdown(tcp::socket::shutdown_both, ignored);
+    stream_.lowest_layer().close(ignored);
+  }
+
+  const std::shared_ptr<Names> names_;  // the callback's, and the stream's context
+  asio::ssl::stream<tcp::socket> stream_;
+  asio::steady_timer deadline_;
+};
+
+// ---- The responder ----
+
+std::string alpn_server_name(const Identifier& identifier) {
+  constexpr std::string_view doing = "presenting tls-alpn-01";
+  if (identifier.is_wildcard()) {
+    throw Error(Errc::invalid_argument, std::string(doing),
+                "\"" + printable(identifier.value) + "\" is a wildcard, which tls-alpn-01 cannot prove; use dns-01");
+  }
+  if (identifier.type == "dns") return Identifier::dns(identifier.value).value;
+  const std::optional<std::string> reverse =
+      identifier.type == "ip" ? base::reverse_arpa_name(identifier.value) : std::nullopt;
+  if (reverse) return *reverse;
+  throw Error(Errc::invalid_argument, std::string(doing),
+              "\"" + printable(identifier.value) + "\" of the type \"" + printable(identifier.type) +
+                  "\" is neither a DNS name (\"dns\") nor an IP address (\"ip\")");
+}
+
+TlsAlpnResponder::TlsAlpnResponder() : names_(std::make_shared<Names>()) {
+  ResponderKind kind;
+  kind.challenge = "tls-alpn-01";
+  kind.port_to_keep = "443";
+  kind.instead =
+      "listen on another port and let it pass connections that offer the protocol \"acme-tls/1\" on, undecrypted, or "
+      "use another challenge";
+  responder_ = std::make_unique<Responder>(std::move(kind), [names = names_](tcp::socket socket) {
+    return std::make_shared<TlsConnection>(std::move(socket), names);
+  });
+}
+
+TlsAlpnResponder::~TlsAlpnResponder() = default;
+
+void TlsAlpnResponder::add(const Identifier& identifier, std::string_view key_authorization) {
+  names_->add(identifier, key_authorization);
+}
+
+void TlsAlpnResponder::remove(const Identifier& identifier) noexcept {
+  try {
+    names_->remove(alpn_server_name(identifier));
+  } catch (const std::exception&) {
+    // What cannot be presented is not there to be removed.
+  }
+}
+
+void TlsAlpnResponder::clear() noexcept { names_->clear(); }
+
+void TlsAlpnResponder::start(const asio::any_io_executor& executor, std::uint16_t port, const std::string& address) {
+  responder_->start(executor, port, address);
+}
+void TlsAlpnResponder::start_thread(std::uint16_t port, const std::string& address) {
+  responder_->start_thread(port, address);
+}
+std::uint16_t TlsAlpnResponder::port() const noexcept { return responder_->port(); }
+void TlsAlpnResponder::stop() noexcept { responder_->stop(); }
+
+}  // namespace culmen::net

@@ -1,0 +1,83 @@
+// How a session learns when a look is worth a request.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <vector>
+
+#include "engine/polling.hpp"
+#include "engine/session.hpp"
+
+namespace culmen::engine {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// One thing that a CA is done with after `takes`; how many looks that cost, and what was waited in all.
+struct Watched {
+  int looks = 0;
+  std::chrono::milliseconds waited{0};
+};
+
+Watched watch(Session::State& state, std::chrono::milliseconds takes) {
+  const Settling::Expectation expectation = state.validation.expectation();
+  const Instant start;
+  Pace pace(60s);
+  pace.begun = start.steady;
+  Pacer pacer(state, start, pace, expectation.first_look);
+  Watched watched;
+  do {
+    Instant now = start;
+    now.steady += watched.waited;
+    watched.waited += *pacer.pause(std::nullopt, now, "watching");
+    ++watched.looks;
+  } while (watched.waited < takes);
+  state.validation.seen_done(expectation, watched.waited, watched.looks == 1);
+  return watched;
+}
+
+}  // namespace
+
+TEST_CASE("settling: with nothing learned, looks start at a few milliseconds and become rarer") {
+  Session::State state(Directory(), SessionOptions{});
+  const Watched first = watch(state, 1s);
+  CHECK(first.looks > 5);
+  CHECK(first.looks < 20);
+  CHECK(first.waited < 1600ms);
+}
+
+TEST_CASE("settling: what a CA takes is learned, whether milliseconds or seconds") {
+  for (const auto takes : {2ms, 30ms, 700ms, 5000ms}) {
+    CAPTURE(takes.count());
+    Session::State state(Directory(), SessionOptions{});
+    for (int i = 0; i < 40; ++i) watch(state, takes);
+    int looks = 0;
+    std::chrono::milliseconds waited{0};
+    for (int i = 0; i < 200; ++i) {
+      const Watched watched = watch(state, takes);
+      looks += watched.looks;
+      waited += watched.waited;
+    }
+    CHECK(looks <= 240);  // nearly always one
+    CHECK(waited <= 200 * (takes + takes / 3 + 1ms));
+  }
+}
+
+TEST_CASE("settling: a CA that becomes slower is followed") {
+  Session::State state(Directory(), SessionOptions{});
+  for (int i = 0; i < 40; ++i) watch(state, 2ms);
+  watch(state, 3000ms);
+  watch(state, 3000ms);
+  CHECK(watch(state, 3000ms).looks <= 3);
+}
+
+TEST_CASE("settling: of many side by side one is heard, so that a crowd that misses does not multiply") {
+  Session::State state(Directory(), SessionOptions{});
+  for (int i = 0; i < 10; ++i) watch(state, 10ms);
+  const Settling::Expectation shared = state.validation.expectation();
+  for (int i = 0; i < 64; ++i) state.validation.seen_done(shared, 20ms, false);
+  CHECK(*state.validation.expectation().first_look <= 20ms);
+  for (int i = 0; i < 64; ++i) state.validation.seen_done(shared, 1ms, true);
+  CHECK(*state.validation.expectation().first_look >= 8ms);
+}
+
+}  // namespace culmen::engine
