@@ -28,7 +28,7 @@ namespace culmen::testca {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = beast::http;
+namespace beast_http = beast::http;
 using tcp = asio::ip::tcp;
 using Stream = beast::ssl_stream<beast::tcp_stream>;
 
@@ -38,8 +38,8 @@ constexpr std::chrono::seconds idle_limit{60};
 constexpr std::size_t max_body = 1 << 20;  // what ACME allows is judged further in, with a problem document
 constexpr std::size_t endless_megabytes = 256;
 
-http::response<http::string_body> to_beast(const Reply& reply, bool head) {
-  http::response<http::string_body> response(static_cast<http::status>(reply.status), 11);
+beast_http::response<beast_http::string_body> to_beast(const Reply& reply, bool head) {
+  beast_http::response<beast_http::string_body> response(static_cast<beast_http::status>(reply.status), 11);
   for (const auto& [name, value] : reply.headers) response.insert(name, value);
   if (!head) response.body() = reply.body;
   bool has_length = reply.status != 204;
@@ -47,7 +47,7 @@ http::response<http::string_body> to_beast(const Reply& reply, bool head) {
   return response;
 }
 
-Request to_request(http::request<http::string_body>&& message) {
+Request to_request(beast_http::request<beast_http::string_body>&& message) {
   Request request;
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
@@ -132,13 +132,13 @@ class HttpsServer::Impl {
     connected_();
     beast::flat_buffer buffer;
     while (true) {
-      http::request_parser<http::string_body> parser;
+      beast_http::request_parser<beast_http::string_body> parser;
       parser.body_limit(max_body);
       transport.expires_after(idle_limit);
-      co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+      co_await beast_http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
       if (error) break;
       bool keep_alive = parser.keep_alive();
-      bool head = parser.get().method() == http::verb::head;
+      bool head = parser.get().method() == beast_http::verb::head;
       Request request = to_request(parser.release());
       Reply reply = handler_(request);
       if (reply.delivery == Reply::Delivery::close) co_return;
@@ -146,13 +146,13 @@ class HttpsServer::Impl {
         co_await write_endlessly(stream, reply);
         co_return;
       }
-      http::response<http::string_body> response = to_beast(reply, head);
+      beast_http::response<beast_http::string_body> response = to_beast(reply, head);
       response.keep_alive(keep_alive);
       if (head) {
-        http::response_serializer<http::string_body> serializer(response);
-        co_await http::async_write_header(stream, serializer, asio::redirect_error(asio::use_awaitable, error));
+        beast_http::response_serializer<beast_http::string_body> serializer(response);
+        co_await beast_http::async_write_header(stream, serializer, asio::redirect_error(asio::use_awaitable, error));
       } else {
-        co_await http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
+        co_await beast_http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
       }
       if (error || !keep_alive) break;
     }

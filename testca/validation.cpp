@@ -20,7 +20,7 @@ namespace culmen::testca {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = beast::http;
+namespace beast_http = beast::http;
 
 namespace {
 
@@ -29,7 +29,7 @@ constexpr std::size_t max_body = 8192;  // a key authorization has 87 octets
 constexpr std::size_t max_header = 16 * 1024;
 constexpr std::size_t max_location = 2000;
 
-using Response = http::response<http::string_body>;
+using Response = beast_http::response<beast_http::string_body>;
 
 /// Where one request goes.
 struct Place {
@@ -104,20 +104,20 @@ class Http01Validator::Impl {
   template <class Stream>
   asio::awaitable<std::optional<Problem>> exchange(Stream& stream, const Place& place, const std::string& where,
                                                    Response& response) {
-    http::request<http::empty_body> request(http::verb::get, place.target, 11);
-    request.set(http::field::host, place.host_header());
-    request.set(http::field::user_agent, "culmen-test-ca");
-    request.set(http::field::accept, "*/*");
-    request.set(http::field::connection, "close");
+    beast_http::request<beast_http::empty_body> request(beast_http::verb::get, place.target, 11);
+    request.set(beast_http::field::host, place.host_header());
+    request.set(beast_http::field::user_agent, "culmen-test-ca");
+    request.set(beast_http::field::accept, "*/*");
+    request.set(beast_http::field::connection, "close");
     boost::system::error_code error;
-    co_await http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
+    co_await beast_http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return failure("connection", where + ": " + error.message());
     beast::flat_buffer buffer;
-    http::response_parser<http::string_body> parser;
+    beast_http::response_parser<beast_http::string_body> parser;
     parser.body_limit(max_body);
     parser.header_limit(max_header);
-    co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
-    if (error == http::error::body_limit)
+    co_await beast_http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+    if (error == beast_http::error::body_limit)
       co_return failure("incorrectResponse", where + ": the answer is far too long for a key authorization");
     if (error) co_return failure("connection", where + ": " + error.message());
     response = parser.release();
@@ -125,7 +125,7 @@ class Http01Validator::Impl {
   }
 
   static std::optional<Problem> judge(const ValidationJob& job, const Place& place, const Response& response) {
-    if (response.result() != http::status::ok)
+    if (response.result() != beast_http::status::ok)
       return failure("incorrectResponse",
                      place.url() + " answered " + std::to_string(response.result_int()) + ", not 200");
     // RFC 8555 §8.3: "The server SHOULD ignore whitespace characters at the end of the body."
@@ -138,7 +138,8 @@ class Http01Validator::Impl {
 
   /// Moves `place` to where the response points.
   std::optional<Problem> follow(Place& place, const Response& response) const {
-    std::string_view location(response[http::field::location].data(), response[http::field::location].size());
+    std::string_view location(response[beast_http::field::location].data(),
+                              response[beast_http::field::location].size());
     auto target =
         location.empty() || location.size() > max_location ? std::nullopt : base::resolve_url(place.url(), location);
     auto parts = target ? base::parse_http_url(*target) : std::nullopt;

@@ -13,7 +13,7 @@
 
 namespace culmen {
 
-namespace net {
+namespace listen {
 class HttpResponder;
 }
 
@@ -50,7 +50,7 @@ class Http01Solver final : public ChallengeSolver {
  private:
   std::uint16_t wanted_port_;
   std::string address_;
-  std::shared_ptr<net::HttpResponder> responder_;
+  std::shared_ptr<listen::HttpResponder> responder_;
 };
 
 /// Answers http-01 by files in `<root>/.well-known/acme-challenge/`, for a web server that is running already. Files

@@ -12,7 +12,7 @@
 
 namespace culmen {
 
-namespace net {
+namespace listen {
 class TlsAlpnResponder;
 }
 
@@ -49,7 +49,7 @@ class TlsAlpn01Solver final : public ChallengeSolver {
  private:
   std::uint16_t wanted_port_;
   std::string address_;
-  std::shared_ptr<net::TlsAlpnResponder> responder_;
+  std::shared_ptr<listen::TlsAlpnResponder> responder_;
 };
 
 }  // namespace culmen

@@ -27,7 +27,7 @@
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-namespace culmen::net {
+namespace culmen::drivers {
 
 namespace {
 
@@ -113,7 +113,7 @@ class AsioDriver::Loop final : public std::enable_shared_from_this<Loop> {
   Loop& operator=(const Loop&) = delete;
 
   const asio::any_io_executor& strand() const noexcept { return strand_; }
-  Multi& multi() noexcept { return multi_; }
+  http::Multi& multi() noexcept { return multi_; }
   asio::thread_pool& calling_thread() {
     if (!calling_thread_) calling_thread_.emplace(1);
     return *calling_thread_;
@@ -136,8 +136,8 @@ class AsioDriver::Loop final : public std::enable_shared_from_this<Loop> {
   void act(curl_socket_t socket, int events);
 
   const asio::any_io_executor strand_;
-  Transport transport_;
-  Multi multi_;
+  http::Transport transport_;
+  http::Multi multi_;
   asio::steady_timer timer_;
   std::optional<std::chrono::steady_clock::time_point> due_;    // when curl wants to be called
   std::optional<std::chrono::steady_clock::time_point> armed_;  // when timer_ ends: at that time or before
@@ -378,7 +378,7 @@ void AsioDriver::Loop::on_due() {
 void AsioDriver::Loop::act(curl_socket_t socket, int events) {
   int running = 0;
   curl_multi_socket_action(multi_.handle(), socket, events, &running);
-  while (std::optional<Multi::Finished> finished = multi_.next_finished()) {
+  while (std::optional<http::Multi::Finished> finished = multi_.next_finished()) {
     static_cast<Run*>(finished->owner)->answer(finished->ask, std::move(finished->answer));
   }
 }
@@ -424,4 +424,4 @@ asio::awaitable<void> AsioDriver::drive(ExecutionBase& execution) {
   co_await std::move(driven);
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::drivers

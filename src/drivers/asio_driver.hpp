@@ -9,7 +9,7 @@
 #include "culmen/flow.hpp"
 #include "culmen/options.hpp"
 
-namespace culmen::net {
+namespace culmen::drivers {
 
 /// Everything happens on a strand of the executor, whatever number of threads it has; calls are made on one thread,
 /// made when it is first needed. Must not outlive the executor's context.
@@ -32,4 +32,4 @@ class AsioDriver {
   std::shared_ptr<Loop> loop_;
 };
 
-}  // namespace culmen::net
+}  // namespace culmen::drivers

@@ -13,7 +13,7 @@
 
 #include "drivers/done.hpp"
 
-namespace culmen::net {
+namespace culmen::drivers {
 
 namespace {
 
@@ -52,7 +52,7 @@ class Reports {
 /// One drive().
 class Drive {
  public:
-  Drive(ExecutionBase& execution, Multi& multi, const CancelFlag& cancel)
+  Drive(ExecutionBase& execution, http::Multi& multi, const CancelFlag& cancel)
       : execution_(execution), multi_(multi), cancel_(cancel), reports_(std::make_shared<Reports>(multi.handle())) {}
   ~Drive() {
     reports_->close();
@@ -134,7 +134,7 @@ class Drive {
   }
 
   void answer_what_is_over() {
-    while (std::optional<Multi::Finished> finished = multi_.next_finished()) {
+    while (std::optional<http::Multi::Finished> finished = multi_.next_finished()) {
       execution_.answer(finished->ask, std::move(finished->answer));
     }
     const SteadyTime now = std::chrono::steady_clock::now();
@@ -151,7 +151,7 @@ class Drive {
   }
 
   ExecutionBase& execution_;
-  Multi& multi_;
+  http::Multi& multi_;
   const CancelFlag& cancel_;
   std::shared_ptr<Reports> reports_;
   std::multimap<SteadyTime, WaitAsk*> waits_;
@@ -194,26 +194,26 @@ BlockingDriver::BlockingDriver(TransportOptions options, LogCallback log)
     : transport_(std::move(options), std::move(log)) {}
 
 void BlockingDriver::drive(ExecutionBase& execution) {
-  std::unique_ptr<Multi> multi = take_multi();
+  std::unique_ptr<http::Multi> multi = take_multi();
   Drive(execution, *multi, cancel_).run();
   give_back(std::move(multi));
 }
 
-std::unique_ptr<Multi> BlockingDriver::take_multi() {
+std::unique_ptr<http::Multi> BlockingDriver::take_multi() {
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
-      std::unique_ptr<Multi> multi = std::move(idle_.back());
+      std::unique_ptr<http::Multi> multi = std::move(idle_.back());
       idle_.pop_back();
       return multi;
     }
   }
-  return std::make_unique<Multi>(transport_);
+  return std::make_unique<http::Multi>(transport_);
 }
 
-void BlockingDriver::give_back(std::unique_ptr<Multi> multi) {
+void BlockingDriver::give_back(std::unique_ptr<http::Multi> multi) {
   const std::lock_guard lock(mutex_);
   if (idle_.size() < max_idle_multis) idle_.push_back(std::move(multi));
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::drivers

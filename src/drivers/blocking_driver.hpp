@@ -10,7 +10,7 @@
 #include "http/multi.hpp"
 #include "http/transport.hpp"
 
-namespace culmen::net {
+namespace culmen::drivers {
 
 /// A flag that wakes whoever polls its descriptor. raise() is safe in a signal handler.
 class CancelFlag {
@@ -45,13 +45,13 @@ class BlockingDriver {
   void cancel() noexcept { cancel_.raise(); }
 
  private:
-  std::unique_ptr<Multi> take_multi();
-  void give_back(std::unique_ptr<Multi> multi);
+  std::unique_ptr<http::Multi> take_multi();
+  void give_back(std::unique_ptr<http::Multi> multi);
 
-  Transport transport_;
+  http::Transport transport_;
   CancelFlag cancel_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Multi>> idle_;
+  std::vector<std::unique_ptr<http::Multi>> idle_;
 };
 
-}  // namespace culmen::net
+}  // namespace culmen::drivers

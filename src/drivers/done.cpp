@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-namespace culmen::net {
+namespace culmen::drivers {
 
 namespace {
 
@@ -42,4 +42,4 @@ void start_await(const AwaitAsk& ask, std::function<void(Result<void>)> report) 
   }
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::drivers

@@ -7,6 +7,7 @@
 
 #include "culmen/engine.hpp"
 #include "drivers/asio_driver.hpp"
+#include "drivers/clock.hpp"
 #include "faces/verbs.hpp"
 
 namespace asio = boost::asio;
@@ -17,7 +18,7 @@ class AcmeClient::Impl {
  public:
   Impl(asio::any_io_executor executor, ClientOptions options)
       : driver(std::move(executor), std::move(options.transport), std::move(options.log)) {}
-  net::AsioDriver driver;
+  drivers::AsioDriver driver;
   std::optional<engine::Session> session;
 };
 
@@ -36,7 +37,7 @@ asio::awaitable<AcmeClient> AcmeClient::connect(std::string directory_url, Clien
 const Directory& AcmeClient::directory() const noexcept { return impl_->session->directory(); }
 engine::Session AcmeClient::session() const { return *impl_->session; }
 asio::awaitable<void> AcmeClient::drive(ExecutionBase& execution) { return impl_->driver.drive(execution); }
-ExecutionBase::Clock AcmeClient::clock() { return &net::instant_now; }
+ExecutionBase::Clock AcmeClient::clock() { return &drivers::instant_now; }
 
 asio::awaitable<Account> AcmeClient::new_account(AccountKey key, AccountOptions options) {
   return run(engine::new_account(session(), std::move(key), std::move(options)));
@@ -81,10 +82,10 @@ asio::awaitable<Order> AcmeClient::poll_order(Account account, std::string order
   return run(engine::poll_order(session(), std::move(account), std::move(order_url), deadline));
 }
 asio::awaitable<Order> AcmeClient::finalize(Account account, Order order, Bytes csr_der) {
-  return run(net::finalize_and_wait(session(), std::move(account), std::move(order), std::move(csr_der)));
+  return run(faces::finalize_and_wait(session(), std::move(account), std::move(order), std::move(csr_der)));
 }
 asio::awaitable<std::string> AcmeClient::download_certificate(Account account, std::string certificate_url) {
-  return run(net::download_pem(session(), std::move(account), std::move(certificate_url)));
+  return run(faces::download_pem(session(), std::move(account), std::move(certificate_url)));
 }
 asio::awaitable<CertificateChain> AcmeClient::download_chain(Account account, std::string certificate_url) {
   return run(engine::download_chain(session(), std::move(account), std::move(certificate_url)));

@@ -44,7 +44,7 @@ std::optional<Certificate> Account::certificate(const std::string& primary_name)
 }
 
 std::optional<CertOrder> Account::unsaved_order(const std::string& primary_name) const {
-  const std::optional<net::PendingOrder> pending = net::find_pending_order(*persist_, realm_, primary_name);
+  const std::optional<faces::PendingOrder> pending = faces::find_pending_order(*persist_, realm_, primary_name);
   if (!pending) return std::nullopt;
   const std::optional<std::string> saved = persist_->get({realm_, PersistKind::private_key, primary_name});
   if (saved && PrivateKey::from_pem(*saved).same_key_as(pending->key)) return std::nullopt;

@@ -5,6 +5,7 @@
 
 #include "culmen/engine.hpp"
 #include "drivers/blocking_driver.hpp"
+#include "drivers/clock.hpp"
 #include "faces/verbs.hpp"
 
 namespace culmen::blocking {
@@ -12,7 +13,7 @@ namespace culmen::blocking {
 class AcmeClient::Impl {
  public:
   explicit Impl(ClientOptions options) : driver(std::move(options.transport), std::move(options.log)) {}
-  net::BlockingDriver driver;
+  drivers::BlockingDriver driver;
   std::optional<engine::Session> session;
 };
 
@@ -26,7 +27,7 @@ const Directory& AcmeClient::directory() const noexcept { return impl_->session-
 engine::Session AcmeClient::session() const { return *impl_->session; }
 void AcmeClient::cancel() noexcept { impl_->driver.cancel(); }
 void AcmeClient::drive(ExecutionBase& execution) { impl_->driver.drive(execution); }
-ExecutionBase::Clock AcmeClient::clock() { return &net::instant_now; }
+ExecutionBase::Clock AcmeClient::clock() { return &drivers::instant_now; }
 
 Account AcmeClient::new_account(AccountKey key, AccountOptions options) {
   return run(engine::new_account(session(), std::move(key), std::move(options)));
@@ -66,10 +67,10 @@ Order AcmeClient::poll_order(Account account, std::string order_url, std::option
   return run(engine::poll_order(session(), std::move(account), std::move(order_url), deadline));
 }
 Order AcmeClient::finalize(Account account, Order order, Bytes csr_der) {
-  return run(net::finalize_and_wait(session(), std::move(account), std::move(order), std::move(csr_der)));
+  return run(faces::finalize_and_wait(session(), std::move(account), std::move(order), std::move(csr_der)));
 }
 std::string AcmeClient::download_certificate(Account account, std::string certificate_url) {
-  return run(net::download_pem(session(), std::move(account), std::move(certificate_url)));
+  return run(faces::download_pem(session(), std::move(account), std::move(certificate_url)));
 }
 CertificateChain AcmeClient::download_chain(Account account, std::string certificate_url) {
   return run(engine::download_chain(session(), std::move(account), std::move(certificate_url)));

@@ -93,7 +93,7 @@ CsrOrder::CsrOrder(Account account, std::string primary_name, std::vector<Identi
 CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chrono::seconds limit) const {
   Bytes csr = build_csr(identifiers_, key);
   // From here on the CA may have a certificate for this key, whatever becomes of us.
-  net::keep_pending_order(account_.persist(), account_.realm(), primary_name_, net::PendingOrder(order_.url, key));
+  faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_, faces::PendingOrder(order_.url, key));
   AcmeClient client = account_.client();
   Order order = client.run(
       finalize_and_watch(client.session(), account_.api_account(), order_, std::move(csr), engine::Pace(delay, limit)));

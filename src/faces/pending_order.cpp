@@ -4,7 +4,7 @@
 
 #include "culmen/error.hpp"
 
-namespace culmen::net {
+namespace culmen::faces {
 
 namespace {
 constexpr std::string_view order_mark = "order: ";
@@ -32,4 +32,4 @@ std::optional<PendingOrder> find_pending_order(Persist& persist, const std::stri
   return PendingOrder(value->substr(order_mark.size(), end - order_mark.size()), PrivateKey::from_pem(*value));
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::faces

@@ -7,7 +7,7 @@
 #include "culmen/persist.hpp"
 #include "culmen/private_key.hpp"
 
-namespace culmen::net {
+namespace culmen::faces {
 
 struct PendingOrder {
   PendingOrder(std::string order_url_, PrivateKey key_) : order_url(std::move(order_url_)), key(std::move(key_)) {}
@@ -20,4 +20,4 @@ void keep_pending_order(Persist& persist, const std::string& realm, const std::s
                         const PendingOrder& pending);
 std::optional<PendingOrder> find_pending_order(Persist& persist, const std::string& realm, const std::string& name);
 
-}  // namespace culmen::net
+}  // namespace culmen::faces

@@ -5,7 +5,7 @@
 
 #include "engine/orders.hpp"
 
-namespace culmen::net {
+namespace culmen::faces {
 
 Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der) {
   Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr_der));
@@ -21,6 +21,4 @@ Flow<Result<std::string>> download_pem(engine::Session session, Account account,
   co_return std::move(chain->pem);
 }
 
-Instant instant_now() { return Instant(std::chrono::system_clock::now(), std::chrono::steady_clock::now()); }
-
-}  // namespace culmen::net
+}  // namespace culmen::faces

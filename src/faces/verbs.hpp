@@ -3,14 +3,11 @@
 
 #include "culmen/engine.hpp"
 
-namespace culmen::net {
+namespace culmen::faces {
 
 /// engine::finalize(), and then waits until the order is valid.
 Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der);
 /// engine::download_chain(), for those who want no more than the PEM.
 Flow<Result<std::string>> download_pem(engine::Session session, Account account, std::string certificate_url);
 
-/// Both clocks of this machine.
-Instant instant_now();
-
-}  // namespace culmen::net
+}  // namespace culmen::faces

@@ -4,7 +4,7 @@
 #include <cctype>
 #include <system_error>
 
-namespace culmen::net {
+namespace culmen::http {
 
 namespace {
 
@@ -138,4 +138,4 @@ Error too_large(std::string_view doing, std::string_view what, std::size_t limit
                std::string(what) + " of the answer is larger than the limit of " + std::to_string(limit) + " bytes");
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::http

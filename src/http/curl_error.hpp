@@ -9,7 +9,7 @@
 #include "culmen/error.hpp"
 #include "culmen/options.hpp"
 
-namespace culmen::net {
+namespace culmen::http {
 
 /// A failed transfer; must be read before its handle is used again.
 class CurlFailure {
@@ -34,4 +34,4 @@ class CurlFailure {
 
 Error too_large(std::string_view doing, std::string_view what, std::size_t limit);
 
-}  // namespace culmen::net
+}  // namespace culmen::http

@@ -4,7 +4,7 @@
 #include <new>
 #include <utility>
 
-namespace culmen::net {
+namespace culmen::http {
 
 namespace {
 
@@ -79,4 +79,4 @@ void Multi::withdraw_if(Predicate predicate) {
   }
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::http

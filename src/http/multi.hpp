@@ -10,7 +10,7 @@
 #include "culmen/flow.hpp"
 #include "http/transport.hpp"
 
-namespace culmen::net {
+namespace culmen::http {
 
 class Multi {
  public:
@@ -54,4 +54,4 @@ class Multi {
   std::unordered_map<CURL*, Entry> entries_;
 };
 
-}  // namespace culmen::net
+}  // namespace culmen::http

@@ -8,7 +8,7 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
 
-namespace culmen::net {
+namespace culmen::http {
 
 namespace {
 
@@ -45,4 +45,4 @@ bool folder_suffices(const std::filesystem::path& file, const std::filesystem::p
   }
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::http

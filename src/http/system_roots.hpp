@@ -4,10 +4,10 @@
 
 #include <filesystem>
 
-namespace culmen::net {
+namespace culmen::http {
 
 /// Whether the folder has as many certificates as the file, so that the file need not be read: looking one up is
 /// quicker than reading some 150 for each connection. No file: false.
 bool folder_suffices(const std::filesystem::path& file, const std::filesystem::path& folder);
 
-}  // namespace culmen::net
+}  // namespace culmen::http

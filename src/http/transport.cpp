@@ -12,7 +12,7 @@
 #include "http/curl_error.hpp"
 #include "http/system_roots.hpp"
 
-namespace culmen::net {
+namespace culmen::http {
 
 namespace {
 
@@ -466,4 +466,4 @@ void Exchange::log_outcome(std::string_view outcome) const {
                  " " + std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(spent).count()) + " ms");
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::http

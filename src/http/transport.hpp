@@ -16,7 +16,7 @@
 #include "culmen/options.hpp"
 #include "culmen/result.hpp"
 
-namespace culmen::net {
+namespace culmen::http {
 
 struct FreeList {
   void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
@@ -102,4 +102,4 @@ class Exchange {
   std::array<char, CURL_ERROR_SIZE> error_text_{};
 };
 
-}  // namespace culmen::net
+}  // namespace culmen::http

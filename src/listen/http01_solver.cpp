@@ -10,7 +10,7 @@
 namespace culmen {
 
 Http01Solver::Http01Solver(std::uint16_t port, std::string address)
-    : wanted_port_(port), address_(std::move(address)), responder_(std::make_shared<net::HttpResponder>()) {}
+    : wanted_port_(port), address_(std::move(address)), responder_(std::make_shared<listen::HttpResponder>()) {}
 
 Http01Solver::~Http01Solver() { stop(); }
 

@@ -13,11 +13,11 @@
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = boost::beast::http;
+namespace beast_http = boost::beast::http;
 using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-namespace culmen::net {
+namespace culmen::listen {
 
 namespace {
 
@@ -34,22 +34,22 @@ std::string_view path_of(std::string_view target) {
   return target.substr(0, target.find('?'));
 }
 
-http::response<http::string_body> answer_to(const http::request<http::empty_body>& request,
-                                            const Http01Answers& answers) {
-  http::response<http::string_body> response(http::status::not_found, request.version());
-  response.set(http::field::content_type, "text/plain");
-  const bool readable = request.method() == http::verb::get || request.method() == http::verb::head;
+beast_http::response<beast_http::string_body> answer_to(const beast_http::request<beast_http::empty_body>& request,
+                                                        const Http01Answers& answers) {
+  beast_http::response<beast_http::string_body> response(beast_http::status::not_found, request.version());
+  response.set(beast_http::field::content_type, "text/plain");
+  const bool readable = request.method() == beast_http::verb::get || request.method() == beast_http::verb::head;
   if (!readable) {
-    response.result(http::status::method_not_allowed);
-    response.set(http::field::allow, "GET, HEAD");
+    response.result(beast_http::status::method_not_allowed);
+    response.set(beast_http::field::allow, "GET, HEAD");
   } else {
     const auto target = request.target();
     const std::string_view path = path_of(std::string_view(target.data(), target.size()));
     if (path.starts_with(challenge_path)) {
       if (std::optional<std::string> answer = answers.find(path.substr(challenge_path.size()))) {
-        response.result(http::status::ok);
+        response.result(beast_http::status::ok);
         // RFC 8555 §8.3: "the HTTP server … should set the Content-Type header to application/octet-stream".
-        response.set(http::field::content_type, "application/octet-stream");
+        response.set(beast_http::field::content_type, "application/octet-stream");
         response.body() = std::move(*answer);
       }
     }
@@ -80,18 +80,18 @@ class HttpConnection final : public Connection {
   void read() {
     parser_.emplace();
     parser_->header_limit(max_header_bytes);
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = this_one()](error_code failed, std::size_t) { self->answer(failed); });
+    beast_http::async_read(stream_, buffer_, *parser_,
+                           [self = this_one()](error_code failed, std::size_t) { self->answer(failed); });
   }
   void answer(const error_code& failed) {
-    if (failed == http::error::end_of_stream || failed == beast::error::timeout ||
+    if (failed == beast_http::error::end_of_stream || failed == beast::error::timeout ||
         failed == asio::error::operation_aborted) {
       return;
     }
     if (failed) {
       // A request that breaks HTTP, or one that carries a body.
-      if (failed.category() != http::make_error_code(http::error::bad_method).category()) return;
-      response_ = http::response<http::string_body>(http::status::bad_request, 11);
+      if (failed.category() != beast_http::make_error_code(beast_http::error::bad_method).category()) return;
+      response_ = beast_http::response<beast_http::string_body>(beast_http::status::bad_request, 11);
       response_.keep_alive(false);
       response_.content_length(0);
     } else {
@@ -99,10 +99,10 @@ class HttpConnection final : public Connection {
     }
     serializer_.emplace(response_);
     const auto done = [self = this_one()](error_code broken, std::size_t) { self->written(broken); };
-    if (!failed && parser_->get().method() == http::verb::head) {
-      http::async_write_header(stream_, *serializer_, done);
+    if (!failed && parser_->get().method() == beast_http::verb::head) {
+      beast_http::async_write_header(stream_, *serializer_, done);
     } else {
-      http::async_write(stream_, *serializer_, done);
+      beast_http::async_write(stream_, *serializer_, done);
     }
   }
   void written(const error_code& broken) {
@@ -118,9 +118,9 @@ class HttpConnection final : public Connection {
   beast::tcp_stream stream_;
   std::shared_ptr<Http01Answers> answers_;
   beast::flat_buffer buffer_{2 * max_header_bytes};
-  std::optional<http::request_parser<http::empty_body>> parser_;
-  http::response<http::string_body> response_;
-  std::optional<http::response_serializer<http::string_body>> serializer_;
+  std::optional<beast_http::request_parser<beast_http::empty_body>> parser_;
+  beast_http::response<beast_http::string_body> response_;
+  std::optional<beast_http::response_serializer<beast_http::string_body>> serializer_;
 };
 
 }  // namespace
@@ -165,4 +165,4 @@ void HttpResponder::start_thread(std::uint16_t port, const std::string& address)
 std::uint16_t HttpResponder::port() const noexcept { return responder_->port(); }
 void HttpResponder::stop() noexcept { responder_->stop(); }
 
-}  // namespace culmen::net
+}  // namespace culmen::listen

@@ -11,7 +11,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
-namespace culmen::net {
+namespace culmen::listen {
 
 class Responder;
 
@@ -51,4 +51,4 @@ class HttpResponder {
   std::unique_ptr<Responder> responder_;
 };
 
-}  // namespace culmen::net
+}  // namespace culmen::listen

@@ -16,7 +16,7 @@ namespace errc = boost::system::errc;
 using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-namespace culmen::net {
+namespace culmen::listen {
 
 namespace {
 
@@ -239,4 +239,4 @@ void Responder::stop() noexcept {
   own_context_.reset();
 }
 
-}  // namespace culmen::net
+}  // namespace culmen::listen

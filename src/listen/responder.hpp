@@ -14,7 +14,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-namespace culmen::net {
+namespace culmen::listen {
 
 class Listening;
 
@@ -74,4 +74,4 @@ class Responder {
   std::thread own_thread_;
 };
 
-}  // namespace culmen::net
+}  // namespace culmen::listen

@@ -10,7 +10,7 @@
 namespace culmen {
 
 TlsAlpn01Solver::TlsAlpn01Solver(std::uint16_t port, std::string address)
-    : wanted_port_(port), address_(std::move(address)), responder_(std::make_shared<net::TlsAlpnResponder>()) {}
+    : wanted_port_(port), address_(std::move(address)), responder_(std::make_shared<listen::TlsAlpnResponder>()) {}
 
 TlsAlpn01Solver::~TlsAlpn01Solver() { cleanup(); }
 

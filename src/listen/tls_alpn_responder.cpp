@@ -26,7 +26,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-namespace culmen::net {
+namespace culmen::listen {
 
 namespace {
 
@@ -228,4 +228,4 @@ void TlsAlpnResponder::start_thread(std::uint16_t port, const std::string& addre
 std::uint16_t TlsAlpnResponder::port() const noexcept { return responder_->port(); }
 void TlsAlpnResponder::stop() noexcept { responder_->stop(); }
 
-}  // namespace culmen::net
+}  // namespace culmen::listen

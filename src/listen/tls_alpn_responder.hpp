@@ -10,7 +10,7 @@
 
 #include "culmen/identifier.hpp"
 
-namespace culmen::net {
+namespace culmen::listen {
 
 class Responder;
 
@@ -45,4 +45,4 @@ class TlsAlpnResponder {
   std::unique_ptr<Responder> responder_;
 };
 
-}  // namespace culmen::net
+}  // namespace culmen::listen

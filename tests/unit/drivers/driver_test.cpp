@@ -22,7 +22,7 @@
 
 #include "drivers/asio_driver.hpp"
 #include "drivers/blocking_driver.hpp"
-#include "faces/verbs.hpp"
+#include "drivers/clock.hpp"
 #include "support/tiny_server.hpp"
 
 using namespace culmen;
@@ -37,7 +37,7 @@ class Blocking {
   explicit Blocking(TransportOptions options = {}) : driver(std::move(options), nullptr) {}
   template <class T>
   Result<T> run(Flow<Result<T>> flow) {
-    Execution<Result<T>> execution(std::move(flow), &net::instant_now);
+    Execution<Result<T>> execution(std::move(flow), &drivers::instant_now);
     driver.drive(execution);
     return execution.result();
   }
@@ -51,7 +51,7 @@ class Blocking {
     canceller.join();
     return result;
   }
-  net::BlockingDriver driver;
+  drivers::BlockingDriver driver;
 };
 
 class Asio {
@@ -91,15 +91,15 @@ class Asio {
     return result;
   }
   template <class T>
-  static asio::awaitable<std::optional<Result<T>>> go(net::AsioDriver& driver, Flow<Result<T>> flow) {
+  static asio::awaitable<std::optional<Result<T>>> go(drivers::AsioDriver& driver, Flow<Result<T>> flow) {
     // optional: co_spawn wants results that can be made out of nothing
-    Execution<Result<T>> execution(std::move(flow), &net::instant_now);
+    Execution<Result<T>> execution(std::move(flow), &drivers::instant_now);
     co_await driver.drive(execution);
     co_return execution.result();
   }
   asio::io_context context;
   asio::executor_work_guard<asio::io_context::executor_type> work;
-  net::AsioDriver driver;
+  drivers::AsioDriver driver;
   std::vector<std::thread> pool;
 };
 
@@ -428,7 +428,7 @@ TEST_CASE("blocking: cancellation is for all calls in progress and to come") {
 }
 
 namespace {
-net::BlockingDriver* signalled = nullptr;
+drivers::BlockingDriver* signalled = nullptr;
 }
 
 TEST_CASE("blocking: cancelled by a signal handler") {
@@ -519,11 +519,11 @@ TEST_CASE("Asio: a context that goes while everything is under way") {
   {
     asio::io_context context;
     // As with AcmeClient, the coroutine owns the driver.
-    const auto owner = [](std::shared_ptr<net::AsioDriver> driver, Flow<Text> flow) -> asio::awaitable<void> {
-      Execution<Text> execution(std::move(flow), &net::instant_now);
+    const auto owner = [](std::shared_ptr<drivers::AsioDriver> driver, Flow<Text> flow) -> asio::awaitable<void> {
+      Execution<Text> execution(std::move(flow), &drivers::instant_now);
       co_await driver->drive(execution);
     };
-    const auto driver = std::make_shared<net::AsioDriver>(context.get_executor(), TransportOptions(), nullptr);
+    const auto driver = std::make_shared<drivers::AsioDriver>(context.get_executor(), TransportOptions(), nullptr);
     std::vector<Flow<Text>> flows;
     flows.push_back(rest(3600s));
     flows.push_back(fetch(ca.server.url("/hang")));

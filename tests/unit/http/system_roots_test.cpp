@@ -16,11 +16,11 @@ TEST_CASE("the folder of the system's roots does when it has as many as the file
   folder.write("Some_Root.pem", block);
   folder.write("0123abcd.r0", "a revocation list");
   folder.write("0123ABCD.0", "OpenSSL writes hashes in lower case");
-  CHECK_FALSE(net::folder_suffices(file, folder.path()));
+  CHECK_FALSE(http::folder_suffices(file, folder.path()));
   folder.write("0123abcd.1", block);
-  CHECK(net::folder_suffices(file, folder.path()));
+  CHECK(http::folder_suffices(file, folder.path()));
 
-  CHECK_FALSE(net::folder_suffices(file, folder.path() / "none"));
-  CHECK_FALSE(net::folder_suffices(folder.path() / "none", folder.path()));
-  CHECK_FALSE(net::folder_suffices(folder.path(), folder.path()));
+  CHECK_FALSE(http::folder_suffices(file, folder.path() / "none"));
+  CHECK_FALSE(http::folder_suffices(folder.path() / "none", folder.path()));
+  CHECK_FALSE(http::folder_suffices(folder.path(), folder.path()));
 }

@@ -7,7 +7,7 @@
 
 #include "culmen/version.hpp"
 #include "drivers/blocking_driver.hpp"
-#include "faces/verbs.hpp"
+#include "drivers/clock.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_server.hpp"
 
@@ -22,14 +22,14 @@ Flow<Result<HttpResponse>> exchange(HttpRequest request) {
   co_return response;
 }
 
-Result<HttpResponse> ask(net::BlockingDriver& driver, HttpRequest request) {
-  Execution<Result<HttpResponse>> execution(exchange(std::move(request)), &net::instant_now);
+Result<HttpResponse> ask(drivers::BlockingDriver& driver, HttpRequest request) {
+  Execution<Result<HttpResponse>> execution(exchange(std::move(request)), &drivers::instant_now);
   driver.drive(execution);
   return execution.result();
 }
 
 Result<HttpResponse> ask(const TransportOptions& options, HttpRequest request) {
-  net::BlockingDriver driver(options, nullptr);
+  drivers::BlockingDriver driver(options, nullptr);
   return ask(driver, std::move(request));
 }
 
@@ -82,7 +82,7 @@ TEST_CASE("a POST goes out once, also when the connection that was kept breaks u
     if (!connection.write(test::response(200, "first"))) return;
     if (connection.read_request()) ++arrived;
   });
-  net::BlockingDriver driver(TransportOptions(), nullptr);
+  drivers::BlockingDriver driver(TransportOptions(), nullptr);
   HttpRequest first(HttpMethod::post, server.url("/"));
   first.body = "one";
   REQUIRE(ask(driver, first));
@@ -100,7 +100,7 @@ TEST_CASE("an empty POST, an Accept header, a HEAD") {
       return std::string("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nReplay-Nonce: n1\r\n\r\n");
     return echo(request);
   }));
-  net::BlockingDriver driver(TransportOptions(), nullptr);
+  drivers::BlockingDriver driver(TransportOptions(), nullptr);
   HttpRequest request(HttpMethod::post, server.url());
   request.accept = "application/pem-certificate-chain";
   const auto posted = ask(driver, request);
@@ -219,7 +219,7 @@ TEST_CASE("resolve rules: several, several addresses, and what is no rule") {
   CHECK(get("http://a.example:" + port + "/", options));
   CHECK(get("http://b.example:" + port + "/", options));
   options.resolve = "a.example";
-  CHECK_THROWS_WITH_AS(net::BlockingDriver(options, nullptr), doctest::Contains("host:port:address"), Error);
+  CHECK_THROWS_WITH_AS(drivers::BlockingDriver(options, nullptr), doctest::Contains("host:port:address"), Error);
 }
 
 TEST_CASE("bodies over the limit are refused, announced or not") {
@@ -415,17 +415,17 @@ TEST_CASE("a root file that is none is named at once") {
     CAPTURE(file);
     TransportOptions options;
     options.extra_root_file = file;
-    CHECK_THROWS_WITH_AS(net::BlockingDriver(options, nullptr), doctest::Contains(file.c_str()), Error);
+    CHECK_THROWS_WITH_AS(drivers::BlockingDriver(options, nullptr), doctest::Contains(file.c_str()), Error);
   }
   TransportOptions options;
   options.only_extra_root = true;
-  CHECK_THROWS_WITH_AS(net::BlockingDriver(options, nullptr), doctest::Contains("extra_root_file"), Error);
+  CHECK_THROWS_WITH_AS(drivers::BlockingDriver(options, nullptr), doctest::Contains("extra_root_file"), Error);
 }
 
 TEST_CASE("options cannot smuggle header lines in") {
   TransportOptions options;
   options.user_agent = "evil\r\nX-Injected: yes";
-  CHECK_THROWS_WITH_AS(net::BlockingDriver(options, nullptr), doctest::Contains("user_agent"), Error);
+  CHECK_THROWS_WITH_AS(drivers::BlockingDriver(options, nullptr), doctest::Contains("user_agent"), Error);
 }
 
 TEST_CASE("a unix socket in place of host and port") {
@@ -521,7 +521,7 @@ TEST_CASE("the environment's proxy only when asked for") {
 TEST_CASE("each exchange is logged in one line, and a log that throws does no harm") {
   test::Server server(answering([](const test::Request&) { return test::response(404, "no"); }));
   std::vector<std::string> lines;
-  net::BlockingDriver driver(TransportOptions(), [&lines](std::string_view line) {
+  drivers::BlockingDriver driver(TransportOptions(), [&lines](std::string_view line) {
     lines.emplace_back(line);
     throw std::runtime_error("log full");
   });

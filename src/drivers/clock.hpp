@@ -1,0 +1,11 @@
+// The clocks of this machine, for executions.
+#pragma once
+
+#include "culmen/flow.hpp"
+
+namespace culmen::drivers {
+
+/// Both clocks, read now.
+Instant instant_now();
+
+}  // namespace culmen::drivers
