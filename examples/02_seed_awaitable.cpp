@@ -9,9 +9,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "culmen/acme_client.hpp"
+#include "culmen/asio/acme_client.hpp"
+#include "culmen/asio/http01_solver.hpp"
 #include "culmen/csr.hpp"
-#include "culmen/http01_solver.hpp"
 
 using namespace culmen;
 

@@ -22,9 +22,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "culmen/acme_client.hpp"
+#include "culmen/asio/acme_client.hpp"
+#include "culmen/asio/http01_solver.hpp"
 #include "culmen/atomic_file.hpp"
-#include "culmen/http01_solver.hpp"
 
 using namespace culmen;
 

@@ -6,39 +6,39 @@
 #include <string>
 #include <string_view>
 
-#include <boost/asio/awaitable.hpp>
-
 #include "culmen/solver.hpp"
 
 namespace culmen {
 
-namespace listen {
-class TlsAlpnResponder;
-}
+namespace detail {
+struct AsioTypes;  // in culmen/asio/tls_alpn01_solver.hpp
+struct SolverServer;
+}  // namespace detail
+namespace solvers {
+class AlpnNames;
+class ChallengeServer;
+}  // namespace solvers
 
 /// Answers tls-alpn-01 on a port of its own: TLS 1.2 and 1.3, only the protocol "acme-tls/1", only names presented to
-/// it; everything else is refused. Several names at once. present() may be called from any thread.
+/// it; everything else is refused. Serves several names at once. Every function may be called from any thread. The
+/// solver must outlive the calls that use it.
 class TlsAlpn01Solver final : public ChallengeSolver {
  public:
-  /// Does not bind yet. Port 0: any free one, see port(). `address` empty: all addresses, IPv6 and IPv4.
+  /// Does not bind yet. Port 0: any free port, see port(). `address` empty: all addresses, IPv6 and IPv4.
   explicit TlsAlpn01Solver(std::uint16_t port = 443, std::string address = {});
   /// Stops.
   ~TlsAlpn01Solver() override;
 
-  /// Binds, and serves on the executor of the awaiting coroutine. Throws Error (io_failed) as Http01Solver::start()
-  /// does.
-  boost::asio::awaitable<void> start();
-  /// Binds, and serves on a thread of its own: for blocking programs.
+  /// Binds, and serves on a thread of its own until cleanup(). Throws as Http01Solver::start_thread() does.
   void start_thread();
+  /// The bound port; 0 while it does not listen.
   std::uint16_t port() const noexcept;
 
   /// Makes a self-signed certificate (P-256) for `domain`, which is a DNS name (`id_type` "dns") or an IP address
-  /// ("ip"), and shows it to those who ask for it. Throws Error (invalid_argument) for a wildcard (RFC 8737 §3).
-  boost::asio::awaitable<void> present(std::string domain, std::string id_type, std::string key_authorization);
-  /// The same at once, without a coroutine.
+  /// ("ip"), and shows it to clients that ask for it. Throws Error (invalid_argument) for a wildcard (RFC 8737 §3).
   void add(std::string_view domain, std::string_view id_type, std::string_view key_authorization);
   void remove(std::string_view domain, std::string_view id_type);
-  /// Stops serving, lets go of the port and forgets all names. Does nothing before start; may be called twice.
+  /// Stops serving, frees the port and forgets all names. Does nothing before start; may be called twice.
   void cleanup() noexcept;
 
   std::string_view type() const noexcept override { return "tls-alpn-01"; }
@@ -46,10 +46,22 @@ class TlsAlpn01Solver final : public ChallengeSolver {
   Flow<Result<void>> present(ChallengeContext context) override;
   Flow<Result<void>> cleanup(ChallengeContext context) override;
 
+  // With Boost.Asio; include culmen/asio/tls_alpn01_solver.hpp to call these. Each returns a
+  // boost::asio::awaitable<void>.
+
+  /// Binds, and serves on the executor of the awaiting coroutine until cleanup(). Throws as start_thread() does.
+  template <class Asio = detail::AsioTypes>
+  typename Asio::Awaitable start();
+  /// add() as an awaitable.
+  template <class Asio = detail::AsioTypes>
+  typename Asio::Awaitable present(std::string domain, std::string id_type, std::string key_authorization);
+
  private:
+  friend detail::SolverServer;
   std::uint16_t wanted_port_;
   std::string address_;
-  std::shared_ptr<listen::TlsAlpnResponder> responder_;
+  std::shared_ptr<solvers::AlpnNames> names_;
+  std::shared_ptr<solvers::ChallengeServer> server_;
 };
 
 }  // namespace culmen

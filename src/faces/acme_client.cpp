@@ -1,4 +1,4 @@
-#include "culmen/acme_client.hpp"
+#include "culmen/asio/acme_client.hpp"
 
 #include <optional>
 #include <utility>

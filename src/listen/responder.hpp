@@ -14,6 +14,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "solvers/challenge_server.hpp"
+
 namespace culmen::listen {
 
 class Listening;
@@ -44,23 +46,20 @@ struct ResponderKind {
 };
 
 /// Binds, accepts, and keeps the number of connections bounded. Every function may be called from any thread.
-class Responder {
+class Responder final : public solvers::ChallengeServer {
  public:
   using MakeConnection = std::function<std::shared_ptr<Connection>(boost::asio::ip::tcp::socket socket)>;
 
   Responder(ResponderKind kind, MakeConnection make) : kind_(std::move(kind)), make_(std::move(make)) {}
-  ~Responder() { stop(); }
+  ~Responder() override { stop(); }
   Responder(const Responder&) = delete;
   Responder& operator=(const Responder&) = delete;
 
   /// Binds and serves on that executor. Throws Error (io_failed, invalid_argument); does so too when it is running.
   void start(const boost::asio::any_io_executor& executor, std::uint16_t port, const std::string& address);
-  /// Binds and serves on a thread of its own.
-  void start_thread(std::uint16_t port, const std::string& address);
-  /// The port bound; 0 when it is not running.
-  std::uint16_t port() const noexcept;
-  /// The port is free when it returns.
-  void stop() noexcept;
+  void start_thread(std::uint16_t port, const std::string& address) override;
+  std::uint16_t port() const noexcept override;
+  void stop() noexcept override;
 
  private:
   void begin(const boost::asio::any_io_executor& executor, std::uint16_t port, const std::string& address);

@@ -2,43 +2,35 @@
 
 #include <utility>
 
-#include <boost/asio/this_coro.hpp>
-
 #include "culmen/error.hpp"
-#include "listen/tls_alpn_responder.hpp"
+#include "solvers/alpn_names.hpp"
+#include "solvers/challenge_server.hpp"
 
 namespace culmen {
 
-TlsAlpn01Solver::TlsAlpn01Solver(std::uint16_t port, std::string address)
-    : wanted_port_(port), address_(std::move(address)), responder_(std::make_shared<listen::TlsAlpnResponder>()) {}
+// The constructor is defined with the server, in src/listen; the awaitable functions in src/faces.
 
 TlsAlpn01Solver::~TlsAlpn01Solver() { cleanup(); }
 
-boost::asio::awaitable<void> TlsAlpn01Solver::start() {
-  const boost::asio::any_io_executor executor = co_await boost::asio::this_coro::executor;
-  responder_->start(executor, wanted_port_, address_);
-}
-
-void TlsAlpn01Solver::start_thread() { responder_->start_thread(wanted_port_, address_); }
-std::uint16_t TlsAlpn01Solver::port() const noexcept { return responder_->port(); }
-
-boost::asio::awaitable<void> TlsAlpn01Solver::present(std::string domain, std::string id_type,
-                                                      std::string key_authorization) {
-  add(domain, id_type, key_authorization);
-  co_return;
-}
+void TlsAlpn01Solver::start_thread() { server_->start_thread(wanted_port_, address_); }
+std::uint16_t TlsAlpn01Solver::port() const noexcept { return server_->port(); }
 
 void TlsAlpn01Solver::add(std::string_view domain, std::string_view id_type, std::string_view key_authorization) {
-  responder_->add(Identifier(std::string(id_type), std::string(domain)), key_authorization);
+  const Identifier identifier((std::string(id_type)), std::string(domain));
+  names_->add(solvers::alpn_server_name(identifier), identifier, key_authorization);
 }
 
 void TlsAlpn01Solver::remove(std::string_view domain, std::string_view id_type) {
-  responder_->remove(Identifier(std::string(id_type), std::string(domain)));
+  try {
+    names_->remove(solvers::alpn_server_name(Identifier(std::string(id_type), std::string(domain))));
+  } catch (const Error&) {
+    // A name that cannot be presented is not in the table.
+  }
 }
 
 void TlsAlpn01Solver::cleanup() noexcept {
-  responder_->stop();
-  responder_->clear();
+  server_->stop();
+  names_->clear();
 }
 
 bool TlsAlpn01Solver::can_solve(const Identifier& identifier, bool wildcard) const {
@@ -51,11 +43,11 @@ Flow<Result<void>> TlsAlpn01Solver::present(ChallengeContext context) {
     co_return Error(Errc::solver_failed, "presenting tls-alpn-01",
                     "the solver does not listen: call start() or start_thread() first");
   }
-  co_return result_of([&] { responder_->add(context.identifier, context.key_authorization); });
+  co_return result_of([&] { add(context.identifier.value, context.identifier.type, context.key_authorization); });
 }
 
 Flow<Result<void>> TlsAlpn01Solver::cleanup(ChallengeContext context) {
-  responder_->remove(context.identifier);
+  remove(context.identifier.value, context.identifier.type);
   co_return Result<void>();
 }
 

@@ -12,7 +12,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/base64.hpp"
-#include "culmen/acme_client.hpp"
+#include "culmen/asio/acme_client.hpp"
 #include "culmen/authority_token.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/csr.hpp"

@@ -9,7 +9,7 @@
 #include <boost/asio/use_future.hpp>
 
 #include "base/time.hpp"
-#include "culmen/acme_client.hpp"
+#include "culmen/asio/acme_client.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/delegation.hpp"
 #include "local_ca.hpp"

@@ -10,7 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
-#include "culmen/acme_client.hpp"
+#include "culmen/asio/acme_client.hpp"
 #include "culmen/blocking/acme_client.hpp"
 #include "culmen/engine.hpp"
 #include "support/tiny_server.hpp"

@@ -19,7 +19,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
-#include "culmen/http01_solver.hpp"
+#include "culmen/asio/http01_solver.hpp"
 #include "support/tiny_server.hpp"
 
 using namespace culmen;

@@ -1,5 +1,5 @@
 // The tls-alpn-01 responder, by real handshakes: Asio's client and the openssl program.
-#include "culmen/tls_alpn01_solver.hpp"
+#include "culmen/asio/tls_alpn01_solver.hpp"
 
 #include <doctest/doctest.h>
 

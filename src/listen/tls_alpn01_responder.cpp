@@ -1,5 +1,4 @@
-#include "listen/tls_alpn_responder.hpp"
-
+// A TLS server that answers tls-alpn-01 and nothing else (RFC 8737 §3, RFC 8738 §6).
 #include <openssl/ssl.h>
 
 #include <chrono>
@@ -15,11 +14,11 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "base/name.hpp"
 #include "crypto/alpn_certificate.hpp"
 #include "culmen/certificate.hpp"
-#include "culmen/error.hpp"
+#include "culmen/tls_alpn01_solver.hpp"
 #include "listen/responder.hpp"
+#include "solvers/alpn_names.hpp"
 #include "solvers/client_hello.hpp"
 
 namespace asio = boost::asio;
@@ -71,11 +70,9 @@ Context make_context() {
   return context;
 }
 
-}  // namespace
-
 // ---- The names, and what is shown for each ----
 
-class TlsAlpnResponder::Names {
+class Names final : public solvers::AlpnNames {
  public:
   Names() : front_(make_context()) {
     // Here, before anything is chosen: in TLS 1.2 OpenSSL takes the certificate before it looks at ALPN.
@@ -84,8 +81,7 @@ class TlsAlpnResponder::Names {
 
   asio::ssl::context& front() noexcept { return *front_; }
 
-  void add(const Identifier& identifier, std::string_view key_authorization) {
-    const std::string name = alpn_server_name(identifier);
+  void add(const std::string& server_name, const Identifier& identifier, std::string_view key_authorization) override {
     const PrivateKey key = PrivateKey::generate("ec:P-256");
     const Bytes certificate =
         crypto::alpn_certificate(identifier, key_authorization, key, std::chrono::system_clock::now());
@@ -93,13 +89,13 @@ class TlsAlpnResponder::Names {
     context->use_certificate(asio::buffer(certificate), asio::ssl::context::asn1);
     context->use_private_key(asio::buffer(key.to_pem()), asio::ssl::context::pem);
     const std::lock_guard lock(mutex_);
-    contexts_.insert_or_assign(name, std::move(context));
+    contexts_.insert_or_assign(server_name, std::move(context));
   }
-  void remove(const std::string& name) {
+  void remove(const std::string& server_name) override {
     const std::lock_guard lock(mutex_);
-    contexts_.erase(name);
+    contexts_.erase(server_name);
   }
-  void clear() {
+  void clear() override {
     const std::lock_guard lock(mutex_);
     contexts_.clear();
   }
@@ -134,8 +130,8 @@ class TlsAlpnResponder::Names {
 
 // ---- One connection ----
 
-/// Shakes hands and says goodbye; there is no data. Ten seconds at most.
-class TlsAlpnResponder::TlsConnection final : public Connection {
+/// Performs the handshake, then closes. Ten seconds at most.
+class TlsConnection final : public Connection {
  public:
   TlsConnection(tcp::socket socket, std::shared_ptr<Names> names)
       : names_(std::move(names)), stream_(std::move(socket), names_->front()), deadline_(stream_.get_executor()) {}
@@ -174,58 +170,29 @@ class TlsAlpnResponder::TlsConnection final : public Connection {
   asio::steady_timer deadline_;
 };
 
-// ---- The responder ----
-
-std::string alpn_server_name(const Identifier& identifier) {
-  constexpr std::string_view doing = "presenting tls-alpn-01";
-  if (identifier.is_wildcard()) {
-    throw Error(Errc::invalid_argument, std::string(doing),
-                "\"" + printable(identifier.value) + "\" is a wildcard, which tls-alpn-01 cannot prove; use dns-01");
-  }
-  if (identifier.type == "dns") return Identifier::dns(identifier.value).value;
-  const std::optional<std::string> reverse =
-      identifier.type == "ip" ? base::reverse_arpa_name(identifier.value) : std::nullopt;
-  if (reverse) return *reverse;
-  throw Error(Errc::invalid_argument, std::string(doing),
-              "\"" + printable(identifier.value) + "\" of the type \"" + printable(identifier.type) +
-                  "\" is neither a DNS name (\"dns\") nor an IP address (\"ip\")");
-}
-
-TlsAlpnResponder::TlsAlpnResponder() : names_(std::make_shared<Names>()) {
+std::shared_ptr<Responder> make_responder(std::shared_ptr<Names> names) {
   ResponderKind kind;
   kind.challenge = "tls-alpn-01";
   kind.port_to_keep = "443";
   kind.instead =
       "listen on another port and let it pass connections that offer the protocol \"acme-tls/1\" on, undecrypted, or "
       "use another challenge";
-  responder_ = std::make_unique<Responder>(std::move(kind), [names = names_](tcp::socket socket) {
+  return std::make_shared<Responder>(std::move(kind), [names](tcp::socket socket) {
     return std::make_shared<TlsConnection>(std::move(socket), names);
   });
 }
 
-TlsAlpnResponder::~TlsAlpnResponder() = default;
-
-void TlsAlpnResponder::add(const Identifier& identifier, std::string_view key_authorization) {
-  names_->add(identifier, key_authorization);
-}
-
-void TlsAlpnResponder::remove(const Identifier& identifier) noexcept {
-  try {
-    names_->remove(alpn_server_name(identifier));
-  } catch (const std::exception&) {
-    // What cannot be presented is not there to be removed.
-  }
-}
-
-void TlsAlpnResponder::clear() noexcept { names_->clear(); }
-
-void TlsAlpnResponder::start(const asio::any_io_executor& executor, std::uint16_t port, const std::string& address) {
-  responder_->start(executor, port, address);
-}
-void TlsAlpnResponder::start_thread(std::uint16_t port, const std::string& address) {
-  responder_->start_thread(port, address);
-}
-std::uint16_t TlsAlpnResponder::port() const noexcept { return responder_->port(); }
-void TlsAlpnResponder::stop() noexcept { responder_->stop(); }
+}  // namespace
 
 }  // namespace culmen::listen
+
+namespace culmen {
+
+TlsAlpn01Solver::TlsAlpn01Solver(std::uint16_t port, std::string address)
+    : wanted_port_(port), address_(std::move(address)) {
+  const auto names = std::make_shared<listen::Names>();
+  names_ = names;
+  server_ = listen::make_responder(names);
+}
+
+}  // namespace culmen

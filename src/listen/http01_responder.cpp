@@ -1,5 +1,4 @@
-#include "listen/http_responder.hpp"
-
+// A small HTTP server that answers http-01 requests and nothing else (RFC 8555 §8.3).
 #include <chrono>
 #include <utility>
 
@@ -9,7 +8,9 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
+#include "culmen/http01_solver.hpp"
 #include "listen/responder.hpp"
+#include "solvers/http01_answers.hpp"
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -35,7 +36,7 @@ std::string_view path_of(std::string_view target) {
 }
 
 beast_http::response<beast_http::string_body> answer_to(const beast_http::request<beast_http::empty_body>& request,
-                                                        const Http01Answers& answers) {
+                                                        const solvers::Http01Answers& answers) {
   beast_http::response<beast_http::string_body> response(beast_http::status::not_found, request.version());
   response.set(beast_http::field::content_type, "text/plain");
   const bool readable = request.method() == beast_http::verb::get || request.method() == beast_http::verb::head;
@@ -62,7 +63,7 @@ beast_http::response<beast_http::string_body> answer_to(const beast_http::reques
 /// Answers requests one after the other, for ten seconds at most in all. Runs on a strand of its own.
 class HttpConnection final : public Connection {
  public:
-  HttpConnection(tcp::socket socket, std::shared_ptr<Http01Answers> answers)
+  HttpConnection(tcp::socket socket, std::shared_ptr<const solvers::Http01Answers> answers)
       : stream_(std::move(socket)), answers_(std::move(answers)) {}
 
   void run() override {
@@ -116,53 +117,35 @@ class HttpConnection final : public Connection {
   }
 
   beast::tcp_stream stream_;
-  std::shared_ptr<Http01Answers> answers_;
+  std::shared_ptr<const solvers::Http01Answers> answers_;
   beast::flat_buffer buffer_{2 * max_header_bytes};
   std::optional<beast_http::request_parser<beast_http::empty_body>> parser_;
   beast_http::response<beast_http::string_body> response_;
   std::optional<beast_http::response_serializer<beast_http::string_body>> serializer_;
 };
 
-}  // namespace
-
-void Http01Answers::add(std::string_view token, std::string_view key_authorization) {
-  const std::lock_guard lock(mutex_);
-  answers_.insert_or_assign(std::string(token), std::string(key_authorization));
-}
-
-void Http01Answers::remove(std::string_view token) {
-  const std::lock_guard lock(mutex_);
-  const auto found = answers_.find(token);
-  if (found != answers_.end()) answers_.erase(found);
-}
-
-std::optional<std::string> Http01Answers::find(std::string_view token) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = answers_.find(token);
-  if (found == answers_.end()) return {};
-  return found->second;
-}
-
-HttpResponder::HttpResponder() : answers_(std::make_shared<Http01Answers>()) {
+std::shared_ptr<Responder> make_responder(std::shared_ptr<const solvers::Http01Answers> answers) {
   ResponderKind kind;
   kind.challenge = "http-01";
   kind.port_to_keep = "80";
   kind.instead =
       "let it answer: put the files into its web root (--webroot), or listen on another port and have it pass " +
       std::string(challenge_path) + " on";
-  responder_ = std::make_unique<Responder>(std::move(kind), [answers = answers_](tcp::socket socket) {
+  return std::make_shared<Responder>(std::move(kind), [answers](tcp::socket socket) {
     return std::make_shared<HttpConnection>(std::move(socket), answers);
   });
 }
-HttpResponder::~HttpResponder() = default;
 
-void HttpResponder::start(const asio::any_io_executor& executor, std::uint16_t port, const std::string& address) {
-  responder_->start(executor, port, address);
-}
-void HttpResponder::start_thread(std::uint16_t port, const std::string& address) {
-  responder_->start_thread(port, address);
-}
-std::uint16_t HttpResponder::port() const noexcept { return responder_->port(); }
-void HttpResponder::stop() noexcept { responder_->stop(); }
+}  // namespace
 
 }  // namespace culmen::listen
+
+namespace culmen {
+
+Http01Solver::Http01Solver(std::uint16_t port, std::string address)
+    : wanted_port_(port),
+      address_(std::move(address)),
+      answers_(std::make_shared<solvers::Http01Answers>()),
+      server_(listen::make_responder(answers_)) {}
+
+}  // namespace culmen

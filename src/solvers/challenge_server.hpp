@@ -1,0 +1,23 @@
+// What a solver needs of a server that answers challenges on a port of its own. src/listen implements it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace culmen::solvers {
+
+/// Every function may be called from any thread.
+class ChallengeServer {
+ public:
+  virtual ~ChallengeServer() = default;
+
+  /// Binds, and serves on a thread of its own. `address` empty: all addresses. Throws Error (io_failed,
+  /// invalid_argument), also when it is running already.
+  virtual void start_thread(std::uint16_t port, const std::string& address) = 0;
+  /// The bound port; 0 while the server is not running.
+  virtual std::uint16_t port() const noexcept = 0;
+  /// The port is free when it returns.
+  virtual void stop() noexcept = 0;
+};
+
+}  // namespace culmen::solvers
