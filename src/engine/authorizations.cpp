@@ -2,7 +2,7 @@
 #include "protocol/authorization.hpp"
 
 #include "base/base64.hpp"
-#include "engine/polling.hpp"
+#include "engine/retry.hpp"
 #include "engine/signed_post.hpp"
 #include "protocol/account.hpp"
 

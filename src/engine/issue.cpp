@@ -5,7 +5,7 @@
 
 #include "base/name.hpp"
 #include "engine/orders.hpp"
-#include "engine/polling.hpp"
+#include "engine/retry.hpp"
 #include "engine/session.hpp"
 #include "engine/signed_post.hpp"
 

@@ -5,7 +5,7 @@
 
 #include "crypto/onion.hpp"
 #include "engine/orders.hpp"
-#include "engine/polling.hpp"
+#include "engine/retry.hpp"
 #include "engine/signed_post.hpp"
 #include "protocol/authorization.hpp"
 #include "protocol/delegation.hpp"

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "culmen/blocking/order.hpp"
-#include "engine/polling.hpp"
+#include "engine/retry.hpp"
 #include "faces/pending_order.hpp"
 
 namespace culmen::blocking {

@@ -5,7 +5,7 @@
 
 #include "base/base64.hpp"
 #include "crypto/random.hpp"
-#include "engine/polling.hpp"
+#include "engine/retry.hpp"
 
 namespace culmen::blocking {
 

@@ -5,7 +5,7 @@
 
 #include "culmen/csr.hpp"
 #include "culmen/engine.hpp"
-#include "engine/polling.hpp"
+#include "engine/retry.hpp"
 #include "faces/pending_order.hpp"
 
 namespace culmen::blocking {

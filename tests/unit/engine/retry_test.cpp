@@ -4,7 +4,7 @@
 #include <chrono>
 #include <vector>
 
-#include "engine/polling.hpp"
+#include "engine/retry.hpp"
 #include "engine/session.hpp"
 
 namespace culmen::engine {
