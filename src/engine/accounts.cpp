@@ -42,7 +42,7 @@ Flow<Result<Account>> new_account(Session session, AccountKey key, AccountOption
   }
   SignedRequest request(key.private_key(), session.directory().new_account,
                         protocol::new_account_payload(options, binding), std::string(doing));
-  request.repeatable = true;  // RFC 8555 §7.3: a key that has an account already gets that one back.
+  request.idempotent = true;  // RFC 8555 §7.3: a key that has an account already gets that one back.
   Result<HttpResponse> response = co_await signed_post(session, std::move(request));
   if (!response) co_return response.error();
   co_return protocol::parse_new_account(*response, key, doing);
@@ -52,7 +52,7 @@ Flow<Result<Account>> find_account(Session session, AccountKey key) {
   constexpr std::string_view doing = "looking up the account";
   SignedRequest request(key.private_key(), session.directory().new_account, protocol::find_account_payload(),
                         std::string(doing));
-  request.repeatable = true;
+  request.idempotent = true;
   Result<HttpResponse> response = co_await signed_post(session, std::move(request));
   if (!response) co_return response.error();
   co_return protocol::parse_new_account(*response, key, doing);

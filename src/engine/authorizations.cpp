@@ -2,7 +2,9 @@
 #include "protocol/authorization.hpp"
 
 #include "base/base64.hpp"
+#include "engine/orders.hpp"
 #include "engine/retry.hpp"
+#include "engine/session.hpp"
 #include "engine/signed_post.hpp"
 #include "protocol/account.hpp"
 
@@ -58,14 +60,15 @@ Flow<Result<Authorization>> new_authorization(Session session, Account account, 
 
 Flow<Result<Authorization>> poll_authorization(Session session, Account account, std::string authorization_url,
                                                std::optional<std::chrono::seconds> deadline) {
-  const Pace pace(deadline);
-  co_return co_await watch_authorization(std::move(session), std::move(account), std::move(authorization_url), pace);
+  const PollOptions options(deadline);
+  co_return co_await poll_authorization_with(std::move(session), std::move(account), std::move(authorization_url),
+                                             options);
 }
 
-Flow<Result<Authorization>> watch_authorization(Session session, Account account, std::string authorization_url,
-                                                Pace pace) {
+Flow<Result<Authorization>> poll_authorization_with(Session session, Account account, std::string authorization_url,
+                                                    PollOptions options) {
   const Instant start = co_await now();
-  Pacer pacer(session.state(), start, pace);
+  PollTimer timer(session.state().options, session.state().round_trip(), start, options);
   for (;;) {
     Result<Authorization> authorization = co_await get_authorization(session, account, authorization_url);
     if (!authorization) co_return authorization.error();
@@ -80,7 +83,7 @@ Flow<Result<Authorization>> watch_authorization(Session session, Account account
       case AuthorizationStatus::unknown: break;
     }
     const Instant instant = co_await now();
-    Result<std::chrono::milliseconds> pause = pacer.pause(authorization->retry_after, instant, doing);
+    Result<std::chrono::milliseconds> pause = timer.pause(authorization->retry_after, instant, doing);
     if (!pause) co_return pause.error();
     if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
   }

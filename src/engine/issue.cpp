@@ -42,7 +42,6 @@ namespace culmen::engine {
 
 namespace {
 using Step = IssueProgress::Step;
-constexpr int min_nonce_retries = 10;
 
 /// One authorization on its way from pending to triggered.
 struct Solving {
@@ -341,7 +340,9 @@ Flow<Result<Order>> present_and_wait(Issuing& issuing, const Order& order) {
   const Instant begun = co_await now();
   Result<void> ready = co_await ready_key(issuing);
   if (!ready) co_return ready.error();
-  co_return co_await watch_validation(issuing.session, issuing.account, order.url, begun, deadline);
+  PollOptions options(deadline);
+  options.begun = begun.steady;
+  co_return co_await poll_order_until(issuing.session, issuing.account, order.url, OrderGoal::ready, options);
 }
 
 Flow<Result<void>> clean_up(Issuing& issuing) {
@@ -398,7 +399,10 @@ Flow<Result<Order>> finalize_and_wait(Issuing& issuing, Order order) {
   }
   if (!finalized) co_return finalized;
   issuing.report(Step::finalized);
-  co_return co_await wait_for_certificate(issuing.session, issuing.account, *finalized, issuing.request.poll_deadline);
+  const Instant begun = co_await now();
+  PollOptions options(issuing.request.poll_deadline);
+  options.begun = begun.steady;
+  co_return co_await await_certificate(issuing.session, issuing.account, *finalized, options);
 }
 
 Result<void> check_certificate(const IssueRequest& request, const CertificateChain& chain) {
@@ -418,7 +422,7 @@ Result<void> check_certificate(const IssueRequest& request, const CertificateCha
 
 Flow<Result<IssuedCertificate>> issue(Session session, Account account, IssueRequest request,
                                       std::vector<ChallengeSolver*> solvers) {
-  const int nonce_retries = std::max(min_nonce_retries, session.nonce_retries());
+  const int nonce_retries = std::max(min_issue_nonce_retries, session.nonce_retries());
   Issuing issuing(session.with_nonce_retries(nonce_retries), std::move(account), std::move(request),
                   std::move(solvers));
   if (Result<void> prepared = prepare_request(issuing); !prepared) co_return prepared.error();
@@ -431,8 +435,8 @@ Flow<Result<IssuedCertificate>> issue(Session session, Account account, IssueReq
   if (order->status == OrderStatus::ready) {
     order = co_await finalize_and_wait(issuing, *order);
   } else {
-    const Pace pace(issuing.request.poll_deadline);
-    order = co_await watch_certificate(issuing.session, issuing.account, *order, pace);
+    const PollOptions options(issuing.request.poll_deadline);
+    order = co_await await_certificate(issuing.session, issuing.account, *order, options);
   }
   if (!order) co_return order.error();
 

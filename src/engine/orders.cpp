@@ -6,6 +6,7 @@
 #include "crypto/onion.hpp"
 #include "engine/orders.hpp"
 #include "engine/retry.hpp"
+#include "engine/session.hpp"
 #include "engine/signed_post.hpp"
 #include "protocol/authorization.hpp"
 #include "protocol/delegation.hpp"
@@ -15,7 +16,6 @@ namespace culmen::engine {
 namespace {
 constexpr std::size_t max_explained_authorizations = 100;
 constexpr std::size_t explain_width = 8;
-constexpr int max_failed_polls = 3;
 
 Flow<Result<Order>> post_to_order(Session session, Account account, std::string url, std::string payload,
                                   std::string doing) {
@@ -45,12 +45,12 @@ Flow<Result<Order>> explain_invalid(Session session, Account account, Order orde
   co_return Error(Errc::order_invalid, doing, why).with_problems(std::move(problems));
 }
 
-bool is_settled(const Order& order, bool until_valid) {
+bool is_settled(const Order& order, OrderGoal goal) {
   switch (order.status) {
     case OrderStatus::valid:
     case OrderStatus::invalid:
     case OrderStatus::canceled: return true;
-    case OrderStatus::ready: return !until_valid;
+    case OrderStatus::ready: return goal == OrderGoal::ready;
     case OrderStatus::pending:
     case OrderStatus::processing:
     case OrderStatus::unknown: return false;
@@ -58,55 +58,6 @@ bool is_settled(const Order& order, bool until_valid) {
   return false;
 }
 
-/// Polls until the order is settled. `first` is what the CA said already, when it said something just now.
-Flow<Result<Order>> poll(Session session, Account account, std::string order_url, std::optional<Order> first, Pace pace,
-                         bool until_valid) {
-  const std::string doing = until_valid ? "waiting for the certificate" : "waiting for the order to become ready";
-  const Instant start = co_await now();
-  Settling& settling = until_valid ? session.state().issuance : session.state().validation;
-  const Settling::Expectation expectation = settling.expectation();
-  Pacer pacer(session.state(), start, pace, pace.begun ? expectation.first_look : std::nullopt);
-  int failed_polls = 0;
-  int looks = 0;
-  bool told_when = false;  // by Retry-After
-  std::optional<Order> seen = std::move(first);
-  bool rested = !seen && !pace.begun;
-  for (;;) {
-    if (seen && is_settled(*seen, until_valid)) {
-      if (seen->status == OrderStatus::invalid) co_return co_await explain_invalid(session, account, *seen, doing);
-      if (seen->status == OrderStatus::canceled) co_return Error(Errc::order_invalid, doing, "the order is canceled");
-      const Instant end = co_await now();
-      if (pace.begun && looks > 0 && !told_when) {
-        settling.seen_done(expectation, end.steady - *pace.begun, looks == 1);
-      }
-      co_return std::move(*seen);
-    }
-    if (!rested) {
-      const Instant instant = co_await now();
-      const std::optional<std::chrono::seconds> retry_after = seen ? seen->retry_after : std::nullopt;
-      told_when = told_when || retry_after.value_or(std::chrono::seconds(0)).count() > 0;
-      Result<std::chrono::milliseconds> pause = pacer.pause(retry_after, instant, doing);
-      if (!pause) co_return pause.error();
-      if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
-    }
-    ++looks;
-    rested = false;
-    Result<Order> order = co_await get_order(session, account, order_url);
-    if (order) {
-      failed_polls = 0;
-      seen = std::move(*order);
-      continue;
-    }
-    // The CA goes on with the order whether this look came through or not.
-    if (!is_worth_retrying(order.error()) || ++failed_polls > max_failed_polls)
-      co_return order.error().while_doing(doing);
-    const Instant instant = co_await now();
-    Result<std::chrono::milliseconds> pause = pacer.pause(order.error().retry_after(), instant, doing);
-    if (!pause) co_return order.error().while_doing(doing);
-    if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
-    rested = true;
-  }
-}
 /// What is wrong with a request, as far as it shows before the CA is asked.
 Result<void> check_request(const OrderRequest& request, const DirectoryMeta& meta) {
   constexpr std::string_view doing = "creating an order";
@@ -163,40 +114,77 @@ Flow<Result<Order>> get_order(Session session, Account account, std::string orde
                                    "fetching the order");
 }
 
-Flow<Result<Order>> poll_order(Session session, Account account, std::string order_url,
-                               std::optional<std::chrono::seconds> deadline) {
-  std::optional<Order> unseen;
-  const Pace pace(deadline);
-  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
+Flow<Result<Order>> poll_order_until(Session session, Account account, std::string order_url, OrderGoal goal,
+                                     PollOptions options, std::optional<Order> last_seen) {
+  const bool for_certificate = goal == OrderGoal::valid;
+  const std::string doing = for_certificate ? "waiting for the certificate" : "waiting for the order to become ready";
+  const Instant start = co_await now();
+  Session::State& state = session.state();
+  CompletionEstimate& learned = for_certificate ? state.issuance : state.validation;
+  const CompletionEstimate::Estimate estimate = learned.current();
+  PollTimer timer(state.options, state.round_trip(), start, options,
+                  options.begun ? estimate.first_poll : std::nullopt);
+  int failed_polls = 0;
+  int polls = 0;
+  bool told_when = false;  // by Retry-After
+  std::optional<Order> seen = std::move(last_seen);
+  bool rested = !seen && !options.begun;
+  for (;;) {
+    if (seen && is_settled(*seen, goal)) {
+      if (seen->status == OrderStatus::invalid) co_return co_await explain_invalid(session, account, *seen, doing);
+      if (seen->status == OrderStatus::canceled) co_return Error(Errc::order_invalid, doing, "the order is canceled");
+      const Instant end = co_await now();
+      if (options.begun && polls > 0 && !told_when) {
+        learned.seen_done(estimate, end.steady - *options.begun, polls == 1);
+      }
+      co_return std::move(*seen);
+    }
+    if (!rested) {
+      const Instant instant = co_await now();
+      const std::optional<std::chrono::seconds> retry_after = seen ? seen->retry_after : std::nullopt;
+      told_when = told_when || retry_after.value_or(std::chrono::seconds(0)).count() > 0;
+      Result<std::chrono::milliseconds> pause = timer.pause(retry_after, instant, doing);
+      if (!pause) co_return pause.error();
+      if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
+    }
+    ++polls;
+    rested = false;
+    Result<Order> order = co_await get_order(session, account, order_url);
+    if (order) {
+      failed_polls = 0;
+      seen = std::move(*order);
+      continue;
+    }
+    // The CA continues with the order whether this poll got through or not.
+    if (!is_worth_retrying(order.error()) || ++failed_polls > max_failed_polls)
+      co_return order.error().while_doing(doing);
+    const Instant instant = co_await now();
+    Result<std::chrono::milliseconds> pause = timer.pause(order.error().retry_after(), instant, doing);
+    if (!pause) co_return order.error().while_doing(doing);
+    if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
+    rested = true;
+  }
 }
 
-Flow<Result<Order>> watch_validation(Session session, Account account, std::string order_url, Instant begun,
-                                     std::optional<std::chrono::seconds> deadline) {
-  std::optional<Order> unseen;
-  Pace pace(deadline);
-  pace.begun = begun.steady;
-  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, false);
+Flow<Result<Order>> poll_order(Session session, Account account, std::string order_url,
+                               std::optional<std::chrono::seconds> deadline) {
+  const PollOptions options(deadline);
+  co_return co_await poll_order_until(std::move(session), std::move(account), std::move(order_url), OrderGoal::ready,
+                                      options);
 }
 
 Flow<Result<Order>> poll_certificate(Session session, Account account, std::string order_url,
                                      std::optional<std::chrono::seconds> deadline) {
-  std::optional<Order> unseen;
-  const Pace pace(deadline);
-  co_return co_await poll(std::move(session), std::move(account), std::move(order_url), std::move(unseen), pace, true);
+  const PollOptions options(deadline);
+  co_return co_await poll_order_until(std::move(session), std::move(account), std::move(order_url), OrderGoal::valid,
+                                      options);
 }
 
-Flow<Result<Order>> wait_for_certificate(Session session, Account account, Order finalized,
-                                         std::optional<std::chrono::seconds> deadline) {
-  const Instant begun = co_await now();
-  Pace pace(deadline);
-  pace.begun = begun.steady;
-  co_return co_await watch_certificate(std::move(session), std::move(account), std::move(finalized), pace);
-}
-
-Flow<Result<Order>> watch_certificate(Session session, Account account, Order finalized, Pace pace) {
+Flow<Result<Order>> await_certificate(Session session, Account account, Order finalized, PollOptions options) {
   std::string url = finalized.url;
   std::optional<Order> seen = std::move(finalized);
-  co_return co_await poll(std::move(session), std::move(account), std::move(url), std::move(seen), pace, true);
+  co_return co_await poll_order_until(std::move(session), std::move(account), std::move(url), OrderGoal::valid, options,
+                                      std::move(seen));
 }
 
 Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der) {

@@ -1,15 +1,29 @@
-// What issue() needs of the orders' verbs beyond the public ones.
+// What issue() and the faces need of polling beyond the public verbs.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "culmen/engine.hpp"
+#include "engine/retry.hpp"
 
 namespace culmen::engine {
 
-/// Like poll_order(), after the last challenge was triggered at `begun`: the first look comes when it may be worth it.
-Flow<Result<Order>> watch_validation(Session session, Account account, std::string order_url, Instant begun,
-                                     std::optional<std::chrono::seconds> deadline);
-/// Like poll_certificate(), when the answer to finalize is at hand: no request if that says `valid` already.
-Flow<Result<Order>> wait_for_certificate(Session session, Account account, Order finalized,
-                                         std::optional<std::chrono::seconds> deadline);
+enum class OrderGoal {
+  ready,  ///< Validation is over: ready, or valid already.
+  valid,  ///< The certificate is issued.
+};
+
+/// Polls until the order reaches the goal, or order_invalid with the CA's reasons. Without `last_seen` and
+/// PollOptions::begun the first request leaves at once. `last_seen` is a response that has just arrived: no request
+/// leaves if it settles the matter.
+Flow<Result<Order>> poll_order_until(Session session, Account account, std::string order_url, OrderGoal goal,
+                                     PollOptions options, std::optional<Order> last_seen = std::nullopt);
+/// poll_order_until() for the response to finalize.
+Flow<Result<Order>> await_certificate(Session session, Account account, Order finalized, PollOptions options);
+
+/// poll_authorization() with polling options.
+Flow<Result<Authorization>> poll_authorization_with(Session session, Account account, std::string authorization_url,
+                                                    PollOptions options);
 
 }  // namespace culmen::engine

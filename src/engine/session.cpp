@@ -1,7 +1,5 @@
 #include "engine/session.hpp"
 
-#include <algorithm>
-
 #include "protocol/directory.hpp"
 #include "protocol/response.hpp"
 
@@ -29,34 +27,6 @@ std::optional<std::string> NoncePool::take(Instant now) {
 void NoncePool::clear() {
   const std::lock_guard lock(mutex_);
   entries_.clear();
-}
-
-Settling::Expectation Settling::expectation() {
-  const std::lock_guard lock(mutex_);
-  Expectation expectation;
-  expectation.number = number_;
-  if (expected_.count() > 0) {
-    expectation.first_look =
-        std::max(std::chrono::round<std::chrono::milliseconds>(expected_), std::chrono::milliseconds(1));
-  }
-  return expectation;
-}
-
-void Settling::seen_done(const Expectation& began_with, std::chrono::steady_clock::duration after, bool at_first_look) {
-  // Quickly down to the first miss; from then on in balance at about one miss in twenty.
-  constexpr double much_sooner = 0.85, sooner = 0.988, later = 1.25;
-  const std::chrono::duration<double, std::milli> took = after;
-  const std::lock_guard lock(mutex_);
-  if (began_with.number != number_) return;
-  ++number_;
-  if (expected_.count() == 0) {
-    expected_ = took;
-  } else if (at_first_look) {
-    expected_ *= missed_ ? sooner : much_sooner;
-  } else {
-    missed_ = true;
-    expected_ = std::max(expected_ * later, took * 0.75);
-  }
 }
 
 void Session::State::measured(std::chrono::steady_clock::duration round_trip) {

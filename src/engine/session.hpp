@@ -8,6 +8,7 @@
 #include <string>
 
 #include "culmen/engine.hpp"
+#include "engine/retry.hpp"
 
 namespace culmen::engine {
 
@@ -33,26 +34,6 @@ class NoncePool {
   std::deque<Entry> entries_;
 };
 
-/// How long a CA takes for what it does in the background, learned by watching it: when a first look is worth a
-/// request. Of twenty first looks nineteen find it done. Thread-safe.
-class Settling {
- public:
-  struct Expectation {
-    std::optional<std::chrono::milliseconds> first_look;  ///< After that long; nullopt: nothing is known yet.
-    unsigned number = 0;
-  };
-  Expectation expectation();
-  /// It was seen done that long after it began, at the first look or at a later one. Many may be under way side by
-  /// side: of those that began with the same expectation, one is heard.
-  void seen_done(const Expectation& began_with, std::chrono::steady_clock::duration after, bool at_first_look);
-
- private:
-  std::mutex mutex_;
-  unsigned number_ = 0;
-  std::chrono::duration<double, std::milli> expected_{0};
-  bool missed_ = false;  // a first look came too early once
-};
-
 struct Session::State {
   State(Directory directory_, SessionOptions options_)
       : directory(std::move(directory_)), options(options_), nonces(options.nonce_pool, options.nonce_lifetime) {}
@@ -60,8 +41,8 @@ struct Session::State {
   const Directory directory;
   const SessionOptions options;
   NoncePool nonces;
-  Settling validation;
-  Settling issuance;
+  CompletionEstimate validation;
+  CompletionEstimate issuance;
 
   void measured(std::chrono::steady_clock::duration round_trip);
   /// About what one request takes, from the last few.

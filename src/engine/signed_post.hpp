@@ -27,20 +27,15 @@ class SignedRequest {
   std::string url;
   std::string payload;
   std::string accept = "application/json";
-  /// Doing it twice is the same as doing it once, so a lost answer is no reason to give up.
-  bool repeatable = false;
+  /// Sending it twice has the same effect as sending it once: a lost response is no reason to give up.
+  bool idempotent = false;
   std::string doing;  ///< For error texts, as "creating an order".
 };
 
 /// A successful response (2xx), or the error.
 ///
-/// badNonce is answered by sending again, Session::nonce_retries() times at most. 429 and 503 that name a time to wait
-/// within SessionOptions::poll_deadline are waited out, SessionOptions::busy_retries times at most; a longer wait is
-/// reported at once. A POST-as-GET whose connection broke is sent once more; other requests are not: what became of
-/// them is the caller's to ask.
+/// Sent again as RequestRetries (retry.hpp) decides. A request that is not idempotent and whose response was lost is
+/// reported: the caller must query the outcome.
 Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request);
-
-/// Whether the server may have done what it was asked although this error came back: ask it before asking again.
-bool outcome_unknown(const Error& error) noexcept;
 
 }  // namespace culmen::engine

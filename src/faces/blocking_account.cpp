@@ -4,14 +4,14 @@
 #include <utility>
 
 #include "culmen/blocking/order.hpp"
-#include "engine/retry.hpp"
+#include "engine/orders.hpp"
 #include "faces/pending_order.hpp"
 
 namespace culmen::blocking {
 
 namespace {
 
-const engine::Pace unhurried_pace(std::chrono::seconds(1), std::chrono::seconds(120));
+const engine::PollOptions unhurried(std::chrono::seconds(1), std::chrono::seconds(120));
 
 /// The CA has no such order, or will not show it: it has forgotten it, or is another than the one it was placed with.
 bool is_not_there(const Error& error) { return error.problem() && !is_worth_retrying(error); }
@@ -52,7 +52,7 @@ std::optional<CertOrder> Account::unsaved_order(const std::string& primary_name)
   try {
     Order order = client.get_order(account_, pending->order_url);
     if (order.status == OrderStatus::processing) {
-      order = client.run(engine::watch_certificate(client.session(), account_, std::move(order), unhurried_pace));
+      order = client.run(engine::await_certificate(client.session(), account_, std::move(order), unhurried));
     }
     if (order.status != OrderStatus::valid) return std::nullopt;
     return CertOrder(*this, primary_name, std::move(order), pending->key);

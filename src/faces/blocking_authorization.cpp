@@ -5,7 +5,7 @@
 
 #include "base/base64.hpp"
 #include "crypto/random.hpp"
-#include "engine/retry.hpp"
+#include "engine/orders.hpp"
 
 namespace culmen::blocking {
 
@@ -54,7 +54,8 @@ void Challenge::validate(std::chrono::milliseconds delay, std::chrono::seconds l
   const culmen::Account& account = account_.api_account();
   // A challenge that the CA is at, or through with, is not triggered again.
   if (challenge_.status == ChallengeStatus::pending) client.trigger_challenge(account, challenge_);
-  client.run(engine::watch_authorization(client.session(), account, authorization_url_, engine::Pace(delay, limit)));
+  client.run(engine::poll_authorization_with(client.session(), account, authorization_url_,
+                                             engine::PollOptions(delay, limit)));
 }
 
 std::string Challenge::key_authorization() const { return account_.api_account().key_authorization(http_token()); }

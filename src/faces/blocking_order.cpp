@@ -5,7 +5,7 @@
 
 #include "culmen/csr.hpp"
 #include "culmen/engine.hpp"
-#include "engine/retry.hpp"
+#include "engine/orders.hpp"
 #include "faces/pending_order.hpp"
 
 namespace culmen::blocking {
@@ -15,7 +15,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t width = 12;  // authorizations looked at side by side
-constexpr milliseconds first_pause{250}, longest_pause{5000}, longest_asked_pause{60000};
 
 Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session session, culmen::Account account,
                                                             std::vector<std::string> urls) {
@@ -33,10 +32,10 @@ Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session sess
 Flow<Result<void>> pause_for(milliseconds duration) { co_return co_await wait(duration); }
 
 Flow<Result<Order>> finalize_and_watch(engine::Session session, culmen::Account account, Order order, Bytes csr,
-                                       engine::Pace pace) {
+                                       engine::PollOptions options) {
   Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr));
   if (!finalized) co_return finalized;
-  co_return co_await engine::watch_certificate(session, account, std::move(*finalized), pace);
+  co_return co_await engine::await_certificate(session, account, std::move(*finalized), options);
 }
 
 }  // namespace
@@ -58,17 +57,14 @@ bool NewOrder::is_validated() const noexcept { return order_.status == OrderStat
 
 void NewOrder::refresh() {
   AcmeClient client = account_.client();
-  milliseconds pause = pause_;
-  if (pause_ > milliseconds(0) && order_.retry_after) {
-    pause = std::min(milliseconds(*order_.retry_after), longest_asked_pause);
-  }
+  const milliseconds pause = engine::refresh_pause(backoff_, order_.retry_after);
   if (pause > milliseconds(0)) client.run(pause_for(pause));
 
   Order fresh = client.get_order(account_.api_account(), order_.url);
   const bool is_over = fresh.status == OrderStatus::invalid || fresh.status == OrderStatus::canceled;
   // It knows the authorizations' problems too, and throws.
   if (is_over) client.poll_order(account_.api_account(), order_.url);
-  pause_ = fresh.status == order_.status ? std::clamp(pause_ * 2, first_pause, longest_pause) : milliseconds(0);
+  backoff_ = engine::next_refresh_backoff(backoff_, fresh.status != order_.status);
   order_ = std::move(fresh);
 }
 
@@ -95,8 +91,8 @@ CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chron
   // From here on the CA may have a certificate for this key, whatever becomes of us.
   faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_, faces::PendingOrder(order_.url, key));
   AcmeClient client = account_.client();
-  Order order = client.run(
-      finalize_and_watch(client.session(), account_.api_account(), order_, std::move(csr), engine::Pace(delay, limit)));
+  Order order = client.run(finalize_and_watch(client.session(), account_.api_account(), order_, std::move(csr),
+                                              engine::PollOptions(delay, limit)));
   return CertOrder(account_, primary_name_, std::move(order), std::move(key));
 }
 

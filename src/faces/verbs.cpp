@@ -10,8 +10,10 @@ namespace culmen::faces {
 Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der) {
   Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr_der));
   if (!finalized || finalized->status == OrderStatus::valid) co_return finalized;
-  Result<Order> valid = co_await engine::wait_for_certificate(session, account, *finalized, std::nullopt);
-  co_return valid;
+  const Instant begun = co_await now();
+  engine::PollOptions options(std::nullopt);
+  options.begun = begun.steady;
+  co_return co_await engine::await_certificate(session, account, *finalized, options);
 }
 
 Flow<Result<std::string>> download_pem(engine::Session session, Account account, std::string certificate_url) {

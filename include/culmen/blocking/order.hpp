@@ -85,7 +85,7 @@ class NewOrder {
   std::string primary_name_;
   std::vector<Identifier> identifiers_;
   Order order_;
-  std::chrono::milliseconds pause_{0};
+  std::chrono::milliseconds backoff_{0};
 };
 
 }  // namespace culmen::blocking

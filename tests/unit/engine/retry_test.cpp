@@ -1,4 +1,4 @@
-// How a session learns when a look is worth a request.
+// How a session learns when to poll first.
 #include <doctest/doctest.h>
 
 #include <chrono>
@@ -19,19 +19,19 @@ struct Watched {
 };
 
 Watched watch(Session::State& state, std::chrono::milliseconds takes) {
-  const Settling::Expectation expectation = state.validation.expectation();
+  const CompletionEstimate::Estimate estimate = state.validation.current();
   const Instant start;
-  Pace pace(60s);
-  pace.begun = start.steady;
-  Pacer pacer(state, start, pace, expectation.first_look);
+  PollOptions options(60s);
+  options.begun = start.steady;
+  PollTimer timer(state.options, state.round_trip(), start, options, estimate.first_poll);
   Watched watched;
   do {
     Instant now = start;
     now.steady += watched.waited;
-    watched.waited += *pacer.pause(std::nullopt, now, "watching");
+    watched.waited += *timer.pause(std::nullopt, now, "watching");
     ++watched.looks;
   } while (watched.waited < takes);
-  state.validation.seen_done(expectation, watched.waited, watched.looks == 1);
+  state.validation.seen_done(estimate, watched.waited, watched.looks == 1);
   return watched;
 }
 
@@ -73,11 +73,11 @@ TEST_CASE("settling: a CA that becomes slower is followed") {
 TEST_CASE("settling: of many side by side one is heard, so that a crowd that misses does not multiply") {
   Session::State state(Directory(), SessionOptions{});
   for (int i = 0; i < 10; ++i) watch(state, 10ms);
-  const Settling::Expectation shared = state.validation.expectation();
+  const CompletionEstimate::Estimate shared = state.validation.current();
   for (int i = 0; i < 64; ++i) state.validation.seen_done(shared, 20ms, false);
-  CHECK(*state.validation.expectation().first_look <= 20ms);
+  CHECK(*state.validation.current().first_poll <= 20ms);
   for (int i = 0; i < 64; ++i) state.validation.seen_done(shared, 1ms, true);
-  CHECK(*state.validation.expectation().first_look >= 8ms);
+  CHECK(*state.validation.current().first_poll >= 8ms);
 }
 
 }  // namespace culmen::engine
