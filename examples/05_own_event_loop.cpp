@@ -16,6 +16,7 @@
 
 #include <curl/curl.h>
 
+#include "culmen/driver.hpp"
 #include "culmen/engine.hpp"
 #include "culmen/http01_solver.hpp"
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "culmen/driver.hpp"
 #include "culmen/engine.hpp"
 #include "prepared_ca.hpp"
 

@@ -3,7 +3,6 @@
 // Every verb of RFC 8555 is a function from a Session and plain values to a Flow. Nothing here does I/O; see flow.hpp.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,35 +19,13 @@
 #include "culmen/order.hpp"
 #include "culmen/private_key.hpp"
 #include "culmen/renewal_info.hpp"
+#include "culmen/session.hpp"
 #include "culmen/solver.hpp"
 #include "culmen/star.hpp"
 
 namespace culmen::engine {
 
-/// One CA: its directory, its nonces, and how to behave towards it. A shared handle: copies are the same session.
-/// Safe to use from several executions and threads at once.
-class Session {
- public:
-  struct State;
-  Session(std::shared_ptr<State> state, int nonce_retries) noexcept
-      : state_(std::move(state)), nonce_retries_(nonce_retries) {}
-
-  const Directory& directory() const noexcept;
-  const SessionOptions& options() const noexcept;
-
-  /// The same session, more (or less) patient with badNonce.
-  Session with_nonce_retries(int retries) const noexcept { return Session(state_, retries); }
-  int nonce_retries() const noexcept { return nonce_retries_; }
-
-  // For culmen's own rooms.
-  State& state() const noexcept { return *state_; }
-
- private:
-  std::shared_ptr<State> state_;
-  int nonce_retries_;
-};
-
-/// Fetches the directory (RFC 8555 §7.1.1). A short name such as "letsencrypt" will do as well.
+/// Fetches the directory (RFC 8555 §7.1.1). Short names such as "letsencrypt" are also accepted.
 Flow<Result<Session>> connect(std::string directory_url, SessionOptions options = {});
 
 /// newAccount (§7.3). 201 and 200 are both fine: see Account::created.

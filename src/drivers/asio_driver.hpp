@@ -6,7 +6,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
-#include "culmen/flow.hpp"
+#include "culmen/driver.hpp"
 #include "culmen/options.hpp"
 
 namespace culmen::drivers {

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <vector>
 
-#include "culmen/flow.hpp"
+#include "culmen/driver.hpp"
 #include "http/multi.hpp"
 #include "http/transport.hpp"
 

@@ -1,7 +1,7 @@
 // The clocks of this machine, for executions.
 #pragma once
 
-#include "culmen/flow.hpp"
+#include "culmen/asks.hpp"
 
 namespace culmen::drivers {
 

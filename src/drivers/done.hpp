@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "culmen/flow.hpp"
+#include "culmen/driver.hpp"
 
 namespace culmen::drivers {
 

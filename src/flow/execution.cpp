@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "culmen/flow.hpp"
+#include "culmen/driver.hpp"
 
 namespace culmen {
 

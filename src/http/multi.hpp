@@ -7,7 +7,7 @@
 
 #include <curl/curl.h>
 
-#include "culmen/flow.hpp"
+#include "culmen/asks.hpp"
 #include "http/transport.hpp"
 
 namespace culmen::http {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "culmen/flow.hpp"
+#include "culmen/driver.hpp"
 #include "support/fake_ca.hpp"
 
 namespace culmen::test {

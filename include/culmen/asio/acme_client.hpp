@@ -16,20 +16,17 @@
 #include "culmen/csr.hpp"
 #include "culmen/delegation.hpp"
 #include "culmen/directory.hpp"
+#include "culmen/driver.hpp"
 #include "culmen/error.hpp"
-#include "culmen/flow.hpp"
 #include "culmen/issue.hpp"
 #include "culmen/options.hpp"
 #include "culmen/order.hpp"
 #include "culmen/renewal_info.hpp"
+#include "culmen/session.hpp"
 #include "culmen/solver.hpp"
 #include "culmen/star.hpp"
 
 namespace culmen {
-
-namespace engine {
-class Session;
-}
 
 /// A client of one CA. A shared handle: copies are the same client. Safe to use from several coroutines and threads at
 /// once. Every function throws Error. Work runs on the executor that connect() was awaited on; asio cancellation of an

@@ -13,18 +13,15 @@
 #include "culmen/csr.hpp"
 #include "culmen/delegation.hpp"
 #include "culmen/directory.hpp"
+#include "culmen/driver.hpp"
 #include "culmen/error.hpp"
-#include "culmen/flow.hpp"
 #include "culmen/issue.hpp"
 #include "culmen/options.hpp"
 #include "culmen/order.hpp"
 #include "culmen/renewal_info.hpp"
+#include "culmen/session.hpp"
 #include "culmen/solver.hpp"
 #include "culmen/star.hpp"
-
-namespace culmen::engine {
-class Session;
-}
 
 namespace culmen::blocking {
 

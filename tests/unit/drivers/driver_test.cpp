@@ -20,6 +20,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "culmen/driver.hpp"
 #include "drivers/asio_driver.hpp"
 #include "drivers/blocking_driver.hpp"
 #include "drivers/clock.hpp"

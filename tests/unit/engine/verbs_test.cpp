@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 
+#include "culmen/driver.hpp"
 #include "culmen/engine.hpp"
 #include "support/fake_ca.hpp"
 #include "support/scripted_driver.hpp"

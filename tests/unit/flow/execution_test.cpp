@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "culmen/flow.hpp"
+#include "culmen/driver.hpp"
 
 using namespace culmen;
 using std::chrono::milliseconds;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "culmen/driver.hpp"
 #include "culmen/version.hpp"
 #include "drivers/blocking_driver.hpp"
 #include "drivers/clock.hpp"

@@ -20,6 +20,7 @@
 #include <boost/asio/use_future.hpp>
 
 #include "culmen/asio/http01_solver.hpp"
+#include "culmen/driver.hpp"
 #include "support/tiny_server.hpp"
 
 using namespace culmen;

@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include "culmen/dns_solver.hpp"
+#include "culmen/driver.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/zone_hook.hpp"
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "culmen/dns_solver.hpp"
+#include "culmen/driver.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;

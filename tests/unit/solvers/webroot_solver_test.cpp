@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include "culmen/driver.hpp"
 #include "culmen/http01_solver.hpp"
 #include "support/temporary_folder.hpp"
 

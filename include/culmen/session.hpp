@@ -1,0 +1,37 @@
+// What a client knows about its CA.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "culmen/directory.hpp"
+#include "culmen/options.hpp"
+
+namespace culmen::engine {
+
+/// One CA: its directory, its nonces, and the retry and polling options for it. A shared handle: copies are the same
+/// session. Safe to use from several executions and threads at once.
+class Session {
+ public:
+  struct State;
+  /// An empty handle, for APIs that require default construction. Use connect().
+  Session() noexcept = default;
+  Session(std::shared_ptr<State> state, int nonce_retries) noexcept
+      : state_(std::move(state)), nonce_retries_(nonce_retries) {}
+
+  const Directory& directory() const noexcept;
+  const SessionOptions& options() const noexcept;
+
+  /// The same session with another limit for badNonce.
+  Session with_nonce_retries(int retries) const noexcept { return Session(state_, retries); }
+  int nonce_retries() const noexcept { return nonce_retries_; }
+
+  // For culmen's own rooms.
+  State& state() const noexcept { return *state_; }
+
+ private:
+  std::shared_ptr<State> state_;
+  int nonce_retries_ = 0;
+};
+
+}  // namespace culmen::engine
