@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/name.hpp"
+#include "base/text.hpp"
 #include "crypto/random.hpp"
 #include "testca/acme_server.hpp"
 #include "testca/json_reader.hpp"
@@ -23,8 +24,7 @@ void check_contact(const std::string& contact) {
   std::size_t colon = contact.find(':');
   if (colon == std::string::npos || colon == 0)
     throw Refusal(400, "invalidContact", "the contact \"" + contact + "\" is not a URL");
-  std::string scheme = contact.substr(0, colon);
-  std::ranges::transform(scheme, scheme.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  const std::string scheme = base::to_lower(contact.substr(0, colon));
   if (scheme != "mailto") throw Refusal(400, "unsupportedContact", "only mailto contacts are supported, not " + scheme);
   std::string address = contact.substr(colon + 1);
   std::size_t at = address.find('@');

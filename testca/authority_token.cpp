@@ -5,6 +5,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/base64.hpp"
+#include "base/text.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/error.hpp"
 #include "testca/json_reader.hpp"
@@ -19,12 +20,6 @@ namespace {
 
 Problem incorrect(const std::string& why) {
   return make_problem(403, "incorrectResponse", "the authority token will not do: " + why);
-}
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
 }
 
 /// RFC 9448 §5.4: "SHA256", and the octets of the thumbprint in hexadecimal with colons between them.
@@ -126,7 +121,8 @@ std::optional<Problem> judge_authority_token(const std::string& token, const Tok
     const json::object* atc = object_member(claims, "atc");
     if (!atc) return incorrect("it has no \"atc\"");
     // The registry has "TNAuthList", an example of RFC 9447 "TnAuthList".
-    if (lower(required_string(*atc, "tktype")) != "tnauthlist") return incorrect("its \"tktype\" is not TNAuthList");
+    if (base::to_lower(required_string(*atc, "tktype")) != "tnauthlist")
+      return incorrect("its \"tktype\" is not TNAuthList");
     if (required_string(*atc, "tkvalue") != job.identifier.value) return incorrect("it is for another list");
     if (required_string(*atc, "fingerprint") != fingerprint_of(job.thumbprint))
       return incorrect("it is for the key of another account");

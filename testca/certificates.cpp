@@ -9,6 +9,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/base64.hpp"
+#include "base/text.hpp"
 #include "base/time.hpp"
 #include "crypto/ca.hpp"
 #include "culmen/certificate.hpp"
@@ -54,9 +55,7 @@ void check_names(const crypto::Csr& csr, const Order& order) {
   std::set<Identifier> wanted(order.identifiers.begin(), order.identifiers.end());
   std::set<Identifier> asked(csr.san.begin(), csr.san.end());
   if (!csr.common_name.empty()) {
-    std::string name = csr.common_name;
-    std::ranges::transform(name, name.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    const std::string name = base::to_lower(csr.common_name);
     // RFC 8738 §3: IP addresses stand in subjectAltName only; a CN that repeats one adds nothing.
     if (!asked.contains(Identifier("ip", name))) asked.insert(Identifier("dns", name));
   }

@@ -10,6 +10,8 @@
 #undef OPENSSL_API_COMPAT
 #include <ldns/ldns.h>
 
+#include "base/text.hpp"
+
 namespace culmen::testca {
 
 namespace {
@@ -31,9 +33,7 @@ std::string text_of_name(const ldns_rdf* name) {
   if (!text) return {};
   std::string result(text.get());
   if (result.size() > 1 && result.ends_with('.')) result.pop_back();
-  std::ranges::transform(result, result.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return result;
+  return base::to_lower(result);
 }
 
 /// The character-strings of a TXT record, one after the other.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/base64.hpp"
+#include "base/text.hpp"
 #include "crypto/random.hpp"
 #include "culmen/error.hpp"
 #include "testca/dns_validation.hpp"
@@ -11,19 +12,6 @@
 namespace culmen::testca {
 
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return result;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 struct Record {
   Record() = default;
@@ -38,26 +26,26 @@ struct Record {
 Record read_record(std::string_view text) {
   Record record;
   std::size_t end = std::min(text.find(';'), text.size());
-  record.issuer = lower(trimmed(text.substr(0, end)));
+  record.issuer = base::to_lower(base::trimmed(text.substr(0, end)));
   if (record.issuer.ends_with('.')) record.issuer.pop_back();
   std::set<std::string> seen;
   while (end < text.size() && record.fault.empty()) {
     const std::size_t start = end + 1;
     end = std::min(text.find(';', start), text.size());
-    const std::string_view parameter = trimmed(text.substr(start, end - start));
+    const std::string_view parameter = base::trimmed(text.substr(start, end - start));
     const std::size_t equals = parameter.find('=');
     if (equals == 0 || equals == std::string_view::npos) {
       record.fault = "a parameter is not of the form tag=value";
       break;
     }
-    const std::string tag = lower(trimmed(parameter.substr(0, equals)));
-    const std::string_view value = trimmed(parameter.substr(equals + 1));
+    const std::string tag = base::to_lower(base::trimmed(parameter.substr(0, equals)));
+    const std::string_view value = base::trimmed(parameter.substr(equals + 1));
     const bool clean = std::ranges::all_of(value, [](unsigned char c) { return c > 0x20 && c < 0x7f && c != ';'; });
     if (!clean) record.fault = "the value of " + tag + " has characters it cannot have";
     const bool known = tag == "accounturi" || tag == "policy" || tag == "persistuntil";
     if (known && !seen.insert(tag).second) record.fault = tag + " is there twice";
     if (tag == "accounturi") record.account_uri = value;
-    if (tag == "policy") record.wildcard = lower(value) == "wildcard";
+    if (tag == "policy") record.wildcard = base::to_lower(value) == "wildcard";
     if (tag == "persistuntil") {
       std::int64_t seconds = 0;
       const char* last = value.data() + value.size();

@@ -6,6 +6,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/name.hpp"
+#include "base/text.hpp"
 #include "testca/acme_server.hpp"
 #include "testca/authority_token.hpp"
 #include "testca/json_reader.hpp"
@@ -19,12 +20,6 @@ namespace {
 
 constexpr std::size_t max_identifiers = 100;
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
-
 /// Why a DNS name will not do; empty when it will.
 std::string fault_of_dns(const std::string& name) {
   if (std::ranges::any_of(name, [](unsigned char c) { return c >= 0x80; }))
@@ -33,7 +28,7 @@ std::string fault_of_dns(const std::string& name) {
   if (base::canonical_ip(name)) return "is an IP address: use the identifier type \"ip\"";
   auto canonical = base::canonical_dns_name(name);
   if (!canonical) return "is not a DNS name: " + canonical.error().detail();
-  if (*canonical != lower(name)) return "is not in canonical form, " + *canonical;
+  if (*canonical != base::to_lower(name)) return "is not in canonical form, " + *canonical;
   return {};
 }
 
@@ -68,7 +63,7 @@ std::optional<Identifier> AcmeServer::read_identifier(const json::value& value, 
                   "is of the type \"" + identifier.type + "\", which this CA does not support");
   std::string fault = identifier.type == "dns" ? fault_of_dns(identifier.value) : fault_of_ip(identifier.value);
   if (!fault.empty()) return refuse("malformed", fault);
-  identifier.value = lower(identifier.value);
+  identifier.value = base::to_lower(identifier.value);
   std::string bare = identifier.value.starts_with("*.") ? identifier.value.substr(2) : identifier.value;
   const std::vector<std::string>& blocked = options_.blocked_names;
   if (std::ranges::find(blocked, bare) != blocked.end() ||

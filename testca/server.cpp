@@ -22,6 +22,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 
+#include "base/text.hpp"
 #include "culmen/error.hpp"
 
 namespace culmen::testca {
@@ -52,10 +53,7 @@ Request to_request(beast_http::request<beast_http::string_body>&& message) {
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
   for (const auto& field : message) {
-    std::string name(field.name_string());
-    std::ranges::transform(name, name.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    request.headers.emplace_back(std::move(name), std::string(field.value()));
+    request.headers.emplace_back(base::to_lower(std::string(field.name_string())), std::string(field.value()));
   }
   request.body = std::move(message.body());
   return request;

@@ -8,17 +8,10 @@
 #include <system_error>
 
 #include "base/name.hpp"
+#include "base/text.hpp"
 
 namespace culmen::base {
 namespace {
-
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string to_lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
 
 bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/link.hpp"
+#include "base/text.hpp"
 
 namespace culmen::base {
 namespace {
@@ -21,13 +22,6 @@ constexpr std::size_t longest_input = 2048;
 
 Error refuse(std::string_view name, const std::string& why) {
   return Error(Errc::invalid_argument, "reading the name \"" + printable(name, longest_name) + "\"", why);
-}
-
-std::string to_lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return out;
 }
 
 struct FreedByIdn2 {

@@ -5,8 +5,12 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "base/text.hpp"
+
 namespace culmen::base {
 namespace {
+
+constexpr std::string_view blank = " \t";
 
 using std::chrono::seconds;
 using std::chrono::sys_seconds;
@@ -168,13 +172,6 @@ std::optional<sys_seconds> scan_http_date(std::string_view text) {
   return scan_asctime_date(text);
 }
 
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view blank = " \t";
-  const std::size_t first = text.find_first_not_of(blank);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(blank) - first + 1);
-}
-
 struct Civil {
   explicit Civil(TimePoint time)
       : day_start(std::chrono::floor<std::chrono::days>(time)),
@@ -223,7 +220,7 @@ std::string format_rfc3339(TimePoint time) {
 }
 
 std::optional<TimePoint> parse_http_date(std::string_view text) {
-  const auto time = scan_http_date(trim(text));
+  const auto time = scan_http_date(trimmed(text, blank));
   if (!time) return std::nullopt;
   return to_time_point(*time);
 }
@@ -242,7 +239,7 @@ std::string format_http_date(TimePoint time) {
 
 std::optional<seconds> parse_retry_after(std::string_view value, std::string_view date_header, TimePoint now,
                                          seconds limit) {
-  value = trim(value);
+  value = trimmed(value, blank);
   if (value.empty()) return std::nullopt;
   if (value.find_first_not_of("0123456789") == value.npos) {
     std::int64_t count = 0;
@@ -255,7 +252,7 @@ std::optional<seconds> parse_retry_after(std::string_view value, std::string_vie
   const auto until = scan_http_date(value);
   if (!until) return std::nullopt;
   // Rounded up, never to ask again before the time the server named.
-  const sys_seconds base = scan_http_date(trim(date_header)).value_or(std::chrono::floor<seconds>(now));
+  const sys_seconds base = scan_http_date(trimmed(date_header, blank)).value_or(std::chrono::floor<seconds>(now));
   return std::clamp(*until - base, seconds(0), limit);
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/base64.hpp"
+#include "base/text.hpp"
 #include "culmen/certificate.hpp"
 
 namespace culmen {
@@ -26,12 +27,6 @@ namespace crypto {
 namespace {
 
 constexpr std::string_view space = " \t\r\v\f";
-
-std::string_view trimmed(std::string_view line) {
-  const auto first = line.find_first_not_of(space);
-  if (first == line.npos) return {};
-  return line.substr(first, line.find_last_not_of(space) - first + 1);
-}
 
 /// "X" of "-----BEGIN X-----".
 std::optional<std::string_view> label_of(std::string_view line, std::string_view begin) {
@@ -76,7 +71,7 @@ std::vector<PemBlock> pem_blocks(std::string_view text) {
   std::optional<OpenBlock> open;
   while (!text.empty()) {
     const auto end = std::ranges::find_if(text, [](char c) { return c == '\n' || c == '\r'; });
-    const std::string_view line = trimmed(std::string_view(text.begin(), end));
+    const std::string_view line = base::trimmed(std::string_view(text.begin(), end), space);
     text = end == text.end() ? std::string_view() : std::string_view(end + 1, text.end());
 
     if (const auto label = label_of(line, "-----BEGIN ")) {

@@ -8,15 +8,10 @@
 
 #include "base/base64.hpp"
 #include "base/name.hpp"
+#include "base/text.hpp"
 
 namespace culmen::crypto {
 namespace {
-
-std::string ascii_lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
 
 OwnedGeneralName general_name(const Identifier& id, std::string_view doing) {
   OwnedGeneralName name(GENERAL_NAME_new());
@@ -94,7 +89,7 @@ ReadNames read_names(const GENERAL_NAMES* names, std::string_view doing) {
       // A NUL would make one name look like another to code in C.
       if (text.empty() || text.find('\0') != std::string::npos)
         throw Error(Errc::crypto_failed, doing, "subjectAltName has a DNS name that is empty or has a NUL in it");
-      out.identifiers.emplace_back("dns", ascii_lower(text));
+      out.identifiers.emplace_back("dns", base::to_lower(text));
     } else if (type == GEN_IPADD) {
       const auto text = base::ip_from_octets(octets(value));
       if (!text) throw Error(Errc::crypto_failed, doing, "subjectAltName has an IP address of a wrong length");

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <system_error>
 
+#include "base/text.hpp"
+
 namespace culmen::http {
 
 namespace {
@@ -13,11 +15,6 @@ std::string host_of(const std::string& url) {
   const std::size_t slashes = url.find("//");
   const std::size_t begin = slashes == std::string::npos ? 0 : slashes + 2;
   return printable(url.substr(begin, url.find_first_of("/?#", begin) - begin));
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
 }
 
 std::string seconds_text(std::chrono::seconds time) { return std::to_string(time.count()) + " s"; }
@@ -129,7 +126,9 @@ Error CurlFailure::timed_out(std::string_view doing, const std::string& host) co
       "timed out: " + host + " did not answer in time (" + seconds_text(options_.request_timeout) + ")" + said());
 }
 
-bool CurlFailure::text_has(std::string_view words) const { return lower(text_).find(words) != std::string::npos; }
+bool CurlFailure::text_has(std::string_view words) const {
+  return base::to_lower(text_).find(words) != std::string::npos;
+}
 
 std::string CurlFailure::said() const { return " (" + printable(text_) + ")"; }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/link.hpp"
+#include "base/text.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/version.hpp"
@@ -255,8 +256,7 @@ std::optional<Error> Transport::refuse_url(const std::string& url, std::string_v
   }
   std::string host = part(CURLUPART_HOST);
   if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-  std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (options_.allow_insecure_http || !options_.unix_socket.empty() || base::is_loopback_host(host)) {
+  if (options_.allow_insecure_http || !options_.unix_socket.empty() || base::is_loopback_host(base::to_lower(host))) {
     return allowed(url);
   }
   return Error(Errc::invalid_argument, doing,
@@ -288,12 +288,6 @@ std::string_view method_name(HttpMethod method) {
     case HttpMethod::post: return "POST";
   }
   return "?";
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
 bool is_redirect(int status) {
@@ -434,15 +428,14 @@ bool Exchange::take_header(std::string_view line) {
     return true;
   }
   const bool continues = line.starts_with(' ') || line.starts_with('\t');
-  if (continues && !response_.headers.empty() && !trimmed(line).empty()) {
-    response_.headers.back().second.append(" ").append(trimmed(line));
+  if (continues && !response_.headers.empty() && !base::trimmed(line).empty()) {
+    response_.headers.back().second.append(" ").append(base::trimmed(line));
     return true;
   }
   const std::size_t colon = line.find(':');
   if (continues || colon == std::string_view::npos) return true;
-  std::string name(trimmed(line.substr(0, colon)));
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  response_.headers.emplace_back(std::move(name), trimmed(line.substr(colon + 1)));
+  std::string name = base::to_lower(base::trimmed(line.substr(0, colon)));
+  response_.headers.emplace_back(std::move(name), base::trimmed(line.substr(colon + 1)));
   return true;
 }
 

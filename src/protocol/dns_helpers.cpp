@@ -5,6 +5,7 @@
 
 #include "base/base64.hpp"
 #include "base/name.hpp"
+#include "base/text.hpp"
 #include "crypto/random.hpp"
 #include "protocol/json_reader.hpp"
 
@@ -19,9 +20,7 @@ constexpr std::size_t longest_string = 255;
 std::string without_wildcard(std::string_view domain) {
   if (domain.starts_with("*.")) domain.remove_prefix(2);
   if (domain.ends_with('.')) domain.remove_suffix(1);
-  std::string name(domain);
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
+  return base::to_lower(domain);
 }
 
 /// What a dns-persist-01 challenge says, whichever draft it follows.

@@ -4,6 +4,7 @@
 
 #include "base/base64.hpp"
 #include "base/hex.hpp"
+#include "base/text.hpp"
 #include "protocol/authorization.hpp"
 
 namespace culmen {
@@ -24,12 +25,6 @@ bool is_compact_token(std::string_view text) {
   }
 }
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view blank = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(blank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blank) - first + 1);
-}
 }  // namespace
 
 std::string authority_token_fingerprint(const AccountKey& key) {
@@ -68,7 +63,7 @@ Flow<Result<void>> AuthorityTokenSolver::present(ChallengeContext context) {
   }
   std::function<Result<void>()> get = [this, &context]() -> Result<void> {
     const std::string text = get_token_(context);
-    std::string token(trimmed(text));
+    std::string token(base::trimmed(text));
     if (!is_compact_token(token)) {
       return Error(Errc::solver_failed, answering,
                    "what came in the place of a token is none: \"" + printable(token, 80) + "\"");

@@ -1,7 +1,8 @@
 #include "solvers/client_hello.hpp"
 
-#include <algorithm>
 #include <cstddef>
+
+#include "base/text.hpp"
 
 namespace culmen::solvers {
 
@@ -54,10 +55,7 @@ std::optional<std::string> host_name_of(std::string_view server_name_extension) 
   if (entries.octet() != 0u) return {};  // host_name
   const auto name = entries.vector(2);
   if (!name) return {};
-  std::string text(name->ends_with('.') ? name->substr(0, name->size() - 1) : *name);
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
+  return base::to_lower(name->ends_with('.') ? name->substr(0, name->size() - 1) : *name);
 }
 
 }  // namespace culmen::solvers

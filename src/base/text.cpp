@@ -1,0 +1,19 @@
+#include "base/text.hpp"
+
+namespace culmen::base {
+
+std::string_view trimmed(std::string_view text, std::string_view blank) noexcept {
+  const std::size_t first = text.find_first_not_of(blank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blank) - first + 1);
+}
+
+std::string to_lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+}  // namespace culmen::base
