@@ -2,13 +2,14 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test check asan tsan clang fuzz bench install clean
+.PHONY: help demo test check asan tsan clang fuzz bench headers install clean
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 20
 BENCH_ARGS ?=
+HEADER_SECONDS ?= 1.5
 
 help:
 	@echo 'make demo     build the program, and get a certificate from the embedded test CA'
@@ -19,6 +20,7 @@ help:
 	@echo 'make clang    the tests, built with clang'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
+	@echo 'make headers  what each public header costs to compile; over HEADER_SECONDS ($(HEADER_SECONDS)) is an error'
 	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make clean    remove build/'
 
@@ -55,6 +57,10 @@ bench:
 	@tools/install-deps.sh build bench
 	@tools/build.sh bench
 	@python3 bench/run.py $(BENCH_ARGS)
+
+headers:
+	@tools/install-deps.sh build
+	@python3 tools/measure_headers.py --limit $(HEADER_SECONDS)
 
 install:
 	@tools/install-deps.sh build
