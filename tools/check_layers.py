@@ -25,7 +25,7 @@ string_view strstream syncstream system_error thread tuple type_traits typeindex
 utility valarray variant vector version
 """.split())
 
-ROOM_KEYS = {"path", "may", "public", "never_public", "foreign", "never_standard", "never_code"}
+ROOM_KEYS = {"path", "owns", "may", "may_public", "foreign", "never_standard", "never_code"}
 PUBLIC_ROOT = "include/culmen"
 PRIVATE_ROOTS = ("src", "cli", "testca")
 
@@ -50,14 +50,28 @@ class Rules:
                 yield f"room {name}: what is \"{key}\"?"
             if not (root / room.get("path", "?")).is_dir():
                 yield f"room {name}: its path is no folder"
-            for other in room.get("may", []):
-                if other not in self.rooms:
-                    yield f"room {name}: \"may\" names {other}, which is no room"
-            for header in room.get("public", []) + room.get("never_public", []):
-                if header != "*" and not (root / PUBLIC_ROOT / header).exists():
+            for key in ("may", "may_public"):
+                for other in room.get(key, []):
+                    if other not in self.rooms and (key, other) != ("may_public", "*"):
+                        yield f"room {name}: \"{key}\" names {other}, which is not a room"
+            for header in room.get("owns", []):
+                if not (root / PUBLIC_ROOT / header).exists():
                     yield f"room {name}: there is no public header {header}"
             if name in self.below(name):
                 yield f"room {name}: may include itself by way of others"
+        for path in sources(root, ["include"]):
+            header = str(path.relative_to(root / PUBLIC_ROOT))
+            owners = self.owners_of(header)
+            if len(owners) != 1:
+                yield f"{header} is owned by {' and '.join(owners) or 'no room'} (owns); it has to be exactly one"
+
+    def owners_of(self, header):
+        return [name for name, room in self.rooms.items() if listed(header, room.get("owns", []))]
+
+    def may_include(self, room, owner):
+        """Whether the room may include public headers of that owner."""
+        rule = self.rooms[room]
+        return owner == room or owner in rule.get("may", []) or {owner, "*"} & set(rule.get("may_public", []))
 
     def below(self, name):
         """Every room this one may reach."""
@@ -77,8 +91,8 @@ class Rules:
 
 
 def listed(header, patterns):
-    """Whether a pattern is the header, a folder it is in, or "*"."""
-    return any(p == "*" or header == p or (p.endswith("/") and header.startswith(p)) for p in patterns)
+    """Whether a pattern is the header, or a folder it is in."""
+    return any(header == p or (p.endswith("/") and header.startswith(p)) for p in patterns)
 
 
 class Checker:
@@ -92,6 +106,7 @@ class Checker:
         code = blanked(text, keep_strings=True)
         is_public = relative.is_relative_to(PUBLIC_ROOT)
         room = None if is_public else self.rules.room_of(relative)
+        owners = self.rules.owners_of(str(relative.relative_to(PUBLIC_ROOT))) if is_public else [room]
         if not is_public and room is None:
             yield 1, "is in no room of tools/layers.toml"
             return
@@ -101,31 +116,31 @@ class Checker:
             if not form:
                 yield line, f"#include {include['what']}: only \"…\" and <…> can be judged"
                 continue
-            for text_ in self.wrong_include(relative, room, form):
+            for text_ in self.wrong_include(relative, room, owners, form):
                 yield line, f"#include {form[0]}: {text_}"
         if room:
             for pattern in self.rules.rooms[room].get("never_code", []):
                 for use in re.finditer(pattern, blanked(text)):
                     yield text.count("\n", 0, use.start()) + 1, f"{use[0]}: not in room {room} (never_code)"
 
-    def wrong_include(self, relative, room, form):
+    def wrong_include(self, relative, room, owners, form):
         header = form["quoted"] or form["angled"]
         if header.startswith("culmen/"):
-            yield from self.wrong_public(room, header.removeprefix("culmen/"))
+            yield from self.wrong_public(owners, header.removeprefix("culmen/"))
         elif form["angled"]:
             yield from self.wrong_foreign(relative, room, header)
         else:
             yield from self.wrong_private(relative, room, header)
 
-    def wrong_public(self, room, header):
+    def wrong_public(self, rooms, header):
+        """`rooms`: of the including file; a public header has that of its owner."""
         if not (self.root / PUBLIC_ROOT / header).is_file():
             yield "there is no such public header"
-        elif room:
-            rule = self.rules.rooms[room]
-            if not listed(header, rule.get("public", [])):
-                yield f"room {room} may not use this public header (public)"
-            elif listed(header, rule.get("never_public", [])):
-                yield f"room {room} may not use this public header (never_public)"
+            return
+        for room in rooms:
+            for owner in self.rules.owners_of(header):
+                if not self.rules.may_include(room, owner):
+                    yield f"room {room} may not use a public header of room {owner} (may, may_public)"
 
     def wrong_foreign(self, relative, room, header):
         if header in STANDARD:

@@ -4,8 +4,8 @@
 With --check it writes nothing, and fails if docs/rooms.svg does not show the tree as it is. Only names, paths and arrows
 are shown, so an edit that adds no arrow leaves the picture as it is.
 
-A room stands one layer above the highest room it includes. Rooms that use nothing but public headers, and that no other
-room includes, stand above the bar of the public headers. An arrow that passes a layer runs through a gap between the
+A room stands one layer above the highest room it includes; a public header counts as the room that owns it. Rooms that
+use nothing but public headers, of any room, stand above the bar of the public headers. An arrow that passes a layer runs through a gap between the
 boxes there; all such arrows to one room share that gap. Everything is computed with integers and fractions, so that the
 picture is the same on every machine.
 """
@@ -49,18 +49,29 @@ text { font-family: "Helvetica Neue", Helvetica, Arial, "Liberation Sans", sans-
 
 
 def read_tree(root):
-    """The rooms as {name: path}; the arrows between them; the rooms that include public headers."""
+    """The rooms as {name: path}; the arrows between them; the rooms that may include every public header, and do.
+
+    A public header stands for the room that owns it."""
     checker = Checker(root)
     rooms = {name: room["path"] for name, room in checker.rules.rooms.items()}
     arrows, users = set(), set()
-    for path in sources(root, rooms.values()):
+    for path in sources(root, [*rooms.values(), "include"]):
         relative = path.relative_to(root)
-        room = checker.rules.room_of(relative)
+        if relative.is_relative_to(PUBLIC_ROOT):
+            room = next(iter(checker.rules.owners_of(str(relative.relative_to(PUBLIC_ROOT)))), None)
+        else:
+            room = checker.rules.room_of(relative)
+        if not room:
+            continue  # check_layers.py says so
         for include in INCLUDE.finditer(blanked(path.read_text(encoding="utf-8"), keep_strings=True)):
             form = FORMS.fullmatch(include["what"])
             header = form and (form["quoted"] or form["angled"])
             if header and header.startswith("culmen/"):
-                users.add(room)
+                owners = checker.rules.owners_of(header.removeprefix("culmen/"))
+                if "*" in checker.rules.rooms[room].get("may_public", []):
+                    users.add(room)
+                else:
+                    arrows |= {(room, owner) for owner in owners if owner != room}
             elif header and form["quoted"]:
                 target = checker.find_private(relative, header)
                 other = checker.rules.room_of(target) if target else None

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "culmen/account_key.hpp"
-#include "culmen/bytes.hpp"
+#include "culmen/eab.hpp"
 
 namespace culmen {
 
@@ -31,19 +31,6 @@ struct Account {
   std::string orders;       ///< URL of the list of orders; empty when the server has none.
   std::string delegations;  ///< URL of the list of delegations (RFC 9115); empty when the server has none.
   bool created = false;     ///< True when newAccount made it just now (201), false when it was there (200).
-};
-
-/// External account binding (RFC 8555 §7.3.4).
-struct EabOptions {
-  EabOptions(std::string kid_, Bytes hmac_key_, std::string alg_ = "HS256")
-      : kid(std::move(kid_)), hmac_key(std::move(hmac_key_)), alg(std::move(alg_)) {}
-
-  /// From the text CAs hand out: base64url or base64, padded or not, white space ignored. Throws Error (jose_failed).
-  static EabOptions from_text(std::string kid, std::string_view hmac_key, std::string alg = "HS256");
-
-  std::string kid;
-  Bytes hmac_key;   ///< Raw octets, not base64.
-  std::string alg;  ///< HS256, HS384 or HS512.
 };
 
 struct AccountOptions {

@@ -1,5 +1,5 @@
+#include "culmen/eab.hpp"
 #include "base/base64.hpp"
-#include "culmen/account.hpp"
 #include "culmen/error.hpp"
 
 namespace culmen {

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "culmen/account.hpp"
+#include "culmen/eab.hpp"
 #include "culmen/private_key.hpp"
 #include "culmen/result.hpp"
 

@@ -11,7 +11,7 @@ RULES = """
 [rooms.base]
 path = "src/base"
 may = []
-public = ["error.hpp"]
+owns = ["error.hpp"]
 foreign = ["idn2.h", "boost/url"]
 never_standard = ["fstream"]
 never_code = ['_clock::now\\b']
@@ -19,14 +19,24 @@ never_code = ['_clock::now\\b']
 [rooms.jose]
 path = "src/jose"
 may = ["base"]
-public = ["*"]
-never_public = ["blocking/", "client.hpp"]
+foreign = []
+
+[rooms.faces]
+path = "src/faces"
+may = ["base", "jose"]
+owns = ["client.hpp", "blocking/"]
+foreign = []
+
+[rooms.cli]
+path = "cli"
+may = []
+may_public = ["*"]
 foreign = []
 
 [rooms.testca]
 path = "testca"
 may = ["base"]
-public = ["error.hpp", "blocking/"]
+may_public = ["faces"]
 foreign = []
 
 [public]
@@ -42,6 +52,8 @@ TREE = {
     "src/base/hex.hpp": "",
     "src/base/hex.cpp": '#include "base/hex.hpp"\n#include "culmen/error.hpp"\n#include <boost/url/url.hpp>\n#include <vector>\n',
     "src/jose/jws.hpp": '#include "base/hex.hpp"\n#include "culmen/error.hpp"\n',
+    "src/faces/client.cpp": '#include "jose/jws.hpp"\n#include "culmen/client.hpp"\n',
+    "cli/main.cpp": '#include "culmen/client.hpp"\n',
     "testca/ca.cpp": '#include "base/hex.hpp"\n#include "culmen/blocking/client.hpp"\n',
 }
 
@@ -94,11 +106,24 @@ class Includes(unittest.TestCase):
         self.right("testca/a.cpp", '#include "testca/ca.cpp"')
 
     def test_public_headers_for_rooms(self):
-        self.wrong("src/base/a.cpp", '#include "culmen/client.hpp"', "room base may not use this public header (public)")
-        self.wrong("src/jose/a.cpp", '#include "culmen/client.hpp"', "(never_public)")
-        self.wrong("src/jose/a.cpp", '#include "culmen/blocking/client.hpp"', "(never_public)")
-        self.wrong("src/jose/a.cpp", '#include <culmen/client.hpp>', "(never_public)")
+        self.wrong("src/base/a.cpp", '#include "culmen/client.hpp"', "room base may not use a public header of room faces")
+        self.wrong("src/jose/a.cpp", '#include "culmen/blocking/client.hpp"', "room jose may not use a public header")
+        self.wrong("src/jose/a.cpp", '#include <culmen/client.hpp>', "room jose may not use a public header")
         self.wrong("src/jose/a.cpp", '#include "culmen/none.hpp"', "there is no such public header")
+        self.wrong("cli/a.cpp", '#include "base/hex.hpp"', "room cli may not use room base (may)")
+        self.right("src/jose/a.cpp", '#include "culmen/error.hpp"')
+        self.right("src/faces/a.cpp", '#include "culmen/blocking/client.hpp"')
+
+    def test_public_headers_for_public_headers(self):
+        self.wrong("include/culmen/error.hpp", '#include "culmen/client.hpp"', "room base may not use a public header of room faces")
+        self.right("include/culmen/blocking/more.hpp", '#include "culmen/error.hpp"')
+
+    def test_each_public_header_has_one_owner(self):
+        code, out = run_on_files(dict(TREE, **{"include/culmen/new.hpp": ""}))
+        self.assertEqual((code, out), (1, "tools/layers.toml: new.hpp is owned by no room (owns); it has to be exactly one\n"))
+        code, out = run_on_files(dict(TREE, **{"tools/layers.toml": RULES.replace('["error.hpp"]', '["error.hpp", "blocking/"]')}))
+        self.assertEqual(code, 1)
+        self.assertIn("blocking/client.hpp is owned by base and faces (owns)", out)
 
     def test_foreign_headers(self):
         self.wrong("src/jose/a.cpp", "#include <idn2.h>", "room jose may not use this foreign header (foreign)")
@@ -111,11 +136,11 @@ class Includes(unittest.TestCase):
         self.wrong("src/base/a.cpp", "#include <fstream>", "(never_standard)")
 
     def test_what_public_headers_use(self):
-        self.wrong("include/culmen/a.hpp", "#include <boost/asio.hpp>", "this public header may not use this foreign header")
+        self.wrong("include/culmen/blocking/a.hpp", "#include <boost/asio.hpp>", "this public header may not use this foreign header")
         self.wrong("include/culmen/client.hpp", "#include <boost/asio.hpp>", "(foreign)")
-        self.wrong("include/culmen/a.hpp", "#include <boost/asio/awaitable.hpp>", "(foreign)")
-        self.wrong("include/culmen/a.hpp", '#include "base/hex.hpp"', 'a public header may only use "culmen/…"')
-        self.wrong("include/culmen/a.hpp", '#include "error.hpp"', 'a public header may only use "culmen/…"')
+        self.wrong("include/culmen/blocking/a.hpp", "#include <boost/asio/awaitable.hpp>", "(foreign)")
+        self.wrong("include/culmen/blocking/a.hpp", '#include "base/hex.hpp"', 'a public header may only use "culmen/…"')
+        self.wrong("include/culmen/blocking/a.hpp", '#include "client.hpp"', 'a public header may only use "culmen/…"')
 
     def test_code(self):
         self.wrong("src/base/a.cpp", "auto t = std::chrono::system_clock::now();", "_clock::now: not in room base (never_code)")
@@ -141,9 +166,10 @@ class Rules(unittest.TestCase):
         self.assertIn("tools/layers.toml: " + expected, out)
 
     def test_rules_that_guard_nothing(self):
-        self.fault('may = ["base"]', 'may = ["base", "bass"]', 'room jose: "may" names bass, which is no room')
-        self.fault('public = ["error.hpp"]', 'public = ["error.hpp", "eror.hpp"]', "room base: there is no public header eror.hpp")
-        self.fault('never_public', 'nevr_public', 'room jose: what is "nevr_public"?')
+        self.fault('may = ["base"]', 'may = ["base", "bass"]', 'room jose: "may" names bass, which is not a room')
+        self.fault('may_public = ["faces"]', 'may_public = ["face"]', 'room testca: "may_public" names face, which is not a room')
+        self.fault('owns = ["error.hpp"]', 'owns = ["error.hpp", "eror.hpp"]', "room base: there is no public header eror.hpp")
+        self.fault('may_public', 'my_public', 'room cli: what is "my_public"?')
         self.fault('path = "src/jose"', 'path = "src/joes"', "room jose: its path is no folder")
         self.fault('["client.hpp"]', '["clint.hpp"]', "foreign_users: there is no public header clint.hpp")
         self.fault("may = []", 'may = ["jose"]', "room base: may include itself by way of others")

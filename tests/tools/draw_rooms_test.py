@@ -30,7 +30,8 @@ def path_of(room):
 
 
 def files_of(uses):
-    rules = "".join(f'[rooms.{room}]\npath = "{path_of(room)}"\nmay = {others}\n' for room, others in uses.items())
+    rules = "".join(f'[rooms.{room}]\npath = "{path_of(room)}"\nmay = {others}\n' +
+                    'may_public = ["*"]\n' * (room in ("cli", "daemon")) for room, others in uses.items())
     files = {"tools/layers.toml": rules, "include/culmen/error.hpp": "", "docs/note.md": ""}
     for room, others in uses.items():
         headers = [f"{other}/a.hpp" for other in others] + ["culmen/error.hpp"]
@@ -146,6 +147,19 @@ class Draw(unittest.TestCase):
         # Two rooms use base by way of others: their arrows arrive as one.
         self.assertEqual(self.arrowheads({"base": [], "a": ["base"], "b": ["a", "base"], "c": ["a", "base"]}),
                          {("direct", "base"): 1, ("direct", "a"): 2, ("further", "base"): 1})
+
+    def test_a_public_header_stands_for_its_owner(self):
+        files = files_of({"base": [], "flow": [], "engine": []})
+        files["tools/layers.toml"] = (files["tools/layers.toml"].replace('"src/base"', '"src/base"\nowns = ["error.hpp"]')
+                                      .replace('"src/flow"', '"src/flow"\nowns = ["flow.hpp"]'))
+        files["include/culmen/flow.hpp"] = '#include "culmen/error.hpp"\n'
+        files["src/flow/a.hpp"] = '#include "culmen/flow.hpp"\n'
+        files["src/engine/a.hpp"] = '#include "culmen/flow.hpp"\n'
+        with Tree(files) as tree:
+            tree.run()
+            tops = {name: box[1] for name, box in Picture(tree.picture()).boxes.items()}
+        self.assertGreater(tops["base"], tops["flow"])
+        self.assertGreater(tops["flow"], tops["engine"])
 
     def test_comments_and_own_headers_are_no_arrows(self):
         files = files_of({"base": [], "crypto": ["base"]})
