@@ -10,7 +10,7 @@
 #include "culmen/certificate.hpp"
 #include "culmen/http01_solver.hpp"
 #include "culmen/tls_alpn01_solver.hpp"
-#include "local_ca.hpp"
+#include "support/local_ca.hpp"
 
 using namespace culmen;
 

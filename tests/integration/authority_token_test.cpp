@@ -16,8 +16,8 @@
 #include "culmen/authority_token.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/csr.hpp"
-#include "local_ca.hpp"
 #include "support/errors.hpp"
+#include "support/local_ca.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;

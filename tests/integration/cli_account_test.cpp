@@ -5,7 +5,8 @@
 
 #include <doctest/doctest.h>
 
-#include "cli_support.hpp"
+#include "support/culmen_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace cli_test;
 
@@ -123,13 +124,13 @@ TEST_CASE("account: recover") {
   CHECK(fs::exists(client.account() / "account.json"));
 
   SUBCASE("with a key file") {
-    const TempFolder elsewhere;
+    const culmen::test::TemporaryFolder elsewhere;
     fs::copy(key, elsewhere / "my.key");
     CHECK(client.run({"account", "recover", "--account-key", elsewhere / "my.key"}).exit_code == 0);
     CHECK(contents(elsewhere / "my.key.account-url") == std::string(made.json().at("account").as_string()) + "\n");
   }
   SUBCASE("a key the CA does not know") {
-    const TempFolder elsewhere;
+    const culmen::test::TemporaryFolder elsewhere;
     REQUIRE(run({"openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", elsewhere / "sec1.key"})
                 .exit_code == 0);
     const Outcome unknown = client.run({"account", "recover", "--account-key", elsewhere / "sec1.key"});
@@ -141,7 +142,7 @@ TEST_CASE("account: recover") {
 TEST_CASE("account: --account-key") {
   const TestCaProcess ca;
   const Client client(ca);
-  const TempFolder elsewhere;
+  const culmen::test::TemporaryFolder elsewhere;
   const std::string key = elsewhere / "ops.key";
   const Outcome issued = client.issue({"a.example"}, {"--account-key", key, "--key-type", "ec:P-384"});
   REQUIRE_MESSAGE(issued.exit_code == 0, issued.err);

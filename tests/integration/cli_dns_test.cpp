@@ -11,11 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "cli_support.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/csr.hpp"
 #include "culmen/onion.hpp"
+#include "support/culmen_program.hpp"
 #include "support/dns_server.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/zone_hook.hpp"
 
 using namespace cli_test;
@@ -47,7 +48,7 @@ struct Bench {
     return count;
   }
 
-  TempFolder folder;
+  culmen::test::TemporaryFolder folder;
   test::DnsServer dns;
   TestCaProcess ca;
   Client client;
@@ -231,7 +232,7 @@ TEST_CASE("issue: flags of challenges that do not go together") {
 TEST_CASE("issue for an onion service with its key in Tor's form or as PEM") {
   const TestCaProcess ca({"--onion", "rfc9799", "--onion-caa-required"});
   const Client client(ca);
-  const TempFolder folder;
+  const culmen::test::TemporaryFolder folder;
   const std::string pem = PrivateKey::generate("ed25519").to_pem();
   std::ofstream(folder / "onion.pem") << pem;
   const std::string address = OnionKey::from_pem(pem).address();

@@ -4,8 +4,9 @@
 #include <doctest/doctest.h>
 #include <boost/json.hpp>
 
-#include "cli_support.hpp"
-#include "file_server.hpp"
+#include "support/culmen_program.hpp"
+#include "support/file_server.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace cli_test;
 namespace json = boost::json;
@@ -31,7 +32,7 @@ struct Bench {
   TestCaProcess ca;
   Client before{ca};  // stands in for certbot
   Client after{ca};
-  TempFolder folder;
+  culmen::test::TemporaryFolder folder;
   fs::path certbot = folder / "letsencrypt";
   std::string account_url;
 
@@ -235,7 +236,7 @@ TEST_CASE("import certbot: web roots, plugins, hooks and other flags") {
   CHECK(stuck.exit_code == 2);
   CHECK(contains(stuck.err, "--dns-hook PROGRAM"));
 
-  const TempFolder second;
+  const culmen::test::TemporaryFolder second;
   write(bench.certbot / "renewal-hooks/deploy/reload", "#!/bin/sh\n");
   fs::create_directories(bench.certbot / "renewal-hooks/pre");
   const Outcome helped = run({culmen_path(), "import", "certbot", "--from", bench.certbot, "--dir", second.path() / "s",
@@ -311,7 +312,7 @@ TEST_CASE("import certbot: what is damaged is named, and the others are imported
   const Outcome halves = bench.import({"--account", "halves"});
   CHECK(contains(halves.err, (bench.accounts() / "halves/private_key.json").string()));
   fs::remove_all(bench.accounts());
-  const TempFolder fresh;
+  const culmen::test::TemporaryFolder fresh;
   const Outcome orphan = run({culmen_path(), "import", "certbot", "--from", bench.certbot, "--dir", fresh / "state",
                               "--name", "good.example"});
   CHECK(orphan.exit_code == 0);

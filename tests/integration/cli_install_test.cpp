@@ -4,7 +4,8 @@
 #include <doctest/doctest.h>
 #include <boost/json.hpp>
 
-#include "cli_support.hpp"
+#include "support/culmen_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace cli_test;
 namespace json = boost::json;
@@ -15,7 +16,7 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 
 /// A folder for units, and the name of a state folder that is not there yet.
 struct Bench {
-  TempFolder folder;
+  culmen::test::TemporaryFolder folder;
   std::string units = (folder / "units").string();
   std::string state = (folder / "state").string();
 
@@ -111,7 +112,7 @@ TEST_CASE("install timer: its own units are replaced, others are not") {
 TEST_CASE("install timer: what renewals write to may be written to") {
   const TestCaProcess ca;
   const Client client(ca);
-  const TempFolder elsewhere;
+  const culmen::test::TemporaryFolder elsewhere;
   fs::create_directories(elsewhere / "keys");
   REQUIRE(
       client.issue({"a.example"}, {"--cert-key", (elsewhere / "keys/a.pem").string(), "--http-port", ca.http_port()})

@@ -7,8 +7,9 @@
 
 #include <doctest/doctest.h>
 
-#include "cli_support.hpp"
-#include "file_server.hpp"
+#include "support/culmen_program.hpp"
+#include "support/file_server.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace cli_test;
 
@@ -164,7 +165,7 @@ TEST_CASE("issue: --json") {
 TEST_CASE("issue: --out and --cert-key") {
   const TestCaProcess ca;
   const Client client(ca);
-  const TempFolder elsewhere;
+  const culmen::test::TemporaryFolder elsewhere;
   const std::vector<std::string> flags = {"--out", elsewhere / "chain.pem", "--cert-key", elsewhere / "key.pem"};
   REQUIRE(client.issue({"a.example"}, flags).exit_code == 0);
   CHECK(contents(elsewhere / "chain.pem") == contents(client.certificate("a.example") / "live/fullchain.pem"));
@@ -209,7 +210,7 @@ TEST_CASE("issue: names of certificates cannot leave the folder") {
 TEST_CASE("issue: webroot") {
   const TestCaProcess ca;
   const Client client(ca);
-  const TempFolder root;
+  const culmen::test::TemporaryFolder root;
   const FileServer server(static_cast<std::uint16_t>(std::stoi(ca.http_port())), root.path());
   const Outcome issued = client.issue({"a.example"}, {"--webroot", root.path()});
   CHECK_MESSAGE(issued.exit_code == 0, issued.err);
@@ -253,7 +254,7 @@ TEST_CASE("issue: terms of service must be agreed to") {
 
 TEST_CASE("issue: the server cannot be used") {
   const TestCaProcess ca;
-  const TempFolder state;
+  const culmen::test::TemporaryFolder state;
   const std::vector<std::string> issue = {culmen_path(), "issue",     "-d",          "a.example",   "--agree-tos",
                                           "--dir",       state / "s", "--http-port", ca.http_port()};
   const auto with = [&issue](std::vector<std::string> more) {
@@ -294,7 +295,7 @@ TEST_CASE("issue: what the CA refuses") {
   SUBCASE("a challenge that is not there") {
     const TestCaProcess ca;
     const Client client(ca);
-    const TempFolder root;
+    const culmen::test::TemporaryFolder root;
     const FileServer server(static_cast<std::uint16_t>(std::stoi(ca.http_port())), root.path());
     // The CA looks at its port, where another server says 404.
     const Outcome refused = client.issue({"a.example"}, {"--http-port", std::to_string(free_port()), "--json"});
@@ -325,7 +326,7 @@ TEST_CASE("issue: what the CA refuses") {
 TEST_CASE("issue: the port is in use") {
   const TestCaProcess ca;
   const Client client(ca);
-  const TempFolder root;
+  const culmen::test::TemporaryFolder root;
   const FileServer occupied(static_cast<std::uint16_t>(std::stoi(ca.http_port())), root.path());
   const Outcome refused = client.issue({"a.example"});
   CHECK(refused.exit_code != 0);
@@ -347,7 +348,7 @@ TEST_CASE("issue: 100 names with rejected nonces") {
 TEST_CASE("issue: Ctrl-C takes the challenge away") {
   const TestCaProcess ca({"--skip-validation", "--pending-polls", "100000", "--retry-after", "1"});
   const Client client(ca);
-  const TempFolder root;
+  const culmen::test::TemporaryFolder root;
   Process process(client.command(client.issue_words({"a.example"}, {"--webroot", root.path(), "--json"})));
   const fs::path challenges = root / ".well-known/acme-challenge";
   REQUIRE(eventually([&] { return fs::exists(challenges) && ca.logged("challenge") > 0; }));
@@ -362,7 +363,7 @@ TEST_CASE("issue: Ctrl-C takes the challenge away") {
 
 TEST_CASE("issue: Ctrl-C while the server does not answer") {
   const SilentServer silent;
-  const TempFolder state;
+  const culmen::test::TemporaryFolder state;
   Process process({culmen_path(), "issue", "-d", "a.example", "--agree-tos", "--json", "--server", silent.url(),
                    "--dir", state / "s", "--http-port", std::to_string(free_port())});
   REQUIRE(eventually([&] { return silent.has_visitor(); }));
@@ -447,7 +448,7 @@ TEST_CASE("revoke") {
     CHECK(contains(client.issue({"a.example"}).out, "the present one was revoked"));
   }
   SUBCASE("by the certificate's own key, without an account") {
-    const TempFolder empty;
+    const culmen::test::TemporaryFolder empty;
     const Outcome revoked =
         run({culmen_path(), "revoke", "--cert", live / "cert.pem", "--cert-key", live / "key.pem", "--reason", "1",
              "--server", ca.url(), "--server-ca", ca.root_file(), "--dir", empty / "state", "--json"});

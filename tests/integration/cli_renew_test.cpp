@@ -7,7 +7,7 @@
 #include <doctest/doctest.h>
 #include <boost/json.hpp>
 
-#include "cli_support.hpp"
+#include "support/culmen_program.hpp"
 
 using namespace cli_test;
 namespace json = boost::json;

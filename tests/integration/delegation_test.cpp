@@ -12,8 +12,8 @@
 #include "culmen/asio/acme_client.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/delegation.hpp"
-#include "local_ca.hpp"
 #include "support/errors.hpp"
+#include "support/local_ca.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;

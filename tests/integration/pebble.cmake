@@ -1,7 +1,7 @@
 # culmen against Pebble. Each test runs twice: with the newest Pebble and with the distribution's own; tools/run-tests.sh says
 # where they are. A Pebble that is not to be had makes its tests count as skipped.
 if(TARGET culmen_program)
-  add_executable(integration_pebble pebble_test.cpp pebble_dns_test.cpp pebble_persist_test.cpp pebble_alpn_test.cpp pebble_support.cpp cli_support.cpp)
+  add_executable(integration_pebble pebble_test.cpp pebble_dns_test.cpp pebble_persist_test.cpp pebble_alpn_test.cpp ../support/pebble.cpp ../support/culmen_program.cpp)
   target_link_libraries(integration_pebble PRIVATE culmen_settings culmen_culmen culmen_core
     Boost::json Boost::url OpenSSL::Crypto Threads::Threads)
   target_include_directories(integration_pebble PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR})

@@ -9,7 +9,8 @@
 #include "culmen/certificate.hpp"
 #include "culmen/http01_solver.hpp"
 #include "culmen/tls_alpn01_solver.hpp"
-#include "pebble_support.hpp"
+#include "support/pebble.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -82,7 +83,7 @@ TEST_CASE("IP addresses by both challenges, beside a name") {
 
 TEST_CASE("ARI: a window set through the management port moves the decision of culmen renew") {
   Pebble pebble;
-  cli_test::TempFolder folder;
+  culmen::test::TemporaryFolder folder;
   const std::string state = (folder / "state").string();
   const cli_test::Outcome issued =
       cli_test::run({cli_test::culmen_path(), "issue", "--agree-tos", "--server", pebble.directory_url(), "--server-ca",

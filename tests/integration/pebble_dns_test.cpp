@@ -10,7 +10,7 @@
 #include "culmen/blocking/acme_client.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/dns_solver.hpp"
-#include "pebble_support.hpp"
+#include "support/pebble.hpp"
 
 using namespace culmen;
 using pebble_test::Pebble;

@@ -10,7 +10,8 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/blocking/directory.hpp"
 #include "culmen/http01_solver.hpp"
-#include "pebble_support.hpp"
+#include "support/pebble.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -18,7 +19,7 @@ using pebble_test::Pebble;
 
 TEST_CASE("step by step with a store, and once more from the store") {
   const Pebble pebble;
-  const cli_test::TempFolder folder;
+  const culmen::test::TemporaryFolder folder;
   ClientOptions options;
   options.transport.extra_root_file = pebble.root_file();
   const FilePersist persist(folder.path());
@@ -62,7 +63,7 @@ TEST_CASE("step by step with a store, and once more from the store") {
 #ifdef CULMEN_SEED_EXAMPLE
 TEST_CASE("the example with a store") {
   const Pebble pebble;
-  const cli_test::TempFolder folder;
+  const culmen::test::TemporaryFolder folder;
   const std::string command = "cd '" + folder.path().string() + "' && timeout 90 " CULMEN_SEED_EXAMPLE " " +
                               pebble.directory_url() + " example.com " + std::to_string(pebble.http_port()) + " " +
                               pebble.root_file() + " > ";

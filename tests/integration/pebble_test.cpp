@@ -13,7 +13,8 @@
 #include "culmen/blocking/acme_client.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/http01_solver.hpp"
-#include "pebble_support.hpp"
+#include "support/pebble.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 using pebble_test::Pebble;
@@ -317,7 +318,7 @@ TEST_CASE("step by step, with Retry-After, and the list of orders over its pages
 
 TEST_CASE("the program issues, and does nothing while nothing is due") {
   Pebble pebble;
-  cli_test::TempFolder folder;
+  culmen::test::TemporaryFolder folder;
   const std::vector<std::string> command = {cli_test::culmen_path(),
                                             "issue",
                                             "--agree-tos",

@@ -15,7 +15,7 @@
 #include "culmen/blocking/directory.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/test_ca.hpp"
-#include "integration/persist_crash.hpp"
+#include "support/persist_crash.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace culmen;

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "culmen/blocking/directory.hpp"
-#include "integration/persist_crash.hpp"
+#include "support/persist_crash.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;

@@ -9,7 +9,7 @@
 #include "culmen/csr.hpp"
 #include "culmen/renewal_info.hpp"
 #include "culmen/star.hpp"
-#include "local_ca.hpp"
+#include "support/local_ca.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;

@@ -9,10 +9,11 @@
 #include "culmen/certificate.hpp"
 #include "support/errors.hpp"
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 /// Checks the request's own signature as well.
 inline std::string as_openssl_sees(const culmen::Bytes& csr) {
-  const TemporaryFile file(culmen::der_to_pem(csr, "CERTIFICATE REQUEST"));
+  const culmen::test::TemporaryFile file(culmen::der_to_pem(csr, "CERTIFICATE REQUEST"));
   const auto run = run_program("openssl req -noout -verify -text -nameopt RFC2253 -in " + file.path());
   CHECK(run.status == 0);
   CHECK(contains(run.output, "verify OK"));

@@ -1,12 +1,15 @@
-// A folder that goes when the test does.
+// Folders and files that are removed when the test ends.
 #pragma once
 
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <stdexcept>
 #include <string>
-
-#include <stdlib.h>
+#include <system_error>
+#include <vector>
 
 namespace culmen::test {
 
@@ -14,25 +17,47 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "culmen-test-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
+    if (!::mkdtemp(name.data())) throw std::system_error(errno, std::generic_category(), name);
     path_ = name;
   }
   ~TemporaryFolder() {
     std::error_code ignored;
+    std::filesystem::permissions(path_, std::filesystem::perms::owner_all, ignored);
     std::filesystem::remove_all(path_, ignored);
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const noexcept { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  /// Writes a file, and returns its path.
   std::string write(const std::string& name, const std::string& contents) const {
     const std::filesystem::path file = path_ / name;
     std::ofstream(file, std::ios::binary) << contents;
     return file.string();
   }
+  /// What is in it, sorted.
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      found.push_back(entry.path().filename().string());
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
 
  private:
   std::filesystem::path path_;
+};
+
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& contents) : path_(folder_.write("file", contents)) {}
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  TemporaryFolder folder_;
+  std::string path_;
 };
 
 }  // namespace culmen::test

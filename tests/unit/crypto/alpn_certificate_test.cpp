@@ -8,6 +8,7 @@
 #include "culmen/certificate.hpp"
 #include "support/errors.hpp"
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -64,7 +65,7 @@ TEST_CASE("a name longer than a CN may be, and what openssl reads") {
   const std::string name = label + "." + label + "." + label + ".example";
   const Bytes der = certificate_for(Identifier::dns(name));
   CHECK(Certificate::from_der(der).identifiers == std::vector<Identifier>{Identifier::dns(name)});
-  const TemporaryFile file(der_to_pem(der));
+  const culmen::test::TemporaryFile file(der_to_pem(der));
   const auto run = run_program("openssl x509 -noout -text -in " + file.path());
   CHECK_MESSAGE(run.status == 0, run.output);
   CHECK(run.output.find("1.3.6.1.5.5.7.1.31: critical") != std::string::npos);

@@ -9,6 +9,7 @@
 #include "culmen/certificate.hpp"
 #include "support/errors.hpp"
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 using crypto::CertificateTemplate;
@@ -40,7 +41,8 @@ TEST_CASE("the openssl program verifies a chain signed with each kind of key") {
     what.identifiers = {Identifier::dns("example.com")};
     const Bytes leaf = sign_certificate(what, middle_key, middle);
 
-    const TemporaryFile root_file(der_to_pem(root)), middle_file(der_to_pem(middle)), leaf_file(der_to_pem(leaf));
+    const culmen::test::TemporaryFile root_file(der_to_pem(root)), middle_file(der_to_pem(middle)),
+        leaf_file(der_to_pem(leaf));
     const auto run =
         run_program("openssl verify -x509_strict -purpose sslserver -verify_hostname example.com -CAfile " +
                     root_file.path() + " -untrusted " + middle_file.path() + " " + leaf_file.path());
@@ -57,11 +59,11 @@ TEST_CASE("without a subject the names are critical") {
   const PrivateKey key = PrivateKey::generate();
   CertificateTemplate what = certificate(key, "", false);
   what.identifiers = {Identifier::dns("example.com")};
-  const TemporaryFile nameless(der_to_pem(sign_certificate(what, key)));
+  const culmen::test::TemporaryFile nameless(der_to_pem(sign_certificate(what, key)));
   CHECK(contains(run_program("openssl x509 -noout -text -in " + nameless.path()).output,
                  "Subject Alternative Name: critical"));
   what.common_name = "example.com";
-  const TemporaryFile named(der_to_pem(sign_certificate(what, key)));
+  const culmen::test::TemporaryFile named(der_to_pem(sign_certificate(what, key)));
   CHECK_FALSE(contains(run_program("openssl x509 -noout -text -in " + named.path()).output,
                        "Subject Alternative Name: critical"));
 }

@@ -9,6 +9,7 @@
 #include "support/errors.hpp"
 #include "support/files.hpp"
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -198,7 +199,7 @@ TEST_CASE("the openssl program reads the certificates culmen signs") {
   const PrivateKey key = PrivateKey::generate();
   auto what = leaf(key);
   what.serial = {0xab, 0xcd};
-  const TemporaryFile file(der_to_pem(crypto::sign_certificate(what, key)));
+  const culmen::test::TemporaryFile file(der_to_pem(crypto::sign_certificate(what, key)));
   const auto run = run_program("openssl x509 -noout -text -in " + file.path());
   CHECK(run.status == 0);
   CHECK(contains(run.output, "Serial Number: 43981 (0xabcd)"));

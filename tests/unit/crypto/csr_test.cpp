@@ -9,6 +9,7 @@
 #include "support/csr_text.hpp"
 #include "support/errors.hpp"
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 
@@ -158,7 +159,7 @@ TEST_CASE("a request with a subject only: the openssl program reads it, for ever
     const PrivateKey key = PrivateKey::generate(type);
     const Bytes csr = build_subject_only_csr(subject, key);
     CHECK(crypto::parse_csr(csr).public_key_der == key.public_key_der());
-    const TemporaryFile file(der_to_pem(csr, "CERTIFICATE REQUEST"));
+    const culmen::test::TemporaryFile file(der_to_pem(csr, "CERTIFICATE REQUEST"));
     const auto run = run_program("openssl req -noout -verify -text -nameopt sep_comma_plus,utf8 -in " + file.path());
     CHECK(run.status == 0);
     CHECK(contains(run.output, "verify OK"));

@@ -6,6 +6,7 @@
 #include "support/errors.hpp"
 #include "support/files.hpp"
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 
@@ -153,7 +154,7 @@ TEST_CASE("the openssl program reads the keys culmen writes") {
   for (const std::string type : {"ec:P-256", "ec:P-384", "ec:P-521", "rsa:2048", "ed25519", "ed448"}) {
     CAPTURE(type);
     const PrivateKey key = PrivateKey::generate(type);
-    const TemporaryFile file(key.to_pem());
+    const culmen::test::TemporaryFile file(key.to_pem());
     const auto checked = run_program("openssl pkey -noout -check -in " + file.path());
     CHECK(checked.status == 0);
     CHECK(contains(checked.output, "Key is valid"));

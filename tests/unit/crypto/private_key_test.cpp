@@ -12,6 +12,7 @@
 #include "culmen/certificate.hpp"
 #include "support/errors.hpp"
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 
@@ -57,13 +58,13 @@ TEST_CASE("public keys are written as the openssl program writes them") {
   for (const std::string type : {"ec:P-256", "ec:P-384", "ec:P-521", "rsa:2048", "ed25519", "ed448"}) {
     CAPTURE(type);
     const PrivateKey key = PrivateKey::generate(type);
-    const TemporaryFile file(key.to_pem());
+    const culmen::test::TemporaryFile file(key.to_pem());
     const auto seen = run_program("openssl pkey -pubout -in " + file.path());
     CHECK(der_to_pem(key.public_key_der(), "PUBLIC KEY") == seen.output);
   }
   // A key whose file has the point compressed is written in the form that all CAs read, and stays the same key.
   const PrivateKey key = PrivateKey::generate("ec:P-256");
-  const TemporaryFile file(key.to_pem());
+  const culmen::test::TemporaryFile file(key.to_pem());
   const auto compressed = run_program("openssl ec -conv_form compressed -in " + file.path());
   const PrivateKey again = PrivateKey::from_pem(compressed.output);
   CHECK(again.same_key_as(key));
@@ -74,7 +75,7 @@ TEST_CASE("EC private keys are written as the openssl program writes them") {
   for (const std::string type : {"ec:P-256", "ec:P-384", "ec:P-521"}) {
     for (int i = 0; i < 8; ++i) {
       const std::string pem = PrivateKey::generate(type).to_pem();
-      const TemporaryFile file(pem);
+      const culmen::test::TemporaryFile file(pem);
       CHECK(run_program("openssl pkcs8 -topk8 -nocrypt -in " + file.path()).output == pem);
     }
   }
@@ -85,7 +86,7 @@ TEST_CASE("EC private keys are written as the openssl program writes them") {
       "AwEH\n"
       "-----END EC PRIVATE KEY-----\n";
   const std::string pem = PrivateKey::from_pem(one).to_pem();
-  const TemporaryFile file(pem);
+  const culmen::test::TemporaryFile file(pem);
   CHECK(run_program("openssl pkcs8 -topk8 -nocrypt -in " + file.path()).output == pem);
   const auto text = run_program("openssl pkey -noout -check -text -in " + file.path()).output;
   CHECK(text.find("Key is valid") != std::string::npos);

@@ -17,6 +17,7 @@
 #include "support/errors.hpp"
 #include "support/files.hpp"
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace culmen;
 
@@ -158,7 +159,7 @@ TEST_CASE("ML-DSA: requests and certificates are signed, and the openssl program
     const crypto::Csr csr = crypto::parse_csr(csr_der);
     CHECK(csr.signature_ok);
     CHECK(csr.key_type == sample.type());
-    const TemporaryFile csr_file(der_to_pem(csr_der, "CERTIFICATE REQUEST"));
+    const culmen::test::TemporaryFile csr_file(der_to_pem(csr_der, "CERTIFICATE REQUEST"));
     const std::string openssl = CULMEN_OPENSSL_PROGRAM;
     const auto request = run_program(openssl + " req -noout -verify -text -in " + csr_file.path());
     CHECK(request.status == 0);
@@ -179,7 +180,7 @@ TEST_CASE("ML-DSA: requests and certificates are signed, and the openssl program
     const Bytes leaf = crypto::sign_certificate(what, ca_key, root);
     CHECK(crypto::is_signed_by(leaf, root));
     CHECK(Certificate::from_der(leaf).matches(key));
-    const TemporaryFile root_file(der_to_pem(root)), leaf_file(der_to_pem(leaf));
+    const culmen::test::TemporaryFile root_file(der_to_pem(root)), leaf_file(der_to_pem(leaf));
     const auto verified =
         run_program(openssl + " verify -x509_strict -CAfile " + root_file.path() + " " + leaf_file.path());
     CHECK_MESSAGE(verified.status == 0, verified.output);

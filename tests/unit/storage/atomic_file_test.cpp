@@ -15,38 +15,17 @@
 #include <vector>
 
 #include "culmen/error.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace culmen {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder of the test's own, removed with all that is in it.
-class Folder {
+/// A folder of the test's own that every user may write to.
+class Folder : public test::TemporaryFolder {
  public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "culmen-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()));
-    path_ = name;
-    fs::permissions(path_, fs::perms::all);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    fs::permissions(path_, fs::perms::all);
-    fs::remove_all(path_);
-  }
-  fs::path operator/(const std::string& name) const { return path_ / name; }
-  const fs::path& path() const { return path_; }
-  std::vector<std::string> names() const {
-    std::vector<std::string> found;
-    for (const auto& entry : fs::directory_iterator(path_)) found.push_back(entry.path().filename().string());
-    std::sort(found.begin(), found.end());
-    return found;
-  }
-
- private:
-  fs::path path_;
+  Folder() { fs::permissions(path(), fs::perms::all); }
 };
 
 /// Tests may run as root, whom no mode stops.

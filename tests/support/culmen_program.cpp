@@ -1,4 +1,4 @@
-#include "cli_support.hpp"
+#include "support/culmen_program.hpp"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -20,17 +20,6 @@
 #include <boost/json/parse.hpp>
 
 namespace cli_test {
-
-TempFolder::TempFolder() {
-  std::string pattern = (fs::temp_directory_path() / "culmen-cli-XXXXXX").string();
-  if (!mkdtemp(pattern.data())) throw std::system_error(errno, std::generic_category(), pattern);
-  path_ = pattern;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
 
 Process::Process(const std::vector<std::string>& command, const std::vector<std::string>& environment,
                  const std::string& input) {

@@ -1,4 +1,4 @@
-#include "pebble_support.hpp"
+#include "support/pebble.hpp"
 
 #include <stdlib.h>
 

@@ -7,20 +7,20 @@
 
 #include "culmen/blocking/acme_client.hpp"
 #include "culmen/test_ca.hpp"
-#include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 /// `options` as the test wants them; the CA serves when this is made.
 struct LocalCa {
   explicit LocalCa(culmen::TestCaOptions options = {}) : ca(std::move(options)) { ca.start(); }
   culmen::blocking::AcmeClient client() {
-    root = std::make_unique<TemporaryFile>(ca.root_pem());
+    root = std::make_unique<culmen::test::TemporaryFile>(ca.root_pem());
     culmen::ClientOptions options;
     options.session.nonce_retries = 10;
     options.transport.extra_root_file = root->path();
     return culmen::blocking::AcmeClient(ca.directory_url(), options);
   }
   culmen::TestCa ca;
-  std::unique_ptr<TemporaryFile> root;
+  std::unique_ptr<culmen::test::TemporaryFile> root;
 };
 
 inline culmen::Account registered(culmen::blocking::AcmeClient& client) {

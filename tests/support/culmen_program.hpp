@@ -13,23 +13,11 @@
 
 #include <boost/json/value.hpp>
 
+#include "support/temporary_folder.hpp"
+
 namespace cli_test {
 
 namespace fs = std::filesystem;
-
-/// An empty folder, gone at the end.
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  const fs::path& path() const noexcept { return path_; }
-  fs::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
 
 /// A child process whose output goes to files. Killed at the end if it still runs.
 class Process {
@@ -49,7 +37,7 @@ class Process {
   std::string err() const;
 
  private:
-  TempFolder folder_;
+  culmen::test::TemporaryFolder folder_;
   pid_t pid_ = -1;
   std::optional<int> exit_code_;
 };
@@ -78,7 +66,7 @@ class TestCaProcess {
   Process& process() noexcept { return *process_; }
 
  private:
-  TempFolder folder_;
+  culmen::test::TemporaryFolder folder_;
   std::uint16_t http_port_;
   std::unique_ptr<Process> process_;
   std::string url_;
@@ -103,7 +91,7 @@ class Client {
 
  private:
   const TestCaProcess& ca_;
-  TempFolder folder_;
+  culmen::test::TemporaryFolder folder_;
 };
 
 std::string contents(const fs::path& path);

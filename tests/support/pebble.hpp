@@ -9,7 +9,8 @@
 #include <boost/json/object.hpp>
 #include "culmen/http.hpp"
 
-#include "integration/cli_support.hpp"
+#include "support/culmen_program.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace pebble_test {
 
@@ -56,7 +57,7 @@ class Pebble {
   std::string managed(const std::string& path) const;
   void manage_dns(const std::string& path, const boost::json::object& body) const;
   culmen::HttpResponse manage(culmen::HttpRequest request) const;
-  cli_test::TempFolder folder_;
+  culmen::test::TemporaryFolder folder_;
   std::uint16_t port_, management_port_, http_port_, tls_port_, dns_port_, dns_management_port_;
   std::string directory_url_;
   std::unique_ptr<cli_test::Process> dns_, pebble_;
