@@ -7,6 +7,7 @@
 #include "account_store.hpp"
 #include "client_options.hpp"
 #include "command.hpp"
+#include "command_line.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -29,19 +30,19 @@ void describe(const Account& account, const AccountFiles& files, Output& output)
   output.say("Contacts   " + (contacts.empty() ? "none" : contacts));
   output.say("Key        " + files.key_path().string() + " (" + account.key.private_key().type() + ")");
   output.say("Thumbprint " + account.thumbprint());
-  boost::json::object& json = output.result();
-  json["account"] = account.url;
-  json["status"] = to_string(account.status);
-  json["contacts"] = json_strings(account.contacts);
-  json["key"] = files.key_path().string();
-  json["key_type"] = account.key.private_key().type();
-  json["thumbprint"] = account.thumbprint();
+  JsonObject& json = output.result();
+  json.set("account", account.url);
+  json.set("status", to_string(account.status));
+  json.set("contacts", account.contacts);
+  json.set("key", files.key_path().string());
+  json.set("key_type", account.key.private_key().type());
+  json.set("thumbprint", account.thumbprint());
 }
 
 void run_register(const Flags& flags, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
   const Account account = register_account(client, files, flags.account, output);
   output.say(account.created ? "Made an account" : "This key had an account already; its contacts are as they were");
-  output.result()["created"] = account.created;
+  output.result().set("created", account.created);
   describe(account, files, output);
 }
 
@@ -90,9 +91,9 @@ void run_deactivate(const Flags&, blocking::AcmeClient& client, const AccountFil
   const auto retired = files.retire();
   output.say("Deactivated, for good: " + printable(account.url));
   output.say("Its key is kept in " + retired.string());
-  output.result()["account"] = account.url;
-  output.result()["status"] = to_string(account.status);
-  output.result()["key"] = retired.string();
+  output.result().set("account", account.url);
+  output.result().set("status", to_string(account.status));
+  output.result().set("key", retired.string());
 }
 
 void run_recover(const Flags&, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
@@ -124,39 +125,34 @@ constexpr Verb verbs[] = {
     {"recover", "Find the account of a key again", run_recover},
 };
 
+int run_verb(const Verb& verb, const Flags& flags, Output& output) {
+  output.verbose(flags.server.verbose);
+  if (verb.action == run_update && flags.account.contacts.empty() && !flags.no_contact) {
+    throw Failure(exit_usage, "invalid_argument", "say what to change: --contact ADDRESS, or --no-contact");
+  }
+  eab_of(flags.account);  // bad flags show before anything is done
+  const AccountFiles files(flags.server, directory_url(flags.server));
+  const FolderLock lock = files.lock();
+  blocking::AcmeClient client = connect(flags.server, output);
+  verb.action(flags, client, files, output);
+  return exit_ok;
+}
+
 }  // namespace
 
-Run define_account(CLI::App& app) {
-  app.require_subcommand(1);
+void define_account(Command& command) {
   auto flags = std::make_shared<Flags>();
-  std::vector<std::pair<CLI::App*, Action>> defined;
   for (const Verb& verb : verbs) {
-    CLI::App* sub = app.add_subcommand(verb.name, verb.description);
-    add_server_flags(*sub, flags->server);
-    if (verb.action == run_register) add_account_flags(*sub, flags->account);
-    if (verb.action == run_rollover) add_key_type_flag(*sub, "--key-type", flags->new_key_type, "Type of the new key");
+    Command sub = command.subcommand(verb.name, verb.description);
+    add_server_flags(sub, flags->server);
+    if (verb.action == run_register) add_account_flags(sub, flags->account);
+    if (verb.action == run_rollover) add_key_type_flag(sub, "--key-type", flags->new_key_type, "Type of the new key");
     if (verb.action == run_update) {
-      add_contact_flag(*sub, flags->account.contacts);
-      auto* none = sub->add_flag("--no-contact", flags->no_contact, "Clear the contacts");
-      none->excludes(sub->get_option("--contact"));
+      add_contact_flag(sub, flags->account.contacts);
+      sub.flag("--no-contact", flags->no_contact, "Clear the contacts").excludes("--contact");
     }
-    defined.emplace_back(sub, verb.action);
+    sub.set_action([flags, &verb](Output& output) { return run_verb(verb, *flags, output); });
   }
-  return [flags, defined](Output& output) {
-    output.verbose(flags->server.verbose);
-    for (const auto& [sub, action] : defined) {
-      if (!sub->parsed()) continue;
-      if (action == run_update && flags->account.contacts.empty() && !flags->no_contact) {
-        throw Failure(exit_usage, "invalid_argument", "say what to change: --contact ADDRESS, or --no-contact");
-      }
-      eab_of(flags->account);  // bad flags show before anything is done
-      const AccountFiles files(flags->server, directory_url(flags->server));
-      const FolderLock lock = files.lock();
-      blocking::AcmeClient client = connect(flags->server, output);
-      action(*flags, client, files, output);
-    }
-    return static_cast<int>(exit_ok);
-  };
 }
 
 }  // namespace culmen::cli

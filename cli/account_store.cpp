@@ -103,7 +103,7 @@ std::optional<AccountKey> AccountFiles::next_key() const { return read_key(next_
 std::string AccountFiles::url(const Directory& directory) const {
   std::string url;
   if (own_folder_) {
-    if (const auto record = read_json(record_path_)) url = text_of(*record, "url");
+    if (const auto record = read_json(record_path_)) url = record->text("url");
   } else if (const auto text = read_file(record_path_)) {
     url = text->substr(0, text->find_first_of("\r\n"));
   }
@@ -126,10 +126,10 @@ void AccountFiles::keep_account(const Account& account) const {
     write_file_atomically(record_path_, account.url + "\n", 0600);
     return;
   }
-  boost::json::object record;
-  record["url"] = account.url;
-  record["server"] = directory_url_;
-  record["contacts"] = json_strings(account.contacts);
+  JsonObject record;
+  record.set("url", account.url);
+  record.set("server", directory_url_);
+  record.set("contacts", account.contacts);
   write_json(record_path_, record);
 }
 

@@ -3,6 +3,7 @@
 
 #include "client_options.hpp"
 #include "command.hpp"
+#include "command_line.hpp"
 #include "culmen/directory.hpp"
 #include "output.hpp"
 
@@ -10,26 +11,22 @@ namespace culmen::cli {
 
 namespace {
 
-struct CaFlags {
-  CaFlags() = default;
-  ServerFlags server;
-};
-
-void run_list(Output& output) {
+int run_list(Output& output) {
   std::size_t width = 0;
   for (const KnownCa& ca : known_cas()) width = std::max(width, ca.name.size());
-  boost::json::array entries;
+  std::vector<JsonObject> entries;
   for (const KnownCa& ca : known_cas()) {
     const std::string name(ca.name), url(ca.directory_url);
     output.say(name + std::string(width + 2 - name.size(), ' ') + url + (ca.needs_eab ? "  (binds accounts)" : ""));
-    boost::json::object entry;
-    entry["name"] = name;
-    entry["directory"] = url;
-    entry["external_account_required"] = ca.needs_eab;
+    JsonObject entry;
+    entry.set("name", name);
+    entry.set("directory", url);
+    entry.set("external_account_required", ca.needs_eab);
     entries.push_back(std::move(entry));
   }
   output.say("Wherever a command takes --server, the name will do. \"binds accounts\": see --eab-kid and --eab-key.");
-  output.result()["cas"] = std::move(entries);
+  output.result().set("cas", entries);
+  return exit_ok;
 }
 
 /// Directory members that are endpoints, by their names in RFC 8555 §9.7.5 and RFC 9773.
@@ -64,17 +61,17 @@ void describe(const std::string& url, const Directory& directory, Output& output
     label.resize(std::max<std::size_t>(label.size() + 1, 22), ' ');
     output.say(label + text);
   };
-  boost::json::object& json = output.result();
+  JsonObject& json = output.result();
   if (const std::string name = name_of(url); !name.empty()) {
     line("Name", name);
-    json["name"] = name;
+    json.set("name", name);
   }
   line("Directory", url);
-  boost::json::object endpoints;
+  JsonObject endpoints;
   for (const auto& [name, endpoint] : endpoints_of(directory)) {
     if (endpoint.empty()) continue;
     line("  " + name, printable(endpoint));
-    endpoints[name] = endpoint;
+    endpoints.set(name, endpoint);
   }
   line("Terms of service", or_none(meta.terms_of_service));
   line("Website", or_none(meta.website));
@@ -84,24 +81,24 @@ void describe(const std::string& url, const Directory& directory, Output& output
   line("STAR", yes(meta.auto_renewal.has_value()));
   line("Subdomains (RFC 9444)", yes(meta.subdomain_auth_allowed));
   line("Profiles", meta.profiles.empty() ? "none" : "");
-  boost::json::object profiles;
+  JsonObject profiles;
   for (const auto& [name, description] : meta.profiles) {
     line("  " + printable(name), printable(description));
-    profiles[name] = description;
+    profiles.set(name, description);
   }
-  json["directory"] = url;
-  json["endpoints"] = std::move(endpoints);
-  json["terms_of_service"] = meta.terms_of_service;
-  json["website"] = meta.website;
-  json["caa_identities"] = json_strings(meta.caa_identities);
-  json["external_account_required"] = meta.external_account_required;
-  json["renewal_info"] = !directory.renewal_info.empty();
-  json["star"] = meta.auto_renewal.has_value();
-  json["subdomain_auth"] = meta.subdomain_auth_allowed;
-  json["profiles"] = std::move(profiles);
+  json.set("directory", url);
+  json.set("endpoints", endpoints);
+  json.set("terms_of_service", meta.terms_of_service);
+  json.set("website", meta.website);
+  json.set("caa_identities", meta.caa_identities);
+  json.set("external_account_required", meta.external_account_required);
+  json.set("renewal_info", !directory.renewal_info.empty());
+  json.set("star", meta.auto_renewal.has_value());
+  json.set("subdomain_auth", meta.subdomain_auth_allowed);
+  json.set("profiles", profiles);
 }
 
-void run_show(const ServerFlags& flags, Output& output) {
+int run_show(const ServerFlags& flags, Output& output) {
   const std::string url = resolve_directory_url(flags.server);
   if (!url.starts_with("https://") && !url.starts_with("http://")) {
     throw Failure(exit_usage, "invalid_argument",
@@ -110,36 +107,24 @@ void run_show(const ServerFlags& flags, Output& output) {
   }
   output.verbose(flags.verbose);
   describe(url, connect(flags, output).directory(), output);
+  return exit_ok;
 }
 
 }  // namespace
 
-Run define_ca(CLI::App& app) {
-  app.require_subcommand(1);
-  auto flags = std::make_shared<CaFlags>();
-  ServerFlags& server = flags->server;
-  CLI::App* list = app.add_subcommand("list", "The CAs that have a short name here");
-  list->add_flag("--json", server.json, "Print one JSON object at the end and nothing else, for errors too");
-  CLI::App* show = app.add_subcommand("show", "Ask a CA what it offers");
-  show->add_option("server", server.server, "A name of the list, or a directory URL")
-      ->type_name("NAME|URL")
-      ->required();
-  show->add_option("--server-ca", server.server_ca, "PEM file of roots to trust for the server, beside the system's")
-      ->check(CLI::ExistingFile.description(""))
-      ->type_name("FILE");
-  show->add_option("--proxy", server.proxy, "Proxy URL (default: from https_proxy and no_proxy)")->type_name("URL");
-  show->add_flag("--allow-http", server.allow_http,
-                 "Allow a server without TLS that is not on this machine: tests only");
-  show->add_flag("--json", server.json, "Print one JSON object at the end and nothing else, for errors too");
-  show->add_flag("-v,--verbose", server.verbose, "Show every request on standard error");
-  return [flags, list](Output& output) {
-    if (list->parsed()) {
-      run_list(output);
-    } else {
-      run_show(flags->server, output);
-    }
-    return static_cast<int>(exit_ok);
-  };
+void define_ca(Command& command) {
+  auto flags = std::make_shared<ServerFlags>();
+  Command list = command.subcommand("list", "The CAs that have a short name here");
+  add_json_flag(list, flags->json);
+  list.set_action(run_list);
+  Command show = command.subcommand("show", "Ask a CA what it offers");
+  show.argument("server NAME|URL", flags->server, "A name of the list, or a directory URL").required();
+  show.text("--server-ca FILE", flags->server_ca, "PEM file of roots to trust for the server, beside the system's")
+      .existing_file();
+  add_transport_flags(show, flags->proxy, flags->allow_http);
+  add_json_flag(show, flags->json);
+  add_verbose_flag(show, flags->verbose);
+  show.set_action([flags](Output& output) { return run_show(*flags, output); });
 }
 
 }  // namespace culmen::cli

@@ -5,12 +5,11 @@
 #include <optional>
 #include <system_error>
 
-#include <boost/json/parse.hpp>
-
 #include "command.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/directory.hpp"
 #include "files.hpp"
+#include "json_object.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -31,11 +30,10 @@ std::string required_file(const fs::path& path) {
   return std::move(*text);
 }
 
-boost::json::object required_json(const fs::path& path) {
-  boost::system::error_code failed;
-  boost::json::value value = boost::json::parse(required_file(path), failed);
-  if (failed || !value.is_object()) throw unreadable(path, "it is not a JSON object");
-  return std::move(value.get_object());
+JsonObject required_json(const fs::path& path) {
+  auto object = JsonObject::parse(required_file(path));
+  if (!object) throw unreadable(path, "it is not a JSON object");
+  return std::move(*object);
 }
 
 /// In the order of their names; none when there is no such folder.
@@ -102,15 +100,13 @@ Account CertbotAccount::read() const {
   } catch (const Error& error) {
     throw error.while_doing("reading " + key_file.string());
   }
-  const boost::json::object regr = required_json(regr_file);
-  std::string url = text_of(regr, "uri");
+  const JsonObject regr = required_json(regr_file);
+  std::string url = regr.text("uri");
   if (!url.starts_with("https://") && !url.starts_with("http://")) {
     throw unreadable(regr_file, "its \"uri\" is not the URL of an account");
   }
   Account account(std::move(url), std::move(*key));
-  if (const auto* body = regr.if_contains("body"); body && body->is_object()) {
-    account.contacts = texts_of(body->get_object(), "contact");
-  }
+  account.contacts = regr.object("body").texts("contact");
   return account;
 }
 

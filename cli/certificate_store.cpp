@@ -103,7 +103,7 @@ std::optional<StoredCertificate> CertificateFolder::live() const {
 }
 
 StoredCertificate CertificateFolder::install(const std::string& chain_pem, const Certificate& leaf,
-                                             const PrivateKey& key, const boost::json::object& meta) const {
+                                             const PrivateKey& key, const JsonObject& meta) const {
   const std::vector<Bytes> blocks = pem_to_der(chain_pem);
   if (blocks.empty()) throw Error(Errc::bad_response, "storing the certificate", "the chain is empty");
   std::string rest;
@@ -119,7 +119,7 @@ StoredCertificate CertificateFolder::install(const std::string& chain_pem, const
                                  {"fullchain.pem", chain_pem, 0644},
                                  {"cert.pem", der_to_pem(blocks.front()), 0644},
                                  {"chain.pem", rest, 0644},
-                                 {"meta.json", json_text(meta), 0600}});
+                                 {"meta.json", json_file_text(meta), 0600}});
   switch_link(live_path(), fresh.filename());
 
   for (const fs::path& generation : generations(folder_)) {
@@ -135,9 +135,9 @@ StoredCertificate CertificateFolder::install(const std::string& chain_pem, const
 }
 
 void CertificateFolder::mark(const std::string& member, const std::string& value) const {
-  boost::json::object meta;
+  JsonObject meta;
   if (auto present = read_json(live_path() / "meta.json")) meta = std::move(*present);
-  meta[member] = value;
+  meta.set(member, value);
   write_json(live_path() / "meta.json", meta);
 }
 
@@ -150,7 +150,7 @@ std::optional<PendingIssuance> CertificateFolder::pending() const {
   return pending;
 }
 
-void CertificateFolder::keep_order(const boost::json::object& order) const {
+void CertificateFolder::keep_order(const JsonObject& order) const {
   make_private_folder(folder_ / "pending");
   write_json(folder_ / "pending/order.json", order);
 }

@@ -10,12 +10,11 @@
 #include <string>
 #include <vector>
 
-#include <boost/json/object.hpp>
-
 #include "culmen/certificate.hpp"
 #include "culmen/identifier.hpp"
 #include "culmen/private_key.hpp"
 #include "files.hpp"
+#include "json_object.hpp"
 
 namespace culmen::cli {
 
@@ -26,14 +25,14 @@ struct StoredCertificate {
   std::string fullchain;
   Certificate leaf;
   std::optional<PrivateKey> key;
-  boost::json::object meta;
+  JsonObject meta;
   std::string damage;  ///< Why it is of no use; empty: it is fine.
 };
 
 /// An issuance that did not come to its end.
 struct PendingIssuance {
   PendingIssuance() = default;
-  boost::json::object order;  ///< url, server, account, names, key_type.
+  JsonObject order;  ///< url, server, account, names, key_type.
   std::optional<PrivateKey> key;
 };
 
@@ -60,12 +59,12 @@ class CertificateFolder {
   /// Makes a new generation and switches to it; the one before is kept, older ones go. `leaf` is the chain's first, and
   /// belongs to `key`. Throws Error (io_failed).
   StoredCertificate install(const std::string& chain_pem, const Certificate& leaf, const PrivateKey& key,
-                            const boost::json::object& meta) const;
+                            const JsonObject& meta) const;
   /// Writes a member of meta.json anew.
   void mark(const std::string& member, const std::string& value) const;
 
   std::optional<PendingIssuance> pending() const;
-  void keep_order(const boost::json::object& order) const;
+  void keep_order(const JsonObject& order) const;
   void keep_key(const PrivateKey& key) const;
   void drop_pending() const;
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.hpp"
+#include "command_line.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/dns_solver.hpp"
 #include "culmen/onion.hpp"
@@ -70,35 +71,21 @@ std::unique_ptr<ChallengeSolver> manual_solver(const std::string& challenge, Out
 
 }  // namespace
 
-void add_challenge_flags(CLI::App& app, ChallengeFlags& flags) {
-  const std::string group = "Challenges through the DNS, and onion services";
-  auto* hook = app.add_option("--dns-hook", flags.dns_hook, "Program that changes the DNS: see docs/dns-hooks.md")
-                   ->type_name("PROGRAM")
-                   ->group(group);
-  app.add_option("--dns-hook-timeout", flags.dns_hook_timeout, "Seconds for one run of the hook")
-      ->check(CLI::Range(1, 86400).description(""))
-      ->type_name("SECONDS")
-      ->capture_default_str()
-      ->group(group);
-  app.add_option("--dns-wait", flags.dns_wait, "Seconds between the change and the CA's look, for slow secondaries")
-      ->check(CLI::Range(0, 86400).description(""))
-      ->type_name("SECONDS")
-      ->capture_default_str()
-      ->group(group);
-  app.add_flag("--manual", flags.manual, "Show each DNS record, and wait until you have set it")
-      ->excludes(hook)
-      ->group(group);
-  app.add_option("--onion-key", flags.onion_key, "Key of the onion service: Tor's hs_ed25519_secret_key, or PEM")
-      ->type_name("FILE")
-      ->group(group);
-  app.add_option("--onion-caa", flags.onion_caa, "CAA records of the onion service, as 'caa 0 issue \"ca.example\"'")
-      ->type_name("TEXT")
-      ->group(group);
-  app.add_option("--onion-type", flags.onion_type, "Identifier type of .onion names: dns (RFC 9799), or onion")
-      ->check(CLI::IsMember({"dns", "onion"}).description(""))
-      ->type_name("dns|onion")
-      ->capture_default_str()
-      ->group(group);
+void add_challenge_flags(Command& command, ChallengeFlags& flags) {
+  Command options = command.under_heading("Challenges through the DNS, and onion services");
+  options.text("--dns-hook PROGRAM", flags.dns_hook, "Program that changes the DNS: see docs/dns-hooks.md");
+  options.number("--dns-hook-timeout SECONDS", flags.dns_hook_timeout, "Seconds for one run of the hook")
+      .between(1, 86400);
+  options
+      .number("--dns-wait SECONDS", flags.dns_wait,
+              "Seconds between the change and the CA's look, for slow secondaries")
+      .between(0, 86400);
+  options.flag("--manual", flags.manual, "Show each DNS record, and wait until you have set it").excludes("--dns-hook");
+  options.text("--onion-key FILE", flags.onion_key, "Key of the onion service: Tor's hs_ed25519_secret_key, or PEM");
+  options.text("--onion-caa TEXT", flags.onion_caa,
+               "CAA records of the onion service, as 'caa 0 issue \"ca.example\"'");
+  options.text("--onion-type dns|onion", flags.onion_type, "Identifier type of .onion names: dns (RFC 9799), or onion")
+      .one_of({"dns", "onion"});
 }
 
 bool needs_no_server(const std::string& challenge) { return is_dns(challenge) || challenge == "onion-csr-01"; }
@@ -164,33 +151,28 @@ void add_onion_flags(const ChallengeFlags& flags, const Directory& directory, Is
       sign_onion_caa(onion_key_of(flags), caa, std::chrono::system_clock::now() + onion_caa_lifetime));
 }
 
-void note_challenge_flags(const ChallengeFlags& flags, boost::json::object& challenge) {
+void note_challenge_flags(const ChallengeFlags& flags, JsonObject& challenge) {
   if (!flags.dns_hook.empty()) {
     // A name without a slash is looked for in PATH, then as now.
     const bool has_path = flags.dns_hook.find('/') != std::string::npos;
-    challenge["dns_hook"] = has_path ? std::filesystem::absolute(flags.dns_hook).string() : flags.dns_hook;
-    challenge["dns_hook_timeout"] = flags.dns_hook_timeout;
+    challenge.set("dns_hook", has_path ? std::filesystem::absolute(flags.dns_hook).string() : flags.dns_hook);
+    challenge.set("dns_hook_timeout", flags.dns_hook_timeout);
   }
-  if (flags.dns_wait > 0) challenge["dns_wait"] = flags.dns_wait;
-  if (flags.manual) challenge["manual"] = true;
-  if (!flags.onion_key.empty()) challenge["onion_key"] = std::filesystem::absolute(flags.onion_key).string();
-  if (!flags.onion_caa.empty()) challenge["onion_caa"] = flags.onion_caa;
-  if (flags.onion_type != "dns") challenge["onion_type"] = flags.onion_type;
+  if (flags.dns_wait > 0) challenge.set("dns_wait", flags.dns_wait);
+  if (flags.manual) challenge.set("manual", true);
+  if (!flags.onion_key.empty()) challenge.set("onion_key", std::filesystem::absolute(flags.onion_key).string());
+  if (!flags.onion_caa.empty()) challenge.set("onion_caa", flags.onion_caa);
+  if (flags.onion_type != "dns") challenge.set("onion_type", flags.onion_type);
 }
 
-void restore_challenge_flags(const boost::json::object& challenge, ChallengeFlags& flags) {
-  flags.dns_hook = text_of(challenge, "dns_hook");
-  const auto number = [&challenge](const char* name, int& value) {
-    const auto* kept = challenge.if_contains(name);
-    if (kept && kept->is_int64()) value = static_cast<int>(kept->get_int64());
-  };
-  number("dns_hook_timeout", flags.dns_hook_timeout);
-  number("dns_wait", flags.dns_wait);
-  const auto* manual = challenge.if_contains("manual");
-  flags.manual = manual && manual->is_bool() && manual->get_bool();
-  flags.onion_key = text_of(challenge, "onion_key");
-  flags.onion_caa = text_of(challenge, "onion_caa");
-  if (text_of(challenge, "onion_type") == "onion") flags.onion_type = "onion";
+void restore_challenge_flags(const JsonObject& challenge, ChallengeFlags& flags) {
+  flags.dns_hook = challenge.text("dns_hook");
+  flags.dns_hook_timeout = challenge.number("dns_hook_timeout", flags.dns_hook_timeout);
+  flags.dns_wait = challenge.number("dns_wait", flags.dns_wait);
+  flags.manual = challenge.flag("manual");
+  flags.onion_key = challenge.text("onion_key");
+  flags.onion_caa = challenge.text("onion_caa");
+  if (challenge.text("onion_type") == "onion") flags.onion_type = "onion";
 }
 
 }  // namespace culmen::cli

@@ -4,17 +4,15 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
-#include <boost/json/object.hpp>
-
 #include "culmen/account.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/issue.hpp"
 #include "culmen/solver.hpp"
+#include "json_object.hpp"
 
 namespace culmen::cli {
 
+class Command;
 class Output;
 
 struct ChallengeFlags {
@@ -28,7 +26,7 @@ struct ChallengeFlags {
   std::string onion_type = "dns";
 };
 
-void add_challenge_flags(CLI::App& app, ChallengeFlags& flags);
+void add_challenge_flags(Command& command, ChallengeFlags& flags);
 /// Whether `challenge` is one that make_challenge_solver() knows.
 bool needs_no_server(const std::string& challenge);
 /// Throws Failure (exit_usage) when the flags do not fit the challenge type.
@@ -42,7 +40,7 @@ std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challe
 void add_onion_flags(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request);
 
 /// What a renewal needs to know of them, written and read.
-void note_challenge_flags(const ChallengeFlags& flags, boost::json::object& challenge);
-void restore_challenge_flags(const boost::json::object& challenge, ChallengeFlags& flags);
+void note_challenge_flags(const ChallengeFlags& flags, JsonObject& challenge);
+void restore_challenge_flags(const JsonObject& challenge, ChallengeFlags& flags);
 
 }  // namespace culmen::cli

@@ -18,64 +18,75 @@ std::string known_names() {
   return names;
 }
 
+std::string joined_key_types() {
+  std::string names;
+  for (const std::string& name : key_type_names()) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+std::string check_key_type(const std::string& type) {
+  const std::vector<std::string> known = key_type_names();
+  if (std::find(known.begin(), known.end(), type) != known.end()) return {};
+  return "\"" + type + "\" is not a key type; there are: " + joined_key_types();
+}
+
 }  // namespace
 
-void add_server_flags(CLI::App& app, ServerFlags& flags) {
-  app.add_option("--server", flags.server, "The CA: its ACME directory URL, or one of " + known_names())
-      ->type_name("URL")
-      ->capture_default_str();
-  app.add_option("--server-ca", flags.server_ca, "PEM file of roots to trust for the server, beside the system's")
-      ->check(CLI::ExistingFile.description(""))
-      ->type_name("FILE");
-  app.add_option("--account-key", flags.account_key,
-                 "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url")
-      ->type_name("FILE");
-  app.add_option(
-         "--dir", flags.dir,
-         "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or ~/.local/share/culmen)")
-      ->type_name("FOLDER");
-  app.add_option("--poll-timeout", flags.poll_timeout, "Seconds to wait for validation, and for the certificate")
-      ->check(CLI::Range(1, 86400).description(""))
-      ->type_name("SECONDS")
-      ->capture_default_str();
-  app.add_option("--proxy", flags.proxy, "Proxy URL (default: from https_proxy and no_proxy)")->type_name("URL");
-  app.add_flag("--allow-http", flags.allow_http, "Allow a server without TLS that is not on this machine: tests only");
-  app.add_flag("--json", flags.json, "Print one JSON object at the end and nothing else, for errors too");
-  app.add_flag("-v,--verbose", flags.verbose, "Show every request on standard error");
+Option add_server_flags(Command& command, ServerFlags& flags) {
+  const Option server =
+      command.text("--server URL", flags.server, "The CA: its ACME directory URL, or one of " + known_names());
+  command.text("--server-ca FILE", flags.server_ca, "PEM file of roots to trust for the server, beside the system's")
+      .existing_file();
+  command.text("--account-key FILE", flags.account_key,
+               "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url");
+  add_dir_flag(command, flags.dir);
+  add_poll_timeout_flag(command, flags.poll_timeout);
+  add_transport_flags(command, flags.proxy, flags.allow_http);
+  add_json_flag(command, flags.json);
+  add_verbose_flag(command, flags.verbose);
+  return server;
 }
 
-void add_account_flags(CLI::App& app, AccountFlags& flags) {
-  add_key_type_flag(app, "--key-type", flags.key_type, "Type of a new account key");
-  add_contact_flag(app, flags.contacts);
-  app.add_flag("--agree-tos", flags.agree_tos, "Agree to the CA's terms of service");
-  app.add_option("--eab-kid", flags.eab_kid, "External account binding: the key id the CA gave you")->type_name("ID");
-  app.add_option("--eab-key", flags.eab_key, "External account binding: the MAC key the CA gave you, base64url")
-      ->type_name("KEY")
-      ->envname("CULMEN_EAB_KEY");
-  app.add_option("--eab-alg", flags.eab_alg, "External account binding: the MAC algorithm")
-      ->check(CLI::IsMember({"HS256", "HS384", "HS512"}).description(""))
-      ->type_name("HS256|HS384|HS512")
-      ->capture_default_str();
+void add_account_flags(Command& command, AccountFlags& flags) {
+  add_key_type_flag(command, "--key-type", flags.key_type, "Type of a new account key");
+  add_contact_flag(command, flags.contacts);
+  command.flag("--agree-tos", flags.agree_tos, "Agree to the CA's terms of service");
+  command.text("--eab-kid ID", flags.eab_kid, "External account binding: the key id the CA gave you");
+  command.text("--eab-key KEY", flags.eab_key, "External account binding: the MAC key the CA gave you, base64url")
+      .environment("CULMEN_EAB_KEY");
+  command.text("--eab-alg HS256|HS384|HS512", flags.eab_alg, "External account binding: the MAC algorithm")
+      .one_of({"HS256", "HS384", "HS512"});
 }
 
-void add_contact_flag(CLI::App& app, std::vector<std::string>& contacts) {
-  app.add_option("--contact", contacts, "Where the CA may reach you, as ops@example.com; repeatable")
-      ->type_name("ADDRESS")
-      ->allow_extra_args(false);
+void add_dir_flag(Command& command, std::string& dir) {
+  command.text("--dir FOLDER", dir,
+               "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or ~/.local/share/culmen)");
 }
 
-CLI::Option* add_key_type_flag(CLI::App& app, const std::string& name, std::string& type, const std::string& help) {
-  std::string names;
-  for (const std::string& known : key_type_names()) names += (names.empty() ? "" : ", ") + known;
-  const auto check = [names](const std::string& value) -> std::string {
-    const std::vector<std::string> known = key_type_names();
-    if (std::find(known.begin(), known.end(), value) != known.end()) return {};
-    return "\"" + value + "\" is not a key type; there are: " + names;
-  };
-  return app.add_option(name, type, help + ": " + names)
-      ->check(CLI::Validator(check, ""))
-      ->type_name("TYPE")
-      ->capture_default_str();
+void add_poll_timeout_flag(Command& command, int& seconds) {
+  command.number("--poll-timeout SECONDS", seconds, "Seconds to wait for validation, and for the certificate")
+      .between(1, 86400);
+}
+
+void add_transport_flags(Command& command, std::string& proxy, bool& allow_http) {
+  command.text("--proxy URL", proxy, "Proxy URL (default: from https_proxy and no_proxy)");
+  command.flag("--allow-http", allow_http, "Allow a server without TLS that is not on this machine: tests only");
+}
+
+void add_json_flag(Command& command, bool& json) {
+  command.flag("--json", json, "Print one JSON object at the end and nothing else, for errors too");
+}
+
+void add_verbose_flag(Command& command, bool& verbose) {
+  command.flag("-v,--verbose", verbose, "Show every request on standard error");
+}
+
+void add_contact_flag(Command& command, std::vector<std::string>& contacts) {
+  command.list("--contact ADDRESS", contacts, "Where the CA may reach you, as ops@example.com; repeatable");
+}
+
+Option add_key_type_flag(Command& command, const std::string& name, std::string& type, const std::string& help) {
+  return command.text(name + " TYPE", type, help + ": " + joined_key_types()).check(check_key_type);
 }
 
 std::string directory_url(const ServerFlags& flags) {

@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
+#include "command_line.hpp"
 #include "culmen/account.hpp"
 #include "culmen/blocking/acme_client.hpp"
 
@@ -38,11 +37,19 @@ struct AccountFlags {
   std::string eab_alg = "HS256";
 };
 
-void add_server_flags(CLI::App& app, ServerFlags& flags);
-void add_account_flags(CLI::App& app, AccountFlags& flags);
-void add_contact_flag(CLI::App& app, std::vector<std::string>& contacts);
-/// A flag that takes a key type; unknown names are refused with the list.
-CLI::Option* add_key_type_flag(CLI::App& app, const std::string& name, std::string& type, const std::string& help);
+/// Returns the option --server.
+Option add_server_flags(Command& command, ServerFlags& flags);
+void add_account_flags(Command& command, AccountFlags& flags);
+
+// Single flags, for commands that have only some of these.
+void add_dir_flag(Command& command, std::string& dir);
+void add_poll_timeout_flag(Command& command, int& seconds);
+void add_transport_flags(Command& command, std::string& proxy, bool& allow_http);
+void add_json_flag(Command& command, bool& json);
+void add_verbose_flag(Command& command, bool& verbose);
+void add_contact_flag(Command& command, std::vector<std::string>& contacts);
+/// Takes a key type; unknown names are refused with the list.
+Option add_key_type_flag(Command& command, const std::string& name, std::string& type, const std::string& help);
 
 /// The directory URL. Throws Failure (exit_usage) for a name that is not known.
 std::string directory_url(const ServerFlags& flags);

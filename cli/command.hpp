@@ -1,14 +1,9 @@
 // What main() knows about the sub-commands: each is one file, defined here.
 #pragma once
 
-#include <functional>
-#include <string>
-
-#include <CLI/CLI.hpp>
-
 namespace culmen::cli {
 
-class Output;
+class Command;
 
 /// Exit codes; documented in --help and docs/cli.md.
 enum ExitCode : int {
@@ -20,16 +15,14 @@ enum ExitCode : int {
   exit_interrupted = 130,
 };
 
-/// Does the work once the command line is read. Throws Error and Failure.
-using Run = std::function<int(Output&)>;
-
-Run define_issue(CLI::App& app);
-Run define_renew(CLI::App& app);
-Run define_revoke(CLI::App& app);
-Run define_account(CLI::App& app);
-Run define_ca(CLI::App& app);
-Run define_import(CLI::App& app);
-Run define_install(CLI::App& app);
-Run define_test_ca(CLI::App& app);
+// Each defines the options and the action of one sub-command.
+void define_issue(Command& command);
+void define_renew(Command& command);
+void define_revoke(Command& command);
+void define_account(Command& command);
+void define_ca(Command& command);
+void define_import(Command& command);
+void define_install(Command& command);
+void define_test_ca(Command& command);
 
 }  // namespace culmen::cli

@@ -11,10 +11,6 @@
 #include <system_error>
 #include <thread>
 
-#include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-
 #include "command.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
@@ -119,41 +115,20 @@ void switch_link(const fs::path& link, const fs::path& target) {
   sync_folder(link.parent_path());
 }
 
-std::optional<boost::json::object> read_json(const fs::path& path) {
+std::optional<JsonObject> read_json(const fs::path& path) {
   const auto text = read_file(path);
   if (!text) return std::nullopt;
-  boost::system::error_code failed;
-  boost::json::value value = boost::json::parse(*text, failed);
-  if (failed || !value.is_object()) {
+  auto object = JsonObject::parse(*text);
+  if (!object) {
     throw Error(Errc::io_failed, "reading " + path.string(), "it is not a JSON object; move it away to start afresh");
   }
-  return std::move(value.get_object());
+  return object;
 }
 
-std::string json_text(const boost::json::object& object) { return boost::json::serialize(object) + "\n"; }
+std::string json_file_text(const JsonObject& object) { return object.serialized() + "\n"; }
 
-void write_json(const fs::path& path, const boost::json::object& object) {
-  write_file_atomically(path, json_text(object), 0600);
-}
-
-int number_of(const boost::json::object& object, std::string_view name, int otherwise) {
-  const auto* member = object.if_contains(name);
-  return member && member->is_int64() ? static_cast<int>(member->get_int64()) : otherwise;
-}
-
-std::string text_of(const boost::json::object& object, std::string_view name) {
-  const auto* member = object.if_contains(name);
-  return member && member->is_string() ? std::string(member->get_string()) : std::string();
-}
-
-std::vector<std::string> texts_of(const boost::json::object& object, std::string_view name) {
-  std::vector<std::string> out;
-  const auto* member = object.if_contains(name);
-  if (!member || !member->is_array()) return out;
-  for (const auto& value : member->get_array()) {
-    if (value.is_string()) out.emplace_back(value.get_string());
-  }
-  return out;
+void write_json(const fs::path& path, const JsonObject& object) {
+  write_file_atomically(path, json_file_text(object), 0600);
 }
 
 }  // namespace culmen::cli

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include <boost/json/object.hpp>
+#include "json_object.hpp"
 
 namespace culmen::cli {
 
@@ -36,14 +36,9 @@ class FolderLock {
 void switch_link(const std::filesystem::path& link, const std::filesystem::path& target);
 
 /// The object in a JSON file; nullopt when there is no file. Throws Error (io_failed) when it is something else.
-std::optional<boost::json::object> read_json(const std::filesystem::path& path);
-/// As it stands in a file.
-std::string json_text(const boost::json::object& object);
-void write_json(const std::filesystem::path& path, const boost::json::object& object);
-
-/// Text members; empty when absent or of another type.
-std::string text_of(const boost::json::object& object, std::string_view name);
-int number_of(const boost::json::object& object, std::string_view name, int otherwise);
-std::vector<std::string> texts_of(const boost::json::object& object, std::string_view name);
+std::optional<JsonObject> read_json(const std::filesystem::path& path);
+/// The contents of the file that write_json() writes.
+std::string json_file_text(const JsonObject& object);
+void write_json(const std::filesystem::path& path, const JsonObject& object);
 
 }  // namespace culmen::cli

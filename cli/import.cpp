@@ -8,7 +8,9 @@
 #include "certbot_folder.hpp"
 #include "certificate_store.hpp"
 #include "challenge_solvers.hpp"
+#include "client_options.hpp"
 #include "command.hpp"
+#include "command_line.hpp"
 #include "culmen/atomic_file.hpp"
 #include "files.hpp"
 #include "output.hpp"
@@ -34,13 +36,13 @@ struct ImportFlags {
 };
 
 /// How culmen will prove control of the names, and what the user should know about it.
-struct Way {
-  Way() = default;
-  boost::json::object challenge;  ///< As meta.json has it.
+struct ChallengeMapping {
+  ChallengeMapping() = default;
+  JsonObject challenge;  ///< As meta.json has it.
   std::string summary;
   std::vector<std::string> notes;
 };
-Way way_of(const CertbotCertificate& certificate, const ImportFlags& flags);
+ChallengeMapping mapping_of(const CertbotCertificate& certificate, const ImportFlags& flags);
 std::vector<std::string> notes_of(const CertbotCertificate& certificate);
 
 class Import {
@@ -61,20 +63,20 @@ class Import {
   void check_choices() const;
   /// Each is done by itself: what is wrong with one is reported and does not keep the others.
   template <class Work>
-  void one(boost::json::array& entries, boost::json::object entry, Work work);
+  void one(std::vector<JsonObject>& entries, JsonObject entry, Work work);
   void accounts_of(const std::string& server, std::vector<const CertbotAccount*> candidates,
-                   boost::json::array& entries);
-  void one_account(const CertbotAccount& account, boost::json::object& entry);
-  void one_certificate(const Listed& listed, boost::json::object& entry);
-  boost::json::object meta_of(const CertbotCertificate& certificate, const Way& way,
-                              const CertificateFolder* folder) const;
+                   std::vector<JsonObject>& entries);
+  void one_account(const CertbotAccount& account, JsonObject& entry);
+  void one_certificate(const Listed& listed, JsonObject& entry);
+  JsonObject meta_of(const CertbotCertificate& certificate, const ChallengeMapping& mapping,
+                     const CertificateFolder* folder) const;
   std::string account_url(const CertbotCertificate& certificate) const;
   /// culmen's, without making its folder.
   fs::path account_key_file(const std::string& server) const {
     return state_folder(flags_.dir) / "accounts" / server_slug(server) / "account.key";
   }
   bool writes() const noexcept { return !flags_.list && !flags_.dry_run; }
-  void note(boost::json::object& entry, const std::vector<std::string>& notes);
+  void note(JsonObject& entry, const std::vector<std::string>& notes);
 
   const ImportFlags& flags_;
   Output& output_;
@@ -89,7 +91,7 @@ int Import::run() {
   check_certbot_folder(from_);
   read_folder();
   check_choices();
-  boost::json::array accounts, certificates;
+  std::vector<JsonObject> accounts, certificates;
   for (auto first = accounts_.begin(); first != accounts_.end();) {
     const std::string server = first->server;
     std::vector<const CertbotAccount*> candidates;
@@ -98,10 +100,10 @@ int Import::run() {
   }
   int with_certificate = 0;
   for (const Listed& listed : certificates_) {
-    boost::json::object entry;
-    entry["name"] = listed.name;
+    JsonObject entry;
+    entry.set("name", listed.name);
     const int before = imported_;
-    one(certificates, std::move(entry), [&](boost::json::object& e) { one_certificate(listed, e); });
+    one(certificates, std::move(entry), [&](JsonObject& e) { one_certificate(listed, e); });
     with_certificate += imported_ - before;
   }
   if (accounts.empty() && certificates.empty()) output_.say("There is nothing to import in " + from_.string());
@@ -116,12 +118,12 @@ int Import::run() {
                 (state_folder(flags_.dir) / "certificates/<name>/live/").string() +
                 "\nand then end certbot's renewals, as with: systemctl disable --now certbot.timer");
   }
-  boost::json::object& json = output_.result();
-  json["changed"] = imported_ > 0;
-  json["imported"] = imported_;
-  json["failed"] = failed_;
-  json["accounts"] = std::move(accounts);
-  json["certificates"] = std::move(certificates);
+  JsonObject& json = output_.result();
+  json.set("changed", imported_ > 0);
+  json.set("imported", imported_);
+  json.set("failed", failed_);
+  json.set("accounts", accounts);
+  json.set("certificates", certificates);
   return worst_;
 }
 
@@ -162,7 +164,7 @@ void Import::check_choices() const {
 }
 
 template <class Work>
-void Import::one(boost::json::array& entries, boost::json::object entry, Work work) {
+void Import::one(std::vector<JsonObject>& entries, JsonObject entry, Work work) {
   int code = exit_ok;
   try {
     work(entry);
@@ -174,8 +176,8 @@ void Import::one(boost::json::array& entries, boost::json::object entry, Work wo
   if (code != exit_ok) {
     ++failed_;
     worst_ = std::max(worst_, code);
-    entry["result"] = "failed";
-    entry["error"] = std::move(output_.result()["error"]);
+    entry.set("result", "failed");
+    entry.copy("error", output_.result());
     output_.result().erase("error");
   }
   entries.push_back(std::move(entry));
@@ -183,7 +185,7 @@ void Import::one(boost::json::array& entries, boost::json::object entry, Work wo
 
 // culmen has one account for a server; certbot may have more.
 void Import::accounts_of(const std::string& server, std::vector<const CertbotAccount*> candidates,
-                         boost::json::array& entries) {
+                         std::vector<JsonObject>& entries) {
   std::set<std::string> in_use;
   for (const Listed& listed : certificates_) {
     if (listed.conf && server_of(*listed.conf) == server) in_use.insert(listed.conf->text("account"));
@@ -202,9 +204,9 @@ void Import::accounts_of(const std::string& server, std::vector<const CertbotAcc
     keep(in_use);
   }
   if (!flags_.list && candidates.size() > 1) {
-    boost::json::object entry;
-    entry["server"] = server;
-    one(entries, std::move(entry), [&](boost::json::object&) {
+    JsonObject entry;
+    entry.set("server", server);
+    one(entries, std::move(entry), [&](JsonObject&) {
       std::string ids;
       for (const CertbotAccount* account : candidates) ids += (ids.empty() ? "" : ", ") + account->id;
       throw Failure(exit_usage, "invalid_argument",
@@ -215,21 +217,21 @@ void Import::accounts_of(const std::string& server, std::vector<const CertbotAcc
     return;
   }
   for (const CertbotAccount* account : candidates) {
-    boost::json::object entry;
-    entry["account_id"] = account->id;
-    entry["server"] = account->server;
-    one(entries, std::move(entry), [&](boost::json::object& e) { one_account(*account, e); });
+    JsonObject entry;
+    entry.set("account_id", account->id);
+    entry.set("server", account->server);
+    one(entries, std::move(entry), [&](JsonObject& e) { one_account(*account, e); });
   }
 }
 
-void Import::one_account(const CertbotAccount& account, boost::json::object& entry) {
+void Import::one_account(const CertbotAccount& account, JsonObject& entry) {
   const Account found = account.read();
-  entry["account"] = found.url;
-  entry["key_type"] = found.key.private_key().type();
+  entry.set("account", found.url);
+  entry.set("key_type", found.key.private_key().type());
   const std::string title =
       "Account " + account.id + " at " + printable(account.server) + " (" + printable(found.url) + "): ";
   const auto conclude = [&](const char* result, const std::string& text) {
-    entry["result"] = result;
+    entry.set("result", result);
     output_.say(title + text);
   };
   if (flags_.list) return conclude("found", found.key.private_key().type());
@@ -254,18 +256,18 @@ void Import::one_account(const CertbotAccount& account, boost::json::object& ent
   conclude("imported", "imported");
 }
 
-void Import::one_certificate(const Listed& listed, boost::json::object& entry) {
+void Import::one_certificate(const Listed& listed, JsonObject& entry) {
   if (listed.wrong) throw *listed.wrong;
   const CertbotCertificate certificate = read_certificate(from_, listed.name, *listed.conf);
-  const Way way = way_of(certificate, flags_);
-  entry["names"] = json_strings(certificate.leaf.identifiers);
-  entry["server"] = certificate.server;
-  entry["authenticator"] = certificate.conf.text("authenticator");
-  entry["challenge"] = way.challenge;
-  entry["key_type"] = certificate.key.type();
-  entry["not_after"] = time_text(certificate.leaf.not_after);
+  const ChallengeMapping mapping = mapping_of(certificate, flags_);
+  entry.set("names", name_list(certificate.leaf.identifiers));
+  entry.set("server", certificate.server);
+  entry.set("authenticator", certificate.conf.text("authenticator"));
+  entry.set("challenge", mapping.challenge);
+  entry.set("key_type", certificate.key.type());
+  entry.set("not_after", time_text(certificate.leaf.not_after));
   const auto conclude = [&](const char* result, const std::string& text) {
-    entry["result"] = result;
+    entry.set("result", result);
     output_.say(certificate.name + ": " + text);
   };
   const std::string what = names_text(certificate.leaf.identifiers) + "; until " +
@@ -276,7 +278,7 @@ void Import::one_certificate(const Listed& listed, boost::json::object& entry) {
     return conclude("kept", "not imported, culmen has a certificate of that name, and keeps it");
   }
   if (!writes()) {
-    conclude("would import", "would be imported: " + what + "; to be renewed by " + way.summary);
+    conclude("would import", "would be imported: " + what + "; to be renewed by " + mapping.summary);
   } else {
     const CertificateFolder folder(state, certificate.name);
     const FolderLock lock = folder.lock();
@@ -284,11 +286,11 @@ void Import::one_certificate(const Listed& listed, boost::json::object& entry) {
     if (certificate.conf.flag("reuse_key")) {
       write_file_atomically(folder.path() / "reused-key.pem", certificate.key.to_pem(), 0600);
     }
-    folder.install(certificate.fullchain, certificate.leaf, certificate.key, meta_of(certificate, way, &folder));
+    folder.install(certificate.fullchain, certificate.leaf, certificate.key, meta_of(certificate, mapping, &folder));
     ++imported_;
-    conclude("imported", "imported: " + what + "; to be renewed by " + way.summary);
+    conclude("imported", "imported: " + what + "; to be renewed by " + mapping.summary);
   }
-  std::vector<std::string> notes = way.notes;
+  std::vector<std::string> notes = mapping.notes;
   for (std::string& more : notes_of(certificate)) notes.push_back(std::move(more));
   if (account_url(certificate).empty() && !read_file(account_key_file(certificate.server))) {
     notes.push_back(
@@ -299,27 +301,27 @@ void Import::one_certificate(const Listed& listed, boost::json::object& entry) {
   note(entry, notes);
 }
 
-boost::json::object Import::meta_of(const CertbotCertificate& certificate, const Way& way,
-                                    const CertificateFolder* folder) const {
-  boost::json::object meta;
-  meta["server"] = certificate.server;
-  meta["account"] = account_url(certificate);
-  meta["names"] = json_strings(certificate.leaf.identifiers);
+JsonObject Import::meta_of(const CertbotCertificate& certificate, const ChallengeMapping& mapping,
+                           const CertificateFolder* folder) const {
+  JsonObject meta;
+  meta.set("server", certificate.server);
+  meta.set("account", account_url(certificate));
+  meta.set("names", name_list(certificate.leaf.identifiers));
   const std::vector<std::string> types = key_type_names();
   if (std::find(types.begin(), types.end(), certificate.key.type()) != types.end()) {
-    meta["key_type"] = certificate.key.type();
+    meta.set("key_type", certificate.key.type());
   }
-  meta["issued"] = time_text(certificate.leaf.not_before);
-  meta["imported_from"] = (from_ / "renewal" / (certificate.name + ".conf")).string();
-  meta["challenge"] = way.challenge;
-  if (!flags_.server_ca.empty()) meta["server_ca"] = fs::absolute(flags_.server_ca).string();
-  if (certificate.conf.flag("reuse_key")) meta["cert_key"] = (folder->path() / "reused-key.pem").string();
+  meta.set("issued", time_text(certificate.leaf.not_before));
+  meta.set("imported_from", (from_ / "renewal" / (certificate.name + ".conf")).string());
+  meta.set("challenge", mapping.challenge);
+  if (!flags_.server_ca.empty()) meta.set("server_ca", fs::absolute(flags_.server_ca).string());
+  if (certificate.conf.flag("reuse_key")) meta.set("cert_key", (folder->path() / "reused-key.pem").string());
   if (const std::string chain = certificate.conf.text("preferred_chain"); !chain.empty())
-    meta["preferred_chain"] = chain;
+    meta.set("preferred_chain", chain);
   for (const char* member : {"required_profile", "preferred_profile"}) {
-    if (const std::string profile = certificate.conf.text(member); !profile.empty()) meta["profile"] = profile;
+    if (const std::string profile = certificate.conf.text(member); !profile.empty()) meta.set("profile", profile);
   }
-  if (certificate.conf.flag("must_staple")) meta["must_staple"] = "yes";
+  if (certificate.conf.flag("must_staple")) meta.set("must_staple", "yes");
   return meta;
 }
 
@@ -336,9 +338,9 @@ std::string Import::account_url(const CertbotCertificate& certificate) const {
   return {};
 }
 
-void Import::note(boost::json::object& entry, const std::vector<std::string>& notes) {
+void Import::note(JsonObject& entry, const std::vector<std::string>& notes) {
   if (notes.empty()) return;
-  entry["notes"] = json_strings(notes);
+  entry.set("notes", notes);
   for (const std::string& text : notes) output_.say("  note: " + printable(text, 1000));
 }
 
@@ -359,77 +361,79 @@ std::string command_with(const CertbotCertificate& certificate, const std::strin
          flags + " --force";
 }
 
-void by_dns(const CertbotCertificate& certificate, const ImportFlags& flags, Way& way) {
+void by_dns(const CertbotCertificate& certificate, const ImportFlags& flags, ChallengeMapping& mapping) {
   const std::string authenticator = certificate.conf.text("authenticator");
-  way.summary = "dns-01";
-  way.challenge["type"] = "dns-01";
+  mapping.summary = "dns-01";
+  mapping.challenge.set("type", "dns-01");
   std::string member = authenticator.substr(authenticator.rfind(':') + 1) + "_propagation_seconds";
   std::replace(member.begin(), member.end(), '-', '_');
-  ChallengeFlags ways;
-  ways.dns_hook = flags.dns_hook;
-  ways.dns_wait = number_in(certificate.conf, member, 0, 86400, 0);
-  note_challenge_flags(ways, way.challenge);
+  ChallengeFlags challenge_flags;
+  challenge_flags.dns_hook = flags.dns_hook;
+  challenge_flags.dns_wait = number_in(certificate.conf, member, 0, 86400, 0);
+  note_challenge_flags(challenge_flags, mapping.challenge);
   if (!flags.dns_hook.empty()) {
-    way.summary += " with " + flags.dns_hook;
+    mapping.summary += " with " + flags.dns_hook;
     return;
   }
-  way.notes.push_back("certbot changed the DNS by \"" + authenticator +
-                      "\", which culmen does not have: it cannot be renewed until it has a hook (docs/dns-hooks.md). "
-                      "Import with --dns-hook PROGRAM, or once it is imported: " +
-                      command_with(certificate, "--challenge dns-01 --dns-hook PROGRAM"));
+  mapping.notes.push_back(
+      "certbot changed the DNS by \"" + authenticator +
+      "\", which culmen does not have: it cannot be renewed until it has a hook (docs/dns-hooks.md). "
+      "Import with --dns-hook PROGRAM, or once it is imported: " +
+      command_with(certificate, "--challenge dns-01 --dns-hook PROGRAM"));
 }
 
-void by_webroot(const CertbotCertificate& certificate, const std::string& folder, Way& way) {
-  way.summary = "http-01 through " + folder;
-  way.challenge["webroot"] = folder;
+void by_webroot(const CertbotCertificate& certificate, const std::string& folder, ChallengeMapping& mapping) {
+  mapping.summary = "http-01 through " + folder;
+  mapping.challenge.set("webroot", folder);
   std::error_code failed;
-  if (!fs::is_directory(folder, failed)) way.notes.push_back("the web root " + folder + " is not there now");
+  if (!fs::is_directory(folder, failed)) mapping.notes.push_back("the web root " + folder + " is not there now");
   const std::vector<std::string> map = certificate.conf.texts_below("webroot_map");
   if (std::any_of(map.begin(), map.end(), [&folder](const std::string& other) { return other != folder; })) {
-    way.notes.push_back(
+    mapping.notes.push_back(
         "certbot used several web roots for it; culmen uses " + folder +
         " for all of its names: see that this answers for each, or issue one certificate for each root");
   }
 }
 
-void by_http(const CertbotCertificate& certificate, const ImportFlags& flags, Way& way) {
+void by_http(const CertbotCertificate& certificate, const ImportFlags& flags, ChallengeMapping& mapping) {
   const RenewalConf& conf = certificate.conf;
   const std::string authenticator = conf.text("authenticator");
-  way.challenge["type"] = "http-01";
+  mapping.challenge.set("type", "http-01");
   if (!flags.webroot.empty() && authenticator != "standalone") {
-    return by_webroot(certificate, fs::absolute(flags.webroot).string(), way);
+    return by_webroot(certificate, fs::absolute(flags.webroot).string(), mapping);
   }
   if (authenticator == "webroot") {
     std::vector<std::string> roots = conf.texts("webroot_path");
     for (std::string& root : conf.texts_below("webroot_map")) roots.push_back(std::move(root));
-    if (!roots.empty()) return by_webroot(certificate, roots.front(), way);
-    way.notes.push_back("certbot's file names no web root: import with --webroot FOLDER, or port 80 has to be free");
+    if (!roots.empty()) return by_webroot(certificate, roots.front(), mapping);
+    mapping.notes.push_back(
+        "certbot's file names no web root: import with --webroot FOLDER, or port 80 has to be free");
   } else if (authenticator != "standalone") {
-    way.notes.push_back("certbot had \"" + authenticator +
-                        "\" answer the CA; culmen listens on port 80 itself, which has to be free then. With a web "
-                        "server on it: import with --webroot FOLDER, or once it is imported: " +
-                        command_with(certificate, "--webroot FOLDER"));
+    mapping.notes.push_back("certbot had \"" + authenticator +
+                            "\" answer the CA; culmen listens on port 80 itself, which has to be free then. With a web "
+                            "server on it: import with --webroot FOLDER, or once it is imported: " +
+                            command_with(certificate, "--webroot FOLDER"));
   }
   const int port = number_in(conf, "http01_port", 1, 65535, 80);
-  way.summary = "http-01 on port " + std::to_string(port);
-  way.challenge["http_port"] = port;
+  mapping.summary = "http-01 on port " + std::to_string(port);
+  mapping.challenge.set("http_port", port);
   if (const std::string address = conf.text("http01_address"); !address.empty())
-    way.challenge["http_address"] = address;
+    mapping.challenge.set("http_address", address);
 }
 
-Way way_of(const CertbotCertificate& certificate, const ImportFlags& flags) {
+ChallengeMapping mapping_of(const CertbotCertificate& certificate, const ImportFlags& flags) {
   const RenewalConf& conf = certificate.conf;
   const std::string authenticator = conf.text("authenticator");
   const std::string preferred = conf.text("pref_challs");
   const std::vector<Identifier>& names = certificate.leaf.identifiers;
   const bool wildcard = std::any_of(names.begin(), names.end(), [](const Identifier& i) { return i.is_wildcard(); });
-  Way way;
+  ChallengeMapping mapping;
   if (wildcard || authenticator.find("dns") != std::string::npos || preferred.starts_with("dns")) {
-    by_dns(certificate, flags, way);
+    by_dns(certificate, flags, mapping);
   } else {
-    by_http(certificate, flags, way);
+    by_http(certificate, flags, mapping);
   }
-  return way;
+  return mapping;
 }
 
 std::vector<std::string> notes_of(const CertbotCertificate& certificate) {
@@ -453,38 +457,26 @@ std::vector<std::string> notes_of(const CertbotCertificate& certificate) {
 
 }  // namespace
 
-Run define_import(CLI::App& app) {
-  app.require_subcommand(1);
+void define_import(Command& command) {
   auto flags = std::make_shared<ImportFlags>();
-  CLI::App* certbot = app.add_subcommand("certbot", "Take over accounts and certificates from certbot");
-  certbot->description(
+  Command certbot = command.subcommand(
+      "certbot",
       "Copies certbot's account keys and certificates into culmen's state folder, so that culmen renew goes on with "
       "them.\n"
       "certbot's folder stays as it is, and so does what culmen has already.");
-  certbot->add_option("--from", flags->from, "certbot's folder")->type_name("FOLDER")->capture_default_str();
-  auto* list = certbot->add_flag("--list", flags->list, "Only show what is there");
-  certbot->add_flag("--dry-run", flags->dry_run, "Only say what would be done")->excludes(list);
-  certbot->add_option("--account", flags->accounts, "Only this account, by its folder's name; repeatable")
-      ->allow_extra_args(false)
-      ->type_name("ID");
-  certbot->add_option("--name", flags->names, "Only this certificate and its account; repeatable")
-      ->allow_extra_args(false)
-      ->type_name("NAME");
-  certbot->add_option("--webroot", flags->webroot, "Where http-01 answers go that certbot left to a web server")
-      ->check(CLI::ExistingDirectory.description(""))
-      ->type_name("FOLDER");
-  certbot->add_option("--dns-hook", flags->dns_hook, "Program that changes the DNS, in place of certbot's plugins")
-      ->type_name("PROGRAM");
-  certbot->add_option("--server-ca", flags->server_ca, "PEM file of roots to trust for the CA, beside the system's")
-      ->check(CLI::ExistingFile.description(""))
-      ->type_name("FILE");
-  certbot
-      ->add_option("--dir", flags->dir,
-                   "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or "
-                   "~/.local/share/culmen)")
-      ->type_name("FOLDER");
-  certbot->add_flag("--json", flags->json, "Print one JSON object at the end and nothing else, for errors too");
-  return [flags](Output& output) { return Import(*flags, output).run(); };
+  certbot.text("--from FOLDER", flags->from, "certbot's folder");
+  certbot.flag("--list", flags->list, "Only show what is there");
+  certbot.flag("--dry-run", flags->dry_run, "Only say what would be done").excludes("--list");
+  certbot.list("--account ID", flags->accounts, "Only this account, by its folder's name; repeatable");
+  certbot.list("--name NAME", flags->names, "Only this certificate and its account; repeatable");
+  certbot.text("--webroot FOLDER", flags->webroot, "Where http-01 answers go that certbot left to a web server")
+      .existing_folder();
+  certbot.text("--dns-hook PROGRAM", flags->dns_hook, "Program that changes the DNS, in place of certbot's plugins");
+  certbot.text("--server-ca FILE", flags->server_ca, "PEM file of roots to trust for the CA, beside the system's")
+      .existing_file();
+  add_dir_flag(certbot, flags->dir);
+  add_json_flag(certbot, flags->json);
+  certbot.set_action([flags](Output& output) { return Import(*flags, output).run(); });
 }
 
 }  // namespace culmen::cli

@@ -7,7 +7,9 @@
 #include <set>
 
 #include "certificate_store.hpp"
+#include "client_options.hpp"
 #include "command.hpp"
+#include "command_line.hpp"
 #include "culmen/atomic_file.hpp"
 #include "files.hpp"
 #include "output.hpp"
@@ -55,14 +57,14 @@ int run_timer(const TimerFlags& flags, Output& output) {
   const Unit service{folder / (std::string(unit_name) + ".service"), service_text(flags, state, user)};
   const Unit timer{folder / (std::string(unit_name) + ".timer"), timer_text(flags)};
 
-  boost::json::object& json = output.result();
-  json["service"] = service.path.string();
-  json["timer"] = timer.path.string();
-  json["state"] = state.string();
+  JsonObject& json = output.result();
+  json.set("service", service.path.string());
+  json.set("timer", timer.path.string());
+  json.set("state", state.string());
   if (flags.print_only) {
-    json["changed"] = false;
-    json["service_text"] = service.text;
-    json["timer_text"] = timer.text;
+    json.set("changed", false);
+    json.set("service_text", service.text);
+    json.set("timer_text", timer.text);
     output.say("# " + service.path.string() + "\n" + service.text + "\n# " + timer.path.string() + "\n" + timer.text);
     return exit_ok;
   }
@@ -78,7 +80,7 @@ int run_timer(const TimerFlags& flags, Output& output) {
     changed = true;
     output.say("Wrote " + unit.path.string());
   }
-  json["changed"] = changed;
+  json.set("changed", changed);
   if (!changed) output.say("Nothing to do: both units are there already, as they should be");
   output.say("Next, as root:\n  systemctl daemon-reload\n  systemctl enable --now " + std::string(unit_name) +
              ".timer\nTry it with: systemctl start " + std::string(unit_name) + ".service");
@@ -128,12 +130,9 @@ std::set<fs::path> places_of_certificates(const fs::path& state) {
     if (!live) continue;
     for (const char* member : {"out", "cert_key", "account_key"}) {
       // Files are replaced, not changed: it is the folder that is written to.
-      if (const std::string file = text_of(live->meta, member); !file.empty())
-        places.insert(fs::path(file).parent_path());
+      if (const std::string file = live->meta.text(member); !file.empty()) places.insert(fs::path(file).parent_path());
     }
-    const auto* challenge = live->meta.if_contains("challenge");
-    if (!challenge || !challenge->is_object()) continue;
-    if (const std::string root = text_of(challenge->get_object(), "webroot"); !root.empty()) places.insert(root);
+    if (const std::string root = live->meta.object("challenge").text("webroot"); !root.empty()) places.insert(root);
   }
   std::erase_if(places, [&state](const fs::path& place) { return is_below(place, state); });
   return places;
@@ -250,32 +249,19 @@ std::string check_user(const std::string& name) {
 
 }  // namespace
 
-Run define_install(CLI::App& app) {
-  app.require_subcommand(1);
+void define_install(Command& command) {
   auto flags = std::make_shared<TimerFlags>();
-  CLI::App* timer = app.add_subcommand("timer", "Write systemd units that run culmen renew twice a day");
-  timer
-      ->add_option("--dir", flags->dir,
-                   "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or "
-                   "~/.local/share/culmen)")
-      ->type_name("FOLDER");
-  timer->add_option("--systemd-dir", flags->systemd_dir, "Where the units go")
-      ->type_name("FOLDER")
-      ->capture_default_str();
-  timer->add_option("--on-calendar", flags->on_calendar, "When to run, as systemd.time(7) has it")
-      ->check(CLI::Validator(check_calendar, ""))
-      ->type_name("EVENT")
-      ->capture_default_str();
-  timer->add_option("--user", flags->user, "Run as this user (default: who calls this; for root, root)")
-      ->check(CLI::Validator(check_user, ""))
-      ->type_name("NAME");
-  timer->add_option("--writable", flags->writable, "A folder that a DNS hook writes to; repeatable")
-      ->allow_extra_args(false)
-      ->type_name("FOLDER");
-  timer->add_flag("--print-only", flags->print_only, "Show both units and write nothing");
-  timer->add_flag("--force", flags->force, "Replace units of that name that culmen did not write");
-  timer->add_flag("--json", flags->json, "Print one JSON object at the end and nothing else, for errors too");
-  return [flags](Output& output) { return run_timer(*flags, output); };
+  Command timer = command.subcommand("timer", "Write systemd units that run culmen renew twice a day");
+  add_dir_flag(timer, flags->dir);
+  timer.text("--systemd-dir FOLDER", flags->systemd_dir, "Where the units go");
+  timer.text("--on-calendar EVENT", flags->on_calendar, "When to run, as systemd.time(7) has it").check(check_calendar);
+  timer.text("--user NAME", flags->user, "Run as this user (default: who calls this; for root, root)")
+      .check(check_user);
+  timer.list("--writable FOLDER", flags->writable, "A folder that a DNS hook writes to; repeatable");
+  timer.flag("--print-only", flags->print_only, "Show both units and write nothing");
+  timer.flag("--force", flags->force, "Replace units of that name that culmen did not write");
+  add_json_flag(timer, flags->json);
+  timer.set_action([flags](Output& output) { return run_timer(*flags, output); });
 }
 
 }  // namespace culmen::cli

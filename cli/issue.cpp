@@ -10,6 +10,7 @@
 #include "challenge_solvers.hpp"
 #include "client_options.hpp"
 #include "command.hpp"
+#include "command_line.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/csr.hpp"
 #include "culmen/http01_solver.hpp"
@@ -40,7 +41,7 @@ std::unique_ptr<ChallengeSolver> start_solver(const IssueFlags& flags);
 IssueRequest request_of(const IssueFlags& flags, const std::vector<Identifier>& identifiers,
                         const CertificateFolder& folder, const Account& account, Output& output);
 void show_progress(const IssueProgress& progress, std::size_t total, std::size_t& done, Output& output);
-boost::json::object meta_of(const IssueFlags& flags, const Account& account, const IssuedCertificate& issued);
+JsonObject meta_of(const IssueFlags& flags, const Account& account, const IssuedCertificate& issued);
 
 int run_issue_csr(const IssueFlags& flags, Output& output);
 /// What a CSR file holds, PEM or DER.
@@ -51,7 +52,7 @@ void add_order_flags(const IssueFlags& flags, const std::vector<Identifier>& ide
 
 int run_issue(const IssueFlags& flags, Output& output) {
   output.verbose(flags.server.verbose);
-  check_challenge_flags(flags.challenge, flags.ways);
+  check_challenge_flags(flags.challenge, flags.challenge_flags);
   if (!flags.csr.empty()) return run_issue_csr(flags, output);
   const std::vector<Identifier> identifiers = identifiers_of(flags);
   const std::string server = directory_url(flags.server);
@@ -74,7 +75,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
       return exit_ok;
     }
     output.say("Issuing a new certificate: " + reason);
-    const std::string present_type = text_of(live->meta, "key_type");
+    const std::string present_type = live->meta.text("key_type");
     if (!flags.cert_key_type_given && !present_type.empty()) wanted.cert_key_type = present_type;
   }
 
@@ -85,8 +86,9 @@ int run_issue(const IssueFlags& flags, Output& output) {
   IssueRequest request = request_of(wanted, identifiers, folder, account, output);
   if (named_key) request.key = named_key;
   if (!solver)
-    solver = make_challenge_solver(flags.challenge, flags.ways, client.directory(), account, identifiers, output);
-  add_onion_flags(flags.ways, client.directory(), request);
+    solver =
+        make_challenge_solver(flags.challenge, flags.challenge_flags, client.directory(), account, identifiers, output);
+  add_onion_flags(flags.challenge_flags, client.directory(), request);
   if (before && !client.directory().renewal_info.empty()) request.replaces = predecessor(*before, flags, account);
 
   const IssuedCertificate issued = client.issue(account, request, *solver);
@@ -111,30 +113,28 @@ int run_issue(const IssueFlags& flags, Output& output) {
 IssueFlags flags_of(const StoredCertificate& live, const CertificateFolder& folder) {
   IssueFlags flags;
   flags.name = folder.name();
-  flags.domains = texts_of(live.meta, "names");
-  flags.server.server = text_of(live.meta, "server");
+  flags.domains = live.meta.texts("names");
+  flags.server.server = live.meta.text("server");
   if (flags.domains.empty() || flags.server.server.empty()) {
     throw Failure(exit_failed, "not_found", "its meta.json does not say where it came from and for which names",
                   "Issue it again: culmen issue --name " + folder.name() + " -d …");
   }
-  flags.server.server_ca = text_of(live.meta, "server_ca");
-  flags.server.account_key = text_of(live.meta, "account_key");
-  flags.cert_key = text_of(live.meta, "cert_key");
-  flags.out = text_of(live.meta, "out");
-  flags.preferred_chain = text_of(live.meta, "preferred_chain");
-  flags.profile = text_of(live.meta, "profile");
-  flags.must_staple = !text_of(live.meta, "must_staple").empty();
-  flags.ancestors = texts_of(live.meta, "ancestors");
-  const auto* kept = live.meta.if_contains("challenge");
-  if (!kept || !kept->is_object()) return flags;
-  const boost::json::object& challenge = kept->get_object();
-  if (const std::string type = text_of(challenge, "type"); !type.empty()) flags.challenge = type;
-  flags.http_port = number_of(challenge, "http_port", flags.http_port);
-  flags.http_address = text_of(challenge, "http_address");
-  flags.tls_port = number_of(challenge, "tls_port", flags.tls_port);
-  flags.tls_address = text_of(challenge, "tls_address");
-  flags.webroot = text_of(challenge, "webroot");
-  restore_challenge_flags(challenge, flags.ways);
+  flags.server.server_ca = live.meta.text("server_ca");
+  flags.server.account_key = live.meta.text("account_key");
+  flags.cert_key = live.meta.text("cert_key");
+  flags.out = live.meta.text("out");
+  flags.preferred_chain = live.meta.text("preferred_chain");
+  flags.profile = live.meta.text("profile");
+  flags.must_staple = !live.meta.text("must_staple").empty();
+  flags.ancestors = live.meta.texts("ancestors");
+  const JsonObject challenge = live.meta.object("challenge");
+  if (const std::string type = challenge.text("type"); !type.empty()) flags.challenge = type;
+  flags.http_port = challenge.number("http_port", flags.http_port);
+  flags.http_address = challenge.text("http_address");
+  flags.tls_port = challenge.number("tls_port", flags.tls_port);
+  flags.tls_address = challenge.text("tls_address");
+  flags.webroot = challenge.text("webroot");
+  restore_challenge_flags(challenge, flags.challenge_flags);
   return flags;
 }
 
@@ -179,16 +179,16 @@ std::string reason_to_issue(const StoredCertificate& live, const std::vector<Ide
   if (!flags.reason.empty()) return flags.reason;
   if (flags.force) return "--force says so";
   if (!live.damage.empty()) return "the one on disk is of no use: " + live.damage;
-  if (!text_of(live.meta, "revoked").empty()) return "the present one was revoked";
+  if (!live.meta.text("revoked").empty()) return "the present one was revoked";
   const std::string server = directory_url(flags.server);
-  if (text_of(live.meta, "server") != server) return "the present one is from " + text_of(live.meta, "server");
+  if (live.meta.text("server") != server) return "the present one is from " + live.meta.text("server");
   const std::set<Identifier> present(live.leaf.identifiers.begin(), live.leaf.identifiers.end());
   if (present != std::set<Identifier>(identifiers.begin(), identifiers.end())) {
     return "the present one is for other names: " + names_text(live.leaf.identifiers);
   }
   if (named_key && !named_key->same_key_as(*live.key)) return "the present one is for another key than --cert-key";
-  if (text_of(live.meta, "profile") != flags.profile) return "the present one is of another profile";
-  if (text_of(live.meta, "must_staple").empty() == flags.must_staple) return "--must-staple has changed";
+  if (live.meta.text("profile") != flags.profile) return "the present one is of another profile";
+  if (live.meta.text("must_staple").empty() == flags.must_staple) return "--must-staple has changed";
   if (flags.cert_key_type_given && live.key->type() != flags.cert_key_type) {
     return "the present one has a key of type " + live.key->type();
   }
@@ -201,7 +201,7 @@ std::string reason_to_issue(const StoredCertificate& live, const std::vector<Ide
 
 std::string predecessor(const StoredCertificate& live, const IssueFlags& flags, const Account& account) {
   const bool same_origin =
-      text_of(live.meta, "server") == directory_url(flags.server) && text_of(live.meta, "account") == account.url;
+      live.meta.text("server") == directory_url(flags.server) && live.meta.text("account") == account.url;
   // Without an authority key identifier a certificate has no name there.
   if (!same_origin || live.leaf.authority_key_identifier.empty()) return {};
   return certificate_id(live.leaf);
@@ -212,12 +212,12 @@ Clock::time_point due_time(const StoredCertificate& live) {
 }
 
 void describe(const StoredCertificate& live, const CertificateFolder& folder, bool changed, Output& output) {
-  boost::json::object& json = output.result();
-  json["changed"] = changed;
-  json["name"] = folder.name();
-  json["names"] = json_strings(live.leaf.identifiers);
+  JsonObject& json = output.result();
+  json.set("changed", changed);
+  json.set("name", folder.name());
+  json.set("names", name_list(live.leaf.identifiers));
   for (const char* member : {"server", "account", "order", "certificate", "key_type"}) {
-    json[member] = text_of(live.meta, member);
+    json.set(member, live.meta.text(member));
   }
   std::string serial;  // as openssl and browsers show it: without the octet that only keeps the DER number positive
   constexpr char digits[] = "0123456789abcdef";
@@ -225,17 +225,17 @@ void describe(const StoredCertificate& live, const CertificateFolder& folder, bo
   for (std::size_t i = sign_octets; i < live.leaf.serial.size(); ++i) {
     serial += {digits[live.leaf.serial[i] >> 4], digits[live.leaf.serial[i] & 15]};
   }
-  json["serial"] = serial;
-  json["issuer"] = live.leaf.issuer_common_name;
-  json["not_before"] = time_text(live.leaf.not_before);
-  json["not_after"] = time_text(live.leaf.not_after);
-  json["due"] = time_text(due_time(live));
-  boost::json::object files;
-  files["fullchain"] = (folder.live_path() / "fullchain.pem").string();
-  files["cert"] = (folder.live_path() / "cert.pem").string();
-  files["chain"] = (folder.live_path() / "chain.pem").string();
-  files["key"] = (folder.live_path() / "key.pem").string();
-  json["files"] = std::move(files);
+  json.set("serial", serial);
+  json.set("issuer", live.leaf.issuer_common_name);
+  json.set("not_before", time_text(live.leaf.not_before));
+  json.set("not_after", time_text(live.leaf.not_after));
+  json.set("due", time_text(due_time(live)));
+  JsonObject files;
+  files.set("fullchain", (folder.live_path() / "fullchain.pem").string());
+  files.set("cert", (folder.live_path() / "cert.pem").string());
+  files.set("chain", (folder.live_path() / "chain.pem").string());
+  files.set("key", (folder.live_path() / "key.pem").string());
+  json.set("files", files);
 }
 
 void copy_out(const IssueFlags& flags, const StoredCertificate& live, Output& output) {
@@ -269,29 +269,24 @@ IssueRequest request_of(const IssueFlags& flags, const std::vector<Identifier>& 
   request.poll_deadline = std::chrono::seconds(flags.server.poll_timeout);
   add_order_flags(flags, identifiers, request);
 
-  boost::json::object order;
-  order["server"] = directory_url(flags.server);
-  order["account"] = account.url;
-  order["names"] = json_strings(identifiers);
-  order["key_type"] = flags.cert_key_type;
-  order["profile"] = flags.profile;
-  order["must_staple"] = flags.must_staple;
+  JsonObject order;
+  order.set("server", directory_url(flags.server));
+  order.set("account", account.url);
+  order.set("names", name_list(identifiers));
+  order.set("key_type", flags.cert_key_type);
+  order.set("profile", flags.profile);
+  order.set("must_staple", flags.must_staple);
   if (const auto pending = folder.pending()) {
-    bool fits = true;
-    for (const auto& [member, value] : order) {
-      const auto* before = pending->order.if_contains(member);
-      fits = fits && before && *before == value;
-    }
-    if (fits) {
-      request.resume_order = text_of(pending->order, "url");
+    if (pending->order.includes(order)) {
+      request.resume_order = pending->order.text("url");
       request.key = pending->key;
     } else {
       folder.drop_pending();
     }
   }
   request.keep_order = [&folder, order](const std::string& order_url) {
-    boost::json::object kept = order;
-    kept["url"] = order_url;
+    JsonObject kept = order;
+    kept.set("url", order_url);
     folder.keep_order(kept);
   };
   request.keep_key = [&folder, &flags](const PrivateKey& key) {
@@ -348,27 +343,28 @@ int run_issue_csr(const IssueFlags& flags, Output& output) {
   const AccountFiles account_files(flags.server, server);
   const Account account = known_or_new_account(client, account_files, flags.account, output);
   if (!solver)
-    solver = make_challenge_solver(flags.challenge, flags.ways, client.directory(), account, identifiers, output);
+    solver =
+        make_challenge_solver(flags.challenge, flags.challenge_flags, client.directory(), account, identifiers, output);
   IssueRequest request(identifiers);
   request.csr = csr;
   request.preferred_chain = flags.preferred_chain;
   request.poll_deadline = std::chrono::seconds(flags.server.poll_timeout);
   add_order_flags(flags, identifiers, request);
-  add_onion_flags(flags.ways, client.directory(), request);
+  add_onion_flags(flags.challenge_flags, client.directory(), request);
   request.on_progress = [&output, total = identifiers.size(), done = std::size_t{0}](
                             const IssueProgress& progress) mutable { show_progress(progress, total, done, output); };
   const IssuedCertificate issued = client.issue(account, request, *solver);
   const Certificate& leaf = issued.chain.leaf;
   write_file_atomically(flags.out, issued.chain_pem, 0644);
-  boost::json::object& json = output.result();
-  json["changed"] = true;
-  json["names"] = json_strings(leaf.identifiers);
-  json["server"] = server;
-  json["account"] = account.url;
-  json["order"] = issued.order.url;
-  json["not_before"] = time_text(leaf.not_before);
-  json["not_after"] = time_text(leaf.not_after);
-  json["out"] = flags.out;
+  JsonObject& json = output.result();
+  json.set("changed", true);
+  json.set("names", name_list(leaf.identifiers));
+  json.set("server", server);
+  json.set("account", account.url);
+  json.set("order", issued.order.url);
+  json.set("not_before", time_text(leaf.not_before));
+  json.set("not_after", time_text(leaf.not_after));
+  json.set("out", flags.out);
   output.say("Good until " + time_text(leaf.not_after) + "\n  chain  " + flags.out);
   return exit_ok;
 }
@@ -399,41 +395,41 @@ void show_progress(const IssueProgress& progress, std::size_t total, std::size_t
   }
 }
 
-boost::json::object meta_of(const IssueFlags& flags, const Account& account, const IssuedCertificate& issued) {
-  boost::json::object meta;
-  meta["server"] = directory_url(flags.server);
-  meta["account"] = account.url;
-  meta["names"] = json_strings(issued.identifiers);
-  meta["key_type"] = issued.key->type();
-  meta["order"] = issued.order.url;
-  meta["certificate"] = issued.chain.url.empty() ? issued.order.certificate : issued.chain.url;
-  meta["issued"] = time_text(Clock::now());
-  boost::json::object challenge;
-  challenge["type"] = flags.challenge;
+JsonObject meta_of(const IssueFlags& flags, const Account& account, const IssuedCertificate& issued) {
+  JsonObject meta;
+  meta.set("server", directory_url(flags.server));
+  meta.set("account", account.url);
+  meta.set("names", name_list(issued.identifiers));
+  meta.set("key_type", issued.key->type());
+  meta.set("order", issued.order.url);
+  meta.set("certificate", issued.chain.url.empty() ? issued.order.certificate : issued.chain.url);
+  meta.set("issued", time_text(Clock::now()));
+  JsonObject challenge;
+  challenge.set("type", flags.challenge);
   if (needs_no_server(flags.challenge)) {
-    note_challenge_flags(flags.ways, challenge);
+    note_challenge_flags(flags.challenge_flags, challenge);
   } else if (flags.challenge == "tls-alpn-01") {
-    challenge["tls_port"] = flags.tls_port;
-    if (!flags.tls_address.empty()) challenge["tls_address"] = flags.tls_address;
+    challenge.set("tls_port", flags.tls_port);
+    if (!flags.tls_address.empty()) challenge.set("tls_address", flags.tls_address);
   } else if (flags.webroot.empty()) {
-    challenge["http_port"] = flags.http_port;
-    if (!flags.http_address.empty()) challenge["http_address"] = flags.http_address;
+    challenge.set("http_port", flags.http_port);
+    if (!flags.http_address.empty()) challenge.set("http_address", flags.http_address);
   } else {
-    challenge["webroot"] = fs::absolute(flags.webroot).string();
+    challenge.set("webroot", fs::absolute(flags.webroot).string());
   }
-  meta["challenge"] = std::move(challenge);
+  meta.set("challenge", challenge);
   const auto path_of = [&meta](const char* member, const std::string& path) {
-    if (!path.empty()) meta[member] = fs::absolute(path).string();
+    if (!path.empty()) meta.set(member, fs::absolute(path).string());
   };
   path_of("account_key", flags.server.account_key);
   path_of("server_ca", flags.server.server_ca);
   path_of("cert_key", flags.cert_key);
   path_of("out", flags.out);
-  if (!flags.preferred_chain.empty()) meta["preferred_chain"] = flags.preferred_chain;
-  if (!flags.profile.empty()) meta["profile"] = flags.profile;
-  if (flags.must_staple) meta["must_staple"] = "yes";
-  if (!flags.ancestors.empty()) meta["ancestors"] = json_strings(flags.ancestors);
-  if (!issued.order.replaces.empty()) meta["replaces"] = issued.order.replaces;
+  if (!flags.preferred_chain.empty()) meta.set("preferred_chain", flags.preferred_chain);
+  if (!flags.profile.empty()) meta.set("profile", flags.profile);
+  if (flags.must_staple) meta.set("must_staple", "yes");
+  if (!flags.ancestors.empty()) meta.set("ancestors", flags.ancestors);
+  if (!issued.order.replaces.empty()) meta.set("replaces", issued.order.replaces);
   return meta;
 }
 
@@ -444,74 +440,66 @@ std::string check_challenge(const std::string& type) {
          "dns-persist-01 and onion-csr-01";
 }
 
+/// Throws Failure (exit_usage) for flags that do not go together.
+void check_flags(const IssueFlags& flags) {
+  if (!flags.webroot.empty() && flags.challenge != "http-01") {
+    throw Failure(exit_usage, "invalid_argument", "--webroot is for http-01, not for " + flags.challenge);
+  }
+  if (flags.domains.empty() == flags.csr.empty()) {
+    throw Failure(exit_usage, "invalid_argument", "names are given either by -d or by --csr",
+                  "Give -d NAME, or --csr FILE and --out FILE.");
+  }
+  if (!flags.csr.empty() && flags.out.empty()) {
+    throw Failure(exit_usage, "invalid_argument", "--csr needs --out FILE: that is where the chain goes");
+  }
+  if (!flags.csr.empty() && (!flags.cert_key.empty() || flags.must_staple || !flags.name.empty())) {
+    throw Failure(exit_usage, "invalid_argument", "--csr does not go with --cert-key, --must-staple and --name",
+                  "What they would say is in the CSR already.");
+  }
+}
+
 }  // namespace
 
-Run define_issue(CLI::App& app) {
+void define_issue(Command& command) {
   auto flags = std::make_shared<IssueFlags>();
-  app.add_option("-d,--domain", flags->domains, "Name for the certificate, or IP address; repeatable, or with commas")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->type_name("NAME");
-  add_server_flags(app, flags->server);
-  add_account_flags(app, flags->account);
-  app.add_option("--name", flags->name, "What to call the certificate in the state folder (default: its first name)")
-      ->type_name("NAME");
-  app.add_option("--out", flags->out, "Also write the chain here")->type_name("FILE");
-  app.add_option("--cert-key,--key", flags->cert_key,
-                 "The certificate's key: read when the file exists, else written there")
-      ->type_name("FILE");
-  auto* key_type = add_key_type_flag(app, "--cert-key-type", flags->cert_key_type, "Type of the certificate's key");
-  app.add_option("--challenge", flags->challenge, "How to prove control of the names")
-      ->check(CLI::Validator(check_challenge, ""))
-      ->type_name("TYPE")
-      ->capture_default_str();
-  auto* port = app.add_option("--http-port", flags->http_port, "Port to answer http-01 on; the CA comes to port 80")
-                   ->check(CLI::Range(0, 65535).description(""))
-                   ->type_name("PORT")
-                   ->capture_default_str();
-  auto* address = app.add_option("--http-address", flags->http_address, "Address to answer http-01 on (default: all)")
-                      ->type_name("ADDRESS");
-  app.add_option("--webroot", flags->webroot, "Folder a running web server serves: put http-01 answers there instead")
-      ->check(CLI::ExistingDirectory.description(""))
-      ->type_name("FOLDER")
-      ->excludes(port)
-      ->excludes(address);
-  app.add_option("--tls-port", flags->tls_port, "Port to answer tls-alpn-01 on; the CA comes to port 443")
-      ->check(CLI::Range(0, 65535).description(""))
-      ->type_name("PORT")
-      ->capture_default_str();
-  app.add_option("--tls-address", flags->tls_address, "Address to answer tls-alpn-01 on (default: all)")
-      ->type_name("ADDRESS");
-  app.add_option("--preferred-chain", flags->preferred_chain,
-                 "Take the chain whose topmost issuer has this common name")
-      ->type_name("NAME");
-  add_challenge_flags(app, flags->ways);
-  app.add_option("--profile", flags->profile, "One of the CA's certificate profiles")->type_name("NAME");
-  app.add_flag("--must-staple", flags->must_staple, "Ask for the TLS feature extension; most public CAs refuse it now");
-  app.add_option("--ancestor", flags->ancestors, "Prove this domain in place of the names below it (RFC 9444)")
-      ->allow_extra_args(false)
-      ->type_name("DOMAIN");
-  app.add_option("--csr", flags->csr, "Use this CSR, PEM or DER, whose names and key count; the chain goes to --out")
-      ->type_name("FILE");
-  app.add_flag("--force", flags->force, "Issue even when the present certificate is not due");
-  return [flags, key_type](Output& output) {
-    flags->cert_key_type_given = key_type->count() > 0;
-    if (!flags->webroot.empty() && flags->challenge != "http-01") {
-      throw Failure(exit_usage, "invalid_argument", "--webroot is for http-01, not for " + flags->challenge);
-    }
-    if (flags->domains.empty() == flags->csr.empty()) {
-      throw Failure(exit_usage, "invalid_argument", "names are given either by -d or by --csr",
-                    "Give -d NAME, or --csr FILE and --out FILE.");
-    }
-    if (!flags->csr.empty() && flags->out.empty()) {
-      throw Failure(exit_usage, "invalid_argument", "--csr needs --out FILE: that is where the chain goes");
-    }
-    if (!flags->csr.empty() && (!flags->cert_key.empty() || flags->must_staple || !flags->name.empty())) {
-      throw Failure(exit_usage, "invalid_argument", "--csr does not go with --cert-key, --must-staple and --name",
-                    "What they would say is in the CSR already.");
-    }
+  command
+      .list("-d,--domain NAME", flags->domains, "Name for the certificate, or IP address; repeatable, or with commas")
+      .delimiter(',');
+  add_server_flags(command, flags->server);
+  add_account_flags(command, flags->account);
+  command.text("--name NAME", flags->name,
+               "What to call the certificate in the state folder (default: its first name)");
+  command.text("--out FILE", flags->out, "Also write the chain here");
+  command.text("--cert-key,--key FILE", flags->cert_key,
+               "The certificate's key: read when the file exists, else written there");
+  const Option key_type =
+      add_key_type_flag(command, "--cert-key-type", flags->cert_key_type, "Type of the certificate's key");
+  command.text("--challenge TYPE", flags->challenge, "How to prove control of the names").check(check_challenge);
+  command.number("--http-port PORT", flags->http_port, "Port to answer http-01 on; the CA comes to port 80")
+      .between(0, 65535);
+  command.text("--http-address ADDRESS", flags->http_address, "Address to answer http-01 on (default: all)");
+  command
+      .text("--webroot FOLDER", flags->webroot, "Folder a running web server serves: put http-01 answers there instead")
+      .existing_folder()
+      .excludes("--http-port")
+      .excludes("--http-address");
+  command.number("--tls-port PORT", flags->tls_port, "Port to answer tls-alpn-01 on; the CA comes to port 443")
+      .between(0, 65535);
+  command.text("--tls-address ADDRESS", flags->tls_address, "Address to answer tls-alpn-01 on (default: all)");
+  command.text("--preferred-chain NAME", flags->preferred_chain,
+               "Take the chain whose topmost issuer has this common name");
+  add_challenge_flags(command, flags->challenge_flags);
+  command.text("--profile NAME", flags->profile, "One of the CA's certificate profiles");
+  command.flag("--must-staple", flags->must_staple, "Ask for the TLS feature extension; most public CAs refuse it now");
+  command.list("--ancestor DOMAIN", flags->ancestors, "Prove this domain in place of the names below it (RFC 9444)");
+  command.text("--csr FILE", flags->csr,
+               "Use this CSR, PEM or DER, whose names and key count; the chain goes to --out");
+  command.flag("--force", flags->force, "Issue even when the present certificate is not due");
+  command.set_action([flags, key_type](Output& output) {
+    flags->cert_key_type_given = key_type.given();
+    check_flags(*flags);
     return run_issue(*flags, output);
-  };
+  });
 }
 
 }  // namespace culmen::cli

@@ -26,7 +26,7 @@ struct IssueFlags {
   int tls_port = 443;
   std::string tls_address;
   std::string webroot;
-  ChallengeFlags ways;  ///< Of challenges that need no server.
+  ChallengeFlags challenge_flags;  ///< Of challenges that need no server.
   std::string profile;
   bool must_staple = false;
   std::vector<std::string> ancestors;  ///< Domains to be proven in place of names below them (RFC 9444).

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 #include "command.hpp"
+#include "command_line.hpp"
 #include "culmen/version.hpp"
 #include "output.hpp"
 
@@ -13,12 +15,12 @@ namespace {
 
 using namespace culmen::cli;
 
-struct Command {
+struct SubCommand {
   const char* name;
   const char* description;
-  Run (*define)(CLI::App&);
+  void (*define)(Command&);
 };
-constexpr Command commands[] = {
+constexpr SubCommand sub_commands[] = {
     {"issue", "Get a certificate, or do nothing while the present one is good", define_issue},
     {"renew", "Renew every certificate that is due", define_renew},
     {"revoke", "Revoke a certificate", define_revoke},
@@ -34,24 +36,10 @@ constexpr const char* footer =
     "4 refused by the CA; 130 interrupted, challenges cleaned up.\n";
 
 // Only the sub-command at hand defines its options: the others cost nothing.
-Run define(CLI::App& app, std::string_view chosen) {
-  Run run;
-  for (const Command& command : commands) {
-    CLI::App* sub = app.add_subcommand(command.name, command.description);
-    if (chosen == command.name) run = command.define(*sub);
-  }
-  return run;
-}
-
-int run_parsed(const Run& run, Output& output) {
-  try {
-    return run(output);
-  } catch (const Failure& failure) {
-    return output.fail(failure);
-  } catch (const culmen::Error& error) {
-    return output.fail(error);
-  } catch (const std::exception& error) {
-    return output.fail(Failure(exit_failed, "internal", error.what()));
+void define(Command root, std::string_view chosen) {
+  for (const SubCommand& known : sub_commands) {
+    Command sub = root.subcommand(known.name, known.description);
+    if (chosen == known.name) known.define(sub);
   }
 }
 
@@ -65,27 +53,23 @@ int main(int argc, char** argv) {
       std::any_of(argv + std::min(argc, 1), argv + argc, [](std::string_view arg) { return arg == "--json"; });
   Output output(json && chosen != "test-ca");
 
-  CLI::App app("culmen: certificates from an ACME CA (RFC 8555)", "culmen");
-  app.set_version_flag("--version", [] { return std::string(culmen::version_text()); });
-  app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
-  app.footer(footer);
-  const Run run = define(app, chosen);
+  CommandLine command_line("culmen", "culmen: certificates from an ACME CA (RFC 8555)",
+                           std::string(culmen::version_text()), footer);
+  define(command_line.root(), chosen);
 
   int exit_code = exit_ok;
   try {
-    app.parse(argc, argv);
-    exit_code = run_parsed(run, output);
-  } catch (const CLI::Success& success) {
-    return app.exit(success);
-  } catch (const CLI::ParseError& error) {
-    const std::string command = run ? "culmen " + std::string(chosen) : "culmen";
-    std::string message = error.what();
-    const std::vector<std::string> unknown = app.remaining(true);
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !unknown.empty()) {
-      message = "\"" + unknown.front() + "\" is not a command";
+    if (const auto text = command_line.parse(argc, argv)) {
+      std::fputs(text->c_str(), stdout);
+      return exit_ok;
     }
-    exit_code = output.fail(Failure(exit_usage, "usage", message, "See " + command + " --help."));
+    exit_code = command_line.run(output);
+  } catch (const Failure& failure) {
+    exit_code = output.fail(failure);
+  } catch (const culmen::Error& error) {
+    exit_code = output.fail(error);
+  } catch (const std::exception& error) {
+    exit_code = output.fail(Failure(exit_failed, "internal", error.what()));
   }
   output.finish(chosen, exit_code);
   return exit_code;

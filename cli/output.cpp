@@ -5,13 +5,13 @@
 #include <cstdio>
 #include <ctime>
 
-#include <boost/json/serialize.hpp>
-
 #include "command.hpp"
 
 namespace culmen::cli {
 
 namespace {
+
+std::vector<JsonObject> json_problems(const std::vector<Problem>& problems);
 
 void write_line(std::FILE* file, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), file);
@@ -39,18 +39,20 @@ std::string advice_for(Errc code) {
   }
 }
 
-boost::json::object json_problem(const Problem& problem) {
-  boost::json::object out;
-  out["type"] = printable(problem.type);
-  out["detail"] = printable(problem.detail, 2000);
-  if (problem.status != 0) out["status"] = problem.status;
-  if (!problem.instance.empty()) out["instance"] = printable(problem.instance);
-  if (problem.identifier) out["identifier"] = printable(problem.identifier->value);
-  if (!problem.subproblems.empty()) {
-    boost::json::array subproblems;
-    for (const Problem& sub : problem.subproblems) subproblems.push_back(json_problem(sub));
-    out["subproblems"] = std::move(subproblems);
-  }
+JsonObject json_problem(const Problem& problem) {
+  JsonObject out;
+  out.set("type", printable(problem.type));
+  out.set("detail", printable(problem.detail, 2000));
+  if (problem.status != 0) out.set("status", problem.status);
+  if (!problem.instance.empty()) out.set("instance", printable(problem.instance));
+  if (problem.identifier) out.set("identifier", printable(problem.identifier->value));
+  if (!problem.subproblems.empty()) out.set("subproblems", json_problems(problem.subproblems));
+  return out;
+}
+
+std::vector<JsonObject> json_problems(const std::vector<Problem>& problems) {
+  std::vector<JsonObject> out;
+  for (const Problem& problem : problems) out.push_back(json_problem(problem));
   return out;
 }
 
@@ -87,15 +89,13 @@ void Output::log(std::string_view text) {
 
 int Output::fail(const Error& error) {
   const int exit_code = exit_code_of(error);
-  boost::json::object json;
-  json["code"] = to_string(error.code());
-  json["kind"] = to_string(error.kind());
-  json["doing"] = printable(error.doing(), 2000);
-  json["message"] = printable(error.what(), 4000);
-  if (error.http_status() != 0) json["http_status"] = error.http_status();
-  boost::json::array problems;
-  for (const Problem& problem : error.problems()) problems.push_back(json_problem(problem));
-  if (!problems.empty()) json["problems"] = std::move(problems);
+  JsonObject json;
+  json.set("code", to_string(error.code()));
+  json.set("kind", to_string(error.kind()));
+  json.set("doing", printable(error.doing(), 2000));
+  json.set("message", printable(error.what(), 4000));
+  if (error.http_status() != 0) json.set("http_status", error.http_status());
+  if (!error.problems().empty()) json.set("problems", json_problems(error.problems()));
 
   if (error.problems().size() > 1) {
     // One line would be long, and says things twice; the reader wants to see which name has which problem.
@@ -113,7 +113,7 @@ int Output::fail(const Error& error) {
     if (advice.empty()) advice = advice_for(errc_from_type(problem.type));
   }
   if (const auto wait = error.retry_after()) {
-    json["retry_after"] = wait->count();
+    json.set("retry_after", std::int64_t{wait->count()});
     warn("The server asks to wait " + duration_text(*wait) + " before the next try.");
   } else if (exit_code == exit_temporary && advice.empty()) {
     advice = "This may be temporary: run the same command again in a few minutes.";
@@ -122,19 +122,19 @@ int Output::fail(const Error& error) {
     advice = "Challenges were cleaned up. Run the same command again to go on.";
   }
   if (!advice.empty()) {
-    json["advice"] = advice;
+    json.set("advice", advice);
     warn(advice);
   }
-  result_["error"] = std::move(json);
+  result_.set("error", json);
   return exit_code;
 }
 
 int Output::fail(const Failure& failure) {
-  boost::json::object json;
-  json["code"] = failure.code;
-  json["message"] = printable(failure.message, 4000);
-  if (!failure.advice.empty()) json["advice"] = failure.advice;
-  result_["error"] = std::move(json);
+  JsonObject json;
+  json.set("code", failure.code);
+  json.set("message", printable(failure.message, 4000));
+  if (!failure.advice.empty()) json.set("advice", failure.advice);
+  result_.set("error", json);
   warn(printable(failure.message, 4000));
   if (!failure.advice.empty()) warn(failure.advice);
   return failure.exit_code;
@@ -143,12 +143,12 @@ int Output::fail(const Failure& failure) {
 void Output::finish(std::string_view command, int exit_code) {
   clear_progress();
   if (!json_) return;
-  boost::json::object all;
-  all["ok"] = exit_code == exit_ok;
-  all["command"] = command;
-  all["exit_code"] = exit_code;
-  for (auto& [name, value] : result_) all[name] = std::move(value);
-  write_line(stdout, boost::json::serialize(all));
+  JsonObject all;
+  all.set("ok", exit_code == exit_ok);
+  all.set("command", command);
+  all.set("exit_code", exit_code);
+  all.copy_all(result_);
+  write_line(stdout, all.serialized());
 }
 
 void Output::clear_progress() {
@@ -195,16 +195,10 @@ std::string names_text(const std::vector<Identifier>& identifiers) {
   return out;
 }
 
-boost::json::array json_strings(const std::vector<std::string>& texts) {
-  boost::json::array out;
-  for (const std::string& text : texts) out.emplace_back(text);
-  return out;
-}
-
-boost::json::array json_strings(const std::vector<Identifier>& identifiers) {
-  boost::json::array out;
-  for (const Identifier& identifier : identifiers) out.emplace_back(identifier.value);
-  return out;
+std::vector<std::string> name_list(const std::vector<Identifier>& identifiers) {
+  std::vector<std::string> names;
+  for (const Identifier& identifier : identifiers) names.push_back(identifier.value);
+  return names;
 }
 
 }  // namespace culmen::cli

@@ -5,12 +5,11 @@
 #include <exception>
 #include <string>
 #include <string_view>
-
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
+#include <vector>
 
 #include "culmen/error.hpp"
 #include "culmen/identifier.hpp"
+#include "json_object.hpp"
 
 namespace culmen::cli {
 
@@ -45,7 +44,7 @@ class Output {
   void log(std::string_view text);
 
   /// The object for programs, to be filled in.
-  boost::json::object& result() noexcept { return result_; }
+  JsonObject& result() noexcept { return result_; }
 
   /// Reports what went wrong; returns the exit code for it.
   int fail(const Error& error);
@@ -59,7 +58,7 @@ class Output {
   bool terminal_;
   bool verbose_ = false;
   bool progress_shown_ = false;
-  boost::json::object result_;
+  JsonObject result_;
 };
 
 /// The exit code for an error of the library.
@@ -71,8 +70,7 @@ std::string duration_text(std::chrono::seconds duration);
 std::string time_text(std::chrono::system_clock::time_point time);
 /// "a.example, b.example and 98 more"
 std::string names_text(const std::vector<Identifier>& identifiers);
-
-boost::json::array json_strings(const std::vector<std::string>& texts);
-boost::json::array json_strings(const std::vector<Identifier>& identifiers);
+/// Each as a text of its own.
+std::vector<std::string> name_list(const std::vector<Identifier>& identifiers);
 
 }  // namespace culmen::cli

@@ -6,6 +6,7 @@
 #include "certificate_store.hpp"
 #include "client_options.hpp"
 #include "command.hpp"
+#include "command_line.hpp"
 #include "issue.hpp"
 #include "output.hpp"
 #include "renewal_store.hpp"
@@ -45,12 +46,12 @@ class Renewal {
  private:
   std::vector<CertificateFolder> chosen_folders() const;
   /// Returns an exit code.
-  int look_at(const CertificateFolder& folder, boost::json::object& entry);
+  int look_at(const CertificateFolder& folder, JsonObject& entry);
   Verdict decide(const CertificateFolder& folder, const StoredCertificate& live, const IssueFlags& issue,
-                 boost::json::object& entry);
+                 JsonObject& entry);
   RenewalState current_state(const CertificateFolder& folder, const StoredCertificate& live, const IssueFlags& issue);
   blocking::AcmeClient client_of(const IssueFlags& issue);
-  int issue_again(IssueFlags issue, const std::string& reason, boost::json::object& entry);
+  int issue_again(IssueFlags issue, const std::string& reason, JsonObject& entry);
 
   const RenewFlags& flags_;
   Output& output_;
@@ -59,12 +60,12 @@ class Renewal {
 
 int Renewal::run() {
   output_.verbose(flags_.verbose);
-  boost::json::array entries;
+  std::vector<JsonObject> entries;
   int worst = exit_ok;
   int renewed = 0, failed = 0;
   for (const CertificateFolder& folder : chosen_folders()) {
-    boost::json::object entry;
-    entry["name"] = folder.name();
+    JsonObject entry;
+    entry.set("name", folder.name());
     int code = exit_ok;
     try {
       code = look_at(folder, entry);
@@ -74,10 +75,10 @@ int Renewal::run() {
     } catch (const Failure& failure) {
       code = output_.fail(failure);
     }
-    if (const auto* error = output_.result().if_contains("error")) entry["error"] = *error;
-    output_.result().clear();
-    if (code != exit_ok) entry["result"] = "failed";
-    const std::string result = text_of(entry, "result");
+    entry.copy("error", output_.result());
+    output_.result() = {};
+    if (code != exit_ok) entry.set("result", "failed");
+    const std::string result = entry.text("result");
     if (result == "renewed") ++renewed;
     if (result == "failed") ++failed;
     // What will pass by itself weighs less than what will not.
@@ -85,10 +86,10 @@ int Renewal::run() {
     entries.push_back(std::move(entry));
   }
   if (entries.empty()) output_.say("There is no certificate in " + state_folder(flags_.dir).string());
-  output_.result()["changed"] = renewed > 0;
-  output_.result()["renewed"] = renewed;
-  output_.result()["failed"] = failed;
-  output_.result()["certificates"] = std::move(entries);
+  output_.result().set("changed", renewed > 0);
+  output_.result().set("renewed", renewed);
+  output_.result().set("failed", failed);
+  output_.result().set("certificates", entries);
   return worst;
 }
 
@@ -105,19 +106,19 @@ std::vector<CertificateFolder> Renewal::chosen_folders() const {
   return folders;
 }
 
-int Renewal::look_at(const CertificateFolder& folder, boost::json::object& entry) {
+int Renewal::look_at(const CertificateFolder& folder, JsonObject& entry) {
   Verdict verdict;
   IssueFlags issue;
   {
     const FolderLock lock = folder.lock();  // issuing takes it again
     const auto live = folder.live();
     if (!live) {
-      entry["result"] = "skipped";
-      entry["reason"] = "it was never issued";
+      entry.set("result", "skipped");
+      entry.set("reason", "it was never issued");
       output_.say(folder.name() + ": was never issued; culmen issue goes on with it");
       return exit_ok;
     }
-    entry["names"] = json_strings(live->leaf.identifiers);
+    entry.set("names", name_list(live->leaf.identifiers));
     issue = flags_of(*live, folder);
     issue.server.dir = flags_.dir;
     issue.server.proxy = flags_.proxy;
@@ -127,15 +128,15 @@ int Renewal::look_at(const CertificateFolder& folder, boost::json::object& entry
     issue.server.verbose = flags_.verbose;
     verdict = decide(folder, *live, issue, entry);
   }
-  entry["renew"] = verdict.renew;
-  entry["reason"] = verdict.reason;
+  entry.set("renew", verdict.renew);
+  entry.set("reason", verdict.reason);
   if (!verdict.renew) {
-    entry["result"] = "not due";
+    entry.set("result", "not due");
     output_.say(folder.name() + ": not now: " + verdict.reason);
     return exit_ok;
   }
   if (flags_.dry_run) {
-    entry["result"] = "would renew";
+    entry.set("result", "would renew");
     output_.say(folder.name() + ": would be renewed: " + verdict.reason);
     return exit_ok;
   }
@@ -144,9 +145,9 @@ int Renewal::look_at(const CertificateFolder& folder, boost::json::object& entry
 }
 
 Verdict Renewal::decide(const CertificateFolder& folder, const StoredCertificate& live, const IssueFlags& issue,
-                        boost::json::object& entry) {
+                        JsonObject& entry) {
   Verdict verdict;
-  const std::string revoked = text_of(live.meta, "revoked");
+  const std::string revoked = live.meta.text("revoked");
   if (flags_.force) {
     verdict.renew = true;
     verdict.reason = "--force says so";
@@ -158,12 +159,12 @@ Verdict Renewal::decide(const CertificateFolder& folder, const StoredCertificate
   } else {
     const RenewalState state = current_state(folder, live, issue);
     const RenewalDecision decision = decide_renewal(live.leaf, state, Clock::now());
-    entry["due"] = time_text(decision.renew_at);
-    entry["next_check"] = time_text(decision.next_check);
+    entry.set("due", time_text(decision.renew_at));
+    entry.set("next_check", time_text(decision.next_check));
     if (state.info) {
-      entry["window_start"] = time_text(state.info->window_start);
-      entry["window_end"] = time_text(state.info->window_end);
-      if (!state.info->explanation_url.empty()) entry["explanation_url"] = state.info->explanation_url;
+      entry.set("window_start", time_text(state.info->window_start));
+      entry.set("window_end", time_text(state.info->window_end));
+      if (!state.info->explanation_url.empty()) entry.set("explanation_url", state.info->explanation_url);
     }
     verdict.renew = decision.renew_now;
     verdict.reason = decision.reason;
@@ -198,41 +199,33 @@ blocking::AcmeClient Renewal::client_of(const IssueFlags& issue) {
   return found->second;
 }
 
-int Renewal::issue_again(IssueFlags issue, const std::string& reason, boost::json::object& entry) {
+int Renewal::issue_again(IssueFlags issue, const std::string& reason, JsonObject& entry) {
   issue.reason = reason;
   const int code = run_issue(issue, output_);
   for (const char* member : {"serial", "not_before", "not_after", "due", "order", "certificate", "files"}) {
-    if (const auto* value = output_.result().if_contains(member)) entry[member] = *value;
+    entry.copy(member, output_.result());
   }
-  entry["result"] = "renewed";
+  entry.set("result", "renewed");
   return code;
 }
 
 }  // namespace
 
-Run define_renew(CLI::App& app) {
+void define_renew(Command& command) {
   auto flags = std::make_shared<RenewFlags>();
-  app.description(
+  command.describe(
       "Renews every certificate of the state folder that is due, the way it was issued. A certificate is due when its "
       "CA\n"
       "suggests so (ARI), or when a third of its lifetime is left (half, if it lives shorter than 10 days).");
-  app.add_option("name", flags->names, "Only these certificates, by their names in the state folder")
-      ->type_name("NAME");
-  app.add_option(
-         "--dir", flags->dir,
-         "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or ~/.local/share/culmen)")
-      ->type_name("FOLDER");
-  app.add_flag("--dry-run", flags->dry_run, "Say what would be done and why, and do nothing");
-  app.add_flag("--force", flags->force, "Renew even what is not due");
-  app.add_option("--poll-timeout", flags->poll_timeout, "Seconds to wait for validation, and for the certificate")
-      ->check(CLI::Range(1, 86400).description(""))
-      ->type_name("SECONDS")
-      ->capture_default_str();
-  app.add_option("--proxy", flags->proxy, "Proxy URL (default: from https_proxy and no_proxy)")->type_name("URL");
-  app.add_flag("--allow-http", flags->allow_http, "Allow a server without TLS that is not on this machine: tests only");
-  app.add_flag("--json", flags->json, "Print one JSON object at the end and nothing else, for errors too");
-  app.add_flag("-v,--verbose", flags->verbose, "Show every request on standard error");
-  return [flags](Output& output) { return Renewal(*flags, output).run(); };
+  command.arguments("name NAME", flags->names, "Only these certificates, by their names in the state folder");
+  add_dir_flag(command, flags->dir);
+  command.flag("--dry-run", flags->dry_run, "Say what would be done and why, and do nothing");
+  command.flag("--force", flags->force, "Renew even what is not due");
+  add_poll_timeout_flag(command, flags->poll_timeout);
+  add_transport_flags(command, flags->proxy, flags->allow_http);
+  add_json_flag(command, flags->json);
+  add_verbose_flag(command, flags->verbose);
+  command.set_action([flags](Output& output) { return Renewal(*flags, output).run(); });
 }
 
 }  // namespace culmen::cli

@@ -18,11 +18,11 @@ std::int64_t seconds_of(Clock::time_point time) {
   return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
 }
 
-std::optional<Clock::time_point> time_of(const boost::json::object& object, std::string_view name) {
-  const auto* member = object.if_contains(name);
-  constexpr std::int64_t latest = std::int64_t{8'000'000'000};  // the clock ends in 2262
-  if (!member || !member->is_int64() || member->get_int64() < 0 || member->get_int64() > latest) return std::nullopt;
-  return Clock::time_point(std::chrono::seconds(member->get_int64()));
+std::optional<Clock::time_point> time_of(const JsonObject& object, std::string_view name) {
+  constexpr std::int64_t missing = -1, latest = 8'000'000'000;  // the clock ends in 2262
+  const std::int64_t seconds = object.number(name, missing);
+  if (seconds < 0 || seconds > latest) return std::nullopt;
+  return Clock::time_point(std::chrono::seconds(seconds));
 }
 
 double random_fraction() {
@@ -34,7 +34,7 @@ double random_fraction() {
 
 RenewalState read_renewal_state(const StoredCertificate& live) {
   RenewalState state;
-  std::optional<boost::json::object> kept;
+  std::optional<JsonObject> kept;
   try {
     kept = read_json(state_file(live));
   } catch (const Error&) {
@@ -48,7 +48,7 @@ RenewalState read_renewal_state(const StoredCertificate& live) {
     RenewalInfo info;
     info.window_start = *start;
     info.window_end = *end;
-    info.explanation_url = text_of(*kept, "explanation_url");
+    info.explanation_url = kept->text("explanation_url");
     state.info = std::move(info);
   } else {
     state.chosen.reset();
@@ -57,13 +57,13 @@ RenewalState read_renewal_state(const StoredCertificate& live) {
 }
 
 void write_renewal_state(const StoredCertificate& live, const RenewalState& state) {
-  boost::json::object kept;
-  if (state.chosen) kept["chosen"] = seconds_of(*state.chosen);
-  if (state.next_check) kept["next_check"] = seconds_of(*state.next_check);
+  JsonObject kept;
+  if (state.chosen) kept.set("chosen", seconds_of(*state.chosen));
+  if (state.next_check) kept.set("next_check", seconds_of(*state.next_check));
   if (state.info) {
-    kept["window_start"] = seconds_of(state.info->window_start);
-    kept["window_end"] = seconds_of(state.info->window_end);
-    if (!state.info->explanation_url.empty()) kept["explanation_url"] = state.info->explanation_url;
+    kept.set("window_start", seconds_of(state.info->window_start));
+    kept.set("window_end", seconds_of(state.info->window_end));
+    if (!state.info->explanation_url.empty()) kept.set("explanation_url", state.info->explanation_url);
   }
   write_json(state_file(live), kept);
 }

@@ -5,6 +5,7 @@
 #include "certificate_store.hpp"
 #include "client_options.hpp"
 #include "command.hpp"
+#include "command_line.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/certificate.hpp"
 #include "output.hpp"
@@ -52,9 +53,9 @@ int run_revoke(RevokeFlags flags, Output& output) {
     lock.emplace(folder->path(), "the certificate \"" + flags.name + "\"", 0);
     pem = live->fullchain;
     // The certificate remembers where it came from; a flag still wins.
-    if (!flags.server_given) flags.server.server = text_of(live->meta, "server");
-    if (flags.server.server_ca.empty()) flags.server.server_ca = text_of(live->meta, "server_ca");
-    if (flags.server.account_key.empty()) flags.server.account_key = text_of(live->meta, "account_key");
+    if (!flags.server_given) flags.server.server = live->meta.text("server");
+    if (flags.server.server_ca.empty()) flags.server.server_ca = live->meta.text("server_ca");
+    if (flags.server.account_key.empty()) flags.server.account_key = live->meta.text("account_key");
   } else {
     const auto text = read_file(flags.cert);
     if (!text) throw Failure(exit_usage, "not_found", "there is no file " + flags.cert);
@@ -87,8 +88,8 @@ int run_revoke(RevokeFlags flags, Output& output) {
   }
   if (folder) folder->mark("revoked", time_text(std::chrono::system_clock::now()));
   output.say((revoked_before ? "Was revoked before: " : "Revoked: ") + names_text(certificate.identifiers));
-  output.result()["names"] = json_strings(certificate.identifiers);
-  output.result()["already_revoked"] = revoked_before;
+  output.result().set("names", name_list(certificate.identifiers));
+  output.result().set("already_revoked", revoked_before);
   return exit_ok;
 }
 
@@ -111,21 +112,19 @@ std::string check_reason(const std::string& text) {
 
 }  // namespace
 
-Run define_revoke(CLI::App& app) {
+void define_revoke(Command& command) {
   auto flags = std::make_shared<RevokeFlags>();
-  add_server_flags(app, flags->server);
-  app.add_option("name", flags->name, "The certificate's name in the state folder")->type_name("NAME");
-  app.add_option("--cert", flags->cert, "The certificate, PEM, instead of a name")->type_name("FILE");
-  app.add_option("--cert-key", flags->cert_key, "Sign with the certificate's own key instead of the account's")
-      ->type_name("FILE");
-  app.add_option("--reason", flags->reason, "Why: keyCompromise, superseded, cessationOfOperation, …, or the number")
-      ->check(CLI::Validator(check_reason, ""))
-      ->type_name("REASON");
-  auto* server = app.get_option("--server");
-  return [flags, server](Output& output) {
-    flags->server_given = server->count() > 0;
+  const Option server = add_server_flags(command, flags->server);
+  command.argument("name NAME", flags->name, "The certificate's name in the state folder");
+  command.text("--cert FILE", flags->cert, "The certificate, PEM, instead of a name");
+  command.text("--cert-key FILE", flags->cert_key, "Sign with the certificate's own key instead of the account's");
+  command
+      .text("--reason REASON", flags->reason, "Why: keyCompromise, superseded, cessationOfOperation, …, or the number")
+      .check(check_reason);
+  command.set_action([flags, server](Output& output) {
+    flags->server_given = server.given();
     return run_revoke(*flags, output);
-  };
+  });
 }
 
 }  // namespace culmen::cli

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "command.hpp"
+#include "command_line.hpp"
 #include "culmen/account.hpp"
 #include "culmen/test_ca.hpp"
 #include "output.hpp"
@@ -26,6 +27,8 @@ struct TestCaFlags {
   long long lifetime = 90 * 24 * 3600;
   long long order_lifetime = 24 * 3600;
   int validation_timeout = 5;
+  int dns_persist = 0;  ///< A TestCaOptions::DnsPersist.
+  int onion = 0;        ///< A TestCaOptions::Onion.
   bool no_loopback = false;
   bool no_pre_authorization = false;
   bool no_renewal_info = false;
@@ -40,6 +43,8 @@ int run_test_ca(const TestCaFlags& flags) {
   options.certificate_lifetime = std::chrono::seconds(flags.lifetime);
   options.order_lifetime = std::chrono::seconds(flags.order_lifetime);
   options.validation_timeout = std::chrono::seconds(flags.validation_timeout);
+  options.dns_persist = static_cast<TestCaOptions::DnsPersist>(flags.dns_persist);
+  options.onion = static_cast<TestCaOptions::Onion>(flags.onion);
   options.allow_loopback = !flags.no_loopback;
   options.pre_authorization = !flags.no_pre_authorization;
   options.renewal_info = !flags.no_renewal_info;
@@ -124,117 +129,88 @@ TestCaFault parse_fault(const std::string& text) {
   return *fault;
 }
 
+void define_faults(Command command, TestCaFlags& flags) {
+  TestCaFaults& faults = flags.options.faults;
+  command.number("--nonce-reject NUMBER", faults.reject_nonces_percent, "Good nonces refused, percent")
+      .between(0, 100)
+      .hide_default();
+  command.number("--processing-polls NUMBER", faults.processing_polls, "Orders are processing for that many polls")
+      .between(0, 1000000)
+      .hide_default();
+  command.number("--pending-polls NUMBER", faults.pending_polls, "Authorizations look pending for that many polls")
+      .between(0, 1000000)
+      .hide_default();
+  command.text("--retry-after TEXT", flags.retry_after,
+               "Retry-After while in progress: \"2\", \"date:2\", or any text");
+  command.flag("--reorder", faults.reorder_identifiers, "Orders list their names in another order");
+  command.flag("--no-location-on-finalize", faults.no_location_on_finalize, "Leave Location out there");
+  command.flag("--strange-directory", faults.strange_directory, "Nulls and unknown members in the directory");
+  command.flag("--odd-links", faults.odd_links, "Link headers in unusual forms");
+  command.flag("--reuse-authorizations", faults.reuse_authorizations, "Authorizations are valid already");
+  command.flag("--empty-authorizations", faults.empty_authorization_list, "Orders without authorizations");
+  command.flag("--no-orders-list", faults.no_orders_list, "Accounts have no list of orders");
+  command.flag("--crlf-chain", faults.crlf_chain, "CRLF and blank lines in chains");
+  command.flag("--ready-race", faults.ready_race, "Answer the first finalize with orderNotReady");
+  command.list(
+      "--fault FAULT", flags.faults,
+      "RESOURCE:KIND[:skip=N][:times=N][:status=N][:type=NAME][:retry-after=TEXT], repeatable. RESOURCE: "
+      "directory, new-nonce, new-account, account, new-order, order, authz, challenge, finalize, certificate, "
+      "revoke-cert, key-change, new-authz, orders, renewal-info, star-certificate, or *. KIND: status, drop-before, "
+      "drop-after, oversized, "
+      "garbage");
+}
+
 }  // namespace
 
-Run define_test_ca(CLI::App& app) {
+void define_test_ca(Command& command) {
   auto flags = std::make_shared<TestCaFlags>();
   TestCaOptions& options = flags->options;
-  TestCaFaults& faults = options.faults;
-  app.description("An ACME CA for tests. Prints its directory URL, then serves until SIGINT or SIGTERM.");
-  app.add_option("--address", options.address, "Address to serve on")->capture_default_str();
-  app.add_option("--port", options.port, "Port to serve on; 0: any free one")->capture_default_str();
-  app.add_option("--root-file", flags->root_file, "Write the root certificate here, PEM")->type_name("FILE");
-  app.add_option("--http-port", options.http_port, "Port where http-01 is validated")->capture_default_str();
-  app.add_option("--tls-port", options.tls_port, "Port where tls-alpn-01 is validated")->capture_default_str();
-  app.add_option("--resolve", flags->resolve, "NAME=ADDRESS for validation; NAME may be '*'; repeatable")
-      ->type_name("NAME=ADDRESS")
-      ->allow_extra_args(false);
-  app.add_option("--dns-server", options.dns_server, "Whom to ask for TXT records of DNS challenges, as 127.0.0.1:8053")
-      ->type_name("ADDRESS:PORT");
-  app.add_flag("--dns-account", options.dns_account, "Offer dns-account-01");
-  const std::map<std::string, TestCaOptions::DnsPersist> dialects = {
-      {"account-url", TestCaOptions::DnsPersist::account_url},
-      {"account-hash", TestCaOptions::DnsPersist::account_hash}};
-  app.add_option("--dns-persist", options.dns_persist, "Offer dns-persist-01: account-url or account-hash")
-      ->transform(CLI::CheckedTransformer(dialects).description(""))
-      ->type_name("FORM");
-  app.add_option("--issuer-domain", options.issuer_domain, "What CAA and dns-persist-01 records call this CA")
-      ->capture_default_str();
-  const std::map<std::string, TestCaOptions::Onion> forms = {{"rfc9799", TestCaOptions::Onion::rfc9799},
-                                                             {"token", TestCaOptions::Onion::token}};
-  app.add_option("--onion", options.onion, "Issue for .onion names by onion-csr-01: rfc9799 or token")
-      ->transform(CLI::CheckedTransformer(forms).description(""))
-      ->type_name("FORM");
-  app.add_flag("--onion-type", options.onion_type, "Names of onion services have the identifier type onion, not dns");
-  app.add_flag("--onion-caa-required", options.onion_caa_required, "Want CAA of onion services at finalize");
-  app.add_flag("--subdomain-auth", options.subdomain_auth, "Authorizations serve for names below as well (RFC 9444)");
-  app.add_flag("--skip-validation", options.skip_validation, "Believe every challenge");
-  app.add_flag("--no-loopback", flags->no_loopback, "Do not validate against loopback addresses");
-  app.add_option("--validation-timeout", flags->validation_timeout, "Seconds for one validation")
-      ->check(CLI::Range(1, 3600).description(""))
-      ->type_name("NUMBER")
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "Repeat tokens, nonces and serials; 0: random")->capture_default_str();
-  app.add_option("--chain-length", options.chain_length, "Intermediates in the chain")
-      ->check(CLI::Range(0, 5).description(""))
-      ->type_name("NUMBER")
-      ->capture_default_str();
-  app.add_option("--alternate-roots", options.alternate_roots, "Further chains, offered as alternates")
-      ->check(CLI::Range(0, 5).description(""))
-      ->type_name("NUMBER")
-      ->capture_default_str();
-  app.add_option("--lifetime", flags->lifetime, "Lifetime of certificates, seconds")
-      ->check(CLI::Range(1LL, 10LL * 366 * 24 * 3600).description(""))
-      ->type_name("NUMBER")
-      ->capture_default_str();
-  app.add_option("--order-lifetime", flags->order_lifetime, "Lifetime of orders, seconds")
-      ->check(CLI::Range(1LL, 366LL * 24 * 3600).description(""))
-      ->type_name("NUMBER")
-      ->capture_default_str();
-  app.add_option("--eab", flags->eab, "External account key, KID=BASE64URL; repeatable; makes EAB required")
-      ->type_name("KID=KEY")
-      ->allow_extra_args(false);
-  app.add_option("--tos", options.terms_of_service, "URL of terms of service that accounts must agree to");
-  app.add_option("--block", options.blocked_names, "Refuse this name; repeatable")->allow_extra_args(false);
-  app.add_option("--profile", flags->profiles, "Offer a profile, NAME=DESCRIPTION; repeatable")
-      ->type_name("NAME=TEXT")
-      ->allow_extra_args(false);
-  app.add_option("--orders-per-page", options.orders_per_page, "Orders on one page of the list")
-      ->check(CLI::Range(1, 1000).description(""))
-      ->type_name("NUMBER")
-      ->capture_default_str();
-  app.add_flag("--no-renewal-info", flags->no_renewal_info, "Offer no ARI");
-  app.add_flag("--star", options.auto_renewal, "Offer certificates that renew themselves (STAR)");
-  app.add_flag("--no-pre-authorization", flags->no_pre_authorization, "Offer no newAuthz");
-  app.add_flag("-v,--verbose", options.verbose, "One line a request on standard error");
-
-  const std::string group = "Faults";
-  app.add_option("--nonce-reject", faults.reject_nonces_percent, "Good nonces refused, percent")
-      ->check(CLI::Range(0, 100).description(""))
-      ->type_name("NUMBER")
-      ->group(group);
-  app.add_option("--processing-polls", faults.processing_polls, "Orders are processing for that many polls")
-      ->check(CLI::Range(0, 1000000).description(""))
-      ->type_name("NUMBER")
-      ->group(group);
-  app.add_option("--pending-polls", faults.pending_polls, "Authorizations look pending for that many polls")
-      ->check(CLI::Range(0, 1000000).description(""))
-      ->type_name("NUMBER")
-      ->group(group);
-  app.add_option("--retry-after", flags->retry_after, "Retry-After while in progress: \"2\", \"date:2\", or any text")
-      ->group(group);
-  app.add_flag("--reorder", faults.reorder_identifiers, "Orders list their names in another order")->group(group);
-  app.add_flag("--no-location-on-finalize", faults.no_location_on_finalize, "Leave Location out there")->group(group);
-  app.add_flag("--strange-directory", faults.strange_directory, "Nulls and unknown members in the directory")
-      ->group(group);
-  app.add_flag("--odd-links", faults.odd_links, "Link headers in unusual forms")->group(group);
-  app.add_flag("--reuse-authorizations", faults.reuse_authorizations, "Authorizations are valid already")->group(group);
-  app.add_flag("--empty-authorizations", faults.empty_authorization_list, "Orders without authorizations")
-      ->group(group);
-  app.add_flag("--no-orders-list", faults.no_orders_list, "Accounts have no list of orders")->group(group);
-  app.add_flag("--crlf-chain", faults.crlf_chain, "CRLF and blank lines in chains")->group(group);
-  app.add_flag("--ready-race", faults.ready_race, "Answer the first finalize with orderNotReady")->group(group);
-  app.add_option(
-         "--fault", flags->faults,
-         "RESOURCE:KIND[:skip=N][:times=N][:status=N][:type=NAME][:retry-after=TEXT], repeatable. RESOURCE: "
-         "directory, new-nonce, new-account, account, new-order, order, authz, challenge, finalize, certificate, "
-         "revoke-cert, key-change, new-authz, orders, renewal-info, star-certificate, or *. KIND: status, drop-before, "
-         "drop-after, oversized, "
-         "garbage")
-      ->type_name("FAULT")
-      ->allow_extra_args(false)
-      ->group(group);
-  return [flags](Output&) { return run_test_ca(*flags); };
+  command.describe("An ACME CA for tests. Prints its directory URL, then serves until SIGINT or SIGTERM.");
+  command.text("--address TEXT", options.address, "Address to serve on");
+  command.number("--port UINT", options.port, "Port to serve on; 0: any free one");
+  command.text("--root-file FILE", flags->root_file, "Write the root certificate here, PEM");
+  command.number("--http-port UINT", options.http_port, "Port where http-01 is validated");
+  command.number("--tls-port UINT", options.tls_port, "Port where tls-alpn-01 is validated");
+  command.list("--resolve NAME=ADDRESS", flags->resolve, "NAME=ADDRESS for validation; NAME may be '*'; repeatable");
+  command.text("--dns-server ADDRESS:PORT", options.dns_server,
+               "Whom to ask for TXT records of DNS challenges, as 127.0.0.1:8053");
+  command.flag("--dns-account", options.dns_account, "Offer dns-account-01");
+  command.choice("--dns-persist FORM", flags->dns_persist,
+                 {{"account-url", static_cast<int>(TestCaOptions::DnsPersist::account_url)},
+                  {"account-hash", static_cast<int>(TestCaOptions::DnsPersist::account_hash)}},
+                 "Offer dns-persist-01: account-url or account-hash");
+  command.text("--issuer-domain TEXT", options.issuer_domain, "What CAA and dns-persist-01 records call this CA");
+  command.choice("--onion FORM", flags->onion,
+                 {{"rfc9799", static_cast<int>(TestCaOptions::Onion::rfc9799)},
+                  {"token", static_cast<int>(TestCaOptions::Onion::token)}},
+                 "Issue for .onion names by onion-csr-01: rfc9799 or token");
+  command.flag("--onion-type", options.onion_type, "Names of onion services have the identifier type onion, not dns");
+  command.flag("--onion-caa-required", options.onion_caa_required, "Want CAA of onion services at finalize");
+  command.flag("--subdomain-auth", options.subdomain_auth, "Authorizations serve for names below as well (RFC 9444)");
+  command.flag("--skip-validation", options.skip_validation, "Believe every challenge");
+  command.flag("--no-loopback", flags->no_loopback, "Do not validate against loopback addresses");
+  command.number("--validation-timeout NUMBER", flags->validation_timeout, "Seconds for one validation")
+      .between(1, 3600);
+  command.number("--seed UINT", options.seed, "Repeat tokens, nonces and serials; 0: random");
+  command.number("--chain-length NUMBER", options.chain_length, "Intermediates in the chain").between(0, 5);
+  command.number("--alternate-roots NUMBER", options.alternate_roots, "Further chains, offered as alternates")
+      .between(0, 5);
+  command.number("--lifetime NUMBER", flags->lifetime, "Lifetime of certificates, seconds")
+      .between(1, 10LL * 366 * 24 * 3600);
+  command.number("--order-lifetime NUMBER", flags->order_lifetime, "Lifetime of orders, seconds")
+      .between(1, 366LL * 24 * 3600);
+  command.list("--eab KID=KEY", flags->eab, "External account key, KID=BASE64URL; repeatable; makes EAB required");
+  command.text("--tos TEXT", options.terms_of_service, "URL of terms of service that accounts must agree to");
+  command.list("--block TEXT", options.blocked_names, "Refuse this name; repeatable");
+  command.list("--profile NAME=TEXT", flags->profiles, "Offer a profile, NAME=DESCRIPTION; repeatable");
+  command.number("--orders-per-page NUMBER", options.orders_per_page, "Orders on one page of the list")
+      .between(1, 1000);
+  command.flag("--no-renewal-info", flags->no_renewal_info, "Offer no ARI");
+  command.flag("--star", options.auto_renewal, "Offer certificates that renew themselves (STAR)");
+  command.flag("--no-pre-authorization", flags->no_pre_authorization, "Offer no newAuthz");
+  command.flag("-v,--verbose", options.verbose, "One line a request on standard error");
+  define_faults(command.under_heading("Faults"), *flags);
+  command.set_action([flags](Output&) { return run_test_ca(*flags); });
 }
 
 }  // namespace culmen::cli

@@ -25,7 +25,7 @@ string_view strstream syncstream system_error thread tuple type_traits typeindex
 utility valarray variant vector version
 """.split())
 
-ROOM_KEYS = {"path", "owns", "may", "may_public", "foreign", "never_standard", "never_code"}
+ROOM_KEYS = {"path", "owns", "may", "may_public", "foreign", "foreign_only", "never_standard", "never_code"}
 PUBLIC_ROOT = "include/culmen"
 PRIVATE_ROOTS = ("src", "cli", "testca")
 
@@ -57,6 +57,9 @@ class Rules:
             for header in room.get("owns", []):
                 if not (root / PUBLIC_ROOT / header).exists():
                     yield f"room {name}: there is no public header {header}"
+            for file in sum(room.get("foreign_only", {}).values(), []):
+                if not (root / file).is_file() or self.room_of(pathlib.PurePath(file)) != name:
+                    yield f"room {name}: \"foreign_only\" names {file}, which is no file of the room"
             if name in self.below(name):
                 yield f"room {name}: may include itself by way of others"
         for path in sources(root, ["include"]):
@@ -151,8 +154,14 @@ class Checker:
             allowed = self.rules.rooms[room].get("foreign", [])
         else:
             allowed = self.rules.public_foreign if str(relative.relative_to(PUBLIC_ROOT)) in self.rules.foreign_users else []
-        if not any(header.startswith(prefix) for prefix in allowed):
-            yield f"{'room ' + room if room else 'this public header'} may not use this foreign header (foreign)"
+        if any(header.startswith(prefix) for prefix in allowed):
+            return
+        for prefix, users in self.rules.rooms[room].get("foreign_only", {}).items() if room else ():
+            if header.startswith(prefix):
+                if str(relative) not in users:
+                    yield f"only {', '.join(users)} may use this foreign header (foreign_only)"
+                return
+        yield f"{'room ' + room if room else 'this public header'} may not use this foreign header (foreign)"
 
     def wrong_private(self, relative, room, header):
         target = self.find_private(relative, header)

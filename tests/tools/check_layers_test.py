@@ -38,6 +38,7 @@ path = "testca"
 may = ["base"]
 may_public = ["faces"]
 foreign = []
+foreign_only = {"boost/json" = ["testca/ca.cpp", "testca/json.cpp"]}
 
 [public]
 foreign = ["boost/asio/awaitable.hpp"]
@@ -54,6 +55,7 @@ TREE = {
     "src/jose/jws.hpp": '#include "base/hex.hpp"\n#include "culmen/error.hpp"\n',
     "src/faces/client.cpp": '#include "jose/jws.hpp"\n#include "culmen/client.hpp"\n',
     "cli/main.cpp": '#include "culmen/client.hpp"\n',
+    "testca/json.cpp": "#include <boost/json/parse.hpp>\n",
     "testca/ca.cpp": '#include "base/hex.hpp"\n#include "culmen/blocking/client.hpp"\n',
 }
 
@@ -131,6 +133,14 @@ class Includes(unittest.TestCase):
         self.wrong("src/base/a.cpp", "#include <time.h>", "(foreign)")
         self.wrong("src/base/a.cpp", '#include "boost/url.hpp"', "leads to no file of the tree")
 
+    def test_foreign_headers_for_single_files(self):
+        self.right("testca/ca.cpp", "#include <boost/json.hpp>")
+        self.wrong("testca/a.cpp", "#include <boost/json.hpp>",
+                   "only testca/ca.cpp, testca/json.cpp may use this foreign header (foreign_only)")
+        self.wrong("testca/json.hpp", "#include <boost/json/object.hpp>", "(foreign_only)")
+        self.wrong("testca/json.cpp", "#include <boost/url.hpp>", "room testca may not use this foreign header (foreign)")
+        self.wrong("src/jose/a.cpp", "#include <boost/json.hpp>", "room jose may not use this foreign header (foreign)")
+
     def test_the_standard_library(self):
         self.right("src/jose/a.cpp", "#include <fstream>")
         self.wrong("src/base/a.cpp", "#include <fstream>", "(never_standard)")
@@ -172,6 +182,9 @@ class Rules(unittest.TestCase):
         self.fault('may_public', 'my_public', 'room cli: what is "my_public"?')
         self.fault('path = "src/jose"', 'path = "src/joes"', "room jose: its path is no folder")
         self.fault('["client.hpp"]', '["clint.hpp"]', "foreign_users: there is no public header clint.hpp")
+        self.fault('"testca/json.cpp"]', '"testca/jason.cpp"]',
+                   'room testca: "foreign_only" names testca/jason.cpp, which is no file of the room')
+        self.fault('"testca/json.cpp"]', '"src/base/hex.cpp"]', 'room testca: "foreign_only" names src/base/hex.cpp, which is no file')
         self.fault("may = []", 'may = ["jose"]', "room base: may include itself by way of others")
 
     def test_nothing_to_check(self):

@@ -1,0 +1,119 @@
+// The command line: which commands and options there are, and where their values go. CLI11, which does the work, is
+// included by command_line.cpp alone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace culmen::cli {
+
+class Output;
+
+/// Does the work of a command and returns the exit code. Throws Error and Failure.
+using Action = std::function<int(Output&)>;
+
+/// A handle of an option or argument that was defined. The functions that refine it can be chained.
+class Option {
+ public:
+  Option& required();
+  /// A number within these bounds, both included.
+  Option& between(std::int64_t least, std::int64_t most);
+  Option& one_of(std::vector<std::string> values);
+  Option& existing_file();
+  Option& existing_folder();
+  /// `find_fault` says what is wrong with a value; an empty text: nothing.
+  Option& check(std::string (*find_fault)(const std::string& value));
+  /// One value is split into several at this character.
+  Option& delimiter(char separator);
+  /// The environment variable that is read when the command line does not have the option.
+  Option& environment(const std::string& variable);
+  /// It is an error to give both. That option has to be defined already.
+  Option& excludes(const std::string& option);
+  /// --help does not show the default value.
+  Option& hide_default();
+
+  /// Whether it was given.
+  bool given() const;
+
+ private:
+  friend class Command;
+  explicit Option(CLI::Option& option) : option_(&option) {}
+
+  CLI::Option* option_;
+};
+
+/// A handle of a command, to define what it takes. The variables that values go to have to live until the action is
+/// done.
+///
+/// `spec` is what --help shows on the left: "-v,--verbose", "--out FILE". Default values of texts and numbers are shown
+/// too: they are what the variable holds when the option is defined.
+class Command {
+ public:
+  /// A command below this one, of which one then has to be given.
+  Command subcommand(const std::string& name, const std::string& description);
+  /// Replaces the description.
+  void describe(const std::string& description);
+  void set_action(Action action);
+  /// The same command, for options that --help shows under that heading.
+  Command under_heading(const std::string& heading) const;
+
+  Option flag(const std::string& spec, bool& value, const std::string& help);
+  Option text(const std::string& spec, std::string& value, const std::string& help);
+  Option number(const std::string& spec, int& value, const std::string& help);
+  Option number(const std::string& spec, long long& value, const std::string& help);
+  Option number(const std::string& spec, std::uint16_t& value, const std::string& help);
+  Option number(const std::string& spec, std::uint64_t& value, const std::string& help);
+  /// A word that stands for a number.
+  Option choice(const std::string& spec, int& value, const std::map<std::string, int>& words, const std::string& help);
+  /// May be repeated, each time with one value.
+  Option list(const std::string& spec, std::vector<std::string>& values, const std::string& help);
+  /// A word on the command line without an option before it; in `spec` it has a name: "server URL".
+  Option argument(const std::string& spec, std::string& value, const std::string& help);
+  /// Any number of such words.
+  Option arguments(const std::string& spec, std::vector<std::string>& values, const std::string& help);
+
+ private:
+  friend class CommandLine;
+  using Actions = std::map<const CLI::App*, Action>;
+  Command(CLI::App& app, Actions& actions) : app_(&app), actions_(&actions) {}
+  template <class Value>
+  Option add(const std::string& spec, Value& value, const std::string& help);
+  template <class Value>
+  Option add_with_default(const std::string& spec, Value& value, const std::string& help);
+
+  CLI::App* app_;
+  Actions* actions_;
+  std::string heading_;
+};
+
+/// The program's whole command line.
+class CommandLine {
+ public:
+  /// `footer` is shown at the end of every --help.
+  CommandLine(const std::string& name, const std::string& description, const std::string& version,
+              const std::string& footer);
+  ~CommandLine();
+
+  Command root();
+  /// Sets the variables of the options that are given. Returns the text to print and do nothing else, when that is
+  /// what is asked for: --help or --version. Throws Failure (exit_usage).
+  std::optional<std::string> parse(int argc, const char* const* argv);
+  /// After parse(): the action of the command that was given. Throws what it throws.
+  int run(Output& output) const;
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+};
+
+}  // namespace culmen::cli
