@@ -106,8 +106,8 @@ blocking::AcmeClient connect(const ServerFlags& flags, Output& output) {
   options.transport.proxy_from_environment = true;
   options.transport.allow_insecure_http = flags.allow_http;
   if (flags.verbose) options.log = [&output](std::string_view line) { output.log(printable(line, 2000)); };
-  blocking::AcmeClient client(directory_url(flags), std::move(options));
-  cancel_on_interrupt(client);
+  blocking::AcmeClient client(directory_url(flags), std::move(options), interrupt_token());
+  cancel_on_interrupt();
   return client;
 }
 

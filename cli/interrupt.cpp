@@ -12,7 +12,7 @@ namespace culmen::cli {
 
 namespace {
 
-std::atomic<blocking::AcmeClient*> client_at_work = nullptr;
+std::atomic<const CancelToken*> token_in_use = nullptr;
 std::atomic<int> signals_seen = 0;
 std::atomic<bool> says_json = false;
 
@@ -20,8 +20,8 @@ void say(int file, const char* text) noexcept { [[maybe_unused]] const auto writ
 
 extern "C" void on_interrupt(int) {
   const int seen = ++signals_seen;
-  if (blocking::AcmeClient* client = client_at_work.load(); client && seen < 3) {
-    client->cancel();
+  if (const CancelToken* token = token_in_use.load(); token && seen < 3) {
+    token->cancel();
     if (seen == 1) say(STDERR_FILENO, "\nculmen: interrupted: cleaning up\n");
     return;
   }
@@ -44,9 +44,12 @@ void exit_on_interrupt(bool json) {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-void cancel_on_interrupt(const blocking::AcmeClient& client) {
+const CancelToken& interrupt_token() {
   // Never destroyed: the handler may run in another thread up to the program's last moment.
-  client_at_work = new blocking::AcmeClient(client);
+  static const CancelToken& token = *new CancelToken;
+  return token;
 }
+
+void cancel_on_interrupt() { token_in_use = &interrupt_token(); }
 
 }  // namespace culmen::cli

@@ -1,7 +1,7 @@
-// Ctrl-C: cancels the client at work, so that challenges are cleaned up before the program ends.
+// Ctrl-C: cancels what is in progress, so that challenges are cleaned up before the program ends.
 #pragma once
 
-#include "culmen/blocking/acme_client.hpp"
+#include "culmen/cancel_token.hpp"
 
 namespace culmen::cli {
 
@@ -9,7 +9,9 @@ namespace culmen::cli {
 /// Nothing that needs clean-up may have begun.
 void exit_on_interrupt(bool json);
 
-/// From here on they cancel this client instead; the third one ends the program at once.
-void cancel_on_interrupt(const blocking::AcmeClient& client);
+/// From here on they cancel interrupt_token() instead; the third one ends the program at once.
+void cancel_on_interrupt();
+/// For every client of the program.
+const CancelToken& interrupt_token();
 
 }  // namespace culmen::cli

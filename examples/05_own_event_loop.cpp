@@ -42,7 +42,7 @@ class Loop {
       while (Ask* ask = execution.next()) take(execution, *ask);
       if (!execution.done()) turn(execution);
     }
-    return execution.result().value_or_throw();
+    return execution.result().value();
   }
 
  private:

@@ -22,7 +22,7 @@ int main(int argc, char** argv) try {
 
   // Keys and certificates are kept in files below this folder.
   FilePersist persist(".");
-  auto directory = blocking::Directory::from_url(persist, DirectoryUrl::other(argv[1]), options);
+  auto directory = blocking::DirectoryHandle::from_url(persist, DirectoryUrl::other(argv[1]), options);
 
   // Reads the account's key from the store, or makes one, and tells the CA.
   auto account = directory.account("foo@example.com");

@@ -37,6 +37,7 @@ check text python3 tools/check_text.py
 check documents python3 tools/check_docs.py
 check parity python3 tools/check_parity.py
 check layers python3 tools/check_layers.py
+check faces python3 tools/check_faces.py
 check picture python3 tools/draw_rooms.py --check
 check co_await python3 tools/check_co_await.py
 check headers python3 tools/check_headers.py

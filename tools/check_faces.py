@@ -4,7 +4,7 @@
 For each `Flow<Result<T>> f(Session, args…)` in namespace culmen::engine, and for each of EXTRA_VERBS:
 - the awaitable face has `awaitable<T> f(args…) const`, and beside it a template `async_f(args…, token)` whose token is
   boost::asio::deferred unless given;
-- the blocking face has `T f(args…, CancelToken cancel = {}) const`;
+- the blocking face has `T f(args…, CancelToken cancel = CancelToken::never()) const`;
 - types, their order and default arguments are the same (async_f may lack the defaults, since the token comes after).
 A face has no functions but those and NOT_VERBS; its other awaitable functions have an async_f as well, unless they are
 templates. Each name in a face is called in a file of TESTS that includes the face's header.
@@ -270,7 +270,7 @@ class Faces:
         for member in members:
             if not member.returns.startswith("awaitable<") or member in twins:
                 continue
-            own = [twin for twin in twins if twin.name == f"async_{member.name}" and twin.types()[:-1] == member.types()]
+            own = [twin for twin in twins if twin.name == f"async_{member.name}" and twinned(twin, member) == member.types()]
             for twin in own[:1]:
                 twins.remove(twin)
                 for text in wrong_twin(twin, member):
@@ -308,8 +308,14 @@ def wrong(verb, member, returns, takes_token):
             yield f"the default of {type_} is {own or 'none'}, not {default or 'none'}"
     if not member.const:
         yield "is not const"
-    if takes_token and member.parameters[-1:] != [("CancelToken", "{}")]:
-        yield "does not end in CancelToken cancel = {}"
+    if takes_token and member.parameters[-1:] != [("CancelToken", "CancelToken::never()")]:
+        yield "does not end in CancelToken cancel = CancelToken::never()"
+
+
+def twinned(twin, member):
+    """The types of its parameters, without the token, and without the executor that a static twin has to be told."""
+    types = twin.types()[:-1]
+    return types[1:] if member.static and types[:1] == ["any_io_executor"] else types
 
 
 def wrong_twin(twin, member):

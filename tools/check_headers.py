@@ -13,7 +13,7 @@ import sys
 import tempfile
 import tomllib
 
-from check_layers import STANDARD
+from check_layers import STANDARD, listed
 from source_text import sources
 
 FLAGS = ["-std=c++20", "-x", "c++", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wnon-virtual-dtor", "-Werror"]
@@ -64,11 +64,14 @@ def main():
     headers = list(sources(root, ["include"], [".hpp"]))
     standard = standard_headers(root)
     with_foreign = standard | compile_text(include(rules["foreign"]), root, "-E", "-o", os.devnull, "-w")[1]
-    users = {root / "include/culmen" / user for user in rules["foreign_users"]}
+    users = rules["foreign_users"]
     bad = 0
 
+    def name_of(header):
+        return str(header.relative_to(root / "include/culmen"))
+
     def judge(header):
-        return header, list(complaints(header, root, with_foreign if header in users else standard))
+        return header, list(complaints(header, root, with_foreign if listed(name_of(header), users) else standard))
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for header, texts in pool.map(judge, headers):

@@ -43,7 +43,7 @@ class Rules:
         if not self.rooms:
             yield "no room has a rule"
         for header in self.foreign_users:
-            if not (root / PUBLIC_ROOT / header).is_file():
+            if not (root / PUBLIC_ROOT / header).exists():
                 yield f"foreign_users: there is no public header {header}"
         for name, room in self.rooms.items():
             for key in sorted(room.keys() - ROOM_KEYS):
@@ -153,7 +153,7 @@ class Checker:
         if room:
             allowed = self.rules.rooms[room].get("foreign", [])
         else:
-            allowed = self.rules.public_foreign if str(relative.relative_to(PUBLIC_ROOT)) in self.rules.foreign_users else []
+            allowed = self.rules.public_foreign if listed(str(relative.relative_to(PUBLIC_ROOT)), self.rules.foreign_users) else []
         if any(header.startswith(prefix) for prefix in allowed):
             return
         for prefix, users in self.rules.rooms[room].get("foreign_only", {}).items() if room else ():

@@ -39,7 +39,7 @@ class PreparedDriver {
       answer(execution, *out.front());
       out.pop_front();
     }
-    return execution.result().value_or_throw();
+    return execution.result().value();
   }
 
  private:

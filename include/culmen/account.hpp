@@ -18,6 +18,8 @@ std::string_view to_string(AccountStatus status) noexcept;
 ///
 /// For an account that is known from before, fill in `url` and `key`; nothing else is needed to use it.
 struct Account {
+  /// No account, for APIs that require default construction.
+  Account() = default;
   Account(std::string url_, AccountKey key_) : url(std::move(url_)), key(std::move(key_)) {}
 
   /// token + "." + thumbprint (RFC 8555 §8.1).

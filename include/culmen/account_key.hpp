@@ -11,6 +11,9 @@ namespace culmen {
 /// An account key (RFC 8555 §6.2). Copies share one immutable key; safe to use from several threads at once.
 class AccountKey {
  public:
+  /// No key; see PrivateKey.
+  AccountKey() noexcept = default;
+
   /// A new key; see PrivateKey for the type names. Throws Error (unsupported_key_type).
   static AccountKey generate(std::string_view type = "ec:P-256");
   /// See PrivateKey::from_pem.

@@ -36,9 +36,8 @@ class DnsPersist01Helper {
   static std::string record_name(std::string_view domain);
 
   struct Options {
-    Options() = default;
     bool wildcard = false;  ///< policy=wildcard: sub-names and wildcards too.
-    std::optional<std::chrono::system_clock::time_point> persist_until;  ///< As UNIX seconds in the record.
+    std::optional<std::chrono::system_clock::time_point> persist_until{};  ///< As UNIX seconds in the record.
     bool bind_domain = true;  ///< Dialect C only: false makes one value good for every domain ("*").
   };
   /// The value that servers check, in the dialect that the challenge speaks (drafts -00/-01: the account's URL; draft

@@ -44,7 +44,6 @@ using TxtFunction = std::function<void(const std::string& name, const std::strin
 std::unique_ptr<DnsProvider> make_dns_provider(TxtFunction add_txt, TxtFunction remove_txt);
 
 struct DnsSolverOptions {
-  DnsSolverOptions() = default;
   std::string type = "dns-01";     ///< Or dns-account-01.
   std::chrono::seconds settle{0};  ///< After the value was added, before the CA is told: for slow secondaries.
 };
@@ -81,7 +80,6 @@ class DnsHook {
 };
 
 struct DnsHookOptions {
-  DnsHookOptions() = default;
   std::string type = "dns-01";           ///< Or dns-account-01.
   std::chrono::seconds settle{0};        ///< As in DnsSolverOptions.
   std::chrono::seconds time_limit{120};  ///< For one run of the program.
@@ -107,9 +105,8 @@ class DnsHookSolver final : public ChallengeSolver {
 };
 
 struct DnsPersistOptions {
-  DnsPersistOptions() = default;
-  DnsPersist01Helper::Options record;  ///< `wildcard` is also set where the authorization is for a wildcard.
-  std::chrono::seconds settle{0};      ///< After `publish`.
+  DnsPersist01Helper::Options record{};  ///< `wildcard` is also set where the authorization is for a wildcard.
+  std::chrono::seconds settle{0};        ///< After `publish`.
 };
 
 /// Solves dns-persist-01, whose record stays: nothing is cleaned up.

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <vector>
 
 #include "culmen/problem.hpp"
@@ -21,7 +22,7 @@ enum class ErrorKind { jose, http, acme, crypto, io };
 /// extensions), from a problem document's type.
 enum class Errc {
   // culmen's own
-  invalid_argument,       ///< The caller asked for something that cannot be.
+  invalid_argument = 1,   ///< The caller asked for something that cannot be.
   cancelled,              ///< The caller cancelled.
   deadline,               ///< The time limit ran out, or the server asks to wait past it.
   connection_failed,      ///< DNS, TCP or proxy: the server was not reached.
@@ -74,6 +75,18 @@ enum class Errc {
   user_action_required,
   unknown_acme_error,  ///< A problem document with a type that is not in the list above.
 };
+
+/// What a code belongs to, for comparisons: `std::error_code(error.code()) == ErrorCondition::temporary`.
+enum class ErrorCondition {
+  temporary = 1,  ///< The code alone says that the same call may succeed later; see is_worth_retrying().
+  from_server,    ///< The code comes from a problem document: the CA refused.
+};
+
+/// The category of Errc, named "culmen". std::errc works as a condition too: cancelled is operation_canceled, timeout
+/// and deadline are timed_out, invalid_argument is invalid_argument, not_offered is not_supported.
+const std::error_category& acme_category() noexcept;
+std::error_code make_error_code(Errc code) noexcept;
+std::error_condition make_error_condition(ErrorCondition condition) noexcept;
 
 /// The name of a code, as "order_invalid"; never empty.
 std::string_view to_string(Errc code) noexcept;
@@ -134,3 +147,8 @@ bool is_worth_retrying(const Error& error) noexcept;
 std::string printable(std::string_view untrusted, std::size_t limit = 400);
 
 }  // namespace culmen
+
+template <>
+struct std::is_error_code_enum<culmen::Errc> : std::true_type {};
+template <>
+struct std::is_error_condition_enum<culmen::ErrorCondition> : std::true_type {};

@@ -31,7 +31,6 @@ struct SessionOptions {
 
 /// How requests travel.
 struct TransportOptions {
-  TransportOptions() = default;
   std::chrono::seconds connect_timeout{15};
   /// For one request, from start to the last byte.
   std::chrono::seconds request_timeout{60};
@@ -42,21 +41,21 @@ struct TransportOptions {
   /// Connections to one host at the same time. One is enough where HTTP/2 is spoken.
   long max_connections = 8;
   /// PEM file of further root certificates to trust, beside the system's; empty: none.
-  std::string extra_root_file;
+  std::string extra_root_file{};
   /// Trust nothing but `extra_root_file`.
   bool only_extra_root = false;
   /// Proxy URL, as "http://proxy:3128" or "socks5h://…"; empty: none.
-  std::string proxy;
+  std::string proxy{};
   /// Take the proxy from the environment (https_proxy, no_proxy, …) when `proxy` is empty.
   bool proxy_from_environment = false;
   /// Connect to this unix socket instead of to host and port; empty: no.
-  std::string unix_socket;
+  std::string unix_socket{};
   /// Allow http:// to hosts other than loopback.
   bool allow_insecure_http = false;
   /// "host:port:address" rules, as curl's --resolve has them, separated by commas; empty: none.
-  std::string resolve;
+  std::string resolve{};
   /// Put before culmen's own User-Agent, as "my-server/1.2".
-  std::string user_agent;
+  std::string user_agent{};
   /// For error texts in the user's language (RFC 8555 §6.1).
   std::string accept_language = "en";
 };

@@ -24,6 +24,12 @@ using PassphraseCallback = std::function<std::string()>;
 /// The ml-dsa types need OpenSSL >= 3.5 at run time.
 class PrivateKey {
  public:
+  /// No key, for APIs that require default construction, as std::promise does. Using it throws Error
+  /// (invalid_argument); so does using a key that was moved from.
+  PrivateKey() noexcept = default;
+  /// Whether there is a key.
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+
   /// A new key. Throws Error (unsupported_key_type): unknown name, or this machine's OpenSSL lacks the algorithm.
   static PrivateKey generate(std::string_view type = "ec:P-256");
 
@@ -37,10 +43,10 @@ class PrivateKey {
   /// Unencrypted PKCS#8 PEM, ending in a newline. Secret: store it with mode 0600.
   std::string to_pem() const;
 
-  /// The key type, as "ec:P-256"; for an RSA key of another size as "rsa:2560".
+  /// The key type, as "ec:P-256"; for an RSA key of another size as "rsa:2560". Empty when there is no key.
   const std::string& type() const noexcept;
 
-  /// The JWS algorithm: ES256 ES384 ES512 RS256 EdDSA ML-DSA-44 ML-DSA-65 ML-DSA-87.
+  /// The JWS algorithm: ES256 ES384 ES512 RS256 EdDSA ML-DSA-44 ML-DSA-65 ML-DSA-87. Empty when there is no key.
   std::string_view alg() const noexcept;
 
   /// Signs as JWS wants it: ECDSA is r‖s of fixed width (RFC 7518 §3.4). Throws Error (crypto_failed). Thread-safe.
@@ -53,12 +59,12 @@ class PrivateKey {
   /// base64url(SHA-256(public_jwk())) (RFC 7638).
   std::string thumbprint() const;
 
-  /// Whether both have the same public key.
+  /// Whether both have the same public key. No key is like no other.
   bool same_key_as(const PrivateKey& other) const noexcept;
 
   // For culmen's own rooms.
   explicit PrivateKey(std::shared_ptr<const crypto::KeyHandle> handle) noexcept;
-  const crypto::KeyHandle& handle() const noexcept { return *handle_; }
+  const crypto::KeyHandle& handle() const;
 
  private:
   std::shared_ptr<const crypto::KeyHandle> handle_;

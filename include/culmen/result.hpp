@@ -1,6 +1,7 @@
 // A value or an Error, for code that runs inside flows.
 #pragma once
 
+#include <cstdlib>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -10,7 +11,18 @@
 
 namespace culmen {
 
-/// A value or the Error that came instead. Flows use it; the public faces throw the Error.
+namespace detail {
+/// A Result must be asked whether it has a value before its value or its error is used. Builds without NDEBUG end the
+/// program where that was forgotten.
+inline void check_access([[maybe_unused]] bool allowed) noexcept {
+#ifndef NDEBUG
+  if (!allowed) std::abort();
+#endif
+}
+}  // namespace detail
+
+/// A value or the Error that came instead. Flows use it; the public faces throw the Error. Safe to share between
+/// threads as far as T is.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -20,22 +32,41 @@ class [[nodiscard]] Result {
   explicit operator bool() const noexcept { return state_.index() == 0; }
   bool has_value() const noexcept { return state_.index() == 0; }
 
-  /// The value; undefined when there is none. Use value_or_throw() at a public edge.
-  T& operator*() & { return *std::get_if<0>(&state_); }
-  const T& operator*() const& { return *std::get_if<0>(&state_); }
-  T&& operator*() && { return std::move(*std::get_if<0>(&state_)); }
-  T* operator->() { return std::get_if<0>(&state_); }
-  const T* operator->() const { return std::get_if<0>(&state_); }
-
-  /// The error; undefined when there is a value.
-  const Error& error() const { return *std::get_if<1>(&state_); }
-
-  T value_or_throw() && {
-    if (auto* error = std::get_if<1>(&state_)) throw *error;
-    return std::move(*std::get_if<0>(&state_));
+  /// The value. Throws the Error when there is none.
+  T& value() & {
+    throw_error();
+    return **this;
+  }
+  const T& value() const& {
+    throw_error();
+    return **this;
+  }
+  T value() && {
+    throw_error();
+    return *std::move(*this);
   }
 
+  /// The value, which has to be there.
+  T& operator*() & { return *checked<0>(*this); }
+  const T& operator*() const& { return *checked<0>(*this); }
+  T&& operator*() && { return std::move(*checked<0>(*this)); }
+  T* operator->() { return checked<0>(*this); }
+  const T* operator->() const { return checked<0>(*this); }
+
+  /// The error, which has to be there.
+  const Error& error() const { return *checked<1>(*this); }
+
  private:
+  template <std::size_t index, class Self>
+  static auto* checked(Self& self) {
+    auto* found = std::get_if<index>(&self.state_);
+    detail::check_access(found != nullptr);
+    return found;
+  }
+  void throw_error() const {
+    if (const auto* error = std::get_if<1>(&state_)) throw *error;
+  }
+
   std::variant<T, Error> state_;
 };
 
@@ -47,9 +78,14 @@ class [[nodiscard]] Result<void> {
 
   explicit operator bool() const noexcept { return !error_; }
   bool has_value() const noexcept { return !error_; }
-  const Error& error() const { return *error_; }
-  void value_or_throw() const {
+  /// Throws the Error when there is one.
+  void value() const {
     if (error_) throw *error_;
+  }
+  /// The error, which has to be there.
+  const Error& error() const {
+    detail::check_access(error_.has_value());
+    return *error_;
   }
 
  private:

@@ -16,13 +16,12 @@ namespace culmen {
 
 /// How the test CA misbehaves. Everything off by default.
 struct TestCaFaults {
-  TestCaFaults() = default;
-  int reject_nonces_percent = 0;           ///< Good nonces refused with badNonce.
-  int processing_polls = 0;                ///< After finalize the order says `processing` for this many polls.
-  int pending_polls = 0;                   ///< After validation the authorization looks pending for this many reads.
-  std::optional<std::string> retry_after;  ///< Sent with orders and authorizations in progress: "2", "date:2" (as an
-                                           ///< HTTP date 2 s ahead), or any text as it is.
-  bool reorder_identifiers = false;        ///< The order lists identifiers and authorizations in another order.
+  int reject_nonces_percent = 0;             ///< Good nonces refused with badNonce.
+  int processing_polls = 0;                  ///< After finalize the order says `processing` for this many polls.
+  int pending_polls = 0;                     ///< After validation the authorization looks pending for this many reads.
+  std::optional<std::string> retry_after{};  ///< Sent with orders and authorizations in progress: "2", "date:2" (as an
+                                             ///< HTTP date 2 s ahead), or any text as it is.
+  bool reorder_identifiers = false;          ///< The order lists identifiers and authorizations in another order.
   bool no_location_on_finalize = false;
   bool strange_directory = false;         ///< Null meta fields, unknown members, a decoy key.
   bool odd_links = false;                 ///< Link headers joined, unquoted, relative, with parameters first.
@@ -63,7 +62,6 @@ struct TestCaDelegation {
 };
 
 struct TestCaOptions {
-  TestCaOptions() = default;
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;   ///< 0: any free one.
   std::uint64_t seed = 0;   ///< 0: random. Otherwise tokens, nonces, serials and choices repeat.
@@ -73,20 +71,20 @@ struct TestCaOptions {
   std::chrono::seconds order_lifetime{24 * 3600};
 
   bool external_account_required = false;
-  std::map<std::string, Bytes> eab_keys;  ///< kid to MAC key.
-  std::string terms_of_service;           ///< URL; newAccount then must agree.
+  std::map<std::string, Bytes> eab_keys{};  ///< kid to MAC key.
+  std::string terms_of_service{};           ///< URL; newAccount then must agree.
   bool pre_authorization = true;
-  std::vector<std::string> blocked_names;  ///< Refused with rejectedIdentifier, as subproblems when several.
+  std::vector<std::string> blocked_names{};  ///< Refused with rejectedIdentifier, as subproblems when several.
   int orders_per_page = 3;
-  std::map<std::string, std::string> profiles;
+  std::map<std::string, std::string> profiles{};
 
-  std::uint16_t http_port = 80;                ///< Where http-01 is validated.
-  std::uint16_t https_port = 443;              ///< Where a redirect of http-01 to https leads.
-  std::uint16_t tls_port = 443;                ///< Where tls-alpn-01 is validated.
-  bool allow_loopback = true;                  ///< Validate against loopback addresses.
-  std::map<std::string, std::string> resolve;  ///< Name (or "*") to address; others are looked up by the system.
+  std::uint16_t http_port = 80;                  ///< Where http-01 is validated.
+  std::uint16_t https_port = 443;                ///< Where a redirect of http-01 to https leads.
+  std::uint16_t tls_port = 443;                  ///< Where tls-alpn-01 is validated.
+  bool allow_loopback = true;                    ///< Validate against loopback addresses.
+  std::map<std::string, std::string> resolve{};  ///< Name (or "*") to address; others are looked up by the system.
   std::chrono::seconds validation_timeout{5};
-  std::string dns_server;    ///< "127.0.0.1:8053": whom to ask for TXT records; empty: DNS
+  std::string dns_server{};  ///< "127.0.0.1:8053": whom to ask for TXT records; empty: DNS
                              ///< challenges are offered, and fail.
   bool dns_account = false;  ///< Offer dns-account-01 as well.
   enum class DnsPersist { off, account_url, account_hash };
@@ -99,12 +97,12 @@ struct TestCaOptions {
   bool subdomain_auth = false;      ///< Authorizations of a domain serve for names below it (RFC 9444).
   /// Issue for TNAuthList identifiers (RFC 9448), by tkauth-01: the public key, PEM, of the token authority that is
   /// trusted; empty: do not.
-  std::string token_authority_key;
-  std::string token_authority;   ///< URL that the challenge proposes; empty: none.
-  bool skip_validation = false;  ///< Believe every challenge.
+  std::string token_authority_key{};
+  std::string token_authority{};  ///< URL that the challenge proposes; empty: none.
+  bool skip_validation = false;   ///< Believe every challenge.
 
   bool renewal_info = true;  ///< Offer ARI (RFC 9773).
-  std::string renewal_explanation_url;
+  std::string renewal_explanation_url{};
   std::chrono::seconds renewal_info_retry_after{21600};
 
   bool auto_renewal = false;  ///< Offer STAR (RFC 8739), within these limits.
@@ -113,12 +111,12 @@ struct TestCaOptions {
   bool auto_renewal_certificate_get = true;
 
   /// Offered to every account, as many a page as orders (RFC 9115). The CA is the names' owner and the CA in one.
-  std::vector<TestCaDelegation> delegations;
+  std::vector<TestCaDelegation> delegations{};
   bool certificate_get = false;  ///< Orders that are no STAR orders may ask for download without an account.
 
-  std::filesystem::path root_file;  ///< Where to write the root's PEM; empty: nowhere.
-  bool verbose = false;             ///< One line a request on standard error.
-  TestCaFaults faults;
+  std::filesystem::path root_file{};  ///< Where to write the root's PEM; empty: nowhere.
+  bool verbose = false;               ///< One line a request on standard error.
+  TestCaFaults faults{};
 };
 
 /// An ACME server (RFC 8555) over real HTTPS, on threads of its own. Its TLS certificate and the certificates it issues

@@ -86,7 +86,7 @@ constexpr Row rows[] = {
     {Errc::unknown_acme_error, "unknown_acme_error", ErrorKind::acme, Retry::by_status, ""},
 };
 
-constexpr std::size_t index_of(Errc code) noexcept { return static_cast<std::size_t>(code); }
+constexpr std::size_t index_of(Errc code) noexcept { return static_cast<std::size_t>(code) - 1; }
 constexpr std::size_t first_acme_row = index_of(Errc::account_does_not_exist);
 
 constexpr bool rows_follow_the_enum() {
@@ -171,7 +171,55 @@ bool may_pass_later(Errc code, int status, const std::vector<Problem>& problems)
   return false;
 }
 
+class Category final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "culmen"; }
+  std::string message(int value) const override {
+    const Row& row = row_of(static_cast<Errc>(value));
+    return std::string(row.text.empty() ? row.name : row.text);
+  }
+  std::error_condition default_error_condition(int value) const noexcept override {
+    switch (static_cast<Errc>(value)) {
+      case Errc::cancelled: return std::make_error_condition(std::errc::operation_canceled);
+      case Errc::deadline:
+      case Errc::timeout: return std::make_error_condition(std::errc::timed_out);
+      case Errc::invalid_argument: return std::make_error_condition(std::errc::invalid_argument);
+      case Errc::not_offered: return std::make_error_condition(std::errc::not_supported);
+      default: return std::error_condition(value, *this);
+    }
+  }
+};
+
+class ConditionCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "culmen-condition"; }
+  std::string message(int value) const override {
+    return value == static_cast<int>(ErrorCondition::temporary) ? "temporary" : "from the server";
+  }
+  bool equivalent(const std::error_code& code, int condition) const noexcept override {
+    if (code.category() != acme_category() || !code) return false;
+    const Row& row = row_of(static_cast<Errc>(code.value()));
+    switch (static_cast<ErrorCondition>(condition)) {
+      case ErrorCondition::temporary: return row.retry == Retry::yes;
+      case ErrorCondition::from_server: return index_of(row.code) >= first_acme_row;
+    }
+    return false;
+  }
+};
+
 }  // namespace
+
+const std::error_category& acme_category() noexcept {
+  static const Category category;
+  return category;
+}
+
+std::error_code make_error_code(Errc code) noexcept { return {static_cast<int>(code), acme_category()}; }
+
+std::error_condition make_error_condition(ErrorCondition condition) noexcept {
+  static const ConditionCategory category;
+  return {static_cast<int>(condition), category};
+}
 
 struct Error::Data {
   Errc code = Errc::invalid_argument;

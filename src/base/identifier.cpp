@@ -68,7 +68,7 @@ bool is_tn_auth_list(ByteView der) {
 
 Identifier::Identifier(std::string type_, std::string value_) : type(std::move(type_)), value(std::move(value_)) {}
 
-Identifier Identifier::dns(std::string_view name) { return {"dns", base::canonical_dns_name(name).value_or_throw()}; }
+Identifier Identifier::dns(std::string_view name) { return {"dns", base::canonical_dns_name(name).value()}; }
 
 Identifier Identifier::ip(std::string_view address) {
   auto canonical = base::canonical_ip(address);
@@ -81,7 +81,7 @@ Identifier Identifier::ip(std::string_view address) {
 }
 
 Identifier Identifier::onion(std::string_view address) {
-  std::string name = base::canonical_dns_name(address).value_or_throw();
+  std::string name = base::canonical_dns_name(address).value();
   const std::string_view why = what_is_wrong_with_onion(name);
   if (why.empty()) return {"dns", std::move(name)};
   throw Error(Errc::invalid_argument, "reading the onion address \"" + printable(address) + "\"", why);

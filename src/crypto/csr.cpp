@@ -28,7 +28,7 @@ std::string fitting_common_name(const std::vector<Identifier>& identifiers) {
   constexpr std::size_t longest = 64;
   for (const Identifier& id : identifiers) {
     if (id.type != "dns") continue;
-    const std::string name = base::canonical_dns_name(id.value).value_or_throw();
+    const std::string name = base::canonical_dns_name(id.value).value();
     if (name.size() <= longest) return name;
   }
   return {};

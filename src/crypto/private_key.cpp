@@ -145,8 +145,14 @@ PrivateKey PrivateKey::from_pem(std::string_view pem, const PassphraseCallback& 
   return PrivateKey(make_private_handle(read_block(*block, passphrase), reading));
 }
 
+const KeyHandle& PrivateKey::handle() const {
+  if (!handle_)
+    throw Error(Errc::invalid_argument, "using a private key", "there is none: it is empty or was moved from");
+  return *handle_;
+}
+
 std::string PrivateKey::to_pem() const {
-  if (handle_->kind().family == KeyFamily::ec) return ec_private_key_pem(*handle_);
+  if (handle().kind().family == KeyFamily::ec) return ec_private_key_pem(handle());
   const OwnedBio bio(BIO_new(BIO_s_mem()));
   char* data = nullptr;
   if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio.get(), handle_->get(), nullptr, nullptr, 0, nullptr, nullptr))
@@ -155,12 +161,15 @@ std::string PrivateKey::to_pem() const {
   return std::string(data, static_cast<std::size_t>(length));
 }
 
-const std::string& PrivateKey::type() const noexcept { return handle_->type(); }
+const std::string& PrivateKey::type() const noexcept {
+  static const std::string none;
+  return handle_ ? handle_->type() : none;
+}
 
-std::string_view PrivateKey::alg() const noexcept { return handle_->kind().alg; }
+std::string_view PrivateKey::alg() const noexcept { return handle_ ? handle_->kind().alg : std::string_view(); }
 
 Bytes PrivateKey::sign(ByteView message) const {
-  const KeyKind& kind = handle_->kind();
+  const KeyKind& kind = handle().kind();
   const OwnedMdCtx context(EVP_MD_CTX_new());
   std::size_t length = static_cast<std::size_t>(std::max(EVP_PKEY_get_size(handle_->get()), 0));
   Bytes signature(length);
@@ -171,9 +180,10 @@ Bytes PrivateKey::sign(ByteView message) const {
   return kind.family == KeyFamily::ec ? ecdsa_der_to_raw(signature, kind.width) : signature;
 }
 
-Bytes PrivateKey::public_key_der() const { return handle_->public_key_der(); }
+Bytes PrivateKey::public_key_der() const { return handle().public_key_der(); }
 
 bool PrivateKey::same_key_as(const PrivateKey& other) const noexcept {
+  if (!handle_ || !other.handle_) return false;
   const bool same = EVP_PKEY_eq(handle_->get(), other.handle_->get()) == 1;
   forget_openssl_errors();
   return same;

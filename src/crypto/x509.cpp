@@ -17,7 +17,7 @@ OwnedGeneralName general_name(const Identifier& id, std::string_view doing) {
   OwnedGeneralName name(GENERAL_NAME_new());
   if (!name) throw openssl_error(doing);
   if (id.type == "dns") {
-    const std::string text = base::canonical_dns_name(id.value).value_or_throw();
+    const std::string text = base::canonical_dns_name(id.value).value();
     ASN1_IA5STRING* value = ASN1_IA5STRING_new();
     if (!value) throw openssl_error(doing);
     GENERAL_NAME_set0_value(name.get(), GEN_DNS, value);

@@ -8,10 +8,12 @@
 #include <optional>
 #include <utility>
 
+#include <boost/asio/any_completion_executor.hpp>
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
@@ -153,7 +155,7 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
  public:
   using Handler = asio::any_completion_handler<void(std::exception_ptr)>;
 
-  Run(std::shared_ptr<Loop> loop, ExecutionBase& execution, asio::any_io_executor handler_executor,
+  Run(std::shared_ptr<Loop> loop, ExecutionBase& execution, asio::any_completion_executor handler_executor,
       asio::cancellation_slot slot, Handler handler)
       : loop_(std::move(loop)),
         execution_(execution),
@@ -262,9 +264,12 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
     if (finished_) return;
     finished_ = true;
     forget_all();
-    asio::post(handler_executor_, [handler = std::move(handler_), slot = slot_, failure]() mutable {
-      slot.clear();
-      std::move(handler)(failure);
+    asio::post(loop_->strand(), [executor = std::move(handler_executor_), handler = std::move(handler_), slot = slot_,
+                                 failure]() mutable {
+      asio::dispatch(executor, [handler = std::move(handler), slot, failure]() mutable {
+        slot.clear();
+        std::move(handler)(failure);
+      });
     });
     handler_executor_ = {};
     alive_.cancel();
@@ -273,7 +278,7 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
   const std::shared_ptr<Loop> loop_;
   ExecutionBase& execution_;  // lives in the awaiting coroutine: not to be touched after finish()
   asio::steady_timer alive_;
-  asio::any_io_executor handler_executor_;
+  asio::any_completion_executor handler_executor_;
   asio::cancellation_slot slot_;
   Handler handler_;
   std::map<Ask*, asio::steady_timer> waits_;
@@ -385,40 +390,30 @@ void AsioDriver::Loop::act(curl_socket_t socket, int events) {
 
 // ---- AsioDriver ----
 
-/// Starts a Run for a completion handler. Holds nothing: the handler owns the coroutine, which owns this.
-class AsioDriver::Begin {
- public:
-  Begin(AsioDriver& driver, ExecutionBase& execution) : driver_(&driver), execution_(&execution) {}
-
-  template <class H>
-  void operator()(H&& handler) const {
-    const std::shared_ptr<Loop>& loop = driver_->loop_;
-    const asio::any_io_executor executor = asio::get_associated_executor(handler, loop->strand());
-    asio::cancellation_slot slot = asio::get_associated_cancellation_slot(handler);
-    const auto run = std::make_shared<Run>(loop, *execution_, executor, slot, Run::Handler(std::forward<H>(handler)));
-    if (slot.is_connected()) {
-      slot.assign([weak = std::weak_ptr<Run>(run), strand = loop->strand()](asio::cancellation_type) {
-        if (weak.expired()) return;
-        asio::post(strand, [weak] {
-          if (const std::shared_ptr<Run> self = weak.lock()) self->cancel();
-        });
-      });
-    }
-    asio::post(loop->strand(), [run] { run->start(); });
-  }
-
- private:
-  AsioDriver* driver_;
-  ExecutionBase* execution_;
-};
-
 AsioDriver::AsioDriver(asio::any_io_executor executor, TransportOptions options, LogCallback log)
     : loop_(std::make_shared<Loop>(std::move(executor), std::move(options), std::move(log))) {}
 
 AsioDriver::~AsioDriver() = default;
 
+void AsioDriver::start(ExecutionBase& execution, asio::any_completion_handler<void(std::exception_ptr)> handler) {
+  const asio::any_io_executor strand = loop_->strand();
+  const auto executor = asio::get_associated_executor(handler, strand);
+  asio::cancellation_slot slot = asio::get_associated_cancellation_slot(handler);
+  const auto run = std::make_shared<Run>(loop_, execution, executor, slot, std::move(handler));
+  if (slot.is_connected()) {
+    slot.assign([weak = std::weak_ptr<Run>(run), strand](asio::cancellation_type) {
+      if (weak.expired()) return;
+      asio::post(strand, [weak] {
+        if (const std::shared_ptr<Run> self = weak.lock()) self->cancel();
+      });
+    });
+  }
+  asio::post(strand, [run] { run->start(); });
+}
+
 asio::awaitable<void> AsioDriver::drive(ExecutionBase& execution) {
-  const Begin begin(*this, execution);
+  // By pointer: the handler owns the awaiting coroutine, which owns the driver and the execution.
+  const auto begin = [this, &execution](auto handler) { start(execution, std::move(handler)); };
   auto driven =
       asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(begin, asio::use_awaitable);
   co_await std::move(driven);

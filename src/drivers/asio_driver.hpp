@@ -1,8 +1,10 @@
 // Runs executions on an Asio executor.
 #pragma once
 
+#include <exception>
 #include <memory>
 
+#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
@@ -24,11 +26,13 @@ class AsioDriver {
   /// Runs it to its end; on any executor, any number of them at the same time. Asio cancellation of the awaiting
   /// coroutine cancels the execution, which is then driven on until it has cleaned up. The driver must outlive it.
   boost::asio::awaitable<void> drive(ExecutionBase& execution);
+  /// The same for a handler, which must own the execution. It is called through its associated executor, or on the
+  /// driver's strand; its cancellation slot cancels the execution.
+  void start(ExecutionBase& execution, boost::asio::any_completion_handler<void(std::exception_ptr)> handler);
 
  private:
   class Loop;
   class Run;
-  class Begin;
   std::shared_ptr<Loop> loop_;
 };
 

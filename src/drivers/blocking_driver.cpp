@@ -1,15 +1,10 @@
 #include "drivers/blocking_driver.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <deque>
 #include <map>
-#include <system_error>
 #include <utility>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "drivers/done.hpp"
 
@@ -19,9 +14,10 @@ namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-constexpr std::size_t max_idle_multis = 16;
+constexpr std::ptrdiff_t max_idle_multis = 16;
 constexpr std::chrono::milliseconds longest_wait = std::chrono::hours(24 * 365);
 constexpr std::chrono::milliseconds longest_poll = std::chrono::minutes(1);
+constexpr std::chrono::milliseconds longest_unregistered_poll{250};  // cancel() cannot wake it
 
 /// Where other threads leave the answers to `await` asks.
 class Reports {
@@ -49,11 +45,40 @@ class Reports {
   std::deque<std::pair<AwaitAsk*, Result<void>>> arrived_;
 };
 
+/// Whether to cancel one drive(), and which descriptors say so.
+class Interruption {
+ public:
+  Interruption(const std::atomic<unsigned>& cancellations, const std::vector<CancelToken>& tokens)
+      : cancellations_(cancellations), before_(cancellations.load()), tokens_(tokens) {}
+
+  bool wanted() const {
+    return cancellations_.load() != before_ ||
+           std::ranges::any_of(tokens_, [](const CancelToken& token) { return token.cancelled(); });
+  }
+  std::vector<curl_waitfd> descriptors(const Lane& lane) const {
+    std::vector<curl_waitfd> watched(1, curl_waitfd{lane.wake.descriptor(), CURL_WAIT_POLLIN, 0});
+    for (const CancelToken& token : tokens_) {
+      if (token.descriptor() >= 0) watched.push_back(curl_waitfd{token.descriptor(), CURL_WAIT_POLLIN, 0});
+    }
+    return watched;
+  }
+
+ private:
+  const std::atomic<unsigned>& cancellations_;
+  const unsigned before_;
+  const std::vector<CancelToken>& tokens_;
+};
+
 /// One drive().
 class Drive {
  public:
-  Drive(ExecutionBase& execution, http::Multi& multi, const CancelFlag& cancel)
-      : execution_(execution), multi_(multi), cancel_(cancel), reports_(std::make_shared<Reports>(multi.handle())) {}
+  Drive(ExecutionBase& execution, Lane& lane, const Interruption& interruption)
+      : execution_(execution),
+        multi_(*lane.multi),
+        interruption_(interruption),
+        descriptors_(interruption.descriptors(lane)),
+        longest_poll_(lane.is_registered ? longest_poll : longest_unregistered_poll),
+        reports_(std::make_shared<Reports>(multi_.handle())) {}
   ~Drive() {
     reports_->close();
     multi_.withdraw_all(this);
@@ -67,11 +92,11 @@ class Drive {
       while (Ask* ask = execution_.next()) begin(*ask);
       if (execution_.done()) return;
       if (calls_.empty()) {
-        let_time_pass();
+        poll_once();
       } else {
         make_one_call();
       }
-      answer_what_is_over();
+      deliver_results();
     }
   }
 
@@ -100,8 +125,9 @@ class Drive {
   }
 
   void cancel_if_wanted() {
-    if (cancelled_ || !cancel_.raised()) return;
+    if (cancelled_ || !interruption_.wanted()) return;
     cancelled_ = true;
+    descriptors_.clear();  // they stay readable, and would end every poll at once
     execution_.cancel([this](Ask& ask) {
       if (ask.kind() == Ask::Kind::send) multi_.withdraw(static_cast<SendAsk&>(ask));
       std::erase_if(waits_, [&ask](const auto& entry) { return entry.second == &ask; });
@@ -115,16 +141,14 @@ class Drive {
     execution_.answer(call, call_function(call));
   }
 
-  void let_time_pass() {
-    auto pause = longest_poll;
+  void poll_once() {
+    auto pause = longest_poll_;
     if (!waits_.empty()) {
       const auto left = waits_.begin()->first - std::chrono::steady_clock::now();
       pause = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(0), pause);
     }
-    // From the cancellation on its descriptor stays readable, and would end every poll at once.
-    curl_waitfd cancel{cancel_.descriptor(), CURL_WAIT_POLLIN, 0};
-    const unsigned count = cancelled_ ? 0 : 1;
-    check(curl_multi_poll(multi_.handle(), &cancel, count, static_cast<int>(pause.count()), nullptr));
+    check(curl_multi_poll(multi_.handle(), descriptors_.data(), static_cast<unsigned>(descriptors_.size()),
+                          static_cast<int>(pause.count()), nullptr));
     perform();
   }
 
@@ -133,7 +157,7 @@ class Drive {
     check(curl_multi_perform(multi_.handle(), &running));
   }
 
-  void answer_what_is_over() {
+  void deliver_results() {
     while (std::optional<http::Multi::Finished> finished = multi_.next_finished()) {
       execution_.answer(finished->ask, std::move(finished->answer));
     }
@@ -152,7 +176,9 @@ class Drive {
 
   ExecutionBase& execution_;
   http::Multi& multi_;
-  const CancelFlag& cancel_;
+  const Interruption& interruption_;
+  std::vector<curl_waitfd> descriptors_;
+  const std::chrono::milliseconds longest_poll_;
   std::shared_ptr<Reports> reports_;
   std::multimap<SteadyTime, WaitAsk*> waits_;
   std::deque<CallAsk*> calls_;
@@ -161,59 +187,52 @@ class Drive {
 
 }  // namespace
 
-// ---- CancelFlag ----
-
-CancelFlag::CancelFlag() {
-  if (::pipe(ends_) != 0) {
-    const std::error_code why(errno, std::generic_category());
-    throw Error(Errc::io_failed, "making a client", "no pipe: " + why.message()).with_system_code(why);
-  }
-  for (const int end : ends_) {
-    ::fcntl(end, F_SETFD, FD_CLOEXEC);
-    ::fcntl(end, F_SETFL, O_NONBLOCK);
-  }
-}
-
-CancelFlag::~CancelFlag() {
-  for (const int end : ends_) ::close(end);
-}
-
-void CancelFlag::raise() noexcept {
-  const int kept = errno;  // of what the signal interrupted
-  if (!raised_.exchange(true)) {
-    const char byte = 1;
-    while (::write(ends_[1], &byte, 1) < 0 && errno == EINTR) {
-    }
-  }
-  errno = kept;
-}
-
 // ---- BlockingDriver ----
 
 BlockingDriver::BlockingDriver(TransportOptions options, LogCallback log)
     : transport_(std::move(options), std::move(log)) {}
 
-void BlockingDriver::drive(ExecutionBase& execution) {
-  std::unique_ptr<http::Multi> multi = take_multi();
-  Drive(execution, *multi, cancel_).run();
-  give_back(std::move(multi));
+BlockingDriver::~BlockingDriver() = default;
+
+void BlockingDriver::drive(ExecutionBase& execution, const std::vector<CancelToken>& tokens) {
+  const Interruption interruption(cancellations_, tokens);
+  const auto give_back_later = [this](Lane* lane) { give_back(*lane); };
+  const std::unique_ptr<Lane, decltype(give_back_later)> lane(&take_lane(), give_back_later);
+  Drive(execution, *lane, interruption).run();
 }
 
-std::unique_ptr<http::Multi> BlockingDriver::take_multi() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
-      std::unique_ptr<http::Multi> multi = std::move(idle_.back());
-      idle_.pop_back();
-      return multi;
-    }
+void BlockingDriver::cancel() noexcept {
+  ++cancellations_;
+  for (const std::atomic<Lane*>& entry : registered_) {
+    if (const Lane* lane = entry.load()) lane->wake.wake();
   }
-  return std::make_unique<http::Multi>(transport_);
 }
 
-void BlockingDriver::give_back(std::unique_ptr<http::Multi> multi) {
+Lane& BlockingDriver::take_lane() {
   const std::lock_guard lock(mutex_);
-  if (idle_.size() < max_idle_multis) idle_.push_back(std::move(multi));
+  const auto idle = std::ranges::find_if(lanes_, [](const auto& lane) { return !lane->is_busy; });
+  Lane& lane = idle == lanes_.end() ? add_lane() : **idle;
+  if (!lane.multi) lane.multi = std::make_unique<http::Multi>(transport_);
+  lane.wake.drain();
+  lane.is_busy = true;
+  return lane;
+}
+
+Lane& BlockingDriver::add_lane() {
+  lanes_.push_back(std::make_unique<Lane>());
+  Lane& lane = *lanes_.back();
+  if (lanes_.size() <= max_registered) {
+    lane.is_registered = true;
+    registered_[lanes_.size() - 1] = &lane;
+  }
+  return lane;
+}
+
+void BlockingDriver::give_back(Lane& lane) {
+  const std::lock_guard lock(mutex_);
+  lane.is_busy = false;
+  const auto is_idle = [](const auto& other) { return !other->is_busy && other->multi; };
+  if (std::ranges::count_if(lanes_, is_idle) > max_idle_multis) lane.multi.reset();
 }
 
 }  // namespace culmen::drivers

@@ -1,36 +1,29 @@
 // Runs executions on the calling thread.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "culmen/cancel_token.hpp"
 #include "culmen/driver.hpp"
+#include "drivers/wake_pipe.hpp"
 #include "http/multi.hpp"
 #include "http/transport.hpp"
 
 namespace culmen::drivers {
 
-/// A flag that wakes whoever polls its descriptor. raise() is safe in a signal handler.
-class CancelFlag {
- public:
-  /// Throws Error (io_failed).
-  CancelFlag();
-  ~CancelFlag();
-  CancelFlag(const CancelFlag&) = delete;
-  CancelFlag& operator=(const CancelFlag&) = delete;
-
-  void raise() noexcept;
-  bool raised() const noexcept { return raised_.load(); }
-  /// Readable from raise() on.
-  int descriptor() const noexcept { return ends_[0]; }
-
- private:
-  std::atomic<bool> raised_ = false;
-  int ends_[2] = {-1, -1};
+/// What one drive() works with. Kept until the driver goes, so that a signal handler may write to its pipe at any time.
+struct Lane {
+  Lane() = default;
+  std::unique_ptr<http::Multi> multi;
+  WakePipe wake;
+  bool is_registered = false;
+  bool is_busy = false;
 };
-static_assert(std::atomic<bool>::is_always_lock_free);
 
 /// Safe to use from several threads at once: each drive() takes a curl multi handle for itself, and leaves it, with its
 /// open connections, to the next.
@@ -38,20 +31,28 @@ class BlockingDriver {
  public:
   /// Throws as Transport does.
   BlockingDriver(TransportOptions options, LogCallback log);
+  ~BlockingDriver();
+  BlockingDriver(const BlockingDriver&) = delete;
+  BlockingDriver& operator=(const BlockingDriver&) = delete;
 
-  /// Runs it to its end. All it asks for is done side by side, but for calls: those are made here, one by one.
-  void drive(ExecutionBase& execution);
-  /// Cancels what is driven now and whatever will be.
-  void cancel() noexcept { cancel_.raise(); }
+  /// Runs it to its end, or until one of the tokens or cancel() ends it. All it asks for is done side by side, except
+  /// calls: those are made here, one by one.
+  void drive(ExecutionBase& execution, const std::vector<CancelToken>& tokens = {});
+  /// Cancels what is being driven; later drives are not affected. Safe in a signal handler.
+  void cancel() noexcept;
 
  private:
-  std::unique_ptr<http::Multi> take_multi();
-  void give_back(std::unique_ptr<http::Multi> multi);
+  static constexpr std::size_t max_registered = 64;
+  Lane& take_lane();
+  Lane& add_lane();
+  void give_back(Lane& lane);
 
   http::Transport transport_;
-  CancelFlag cancel_;
+  std::atomic<unsigned> cancellations_ = 0;
+  std::array<std::atomic<Lane*>, max_registered> registered_ = {};  // for cancel(), which may not lock
   std::mutex mutex_;
-  std::vector<std::unique_ptr<http::Multi>> idle_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
 };
+static_assert(std::atomic<unsigned>::is_always_lock_free && std::atomic<Lane*>::is_always_lock_free);
 
 }  // namespace culmen::drivers

@@ -18,41 +18,40 @@ bool is_not_there(const Error& error) { return error.problem() && !is_worth_retr
 
 }  // namespace
 
-Account::Account(AcmeClient client, std::shared_ptr<Persist> persist, std::string realm, culmen::Account account)
+AccountHandle::AccountHandle(AcmeClient client, std::shared_ptr<Persist> persist, std::string realm, Account account)
     : client_(std::move(client)),
       persist_(std::move(persist)),
       realm_(std::move(realm)),
       account_(std::move(account)) {}
 
-NewOrder Account::new_order(const std::string& primary_name, const std::vector<std::string>& alt_names) const {
+NewOrder AccountHandle::new_order(const std::string& primary_name, const std::vector<std::string>& alt_names,
+                                  CancelToken cancel) const {
   std::vector<Identifier> identifiers(1, Identifier::parse(primary_name));
   for (const std::string& name : alt_names) {
     Identifier identifier = Identifier::parse(name);
     if (std::ranges::find(identifiers, identifier) == identifiers.end()) identifiers.push_back(std::move(identifier));
   }
-  AcmeClient client = client_;
-  Order order = client.new_order(account_, identifiers);
+  Order order = client_.new_order(account_, identifiers, std::move(cancel));
   return NewOrder(*this, primary_name, std::move(identifiers), std::move(order));
 }
 
-std::optional<Certificate> Account::certificate(const std::string& primary_name) const {
+std::optional<CertificateWithKey> AccountHandle::certificate(const std::string& primary_name) const {
   std::optional<StoredCertificate> stored = persist_->get_certificate(realm_, primary_name);
   if (!stored) return std::nullopt;
-  Certificate certificate(std::move(stored->private_key), std::move(stored->certificate));
+  CertificateWithKey certificate(std::move(stored->private_key), std::move(stored->certificate));
   if (!certificate.is_matching()) return std::nullopt;
   return certificate;
 }
 
-std::optional<CertOrder> Account::unsaved_order(const std::string& primary_name) const {
+std::optional<CertOrder> AccountHandle::unsaved_order(const std::string& primary_name, CancelToken cancel) const {
   const std::optional<faces::PendingOrder> pending = faces::find_pending_order(*persist_, realm_, primary_name);
   if (!pending) return std::nullopt;
   const std::optional<std::string> saved = persist_->get({realm_, PersistKind::private_key, primary_name});
   if (saved && PrivateKey::from_pem(*saved).same_key_as(pending->key)) return std::nullopt;
-  AcmeClient client = client_;
   try {
-    Order order = client.get_order(account_, pending->order_url);
+    Order order = client_.get_order(account_, pending->order_url, cancel);
     if (order.status == OrderStatus::processing) {
-      order = client.run(engine::await_certificate(client.session(), account_, std::move(order), unhurried));
+      order = client_.run(engine::await_certificate(client_.session(), account_, std::move(order), unhurried), cancel);
     }
     if (order.status != OrderStatus::valid) return std::nullopt;
     return CertOrder(*this, primary_name, std::move(order), pending->key);
@@ -62,9 +61,9 @@ std::optional<CertOrder> Account::unsaved_order(const std::string& primary_name)
   }
 }
 
-void Account::revoke_certificate(const Certificate& certificate, std::optional<int> reason) const {
-  AcmeClient client = client_;
-  client.revoke_certificate(account_, certificate.certificate_der(), reason);
+void AccountHandle::revoke_certificate(const CertificateWithKey& certificate, std::optional<int> reason,
+                                       CancelToken cancel) const {
+  client_.revoke_certificate(account_, certificate.certificate_der(), reason, std::move(cancel));
 }
 
 }  // namespace culmen::blocking

@@ -4,16 +4,16 @@
 
 namespace culmen::blocking {
 
-Certificate::Certificate(std::string private_key_pem, std::string chain_pem)
+CertificateWithKey::CertificateWithKey(std::string private_key_pem, std::string chain_pem)
     : private_key_(std::move(private_key_pem)),
       chain_(std::move(chain_pem)),
       key_(PrivateKey::from_pem(private_key_)),
-      leaf_(culmen::Certificate::from_pem(chain_)) {}
+      leaf_(Certificate::from_pem(chain_)) {}
 
 // PKCS#8, also when the key was kept in another form.
-Bytes Certificate::private_key_der() const { return pem_to_der(key_.to_pem()).front(); }
+Bytes CertificateWithKey::private_key_der() const { return pem_to_der(key_.to_pem()).front(); }
 
-long Certificate::valid_days_left(std::chrono::system_clock::time_point now) const {
+long CertificateWithKey::valid_days_left(std::chrono::system_clock::time_point now) const {
   return static_cast<long>(std::chrono::floor<std::chrono::days>(leaf_.not_after - now).count());
 }
 

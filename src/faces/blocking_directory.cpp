@@ -2,11 +2,12 @@
 
 #include <algorithm>
 
+#include "engine/retry.hpp"
+
 namespace culmen::blocking {
 
 namespace {
 
-constexpr int min_nonce_retries = 10;  // as issue() has
 constexpr const char* account_name = "account";
 constexpr const char* pending_account_name = "account/pending";
 
@@ -27,43 +28,46 @@ AccountKey account_key(Persist& persist, const std::string& realm, bool& establi
 
 }  // namespace
 
-Directory::Directory(AcmeClient client, std::shared_ptr<Persist> persist)
+DirectoryHandle::DirectoryHandle(AcmeClient client, std::shared_ptr<Persist> persist)
     : client_(std::move(client)), persist_(std::move(persist)) {}
 
-Directory Directory::from_url(std::shared_ptr<Persist> persist, DirectoryUrl url, ClientOptions options) {
+DirectoryHandle DirectoryHandle::from_url(std::shared_ptr<Persist> persist, DirectoryUrl url, ClientOptions options,
+                                          CancelToken cancel) {
   if (!persist) {
     throw Error(Errc::invalid_argument, "fetching the directory",
                 "there is no store; to keep nothing give a NoPersist");
   }
-  options.session.nonce_retries = std::max(options.session.nonce_retries, min_nonce_retries);
-  return Directory(AcmeClient(url.str(), std::move(options)), std::move(persist));
+  options.session.nonce_retries = std::max(options.session.nonce_retries, engine::min_issue_nonce_retries);
+  return DirectoryHandle(AcmeClient(url.str(), std::move(options), std::move(cancel)), std::move(persist));
 }
 
-Account Directory::account(const std::string& email) const {
+AccountHandle DirectoryHandle::account(const std::string& email, CancelToken cancel) const {
   if (email.find('@') == std::string::npos) {
     throw Error(Errc::invalid_argument, "establishing an account",
-                "\"" + printable(email, 100) + "\" is no e-mail address; for an account without one, or with other " +
+                "\"" + printable(email, 100) +
+                    "\" is not an e-mail address; for an account without one, or with other " +
                     "contacts, use account_with_realm()");
   }
-  return account_with_realm(email, std::vector<std::string>(1, "mailto:" + email));
+  return account_with_realm(email, std::vector<std::string>(1, "mailto:" + email), std::nullopt, std::move(cancel));
 }
 
-Account Directory::account_with_realm(const std::string& realm, std::vector<std::string> contacts,
-                                      std::optional<EabOptions> eab) const {
+AccountHandle DirectoryHandle::account_with_realm(const std::string& realm, std::vector<std::string> contacts,
+                                                  std::optional<EabOptions> eab, CancelToken cancel) const {
   AccountOptions options;
   options.contacts = std::move(contacts);
   options.agree_tos = true;
   options.eab = std::move(eab);
   bool established = false;
   const AccountKey key = account_key(*persist_, realm, established);
-  Account account = account_with_key(realm, key, std::move(options));
+  AccountHandle account = account_with_key(realm, key, std::move(options), std::move(cancel));
   if (!established) persist_->put({realm, PersistKind::account_key, account_name}, key.to_pem());
   return account;
 }
 
-Account Directory::account_with_key(const std::string& realm, AccountKey key, AccountOptions options) const {
-  AcmeClient client = client_;
-  return Account(client, persist_, realm, client.new_account(std::move(key), std::move(options)));
+AccountHandle DirectoryHandle::account_with_key(const std::string& realm, AccountKey key, AccountOptions options,
+                                                CancelToken cancel) const {
+  Account account = client_.new_account(std::move(key), std::move(options), std::move(cancel));
+  return AccountHandle(client_, persist_, realm, std::move(account));
 }
 
 }  // namespace culmen::blocking

@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t width = 12;  // authorizations looked at side by side
 
-Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session session, culmen::Account account,
+Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session session, Account account,
                                                             std::vector<std::string> urls) {
   std::vector<Flow<Result<Authorization>>> looks;
   for (const std::string& url : urls) looks.push_back(engine::get_authorization(session, account, url));
@@ -31,7 +31,7 @@ Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session sess
 
 Flow<Result<void>> pause_for(milliseconds duration) { co_return co_await wait(duration); }
 
-Flow<Result<Order>> finalize_and_watch(engine::Session session, culmen::Account account, Order order, Bytes csr,
+Flow<Result<Order>> finalize_and_watch(engine::Session session, Account account, Order order, Bytes csr,
                                        engine::PollOptions options) {
   Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr));
   if (!finalized) co_return finalized;
@@ -42,7 +42,7 @@ Flow<Result<Order>> finalize_and_watch(engine::Session session, culmen::Account 
 
 // ---- NewOrder ----
 
-NewOrder::NewOrder(Account account, std::string primary_name, std::vector<Identifier> identifiers, Order order)
+NewOrder::NewOrder(AccountHandle account, std::string primary_name, std::vector<Identifier> identifiers, Order order)
     : account_(std::move(account)),
       primary_name_(std::move(primary_name)),
       identifiers_(std::move(identifiers)),
@@ -55,24 +55,24 @@ std::optional<CsrOrder> NewOrder::confirm_validations() const {
 
 bool NewOrder::is_validated() const noexcept { return order_.status == OrderStatus::ready; }
 
-void NewOrder::refresh() {
-  AcmeClient client = account_.client();
+void NewOrder::refresh(CancelToken cancel) {
+  const AcmeClient& client = account_.client();
   const milliseconds pause = engine::refresh_pause(backoff_, order_.retry_after);
-  if (pause > milliseconds(0)) client.run(pause_for(pause));
+  if (pause > milliseconds(0)) client.run(pause_for(pause), cancel);
 
-  Order fresh = client.get_order(account_.api_account(), order_.url);
+  Order fresh = client.get_order(account_.api_account(), order_.url, cancel);
   const bool is_over = fresh.status == OrderStatus::invalid || fresh.status == OrderStatus::canceled;
   // It knows the authorizations' problems too, and throws.
-  if (is_over) client.poll_order(account_.api_account(), order_.url);
+  if (is_over) client.poll_order(account_.api_account(), order_.url, std::nullopt, cancel);
   backoff_ = engine::next_refresh_backoff(backoff_, fresh.status != order_.status);
   order_ = std::move(fresh);
 }
 
-std::vector<Auth> NewOrder::authorizations() const {
-  AcmeClient client = account_.client();
+std::vector<Auth> NewOrder::authorizations(CancelToken cancel) const {
+  const AcmeClient& client = account_.client();
   std::vector<Auth> authorizations;
   for (Authorization& authorization :
-       client.run(get_authorizations(client.session(), account_.api_account(), order_.authorizations))) {
+       client.run(get_authorizations(client.session(), account_.api_account(), order_.authorizations), cancel)) {
     authorizations.emplace_back(account_, std::move(authorization));
   }
   return authorizations;
@@ -80,37 +80,41 @@ std::vector<Auth> NewOrder::authorizations() const {
 
 // ---- CsrOrder ----
 
-CsrOrder::CsrOrder(Account account, std::string primary_name, std::vector<Identifier> identifiers, Order order)
+CsrOrder::CsrOrder(AccountHandle account, std::string primary_name, std::vector<Identifier> identifiers, Order order)
     : account_(std::move(account)),
       primary_name_(std::move(primary_name)),
       identifiers_(std::move(identifiers)),
       order_(std::move(order)) {}
 
-CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chrono::seconds limit) const {
+CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chrono::seconds limit,
+                                  CancelToken cancel) const {
   Bytes csr = build_csr(identifiers_, key);
   // From here on the CA may have a certificate for this key, whatever becomes of us.
   faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_, faces::PendingOrder(order_.url, key));
-  AcmeClient client = account_.client();
+  const AcmeClient& client = account_.client();
   Order order = client.run(finalize_and_watch(client.session(), account_.api_account(), order_, std::move(csr),
-                                              engine::PollOptions(delay, limit)));
+                                              engine::PollOptions(delay, limit)),
+                           std::move(cancel));
   return CertOrder(account_, primary_name_, std::move(order), std::move(key));
 }
 
-CertOrder CsrOrder::finalize(std::string_view private_key_pem, milliseconds delay, std::chrono::seconds limit) const {
-  return finalize_pkey(PrivateKey::from_pem(private_key_pem), delay, limit);
+CertOrder CsrOrder::finalize(std::string_view private_key_pem, milliseconds delay, std::chrono::seconds limit,
+                             CancelToken cancel) const {
+  return finalize_pkey(PrivateKey::from_pem(private_key_pem), delay, limit, std::move(cancel));
 }
 
 // ---- CertOrder ----
 
-CertOrder::CertOrder(Account account, std::string primary_name, Order order, PrivateKey key)
+CertOrder::CertOrder(AccountHandle account, std::string primary_name, Order order, PrivateKey key)
     : account_(std::move(account)),
       primary_name_(std::move(primary_name)),
       order_(std::move(order)),
       key_(std::move(key)) {}
 
-Certificate CertOrder::download_cert() const {
-  AcmeClient client = account_.client();
-  Certificate certificate(key_.to_pem(), client.download_certificate(account_.api_account(), order_.certificate));
+CertificateWithKey CertOrder::download_cert(CancelToken cancel) const {
+  const AcmeClient& client = account_.client();
+  CertificateWithKey certificate(
+      key_.to_pem(), client.download_certificate(account_.api_account(), order_.certificate, std::move(cancel)));
   if (!certificate.is_matching()) {
     throw Error(Errc::bad_response, "checking the new certificate",
                 "it is not for our key; it was downloaded from " + printable(order_.certificate, 200));
@@ -118,8 +122,8 @@ Certificate CertOrder::download_cert() const {
   return certificate;
 }
 
-Certificate CertOrder::download_and_save_cert() const {
-  Certificate certificate = download_cert();
+CertificateWithKey CertOrder::download_and_save_cert(CancelToken cancel) const {
+  CertificateWithKey certificate = download_cert(std::move(cancel));
   const StoredCertificate stored(certificate.private_key(), certificate.certificate());
   account_.persist().put_certificate(account_.realm(), primary_name_, stored);
   return certificate;

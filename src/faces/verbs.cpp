@@ -7,8 +7,10 @@
 
 namespace culmen::faces {
 
-Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der) {
-  Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr_der));
+Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der,
+                                      std::vector<OnionCaa> onion_caa) {
+  Result<Order> finalized =
+      co_await engine::finalize(session, account, std::move(order), std::move(csr_der), std::move(onion_caa));
   if (!finalized || finalized->status == OrderStatus::valid) co_return finalized;
   const Instant begun = co_await now();
   engine::PollOptions options(std::nullopt);

@@ -1,4 +1,4 @@
-// What both faces make of the engine's flows.
+// Flows that both faces have and the engine has not.
 #pragma once
 
 #include "culmen/engine.hpp"
@@ -6,7 +6,8 @@
 namespace culmen::faces {
 
 /// engine::finalize(), and then waits until the order is valid.
-Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der);
+Flow<Result<Order>> finalize_and_wait(engine::Session session, Account account, Order order, Bytes csr_der,
+                                      std::vector<OnionCaa> onion_caa);
 /// engine::download_chain(), for those who want no more than the PEM.
 Flow<Result<std::string>> download_pem(engine::Session session, Account account, std::string certificate_url);
 

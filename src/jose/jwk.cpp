@@ -11,7 +11,7 @@
 
 namespace culmen {
 
-PrivateKey PrivateKey::from_jwk(std::string_view json) { return jose::parse_private_jwk(json).value_or_throw(); }
+PrivateKey PrivateKey::from_jwk(std::string_view json) { return jose::parse_private_jwk(json).value(); }
 std::string PrivateKey::public_jwk() const { return jose::public_jwk(crypto::public_parts(*this)); }
 std::string PrivateKey::thumbprint() const { return jose::thumbprint(crypto::public_parts(*this)); }
 

@@ -179,7 +179,7 @@ std::string TemplateKeyType::key_type() const {
 
 CsrTemplate CsrTemplate::from_json(std::string_view text) {
   if (text.size() > max_template) throw too_large("csr-template");
-  CsrTemplate read = read_template(parse_object(text, reading).value_or_throw());
+  CsrTemplate read = read_template(parse_object(text, reading).value());
   read.json = std::string(text);
   return read;
 }

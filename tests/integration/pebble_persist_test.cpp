@@ -24,9 +24,9 @@ TEST_CASE("step by step with a store, and once more from the store") {
   options.transport.extra_root_file = pebble.root_file();
   const FilePersist persist(folder.path());
   const auto directory = [&] {
-    return blocking::Directory::from_url(persist, DirectoryUrl::other(pebble.directory_url()), options);
+    return blocking::DirectoryHandle::from_url(persist, DirectoryUrl::other(pebble.directory_url()), options);
   };
-  const blocking::Account account = directory().account("ops@example.com");
+  const blocking::AccountHandle account = directory().account("ops@example.com");
   Http01Solver web(pebble.http_port(), "127.0.0.1");
   web.start_thread();
 
@@ -34,7 +34,7 @@ TEST_CASE("step by step with a store, and once more from the store") {
   for (int tries = 0; !order.confirm_validations() && tries < 10; ++tries) {
     for (const blocking::Auth& auth : order.authorizations()) {
       if (!auth.need_challenge()) continue;
-      const blocking::Challenge challenge = auth.http_challenge();
+      const blocking::ChallengeHandle challenge = auth.http_challenge();
       web.add(challenge.http_token(), challenge.http_proof());
       challenge.validate(500ms);
       web.remove(challenge.http_token());
@@ -44,14 +44,14 @@ TEST_CASE("step by step with a store, and once more from the store") {
   REQUIRE(order.confirm_validations());
   const blocking::CertOrder issued = order.confirm_validations()->finalize_pkey(create_p384_key(), 500ms);
   CHECK(account.unsaved_order("example.com").has_value());
-  const blocking::Certificate certificate = issued.download_and_save_cert();
+  const blocking::CertificateWithKey certificate = issued.download_and_save_cert();
   CHECK(certificate.is_matching());
   CHECK(certificate.api_certificate().identifiers.size() == 2);
   const std::vector<culmen::Certificate> chain = read_chain(certificate.certificate());
   REQUIRE(chain.size() >= 2);
   CHECK(crypto::is_signed_by(chain[0].der, chain[1].der));
 
-  const blocking::Account again = directory().account("ops@example.com");
+  const blocking::AccountHandle again = directory().account("ops@example.com");
   CHECK(again.api_account().url == account.api_account().url);
   CHECK_FALSE(again.api_account().created);
   REQUIRE(again.certificate("example.com"));

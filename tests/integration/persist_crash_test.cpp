@@ -286,10 +286,10 @@ struct Issuance : Store {
     return options;
   }
   std::vector<std::string> words() const { return {"issue", folder(), ca.directory_url(), root}; }
-  blocking::Account account() const {
+  blocking::AccountHandle account() const {
     ClientOptions options;
     options.transport.extra_root_file = root;
-    return blocking::Directory::from_url(persist, DirectoryUrl::other(ca.directory_url()), options)
+    return blocking::DirectoryHandle::from_url(persist, DirectoryUrl::other(ca.directory_url()), options)
         .account(crash_test::realm);
   }
 
@@ -297,8 +297,8 @@ struct Issuance : Store {
   /// together.
   void check(const std::optional<StoredCertificate>& before, std::size_t issued_before) {
     const std::optional<StoredCertificate> found = certificate();
-    const blocking::Account us = account();
-    const std::optional<blocking::Certificate> kept = us.certificate(crash_test::name);
+    const blocking::AccountHandle us = account();
+    const std::optional<blocking::CertificateWithKey> kept = us.certificate(crash_test::name);
     CHECK(kept.has_value() == found.has_value());
     const std::vector<std::string> issued = ca.issued();
     if (found != before) {
@@ -308,7 +308,7 @@ struct Issuance : Store {
     } else if (issued.size() > issued_before) {
       const std::optional<blocking::CertOrder> unsaved = us.unsaved_order(crash_test::name);
       REQUIRE(unsaved);
-      const blocking::Certificate saved = unsaved->download_and_save_cert();
+      const blocking::CertificateWithKey saved = unsaved->download_and_save_cert();
       CHECK(saved.certificate_der() == culmen::Certificate::from_pem(issued.back()).der);
       CHECK(us.certificate(crash_test::name)->private_key() == saved.private_key());
     }

@@ -59,8 +59,8 @@ struct Bench {
     fs::create_directory(folder.path() / "store");
   }
   template <class Store>
-  blocking::Directory directory(Store store) const {
-    return blocking::Directory::from_url(store, DirectoryUrl::other(ca.directory_url()), client_options);
+  blocking::DirectoryHandle directory(Store store) const {
+    return blocking::DirectoryHandle::from_url(store, DirectoryUrl::other(ca.directory_url()), client_options);
   }
   FilePersist files() const { return FilePersist(folder.path() / "store"); }
   int requests(const std::string& resource) const {
@@ -86,12 +86,12 @@ blocking::CsrOrder proven(blocking::NewOrder order) {
   return *order.confirm_validations();
 }
 
-blocking::Certificate issue(const blocking::Account& account, const std::string& name,
-                            const std::vector<std::string>& alt_names = {}) {
+blocking::CertificateWithKey issue(const blocking::AccountHandle& account, const std::string& name,
+                                   const std::vector<std::string>& alt_names = {}) {
   return proven(account.new_order(name, alt_names)).finalize_pkey(create_p256_key(), 0ms).download_and_save_cert();
 }
 
-std::vector<std::string> names_of(const blocking::Certificate& certificate) {
+std::vector<std::string> names_of(const blocking::CertificateWithKey& certificate) {
   std::vector<std::string> names;
   for (const Identifier& identifier : certificate.api_certificate().identifiers) names.push_back(identifier.value);
   std::ranges::sort(names);
@@ -141,9 +141,9 @@ TEST_CASE("from nothing to a certificate that is kept, http-01 answered for real
   Http01Solver web(options.http_port, "127.0.0.1");
   web.start_thread();
 
-  const blocking::Directory directory = bench.directory(bench.files());
+  const blocking::DirectoryHandle directory = bench.directory(bench.files());
   CHECK(directory.api_directory().url == bench.ca.directory_url());
-  const blocking::Account account = directory.account(email);
+  const blocking::AccountHandle account = directory.account(email);
   CHECK(account.api_account().status == AccountStatus::valid);
   CHECK(account.api_account().contacts == std::vector<std::string>{"mailto:" + email});
   CHECK(account.realm() == email);
@@ -160,7 +160,7 @@ TEST_CASE("from nothing to a certificate that is kept, http-01 answered for real
   for (const blocking::Auth& auth : auths) {
     CHECK(auth.need_challenge());
     CHECK(auth.domain_name() == auth.api_auth().identifier.value);
-    const blocking::Challenge challenge = auth.http_challenge();
+    const blocking::ChallengeHandle challenge = auth.http_challenge();
     CHECK(challenge.need_validate());
     CHECK(challenge.http_proof() == account.api_account().key_authorization(challenge.http_token()));
     web.add(challenge.http_token(), challenge.http_proof());
@@ -177,7 +177,7 @@ TEST_CASE("from nothing to a certificate that is kept, http-01 answered for real
   CHECK(bench.requests("challenge") == 2);
 
   const blocking::CertOrder issued = order.confirm_validations()->finalize_pkey(create_p384_key(), 1ms);
-  const blocking::Certificate certificate = issued.download_and_save_cert();
+  const blocking::CertificateWithKey certificate = issued.download_and_save_cert();
   CHECK(certificate.is_matching());
   CHECK(names_of(certificate) == std::vector<std::string>{"example.test", "www.example.test"});
   CHECK(PrivateKey::from_pem(certificate.private_key()).type() == "ec:P-384");
@@ -187,7 +187,7 @@ TEST_CASE("from nothing to a certificate that is kept, http-01 answered for real
   CHECK(certificate.valid_days_left() >= 88);
   CHECK(certificate.valid_days_left() <= 90);
 
-  const std::optional<blocking::Certificate> kept = account.certificate("example.test");
+  const std::optional<blocking::CertificateWithKey> kept = account.certificate("example.test");
   REQUIRE(kept);
   CHECK(kept->certificate() == certificate.certificate());
   CHECK(kept->private_key() == certificate.private_key());
@@ -203,10 +203,10 @@ TEST_CASE("from nothing to a certificate that is kept, http-01 answered for real
 
 TEST_CASE("the account is the same on the next day, and its key in the store is the one it has") {
   const Bench bench;
-  const blocking::Account first = bench.directory(bench.files()).account(email);
+  const blocking::AccountHandle first = bench.directory(bench.files()).account(email);
   CHECK(first.api_account().created);
   CHECK(bench.files().get(account_key) == first.acme_private_key_pem());
-  const blocking::Account second = bench.directory(bench.files()).account(email);
+  const blocking::AccountHandle second = bench.directory(bench.files()).account(email);
   CHECK_FALSE(second.api_account().created);
   CHECK(second.api_account().url == first.api_account().url);
   CHECK(second.acme_private_key_pem() == first.acme_private_key_pem());
@@ -215,7 +215,7 @@ TEST_CASE("the account is the same on the next day, and its key in the store is 
 
 TEST_CASE("an account without an e-mail address, with other contacts, with a key of one's own") {
   const Bench bench;
-  const blocking::Directory directory = bench.directory(bench.files());
+  const blocking::DirectoryHandle directory = bench.directory(bench.files());
   CHECK(directory.account_with_realm("us").api_account().contacts.empty());
   const std::vector<std::string> contacts = {"mailto:a@example.test", "mailto:b@example.test"};
   CHECK(directory.account_with_realm("them", contacts).api_account().contacts == contacts);
@@ -224,7 +224,7 @@ TEST_CASE("an account without an e-mail address, with other contacts, with a key
   const AccountKey key = AccountKey::generate("rsa:2048");
   AccountOptions options;
   options.agree_tos = true;
-  const blocking::Account ours = directory.account_with_key("ours", key, options);
+  const blocking::AccountHandle ours = directory.account_with_key("ours", key, options);
   CHECK(ours.acme_private_key_pem() == key.to_pem());
   CHECK(bench.files().get({"ours", PersistKind::account_key, "account"}) == std::nullopt);
 }
@@ -235,7 +235,7 @@ TEST_CASE("an account that is bound to one outside") {
   options.eab_keys = {{"kid", Bytes(32, 7)}};
   options.terms_of_service = "https://example.test/terms";
   const Bench bench(options);
-  const blocking::Directory directory = bench.directory(MemoryPersist());
+  const blocking::DirectoryHandle directory = bench.directory(MemoryPersist());
   CHECK(contains(thrown_by([&] { return directory.account(email); }), "external_account_required"));
   CHECK(directory.account_with_realm(email, {}, EabOptions("kid", Bytes(32, 7))).api_account().created);
 }
@@ -259,13 +259,13 @@ TEST_CASE("a store that cannot be read is not one without an account: no second 
 
 TEST_CASE("the account's key is kept when the CA has taken it, and lost in no case") {
   const Bench bench;
-  const blocking::Directory directory = bench.directory(bench.files());
+  const blocking::DirectoryHandle directory = bench.directory(bench.files());
   TestCaFault lost("new-account", TestCaFault::Kind::drop_after);
   lost.times = 2;
   bench.ca.plan(lost);
   CHECK(thrown_by([&] { return directory.account(email); }) != "(nothing thrown)");
   CHECK(bench.files().get(account_key) == std::nullopt);
-  const blocking::Account account = directory.account(email);
+  const blocking::AccountHandle account = directory.account(email);
   CHECK_FALSE(account.api_account().created);  // the first attempt's, whose answer was lost
   CHECK(bench.files().get(account_key) == account.acme_private_key_pem());
 
@@ -281,9 +281,9 @@ TEST_CASE("kept under the primary name as given, with a wildcard and a CA that l
   TestCaOptions options = believing();
   options.faults.reorder_identifiers = true;
   const Bench bench(options);
-  const blocking::Account account = bench.directory(bench.files()).account(email);
+  const blocking::AccountHandle account = bench.directory(bench.files()).account(email);
   const std::vector<std::string> alt_names = {"*.Zebra.test", "aardvark.test", "*.aardvark.test"};
-  const blocking::Certificate certificate = issue(account, "Zebra.test", alt_names);
+  const blocking::CertificateWithKey certificate = issue(account, "Zebra.test", alt_names);
   CHECK(names_of(certificate) ==
         std::vector<std::string>{"*.aardvark.test", "*.zebra.test", "aardvark.test", "zebra.test"});
   REQUIRE(account.certificate("Zebra.test"));
@@ -292,15 +292,16 @@ TEST_CASE("kept under the primary name as given, with a wildcard and a CA that l
     CAPTURE(other);
     CHECK(account.certificate(other) == std::nullopt);
   }
-  const blocking::Certificate wildcard = issue(account, "*.zebra.test", {"zebra.test"});
+  const blocking::CertificateWithKey wildcard = issue(account, "*.zebra.test", {"zebra.test"});
   CHECK(account.certificate("*.zebra.test")->certificate_der() == wildcard.certificate_der());
   CHECK(account.certificate("Zebra.test")->certificate_der() == certificate.certificate_der());
 }
 
 TEST_CASE("names that stores before have taken for each other, and realms") {
   const Bench bench;
-  const blocking::Directory directory = bench.directory(bench.files());
-  const blocking::Account account = directory.account(email), other = directory.account_with_realm("ops_example.test");
+  const blocking::DirectoryHandle directory = bench.directory(bench.files());
+  const blocking::AccountHandle account = directory.account(email),
+                                other = directory.account_with_realm("ops_example.test");
   const Bytes dots = issue(account, "a.b.test").certificate_der();
   const Bytes dash = issue(account, "a-b.test").certificate_der();
   const Bytes theirs = issue(other, "a.b.test").certificate_der();
@@ -312,14 +313,14 @@ TEST_CASE("names that stores before have taken for each other, and realms") {
 
 TEST_CASE("persistence is optional: nothing kept, or not yet") {
   const Bench bench;
-  const blocking::Account account = bench.directory(NoPersist()).account(email);
-  const blocking::Certificate certificate = issue(account, "example.test");
+  const blocking::AccountHandle account = bench.directory(NoPersist()).account(email);
+  const blocking::CertificateWithKey certificate = issue(account, "example.test");
   CHECK(certificate.is_matching());
   CHECK(account.certificate("example.test") == std::nullopt);
   CHECK(account.unsaved_order("example.test") == std::nullopt);
 
   MemoryPersist memory;
-  const blocking::Account with_memory = bench.directory(memory).account(email);
+  const blocking::AccountHandle with_memory = bench.directory(memory).account(email);
   const blocking::CertOrder issued =
       proven(with_memory.new_order("example.test")).finalize_pkey(create_rsa_key(2048), 0ms);
   CHECK(issued.download_cert().is_matching());
@@ -327,17 +328,17 @@ TEST_CASE("persistence is optional: nothing kept, or not yet") {
   issued.download_and_save_cert();
   CHECK(with_memory.certificate("example.test").has_value());
   CHECK(memory.get(certificate_of("example.test")) == with_memory.certificate("example.test")->certificate());
-  CHECK(contains(thrown_by([&] { return blocking::Directory::from_url(nullptr, DirectoryUrl::lets_encrypt()); }),
+  CHECK(contains(thrown_by([&] { return blocking::DirectoryHandle::from_url(nullptr, DirectoryUrl::lets_encrypt()); }),
                  "NoPersist"));
 }
 
 TEST_CASE("a key pair of one's own") {
   const Bench bench;
-  const blocking::Account account = bench.directory(bench.files()).account(email);
+  const blocking::AccountHandle account = bench.directory(bench.files()).account(email);
   const PrivateKey key = create_p384_key();
   const blocking::CsrOrder order = proven(account.new_order("example.test"));
   CHECK(contains(thrown_by([&] { return order.finalize("no key", 0ms); }), "crypto_failed"));
-  const blocking::Certificate certificate = order.finalize(key.to_pem(), 0ms).download_and_save_cert();
+  const blocking::CertificateWithKey certificate = order.finalize(key.to_pem(), 0ms).download_and_save_cert();
   CHECK(PrivateKey::from_pem(certificate.private_key()).same_key_as(key));
   CHECK(certificate.api_certificate().matches(key));
 }
@@ -345,8 +346,8 @@ TEST_CASE("a key pair of one's own") {
 TEST_CASE("the key is in the store before finalize leaves, and the certificate in use keeps its own") {
   const Bench bench;
   const TroubledStore store;
-  const blocking::Account account = bench.directory(store).account(email);
-  const blocking::Certificate old = issue(account, "example.test");
+  const blocking::AccountHandle account = bench.directory(store).account(email);
+  const blocking::CertificateWithKey old = issue(account, "example.test");
   const int before = bench.requests("finalize");
 
   const PrivateKey key = create_p256_key();
@@ -364,7 +365,7 @@ TEST_CASE("the key is in the store before finalize leaves, and the certificate i
       bench.directory(store).account(email).unsaved_order("example.test");
   REQUIRE(unsaved);
   CHECK(account.certificate("example.test")->certificate_der() == old.certificate_der());
-  const blocking::Certificate fresh = unsaved->download_and_save_cert();
+  const blocking::CertificateWithKey fresh = unsaved->download_and_save_cert();
   CHECK(fresh.api_certificate().matches(key));
   CHECK(account.certificate("example.test")->certificate_der() == fresh.certificate_der());
   CHECK(account.unsaved_order("example.test") == std::nullopt);
@@ -374,7 +375,7 @@ TEST_CASE("the key is in the store before finalize leaves, and the certificate i
 TEST_CASE("an unsaved order that the CA does not know, or that came to nothing, is none") {
   const Bench bench;
   MemoryPersist memory;
-  const blocking::Account account = bench.directory(memory).account(email);
+  const blocking::AccountHandle account = bench.directory(memory).account(email);
   const PersistKey pending = key_of("example.test/pending");
   CHECK(account.unsaved_order("example.test") == std::nullopt);
   const std::string unknown = account.new_order("example.test").api_order().url + "nonsense";
@@ -390,7 +391,7 @@ TEST_CASE("an unsaved order that the CA does not know, or that came to nothing, 
 TEST_CASE("what the store throws while saving reaches the caller, and the order can still be saved") {
   const Bench bench;
   const TroubledStore store;
-  const blocking::Account account = bench.directory(store).account(email);
+  const blocking::AccountHandle account = bench.directory(store).account(email);
   const blocking::CertOrder issued = proven(account.new_order("example.test")).finalize_pkey(create_p256_key(), 0ms);
   store.state->failing_put = "certificate/";
   CHECK_THROWS_WITH_AS(issued.download_and_save_cert(), "the disk is full", std::runtime_error);
@@ -406,8 +407,8 @@ TEST_CASE("what the store throws while saving reaches the caller, and the order 
 TEST_CASE("no certificate unless it and its key are there, and belong together") {
   const Bench bench;
   MemoryPersist memory;
-  const blocking::Account account = bench.directory(memory).account(email);
-  const blocking::Certificate certificate = issue(account, "example.test");
+  const blocking::AccountHandle account = bench.directory(memory).account(email);
+  const blocking::CertificateWithKey certificate = issue(account, "example.test");
   memory.put(certificate_of("certificate.test"), certificate.certificate());
   CHECK(account.certificate("certificate.test") == std::nullopt);
   memory.put(key_of("key.test"), certificate.private_key());
@@ -423,9 +424,9 @@ TEST_CASE("no certificate unless it and its key are there, and belong together")
 TEST_CASE("an order that came to nothing ends at once, and says why") {
   const Bench bench;
   bench.ca.force_validation("bad.test", false);
-  const blocking::Account account = bench.directory(NoPersist()).account(email);
+  const blocking::AccountHandle account = bench.directory(NoPersist()).account(email);
   blocking::NewOrder order = account.new_order("bad.test");
-  const blocking::Challenge challenge = order.authorizations().at(0).http_challenge();
+  const blocking::ChallengeHandle challenge = order.authorizations().at(0).http_challenge();
   CHECK(seconds_of([&] {
           const std::string thrown = thrown_by([&] { return challenge.validate(100ms), 0; });
           CHECK(contains(thrown, "authorization_invalid"));
@@ -443,10 +444,10 @@ TEST_CASE("waiting has an end, and Retry-After wins over the caller's delay") {
   TestCaOptions options = believing();
   options.faults.pending_polls = 1000;
   const Bench bench(options);
-  const blocking::Account account = bench.directory(NoPersist()).account(email);
+  const blocking::AccountHandle account = bench.directory(NoPersist()).account(email);
   const auto challenge = [&] { return account.new_order("slow.test").authorizations().at(0).http_challenge(); };
 
-  blocking::Challenge one = challenge();
+  blocking::ChallengeHandle one = challenge();
   bench.ca.reset_counts();
   CHECK(seconds_of([&] { CHECK(contains(thrown_by([&] { return one.validate(0ms, 1s), 0; }), "deadline")); }) < 5);
   CHECK(bench.requests("authz") <= 7);  // a delay of nothing is none to hammer with
@@ -478,7 +479,7 @@ TEST_CASE("finalization that takes its time is waited for, with an end") {
   TestCaOptions options = believing();
   options.faults.processing_polls = 2;
   const Bench bench(options);
-  const blocking::Account account = bench.directory(NoPersist()).account(email);
+  const blocking::AccountHandle account = bench.directory(NoPersist()).account(email);
   CHECK(issue(account, "example.test").is_matching());
   TestCaFaults faults = options.faults;
   faults.processing_polls = 1000;
@@ -489,7 +490,7 @@ TEST_CASE("finalization that takes its time is waited for, with an end") {
 
 TEST_CASE("a loop around refresh() does not hammer the CA") {
   const Bench bench;
-  const blocking::Account account = bench.directory(NoPersist()).account(email);
+  const blocking::AccountHandle account = bench.directory(NoPersist()).account(email);
   blocking::NewOrder order = account.new_order("example.test");
   const double seconds = seconds_of([&] {
     for (int i = 0; i < 4; ++i) order.refresh();
@@ -503,7 +504,7 @@ TEST_CASE("a CA that is known to know the names: no challenge is needed, and non
   options.faults.reject_nonces_percent = 30;
   options.faults.ready_race = true;
   const Bench bench(options);
-  const blocking::Account account = bench.directory(NoPersist()).account(email);
+  const blocking::AccountHandle account = bench.directory(NoPersist()).account(email);
   issue(account, "example.test");
   const blocking::NewOrder again = account.new_order("example.test");
   CHECK(again.is_validated());
@@ -513,7 +514,7 @@ TEST_CASE("a CA that is known to know the names: no challenge is needed, and non
 
 TEST_CASE("proofs, and challenges that are not offered") {
   const Bench bench;
-  const blocking::Account account = bench.directory(NoPersist()).account(email);
+  const blocking::AccountHandle account = bench.directory(NoPersist()).account(email);
   const std::vector<blocking::Auth> auths = account.new_order("*.example.test").authorizations();
   REQUIRE(auths.size() == 1);
   CHECK(auths[0].domain_name() == "example.test");
@@ -522,7 +523,7 @@ TEST_CASE("proofs, and challenges that are not offered") {
   CHECK(contains(thrown, "not_offered"));
   CHECK(contains(thrown, "dns-01"));
 
-  const blocking::Challenge challenge = auths[0].dns_challenge();
+  const blocking::ChallengeHandle challenge = auths[0].dns_challenge();
   const std::string proof = account.api_account().key_authorization(challenge.api_challenge().token);
   std::array<std::uint8_t, 32> digest{};
   REQUIRE(EVP_Digest(proof.data(), proof.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1);
@@ -533,7 +534,7 @@ TEST_CASE("proofs, and challenges that are not offered") {
     CAPTURE(token);
     culmen::Challenge odd = challenge.api_challenge();
     odd.token = token;
-    const blocking::Challenge wrapped(account, auths[0].api_auth().url, odd);
+    const blocking::ChallengeHandle wrapped(account, auths[0].api_auth().url, odd);
     CHECK(contains(thrown_by([&] { return wrapped.http_token(); }), "bad_response"));
     CHECK(contains(thrown_by([&] { return wrapped.dns_proof(); }), "bad_response"));
   }
@@ -541,8 +542,8 @@ TEST_CASE("proofs, and challenges that are not offered") {
 
 TEST_CASE("revoked, with a reason") {
   const Bench bench;
-  const blocking::Account account = bench.directory(MemoryPersist()).account(email);
-  const blocking::Certificate certificate = issue(account, "example.test");
+  const blocking::AccountHandle account = bench.directory(MemoryPersist()).account(email);
+  const blocking::CertificateWithKey certificate = issue(account, "example.test");
   CHECK(contains(thrown_by([&] { return account.revoke_certificate(certificate, 7), 0; }), "invalid_argument"));
   CHECK_FALSE(bench.ca.is_revoked(certificate.certificate()));
   account.revoke_certificate(certificate, 4);
@@ -552,7 +553,7 @@ TEST_CASE("revoked, with a reason") {
 
 TEST_CASE("days left are whole, and below zero from the moment of expiry") {
   const Bench bench;
-  const blocking::Certificate certificate = issue(bench.directory(NoPersist()).account(email), "example.test");
+  const blocking::CertificateWithKey certificate = issue(bench.directory(NoPersist()).account(email), "example.test");
   const auto end = certificate.api_certificate().not_after;
   CHECK(certificate.valid_days_left(end - 48h) == 2);
   CHECK(certificate.valid_days_left(end - 48h + 1s) == 1);

@@ -28,7 +28,7 @@ void put_pair(FilePersist& store, int value) {
 void issue(const FilePersist& store, const std::string& url, const std::string& root) {
   ClientOptions options;
   options.transport.extra_root_file = root;
-  const auto directory = blocking::Directory::from_url(store, DirectoryUrl::other(url), options);
+  const auto directory = blocking::DirectoryHandle::from_url(store, DirectoryUrl::other(url), options);
   const auto account = directory.account(crash_test::realm);
   auto order = account.new_order(crash_test::name);
   while (!order.confirm_validations()) {

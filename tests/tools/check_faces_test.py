@@ -67,7 +67,8 @@ class CULMEN_API AcmeClient final : private Helper<int> {
   enum class Kind : int { now, later };
   static awaitable<AcmeClient> connect(std::string directory_url, ClientOptions options = {});
   template <class Token = boost::asio::deferred_t>
-  static auto async_connect(std::string directory_url, ClientOptions options, Token&& token = Token()) {
+  static auto async_connect(boost::asio::any_io_executor executor, std::string directory_url, ClientOptions options,
+                            Token&& token = Token()) {
     return start(std::move(directory_url), std::forward<Token>(token));
   }
   const Directory& directory() const noexcept;
@@ -123,18 +124,18 @@ class AcmeClient {
   using Account = culmen::Account;
   explicit AcmeClient(std::string directory_url, ClientOptions options = {});
   const Directory& directory() const noexcept;
-  Account new_account(AccountKey key, AccountOptions options, CancelToken cancel = {}) const;
-  Order new_order(Account account, OrderRequest request, CancelToken cancel = {}) const;
-  Order new_order(Account account, std::vector<Identifier> identifiers, CancelToken cancel = {}) const;
+  Account new_account(AccountKey key, AccountOptions options, CancelToken cancel = CancelToken::never()) const;
+  Order new_order(Account account, OrderRequest request, CancelToken cancel = CancelToken::never()) const;
+  Order new_order(Account account, std::vector<Identifier> identifiers, CancelToken cancel = CancelToken::never()) const;
   Challenge trigger(Account account, std::string response = "{}", std::optional<std::chrono::seconds> deadline = {},
-                    CancelToken cancel = {}) const;
-  void revoke(Bytes der, CancelToken cancel = {}) const;
-  void revoke(Bytes der, int reason, CancelToken cancel = {}) const;
-  std::map<int, std::function<void(int)>> get_public(std::string url, CancelToken cancel = {}) const;
-  std::string download_certificate(Account account, std::string certificate_url, CancelToken cancel = {}) const;
-  IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver, CancelToken cancel = {}) const;
+                    CancelToken cancel = CancelToken::never()) const;
+  void revoke(Bytes der, CancelToken cancel = CancelToken::never()) const;
+  void revoke(Bytes der, int reason, CancelToken cancel = CancelToken::never()) const;
+  std::map<int, std::function<void(int)>> get_public(std::string url, CancelToken cancel = CancelToken::never()) const;
+  std::string download_certificate(Account account, std::string certificate_url, CancelToken cancel = CancelToken::never()) const;
+  IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver, CancelToken cancel = CancelToken::never()) const;
   IssuedCertificate issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers,
-                          CancelToken cancel = {}) const;
+                          CancelToken cancel = CancelToken::never()) const;
   template <class T>
   T run(Flow<Result<T>> flow) const { return {}; }
 };
@@ -206,7 +207,7 @@ class CheckFaces(unittest.TestCase):
 
     def test_parameters(self):
         self.wrong(BLOCKING, "new_account(AccountKey key, AccountOptions options,", "new_account(AccountKey key,",
-                   f"new_account(AccountKey, CancelToken = {{}}): its parameters differ from {ENGINE}:20: "
+                   f"new_account(AccountKey, CancelToken = CancelToken::never()): its parameters differ from {ENGINE}:20: "
                    "new_account(AccountKey, AccountOptions)", at="Account new_account")
         self.wrong(BLOCKING, "Bytes der, int reason", "int reason, Bytes der", "its parameters differ", at="int reason")
         self.wrong(BLOCKING, "Bytes der, int reason", "const Bytes& der, int reason", "revoke(const Bytes&, int, CancelToken")
@@ -225,14 +226,14 @@ class CheckFaces(unittest.TestCase):
         self.wrong(AWAITABLE, "OrderRequest request) const", "OrderRequest request = {}) const", "is {}, not none")
 
     def test_const_and_cancel_token(self):
-        self.wrong(BLOCKING, "Bytes der, int reason, CancelToken cancel = {}) const", "Bytes der, int reason, CancelToken cancel = {})",
+        self.wrong(BLOCKING, "Bytes der, int reason, CancelToken cancel = CancelToken::never()) const", "Bytes der, int reason, CancelToken cancel = CancelToken::never())",
                    "is not const")
-        self.wrong(BLOCKING, "Bytes der, int reason, CancelToken cancel = {}", "Bytes der, int reason, CancelToken cancel",
-                   "does not end in CancelToken cancel = {}")
-        self.wrong(BLOCKING, "Bytes der, int reason, CancelToken cancel = {}", "Bytes der, int reason",
-                   "revoke(Bytes, int): does not end in CancelToken cancel = {}")
+        self.wrong(BLOCKING, "Bytes der, int reason, CancelToken cancel = CancelToken::never()", "Bytes der, int reason, CancelToken cancel",
+                   "does not end in CancelToken cancel = CancelToken::never()")
+        self.wrong(BLOCKING, "Bytes der, int reason, CancelToken cancel = CancelToken::never()", "Bytes der, int reason",
+                   "revoke(Bytes, int): does not end in CancelToken cancel = CancelToken::never()")
         self.wrong(AWAITABLE, "get_public(std::string star_url) const", "get_public(std::string star_url)", "is not const")
-        self.wrong(AWAITABLE, "std::string star_url", "std::string star_url, CancelToken cancel = {}", "there is no async_get_public",
+        self.wrong(AWAITABLE, "std::string star_url", "std::string star_url, CancelToken cancel = CancelToken::never()", "there is no async_get_public",
                    "there is no awaitable function", "its parameters differ")
 
     def test_twins(self):
@@ -254,7 +255,7 @@ class CheckFaces(unittest.TestCase):
     def test_verbs_that_only_the_faces_have(self):
         self.wrong(BLOCKING, "std::string download_certificate(", "std::string download_pem(",
                    "1: download_certificate(Account, std::string) is missing; it is in EXTRA_VERBS",
-                   "download_pem(Account, std::string, CancelToken = {}): is not in", "download_pem: no test")
+                   "download_pem(Account, std::string, CancelToken = CancelToken::never()): is not in", "download_pem: no test")
 
     def test_calls(self):
         self.wrong(TEST_BLOCKING, "client.trigger();", "// client.trigger();", "trigger: no test in tests/unit/faces calls it")

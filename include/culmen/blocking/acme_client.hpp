@@ -5,17 +5,20 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "culmen/account.hpp"
 #include "culmen/authorization.hpp"
 #include "culmen/bytes.hpp"
+#include "culmen/cancel_token.hpp"
 #include "culmen/csr.hpp"
 #include "culmen/delegation.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/driver.hpp"
 #include "culmen/error.hpp"
 #include "culmen/issue.hpp"
+#include "culmen/onion_caa.hpp"
 #include "culmen/options.hpp"
 #include "culmen/order.hpp"
 #include "culmen/renewal_info.hpp"
@@ -25,91 +28,113 @@
 
 namespace culmen::blocking {
 
-/// A client of one CA. A shared handle: copies are the same client. Safe to use from several threads at once; no thread
-/// of its own. Every function blocks until done and throws Error.
+/// A client of one CA. A shared handle: copies are the same client, which lives until the last of them is gone.
 ///
-/// What each verb does stands in engine.hpp, next to the section of RFC 8555 it comes from.
+/// Every verb blocks until it is done, and throws Error. Its last parameter cancels it: it then ends with
+/// Errc::cancelled, after its challenges are cleaned up.
+///
+/// Thread safety: every function may be called from several threads at once. The client has no thread of its own:
+/// solvers and callbacks are called on the thread that called the verb.
+///
+/// See engine.hpp for what each function does, and for the section of the RFC.
 class AcmeClient {
  public:
-  // The plain values, whatever else has these names in this namespace (account.hpp, directory.hpp, …, beside this
-  // file).
-  using Account = culmen::Account;
-  using Challenge = culmen::Challenge;
-  using Directory = culmen::Directory;
-
-  /// Fetches the directory. A short name such as "letsencrypt-staging" will do as well.
-  explicit AcmeClient(std::string directory_url, ClientOptions options = {});
+  /// Fetches the directory. Short names such as "letsencrypt-staging" are also accepted. `cancel` cancels this, and
+  /// every later call of this client and its copies. Throws Error.
+  explicit AcmeClient(std::string directory_url, ClientOptions options = {}, CancelToken cancel = CancelToken::never());
 
   const Directory& directory() const noexcept;
 
-  Account new_account(AccountKey key, AccountOptions options);
-  Account find_account(AccountKey key);
-  Account get_account(Account account);
-  Account update_account(Account account, std::vector<std::string> contacts);
-  Account key_change(Account account, AccountKey new_key);
-  Account deactivate_account(Account account);
-  std::vector<std::string> list_orders(Account account);
+  Account new_account(AccountKey key, AccountOptions options, CancelToken cancel = CancelToken::never()) const;
+  Account find_account(AccountKey key, CancelToken cancel = CancelToken::never()) const;
+  Account get_account(Account account, CancelToken cancel = CancelToken::never()) const;
+  Account update_account(Account account, std::vector<std::string> contacts,
+                         CancelToken cancel = CancelToken::never()) const;
+  Account key_change(Account account, AccountKey new_key, CancelToken cancel = CancelToken::never()) const;
+  Account deactivate_account(Account account, CancelToken cancel = CancelToken::never()) const;
+  std::vector<std::string> list_orders(Account account, CancelToken cancel = CancelToken::never()) const;
 
-  /// Names of others (RFC 9115); see build_delegated_csr().
-  std::vector<std::string> list_delegations(Account account);
-  Delegation get_delegation(Account account, std::string delegation_url);
+  /// Certificates for names of others (RFC 9115); see build_delegated_csr().
+  std::vector<std::string> list_delegations(Account account, CancelToken cancel = CancelToken::never()) const;
+  Delegation get_delegation(Account account, std::string delegation_url,
+                            CancelToken cancel = CancelToken::never()) const;
 
-  Order new_order(Account account, std::vector<Identifier> identifiers);
-  Order new_order(Account account, OrderRequest request);
-  Order get_order(Account account, std::string order_url);
-  Order poll_order(Account account, std::string order_url, std::optional<std::chrono::seconds> deadline = {});
+  Order new_order(Account account, std::vector<Identifier> identifiers,
+                  CancelToken cancel = CancelToken::never()) const;
+  Order new_order(Account account, OrderRequest request, CancelToken cancel = CancelToken::never()) const;
+  Order get_order(Account account, std::string order_url, CancelToken cancel = CancelToken::never()) const;
+  Order poll_order(Account account, std::string order_url, std::optional<std::chrono::seconds> deadline = {},
+                   CancelToken cancel = CancelToken::never()) const;
   /// Posts the CSR and waits until the order is valid.
-  Order finalize(Account account, Order order, Bytes csr_der);
-  std::string download_certificate(Account account, std::string certificate_url);
-  CertificateChain download_chain(Account account, std::string certificate_url);
+  Order finalize(Account account, Order order, Bytes csr_der, CancelToken cancel = CancelToken::never()) const;
+  /// The same with the CAA records of onion services (RFC 9799 §6.4).
+  Order finalize(Account account, Order order, Bytes csr_der, std::vector<OnionCaa> onion_caa,
+                 CancelToken cancel = CancelToken::never()) const;
+  Order poll_certificate(Account account, std::string order_url, std::optional<std::chrono::seconds> deadline = {},
+                         CancelToken cancel = CancelToken::never()) const;
+  /// The chain as PEM, leaf first.
+  std::string download_certificate(Account account, std::string certificate_url,
+                                   CancelToken cancel = CancelToken::never()) const;
+  CertificateChain download_chain(Account account, std::string certificate_url,
+                                  CancelToken cancel = CancelToken::never()) const;
   CertificateChain download_preferred_chain(Account account, std::string certificate_url,
-                                            std::string issuer_common_name);
-
+                                            std::string issuer_common_name,
+                                            CancelToken cancel = CancelToken::never()) const;
   /// By a plain GET (RFC 9115): needs no account.
-  CertificateChain get_certificate(std::string certificate_url);
+  CertificateChain get_certificate(std::string certificate_url, CancelToken cancel = CancelToken::never()) const;
 
-  Authorization get_authorization(Account account, std::string authorization_url);
-  Authorization new_authorization(Account account, Identifier identifier);
-  Authorization deactivate_authorization(Account account, std::string authorization_url);
+  Authorization get_authorization(Account account, std::string authorization_url,
+                                  CancelToken cancel = CancelToken::never()) const;
+  Authorization new_authorization(Account account, Identifier identifier, bool subdomains = false,
+                                  CancelToken cancel = CancelToken::never()) const;
+  Authorization deactivate_authorization(Account account, std::string authorization_url,
+                                         CancelToken cancel = CancelToken::never()) const;
   Authorization poll_authorization(Account account, std::string authorization_url,
-                                   std::optional<std::chrono::seconds> deadline = {});
-  Challenge trigger_challenge(Account account, Challenge challenge, std::string response = "{}");
-  Challenge trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der);
+                                   std::optional<std::chrono::seconds> deadline = {},
+                                   CancelToken cancel = CancelToken::never()) const;
+  Challenge trigger_challenge(Account account, Challenge challenge, std::string response = "{}",
+                              CancelToken cancel = CancelToken::never()) const;
+  Challenge trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der,
+                                    CancelToken cancel = CancelToken::never()) const;
 
-  void revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason = {});
+  void revoke_certificate(Account account, Bytes certificate_der, std::optional<int> reason = {},
+                          CancelToken cancel = CancelToken::never()) const;
   void revoke_certificate_with_cert_key(PrivateKey certificate_key, Bytes certificate_der,
-                                        std::optional<int> reason = {});
+                                        std::optional<int> reason = {},
+                                        CancelToken cancel = CancelToken::never()) const;
 
   /// Of the first certificate in the PEM text (RFC 9773).
-  RenewalInfo get_renewal_info(std::string certificate_pem);
+  RenewalInfo get_renewal_info(std::string certificate_pem, CancelToken cancel = CancelToken::never()) const;
 
-  StarOrder new_star_order(Account account, StarOrderParams params);
-  StarOrder get_star_order(Account account, std::string order_url);
-  StarOrder cancel_star_order(Account account, std::string order_url);
-  StarCertificate download_star_certificate(Account account, std::string star_certificate_url);
-  StarCertificate get_star_certificate(std::string star_certificate_url);
+  StarOrder new_star_order(Account account, StarOrderParams params, CancelToken cancel = CancelToken::never()) const;
+  StarOrder get_star_order(Account account, std::string order_url, CancelToken cancel = CancelToken::never()) const;
+  StarOrder cancel_star_order(Account account, std::string order_url, CancelToken cancel = CancelToken::never()) const;
+  StarCertificate download_star_certificate(Account account, std::string star_url,
+                                            CancelToken cancel = CancelToken::never()) const;
+  StarCertificate get_star_certificate(std::string star_url, CancelToken cancel = CancelToken::never()) const;
 
   /// From names to a certificate. `solver` must outlive the call.
-  IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver);
-  IssuedCertificate issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers);
+  IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver,
+                          CancelToken cancel = CancelToken::never()) const;
+  IssuedCertificate issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers,
+                          CancelToken cancel = CancelToken::never()) const;
 
-  /// Cancels every call in progress, of this and all later calls: each ends with Errc::cancelled once its clean-up is
-  /// done. Safe from any thread and from a signal handler.
-  void cancel() noexcept;
+  /// Cancels the calls that are in progress on any thread; later calls are not affected. Safe in a signal handler.
+  void cancel() const noexcept;
 
-  /// The session, to run flows of your own with run().
+  /// The session, for flows of your own.
   engine::Session session() const;
   /// Runs a flow of your own (engine.hpp) with this client's transport.
   template <class T>
-  T run(Flow<Result<T>> flow) {
+  T run(Flow<Result<T>> flow, CancelToken cancel = CancelToken::never()) const {
     Execution<Result<T>> execution(std::move(flow), clock());
-    drive(execution);
-    return execution.result().value_or_throw();
+    drive(execution, std::move(cancel));
+    return execution.result().value();
   }
 
  private:
   class Impl;
-  void drive(ExecutionBase& execution);
+  void drive(ExecutionBase& execution, CancelToken cancel) const;
   static ExecutionBase::Clock clock();
   std::shared_ptr<Impl> impl_;
 };

@@ -11,8 +11,8 @@
 
 namespace culmen::blocking {
 
-/// One way to prove control of one name.
-class Challenge {
+/// One way to prove control of one name. A handle, as AccountHandle is one.
+class ChallengeHandle {
  public:
   /// http-01: the name of the file below http://NAME/.well-known/acme-challenge/. Safe as a file name.
   /// Throws Error (bad_response) when the CA gave none that is.
@@ -30,21 +30,22 @@ class Challenge {
   /// Tells the CA that the proof is there, and waits until it has looked: every `delay`, or when the CA says, which
   /// wins. A delay below 200 ms is taken for 200 ms. Throws Error: authorization_invalid, with the CA's reasons, when
   /// it is not convinced; deadline when it is not done after `limit`, or asks to wait past it.
-  void validate(std::chrono::milliseconds delay, std::chrono::seconds limit = std::chrono::seconds(120)) const;
+  void validate(std::chrono::milliseconds delay, std::chrono::seconds limit = std::chrono::seconds(120),
+                CancelToken cancel = CancelToken::never()) const;
 
-  const culmen::Challenge& api_challenge() const noexcept { return challenge_; }
+  const Challenge& api_challenge() const noexcept { return challenge_; }
 
   // For the rest of this face.
-  Challenge(Account account, std::string authorization_url, culmen::Challenge challenge);
+  ChallengeHandle(AccountHandle account, std::string authorization_url, Challenge challenge);
 
  private:
   std::string key_authorization() const;
-  Account account_;
+  AccountHandle account_;
   std::string authorization_url_;
-  culmen::Challenge challenge_;
+  Challenge challenge_;
 };
 
-/// The authorization of one name.
+/// The authorization of one name, as the CA showed it. A handle, as AccountHandle is one.
 class Auth {
  public:
   /// False when the CA knows already that the name is the account's.
@@ -54,18 +55,18 @@ class Auth {
 
   /// The challenge of that type. Throws Error (not_offered), with the types that there are, when there is none:
   /// wildcards have no http-01. To ask first: api_auth().find_challenge("http-01").
-  Challenge http_challenge() const { return challenge("http-01"); }
-  Challenge dns_challenge() const { return challenge("dns-01"); }
-  Challenge tls_alpn_challenge() const { return challenge("tls-alpn-01"); }
+  ChallengeHandle http_challenge() const { return challenge("http-01"); }
+  ChallengeHandle dns_challenge() const { return challenge("dns-01"); }
+  ChallengeHandle tls_alpn_challenge() const { return challenge("tls-alpn-01"); }
 
   const Authorization& api_auth() const noexcept { return authorization_; }
 
   // For the rest of this face.
-  Auth(Account account, Authorization authorization);
+  Auth(AccountHandle account, Authorization authorization);
 
  private:
-  Challenge challenge(const std::string& type) const;
-  Account account_;
+  ChallengeHandle challenge(const std::string& type) const;
+  AccountHandle account_;
   Authorization authorization_;
 };
 

@@ -11,10 +11,10 @@
 namespace culmen::blocking {
 
 /// A certificate and its key. A plain value.
-class Certificate {
+class CertificateWithKey {
  public:
   /// From PEM: the chain, leaf first. Throws Error (crypto_failed) when either cannot be read.
-  Certificate(std::string private_key_pem, std::string chain_pem);
+  CertificateWithKey(std::string private_key_pem, std::string chain_pem);
 
   /// The private key as PEM. Secret.
   const std::string& private_key() const noexcept { return private_key_; }
@@ -31,13 +31,13 @@ class Certificate {
   /// Whether the key is the certificate's.
   bool is_matching() const { return leaf_.matches(key_); }
   /// The leaf, read.
-  const culmen::Certificate& api_certificate() const noexcept { return leaf_; }
+  const Certificate& api_certificate() const noexcept { return leaf_; }
 
  private:
   std::string private_key_;
   std::string chain_;
   PrivateKey key_;
-  culmen::Certificate leaf_;
+  Certificate leaf_;
 };
 
 }  // namespace culmen::blocking

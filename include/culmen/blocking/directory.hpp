@@ -23,37 +23,43 @@
 
 namespace culmen::blocking {
 
-/// A CA, and a store for what comes from it. A handle: copies are the same.
-class Directory {
+/// A CA, and a store for what comes from it. A handle: copies are the same; it keeps client and store alive. Safe to
+/// use from several threads at once, as far as the store is. Functions that ask the CA block, throw Error, and can be
+/// cancelled by their last parameter.
+class DirectoryHandle {
  public:
-  /// Fetches the directory. `persist` is copied, so a copy must be the same store. Requests that get badNonce are sent
-  /// again ten times, or more often if `options` says so.
+  /// Fetches the directory. `cancel` cancels this, and every later call through the handle. `persist` is copied, so a
+  /// copy must be the same store. Requests that get badNonce are sent again ten times, or more often if `options` says
+  /// so.
   ///
   /// Keep what comes from different CAs, and from staging, in different stores (folders) or under different realms: the
   /// certificate of one name has one place in a realm.
   template <std::derived_from<Persist> Store>
-  static Directory from_url(Store persist, DirectoryUrl url, ClientOptions options = {}) {
+  static DirectoryHandle from_url(Store persist, DirectoryUrl url, ClientOptions options = {},
+                                  CancelToken cancel = CancelToken::never()) {
     return from_url(std::shared_ptr<Persist>(std::make_shared<Store>(std::move(persist))), std::move(url),
-                    std::move(options));
+                    std::move(options), std::move(cancel));
   }
-  static Directory from_url(std::shared_ptr<Persist> persist, DirectoryUrl url, ClientOptions options = {});
+  static DirectoryHandle from_url(std::shared_ptr<Persist> persist, DirectoryUrl url, ClientOptions options = {},
+                                  CancelToken cancel = CancelToken::never());
 
   /// The account of that e-mail address, with the address as its contact and as its realm in the store: its key is
   /// taken from the store, or made and kept; then it is registered, or found if it was before. By calling this you
-  /// agree to the CA's terms of service (api_directory().meta.terms_of_service) for whom you call it.
-  Account account(const std::string& email) const;
+  /// agree to the CA's terms of service (api_directory().meta.terms_of_service) on behalf of the account holder.
+  AccountHandle account(const std::string& email, CancelToken cancel = CancelToken::never()) const;
   /// The same with a realm of your own, and with the contacts you like, or none: URLs, as "mailto:ops@example.com".
-  Account account_with_realm(const std::string& realm, std::vector<std::string> contacts = {},
-                             std::optional<EabOptions> eab = {}) const;
+  AccountHandle account_with_realm(const std::string& realm, std::vector<std::string> contacts = {},
+                                   std::optional<EabOptions> eab = {}, CancelToken cancel = CancelToken::never()) const;
   /// The account of a key that you keep yourself: it is not stored. Certificates are, under `realm`.
-  Account account_with_key(const std::string& realm, AccountKey key, AccountOptions options) const;
+  AccountHandle account_with_key(const std::string& realm, AccountKey key, AccountOptions options,
+                                 CancelToken cancel = CancelToken::never()) const;
 
-  const culmen::Directory& api_directory() const noexcept { return client_.directory(); }
+  const Directory& api_directory() const noexcept { return client_.directory(); }
   /// The client, for all verbs that are not here.
   const AcmeClient& client() const noexcept { return client_; }
 
  private:
-  Directory(AcmeClient client, std::shared_ptr<Persist> persist);
+  DirectoryHandle(AcmeClient client, std::shared_ptr<Persist> persist);
   AcmeClient client_;
   std::shared_ptr<Persist> persist_;
 };

@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <set>
 #include <string>
 
@@ -12,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int code_count = static_cast<int>(Errc::unknown_acme_error) + 1;
+constexpr int code_count = static_cast<int>(Errc::unknown_acme_error);  // the first is 1
 
 std::string urn(std::string_view name) { return "urn:ietf:params:acme:error:" + std::string(name); }
 
@@ -150,7 +154,7 @@ TEST_CASE("Error: the sentence is one short printable line whatever the server s
 
 TEST_CASE("Errc: each code has a name of its own and a kind") {
   std::set<std::string_view> names;
-  for (int i = 0; i < code_count; ++i) names.insert(to_string(static_cast<Errc>(i)));
+  for (int i = 1; i <= code_count; ++i) names.insert(to_string(static_cast<Errc>(i)));
   CHECK(names.size() == static_cast<std::size_t>(code_count));
   CHECK(names.count("") == 0);
   CHECK(to_string(Errc::order_invalid) == "order_invalid");
@@ -165,8 +169,33 @@ TEST_CASE("Errc: each code has a name of its own and a kind") {
   for (Errc code : {Errc::io_failed, Errc::solver_failed}) CHECK(kind(code) == "io");
   for (Errc code : {Errc::not_offered, Errc::order_invalid, Errc::authorization_invalid, Errc::invalid_argument})
     CHECK(kind(code) == "acme");
-  for (int i = static_cast<int>(Errc::account_does_not_exist); i < code_count; ++i)
+  for (int i = static_cast<int>(Errc::account_does_not_exist); i <= code_count; ++i)
     CHECK(kind(static_cast<Errc>(i)) == "acme");
+}
+
+TEST_CASE("Errc: an error_code with a category, conditions of the system and of our own") {
+  const std::error_code code = Errc::timeout;
+  CHECK(code);
+  CHECK(&code.category() == &acme_category());
+  CHECK(code.category().name() == std::string("culmen"));
+  CHECK(code.message() == "the server did not answer in time");
+  CHECK(code == Errc::timeout);
+  CHECK(code == std::errc::timed_out);
+  CHECK(code != std::errc::operation_canceled);
+  CHECK(std::error_code(Errc::cancelled) == std::errc::operation_canceled);
+  CHECK(std::error_code(Errc::invalid_argument) == std::errc::invalid_argument);
+  CHECK(std::error_code(Errc::not_offered) == std::errc::not_supported);
+
+  CHECK(code == ErrorCondition::temporary);
+  CHECK(code != ErrorCondition::from_server);
+  CHECK(std::error_code(Errc::bad_nonce) == ErrorCondition::temporary);
+  CHECK(std::error_code(Errc::caa) == ErrorCondition::from_server);
+  CHECK(std::error_code(Errc::caa).message() == "caa");
+  CHECK(std::error_code(Errc::unknown_acme_error) == ErrorCondition::from_server);
+  CHECK(std::error_code(Errc::unknown_acme_error).message() == "unknown_acme_error");
+  CHECK(std::error_code(Errc::invalid_argument) != ErrorCondition::temporary);
+  CHECK(std::make_error_code(std::errc::timed_out) != ErrorCondition::temporary);
+  CHECK(std::error_code() != ErrorCondition::from_server);
 }
 
 TEST_CASE("Errc: every registered type, and only by the full URN") {
@@ -205,8 +234,7 @@ TEST_CASE("Errc: every registered type, and only by the full URN") {
       {"unsupportedIdentifier", Errc::unsupported_identifier},
       {"userActionRequired", Errc::user_action_required},
   };
-  CHECK(std::size(registered) ==
-        static_cast<std::size_t>(code_count - static_cast<int>(Errc::account_does_not_exist) - 1));
+  CHECK(std::size(registered) == static_cast<std::size_t>(code_count - static_cast<int>(Errc::account_does_not_exist)));
   for (const auto& vector : registered) {
     const auto& name = vector.first;
     const auto& code = vector.second;
@@ -310,11 +338,38 @@ TEST_CASE("Result: a value or the error that came instead") {
   Result<int> none = Error(Errc::timeout, "x");
   CHECK_FALSE(none);
   CHECK(none.error().code() == Errc::timeout);
-  CHECK_THROWS_AS(std::move(none).value_or_throw(), Error);
+  CHECK(value.value() == 7);
+  CHECK(std::move(value).value() == 7);
+  CHECK_THROWS_AS(none.value(), Error);
+  CHECK_THROWS_AS(std::move(none).value(), Error);
+  Result<void> nothing;
+  CHECK_NOTHROW(nothing.value());
+  nothing = Error(Errc::timeout, "x");
+  CHECK_THROWS_AS(nothing.value(), Error);
   const auto caught = result_of([]() -> int { throw Error(Errc::caa, "x"); });
   CHECK(caught.error().code() == Errc::caa);
   CHECK(result_of([] {}).has_value());
 }
+
+#ifndef NDEBUG
+TEST_CASE("Result: in a debug build, a forgotten check ends the program") {
+  const auto ends = [](void (*access)()) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::signal(SIGABRT, SIG_DFL);
+      ::close(STDERR_FILENO);
+      access();
+      ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+  };
+  CHECK(ends([] { (void)*Result<int>(Error(Errc::timeout, "x")); }));
+  CHECK(ends([] { (void)Result<int>(7).error(); }));
+  CHECK(ends([] { (void)Result<void>().error(); }));
+}
+#endif
 
 }  // namespace
 }  // namespace culmen

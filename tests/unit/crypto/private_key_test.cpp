@@ -256,3 +256,20 @@ TEST_CASE("what is no public key is refused") {
   off_curve.back() ^= 1;
   CHECK(contains(refused(off_curve), "crypto_failed"));
 }
+
+TEST_CASE("no key: a default one, and one that was moved from") {
+  PrivateKey key = PrivateKey::generate();
+  CHECK(key);
+  const PrivateKey taken = std::move(key);
+  CHECK(taken);
+  for (const PrivateKey& none : {PrivateKey(), key}) {
+    CHECK_FALSE(none);
+    CHECK(none.type().empty());
+    CHECK(none.alg().empty());
+    CHECK_FALSE(none.same_key_as(taken));
+    CHECK_FALSE(none.same_key_as(none));
+    CHECK_THROWS_WITH_AS(none.to_pem(), doctest::Contains("there is none"), Error);
+    CHECK_THROWS_AS(none.sign({}), Error);
+    CHECK_THROWS_AS(none.public_key_der(), Error);
+  }
+}

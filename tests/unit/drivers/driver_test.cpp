@@ -113,7 +113,8 @@ Flow<Text> fetch(std::string url) {
   co_return response->body;
 }
 
-Flow<Text> rest(std::chrono::milliseconds duration) {
+Flow<Text> rest(std::chrono::milliseconds duration, std::atomic<int>* begun = nullptr) {
+  if (begun) ++*begun;
   Result<void> rested = co_await wait(duration);
   if (!rested) co_return rested.error();
   co_return std::string("rested");
@@ -409,23 +410,55 @@ TEST_CASE("redirects and errors under the Asio driver") {
   CHECK(unresolved.error().code() == Errc::connection_failed);
 }
 
-TEST_CASE("blocking: cancellation is for all calls in progress and to come") {
+TEST_CASE("blocking: cancel() ends the calls in progress and no later one") {
   Blocking driver;
-  std::vector<std::thread> threads;
-  std::atomic<int> cancelled = 0;
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] {
-      const Text result = driver.run(rest(3600s));
-      if (!result && result.error().code() == Errc::cancelled) ++cancelled;
-    });
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::thread> threads;
+    std::atomic<int> begun = 0;
+    std::atomic<int> cancelled = 0;
+    for (int i = 0; i < 80; ++i) {  // more than have a pipe that cancel() writes to
+      threads.emplace_back([&] {
+        Flow<Text> flow = rest(3600s, &begun);
+        const Text result = driver.run(std::move(flow));
+        if (!result && result.error().code() == Errc::cancelled) ++cancelled;
+      });
+    }
+    wait_until([&] { return begun.load() == 80; });
+    driver.driver.cancel();
+    for (std::thread& thread : threads) thread.join();
+    CHECK(cancelled == 80);
+    CHECK(driver.run(rest(1ms)));
   }
-  std::this_thread::sleep_for(50ms);
-  driver.driver.cancel();
-  for (std::thread& thread : threads) thread.join();
-  CHECK(cancelled == 4);
-  const Text later = driver.run(rest(3600s));
+}
+
+TEST_CASE("blocking: a token ends every call it was given, also one that begins later") {
+  Blocking driver;
+  const CancelToken token;
+  const CancelToken other;
+  CHECK_FALSE(token.cancelled());
+  const auto run = [&](std::vector<CancelToken> tokens, std::chrono::milliseconds duration) {
+    Execution<Text> execution(rest(duration), &drivers::instant_now);
+    driver.driver.drive(execution, tokens);
+    return execution.result();
+  };
+  std::thread canceller([copy = token] {
+    std::this_thread::sleep_for(50ms);
+    copy.cancel();
+    copy.cancel();
+  });
+  const Text result = run({CancelToken::never(), token}, 3600s);
+  canceller.join();
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code() == Errc::cancelled);
+  CHECK(token.cancelled());
+
+  const Text later = run({token}, 3600s);
   REQUIRE_FALSE(later);
   CHECK(later.error().code() == Errc::cancelled);
+  CHECK(run({other, CancelToken::never()}, 1ms));
+  CHECK_FALSE(other.cancelled());
+  CancelToken::never().cancel();
+  CHECK_FALSE(CancelToken::never().cancelled());
 }
 
 namespace {

@@ -109,9 +109,9 @@ TEST_CASE("ML-DSA: JWKs are read strictly") {
   const auto refused = [](const std::string& jwk, bool secret) {
     return thrown_by([&] {
       if (secret)
-        jose::parse_private_jwk(jwk).value_or_throw();
+        jose::parse_private_jwk(jwk).value();
       else
-        jose::parse_public_jwk(jwk).value_or_throw();
+        jose::parse_public_jwk(jwk).value();
       return 0;
     });
   };

@@ -1,0 +1,26 @@
+#include "culmen/cancel_token.hpp"
+
+#include <atomic>
+
+#include "drivers/wake_pipe.hpp"
+
+namespace culmen {
+
+struct CancelToken::State {
+  State() = default;
+  std::atomic<bool> cancelled = false;
+  drivers::WakePipe pipe;
+};
+static_assert(std::atomic<bool>::is_always_lock_free);  // for signal handlers
+
+CancelToken::CancelToken() : state_(std::make_shared<State>()) {}
+
+void CancelToken::cancel() const noexcept {
+  if (state_ && !state_->cancelled.exchange(true)) state_->pipe.wake();
+}
+
+bool CancelToken::cancelled() const noexcept { return state_ && state_->cancelled.load(); }
+
+int CancelToken::descriptor() const noexcept { return state_ ? state_->pipe.descriptor() : -1; }
+
+}  // namespace culmen
