@@ -38,6 +38,7 @@ check documents python3 tools/check_docs.py
 check parity python3 tools/check_parity.py
 check layers python3 tools/check_layers.py
 check co_await python3 tools/check_co_await.py
+check std_names python3 tools/check_std_names.py
 check headers python3 tools/check_headers.py
 
 if [ "${#failed[@]}" -gt 0 ]; then

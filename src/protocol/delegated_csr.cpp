@@ -99,7 +99,7 @@ CsrSubject subject_for(const CsrTemplate& csr_template, const CsrSubject& given)
   return subject;
 }
 
-std::string canonical(const std::string& type, const std::string& value, std::string_view member) {
+std::string canonical_value(const std::string& type, const std::string& value, std::string_view member) {
   if (type != "dns") return value;
   Result<std::string> name = base::canonical_dns_name(value);
   if (!name) throw does_not_fit(member, "cannot have " + in_quotes(value) + ": " + name.error().detail());
@@ -112,7 +112,7 @@ void add_names(std::string_view member, const std::string& type, const std::vect
   std::vector<std::string> left;
   for (const Identifier& identifier : identifiers) {
     if (identifier.type != type) continue;
-    std::string name = canonical(type, identifier.value, member);
+    std::string name = canonical_value(type, identifier.value, member);
     if (std::ranges::find(left, name) == left.end()) left.push_back(std::move(name));
   }
   std::vector<std::string> chosen;
@@ -121,7 +121,7 @@ void add_names(std::string_view member, const std::string& type, const std::vect
     if (value.kind == Kind::mandatory) ++mandatory;
     if (value.kind == Kind::optional) ++optional;
     if (value.kind != Kind::literal) continue;
-    std::string name = canonical(type, value.text, member);
+    std::string name = canonical_value(type, value.text, member);
     const auto found = std::ranges::find(left, name);
     if (found != left.end())
       left.erase(found);
