@@ -2,7 +2,7 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test check asan tsan clang fuzz bench headers install clean
+.PHONY: help demo test test-in check asan tsan clang fuzz bench headers install clean
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
@@ -10,10 +10,13 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 20
 BENCH_ARGS ?=
 HEADER_SECONDS ?= 1.5
+DISTRIBUTION ?= trixie
+TARGETS ?= test demo
 
 help:
 	@echo 'make demo     build the program, and get a certificate from the embedded test CA'
 	@echo 'make test     build and run every test'
+	@echo 'make test-in  TARGETS ($(TARGETS)) on another distribution, DISTRIBUTION ($(DISTRIBUTION)); as root'
 	@echo 'make check    formatting, layers, and other things a machine can see'
 	@echo 'make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan     the tests of net, the test CA and the program under ThreadSanitizer'
@@ -32,6 +35,9 @@ demo:
 test:
 	@tools/install-deps.sh build test
 	@tools/run-tests.sh
+
+test-in:
+	@tools/test-in.sh $(DISTRIBUTION) $(TARGETS)
 
 check:
 	@tools/install-deps.sh build check

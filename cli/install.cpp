@@ -88,7 +88,7 @@ int run_timer(const TimerFlags& flags, Output& output) {
 }
 
 // systemd.syntax(7): quotes and backslashes are escaped in a quoted word, "%" begins a specifier (systemd.unit(5)).
-std::string quoted(const std::string& text) {
+std::string unit_word(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
@@ -103,9 +103,9 @@ std::string quoted(const std::string& text) {
 }
 
 // systemd.service(5): "$" begins a variable in the arguments of a command, but not in its path.
-std::string quoted_argument(const std::string& text) {
+std::string command_argument(const std::string& text) {
   std::string out;
-  for (const char c : quoted(text)) out += c == '$' ? std::string("$$") : std::string(1, c);
+  for (const char c : unit_word(text)) out += c == '$' ? std::string("$$") : std::string(1, c);
   return out;
 }
 
@@ -144,8 +144,8 @@ std::string service_text(const TimerFlags& flags, const fs::path& state, const s
   for (const std::string& place : flags.writable) places.insert(fs::absolute(place).lexically_normal());
   bool uses_tmp = is_below(self, "/tmp") || is_below(self, "/var/tmp");
   // "-": a folder that is not there yet is no reason to fail.
-  std::string writable = "ReadWritePaths=" + quoted("-" + state.string()) + "\n";
-  for (const fs::path& place : places) writable += "ReadWritePaths=" + quoted("-" + place.string()) + "\n";
+  std::string writable = "ReadWritePaths=" + unit_word("-" + state.string()) + "\n";
+  for (const fs::path& place : places) writable += "ReadWritePaths=" + unit_word("-" + place.string()) + "\n";
   places.insert(state);
   for (const fs::path& place : places) uses_tmp = uses_tmp || is_below(place, "/tmp") || is_below(place, "/var/tmp");
 
@@ -160,7 +160,7 @@ std::string service_text(const TimerFlags& flags, const fs::path& state, const s
       "[Service]\n"
       "Type=oneshot\n"
       "ExecStart=" +
-      quoted(self.string()) + " renew --dir " + quoted_argument(state.string()) + "\n";
+      unit_word(self.string()) + " renew --dir " + command_argument(state.string()) + "\n";
   if (!user.empty()) text += "User=" + user + "\n";
   text +=
       "TimeoutStartSec=1h\n"

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-Result<HttpResponse> exchange(CURL* curl, const HttpRequest& request, const std::string& root_file);
+Result<HttpResponse> perform(CURL* curl, const HttpRequest& request, const std::string& root_file);
 
 class Loop {
  public:
@@ -86,7 +86,7 @@ class Loop {
     if (!sends_.empty()) {
       SendAsk* ask = sends_.front();
       sends_.pop_front();
-      execution.answer(*ask, exchange(curl_, ask->request, root_file_));
+      execution.answer(*ask, perform(curl_, ask->request, root_file_));
       return;
     }
     const auto next =
@@ -138,7 +138,7 @@ std::size_t append_header(char* data, std::size_t, std::size_t size, void* respo
   return size;
 }
 
-Result<HttpResponse> exchange(CURL* curl, const HttpRequest& request, const std::string& root_file) {
+Result<HttpResponse> perform(CURL* curl, const HttpRequest& request, const std::string& root_file) {
   HttpResponse response;
   response.url = request.url;
   curl_slist* headers = nullptr;

@@ -27,7 +27,7 @@ Problem incorrect(const std::string& why) {
   return make_problem(403, "incorrectResponse", "the CSR does not prove control of the onion service: " + why);
 }
 
-const crypto::OidValue* find(const std::vector<crypto::OidValue>& values, std::string_view oid) {
+const crypto::OidValue* find_oid(const std::vector<crypto::OidValue>& values, std::string_view oid) {
   const auto found = std::ranges::find(values, oid, &crypto::OidValue::oid);
   return found == values.end() ? nullptr : &*found;
 }
@@ -128,8 +128,8 @@ std::optional<Problem> judge_onion_csr(ByteView der, const Identifier& identifie
   try {
     const crypto::Csr csr = crypto::parse_csr(der);
     if (std::optional<Problem> problem = judge_signer(csr, identifier)) return problem;
-    const crypto::OidValue* theirs = find(csr.attributes, ca_nonce);
-    const crypto::OidValue* ours = find(csr.attributes, applicant_nonce);
+    const crypto::OidValue* theirs = find_oid(csr.attributes, ca_nonce);
+    const crypto::OidValue* ours = find_oid(csr.attributes, applicant_nonce);
     if (!theirs || !ours) return incorrect("it lacks one of the two nonces, which are attributes");
     const std::optional<Bytes> signed_nonce = content_of(theirs->value, 0x04);
     if (!signed_nonce || !std::ranges::equal(*signed_nonce, nonce))
@@ -149,7 +149,7 @@ std::optional<Problem> judge_onion_csr_with_token(ByteView der, const Identifier
     if (std::optional<Problem> problem = judge_signer(csr, identifier)) return problem;
     if (std::ranges::find(csr.san, identifier) == csr.san.end())
       return incorrect("the name is not in its subjectAltName");
-    const crypto::OidValue* proof = find(csr.extensions, ca_nonce);
+    const crypto::OidValue* proof = find_oid(csr.extensions, ca_nonce);
     const std::optional<Bytes> text = proof ? content_of(proof->value, 0x0c) : std::nullopt;
     if (!text || !std::ranges::equal(*text, as_bytes(key_authorization)))
       return incorrect("it does not carry the key authorization of this challenge");

@@ -40,6 +40,7 @@ check layers python3 tools/check_layers.py
 check faces python3 tools/check_faces.py
 check picture python3 tools/draw_rooms.py --check
 check co_await python3 tools/check_co_await.py
+check std_names python3 tools/check_std_names.py
 check headers python3 tools/check_headers.py
 
 if [ "${#failed[@]}" -gt 0 ]; then

@@ -42,7 +42,7 @@ struct Tally {
   std::size_t begun = 0, issued = 0, failed = 0;
 };
 
-Options parse(const std::vector<std::string>& arguments) {
+Options parse_options(const std::vector<std::string>& arguments) {
   Options options;
   for (std::size_t i = 0; i + 1 < arguments.size(); i += 2) {
     const std::string& flag = arguments[i];
@@ -141,7 +141,7 @@ double seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + static
 
 int main(int argc, char** argv) try {
   const auto start = std::chrono::steady_clock::now();
-  const Options options = parse(std::vector<std::string>(argv + 1, argv + argc));
+  const Options options = parse_options(std::vector<std::string>(argv + 1, argv + argc));
   Tally tally;
   boost::asio::io_context loop(1);
   std::exception_ptr failed;

@@ -56,7 +56,7 @@ void print_certificate(const std::string& name) {
   std::cout << der_to_pem(certificate) << key.to_pem();
 }
 
-void print(const LoadResult& result) { std::printf("%llu %.6f\n", result.answers, result.seconds); }
+void print_result(const LoadResult& result) { std::printf("%llu %.6f\n", result.answers, result.seconds); }
 
 bool run(const std::vector<std::string>& args) {
   const std::string command = args.empty() ? "" : args[0];
@@ -69,10 +69,10 @@ bool run(const std::vector<std::string>& args) {
     print_certificate(args[1]);
   } else if (command == "load-http" && args.size() == 7) {
     const Load load(port(), std::stod(args[4]), std::stoi(args[5]));
-    print(load_http(load, args[2], args[3], args[6] == "keep"));
+    print_result(load_http(load, args[2], args[3], args[6] == "keep"));
   } else if (command == "load-tls" && args.size() == 6) {
     const Load load(port(), std::stod(args[3]), std::stoi(args[4]));
-    print(load_tls(load, args[2], args[5] == "1.2"));
+    print_result(load_tls(load, args[2], args[5] == "1.2"));
   } else {
     return false;
   }

@@ -8,7 +8,7 @@
 namespace culmen::jose {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   return boost::json::serialize(boost::json::string_view(text.data(), text.size()));
 }
 
@@ -31,21 +31,21 @@ std::string signed_by(const PrivateKey& key, std::string_view header, std::strin
   return signed_object(header, payload, [&](ByteView input) { return key.sign(input); });
 }
 
-std::string alg_member(std::string_view alg) { return "{\"alg\":" + quoted(alg); }
+std::string alg_member(std::string_view alg) { return "{\"alg\":" + json_string(alg); }
 
 }  // namespace
 
 std::string sign_with_jwk(const PrivateKey& key, std::string_view nonce, std::string_view url,
                           std::string_view payload) {
-  const std::string header = alg_member(key.alg()) + ",\"jwk\":" + key.public_jwk() + ",\"nonce\":" + quoted(nonce) +
-                             ",\"url\":" + quoted(url) + "}";
+  const std::string header = alg_member(key.alg()) + ",\"jwk\":" + key.public_jwk() +
+                             ",\"nonce\":" + json_string(nonce) + ",\"url\":" + json_string(url) + "}";
   return signed_by(key, header, payload);
 }
 
 std::string sign_with_kid(const PrivateKey& key, std::string_view kid, std::string_view nonce, std::string_view url,
                           std::string_view payload) {
-  const std::string header = alg_member(key.alg()) + ",\"kid\":" + quoted(kid) + ",\"nonce\":" + quoted(nonce) +
-                             ",\"url\":" + quoted(url) + "}";
+  const std::string header = alg_member(key.alg()) + ",\"kid\":" + json_string(kid) +
+                             ",\"nonce\":" + json_string(nonce) + ",\"url\":" + json_string(url) + "}";
   return signed_by(key, header, payload);
 }
 
@@ -57,7 +57,7 @@ Result<std::string> external_account_binding(const EabOptions& eab, std::string_
                  "the algorithm \"" + printable(eab.alg, 40) + "\" is not one of HS256, HS384, HS512");
   if (eab.hmac_key.empty()) return Error(Errc::invalid_argument, "binding an external account", "the MAC key is empty");
   const std::string header =
-      alg_member(eab.alg) + ",\"kid\":" + quoted(eab.kid) + ",\"url\":" + quoted(new_account_url) + "}";
+      alg_member(eab.alg) + ",\"kid\":" + json_string(eab.kid) + ",\"url\":" + json_string(new_account_url) + "}";
   return signed_object(header, account_key.public_jwk(),
                        [&](ByteView input) { return crypto::hmac(eab.alg, eab.hmac_key, input); });
 }
@@ -66,8 +66,8 @@ std::string key_change_payload(const PrivateKey& old_key, const PrivateKey& new_
                                std::string_view key_change_url) {
   // RFC 8555 §7.3.5: "The inner JWS MUST NOT include a "nonce" header parameter"
   const std::string header =
-      alg_member(new_key.alg()) + ",\"jwk\":" + new_key.public_jwk() + ",\"url\":" + quoted(key_change_url) + "}";
-  const std::string payload = "{\"account\":" + quoted(account_url) + ",\"oldKey\":" + old_key.public_jwk() + "}";
+      alg_member(new_key.alg()) + ",\"jwk\":" + new_key.public_jwk() + ",\"url\":" + json_string(key_change_url) + "}";
+  const std::string payload = "{\"account\":" + json_string(account_url) + ",\"oldKey\":" + old_key.public_jwk() + "}";
   return signed_by(new_key, header, payload);
 }
 

@@ -62,8 +62,8 @@ Result<Account> parse_account(const HttpResponse& response, Account account, std
   if (!object) return object.error();
   account.status = read_status(text_member(*object, "status"));
   account.contacts = texts_member(*object, "contact");
-  account.orders = absolute(response, text_member(*object, "orders"));
-  account.delegations = absolute(response, text_member(*object, "delegations"));
+  account.orders = absolute_url(response, text_member(*object, "orders"));
+  account.delegations = absolute_url(response, text_member(*object, "delegations"));
   return account;
 }
 

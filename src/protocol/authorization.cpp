@@ -68,7 +68,7 @@ ChallengeStatus read_challenge_status(std::string_view text) {
 Challenge read_challenge(const json::object& object, const HttpResponse& response) {
   Challenge challenge;
   challenge.type = text_member(object, "type");
-  challenge.url = absolute(response, text_member(object, "url"));
+  challenge.url = absolute_url(response, text_member(object, "url"));
   challenge.status = read_challenge_status(text_member(object, "status"));
   challenge.token = text_member(object, "token");
   challenge.error = problem_member(object, "error");

@@ -18,7 +18,7 @@ Error does_not_fit(std::string_view member, const std::string& why) {
   return Error(Errc::invalid_argument, building, "the template's " + std::string(member) + " " + why);
 }
 
-std::string quoted(std::string_view text) { return "\"" + printable(text, 260) + "\""; }
+std::string in_quotes(std::string_view text) { return "\"" + printable(text, 260) + "\""; }
 
 struct SignatureType {
   std::string_view name;
@@ -63,11 +63,11 @@ crypto::RequestSignature signature_for(const CsrTemplate& csr_template, const Pr
 std::string subject_value(std::string_view member, const TemplateValue& wanted, const std::string& given) {
   switch (wanted.kind) {
     case Kind::absent:
-      if (!given.empty()) throw does_not_fit(member, "is not there, so " + quoted(given) + " may not be in the CSR");
+      if (!given.empty()) throw does_not_fit(member, "is not there, so " + in_quotes(given) + " may not be in the CSR");
       return {};
     case Kind::literal:
       if (!given.empty() && given != wanted.text)
-        throw does_not_fit(member, "is " + quoted(wanted.text) + ", not " + quoted(given));
+        throw does_not_fit(member, "is " + in_quotes(wanted.text) + ", not " + in_quotes(given));
       return wanted.text;
     case Kind::mandatory:
       if (given.empty()) throw does_not_fit(member, "is mandatory and for us to choose; there is no value for it");
@@ -99,10 +99,10 @@ CsrSubject subject_for(const CsrTemplate& csr_template, const CsrSubject& given)
   return subject;
 }
 
-std::string canonical(const std::string& type, const std::string& value, std::string_view member) {
+std::string canonical_value(const std::string& type, const std::string& value, std::string_view member) {
   if (type != "dns") return value;
   Result<std::string> name = base::canonical_dns_name(value);
-  if (!name) throw does_not_fit(member, "cannot have " + quoted(value) + ": " + name.error().detail());
+  if (!name) throw does_not_fit(member, "cannot have " + in_quotes(value) + ": " + name.error().detail());
   return std::move(*name);
 }
 
@@ -112,7 +112,7 @@ void add_names(std::string_view member, const std::string& type, const std::vect
   std::vector<std::string> left;
   for (const Identifier& identifier : identifiers) {
     if (identifier.type != type) continue;
-    std::string name = canonical(type, identifier.value, member);
+    std::string name = canonical_value(type, identifier.value, member);
     if (std::ranges::find(left, name) == left.end()) left.push_back(std::move(name));
   }
   std::vector<std::string> chosen;
@@ -121,18 +121,18 @@ void add_names(std::string_view member, const std::string& type, const std::vect
     if (value.kind == Kind::mandatory) ++mandatory;
     if (value.kind == Kind::optional) ++optional;
     if (value.kind != Kind::literal) continue;
-    std::string name = canonical(type, value.text, member);
+    std::string name = canonical_value(type, value.text, member);
     const auto found = std::ranges::find(left, name);
     if (found != left.end())
       left.erase(found);
     else if (type == "dns" && std::ranges::find(chosen, name) == chosen.end())
-      throw does_not_fit(member, "has " + quoted(name) + ", which is not among the identifiers");
+      throw does_not_fit(member, "has " + in_quotes(name) + ", which is not among the identifiers");
     if (std::ranges::find(chosen, name) == chosen.end()) chosen.push_back(std::move(name));
   }
   if (left.size() < mandatory)
     throw does_not_fit(
         member, "wants " + std::to_string(mandatory) + " for us to choose; there are " + std::to_string(left.size()));
-  if (left.size() > mandatory + optional) throw does_not_fit(member, "has no room for " + quoted(left.back()));
+  if (left.size() > mandatory + optional) throw does_not_fit(member, "has no room for " + in_quotes(left.back()));
   for (std::vector<std::string>* part : {&chosen, &left})
     for (std::string& name : *part) names.emplace_back(type, std::move(name));
 }
@@ -146,8 +146,8 @@ Bytes build_delegated_csr(const CsrTemplate& csr_template, const std::vector<Ide
   }
   for (const Identifier& identifier : identifiers) {
     if (identifier.type == "dns" || identifier.type == "email" || identifier.type == "uri") continue;
-    throw does_not_fit("extensions.subjectAltName", "has no room for " + quoted(identifier.value) +
-                                                        ", which is of the type " + quoted(identifier.type));
+    throw does_not_fit("extensions.subjectAltName", "has no room for " + in_quotes(identifier.value) +
+                                                        ", which is of the type " + in_quotes(identifier.type));
   }
   crypto::RequestContent content;
   content.signature = signature_for(csr_template, key);

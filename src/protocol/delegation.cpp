@@ -221,7 +221,7 @@ Result<std::vector<std::string>> parse_delegations_page(const HttpResponse& resp
   if (!object) return object.error();
   std::vector<std::string> urls = texts_member(*object, "delegations");
   if (urls.size() > max_page) return Error(Errc::bad_response, doing, "a page has more than 1000 of them");
-  for (std::string& url : urls) url = absolute(response, std::move(url));
+  for (std::string& url : urls) url = absolute_url(response, std::move(url));
   return urls;
 }
 

@@ -97,18 +97,18 @@ Result<Order> parse_order(const HttpResponse& response, std::string url, std::st
     }
   }
   for (const std::string& authorization : texts_member(*object, "authorizations")) {
-    order.authorizations.push_back(absolute(response, authorization));
+    order.authorizations.push_back(absolute_url(response, authorization));
   }
-  order.finalize = absolute(response, text_member(*object, "finalize"));
-  order.certificate = absolute(response, text_member(*object, "certificate"));
+  order.finalize = absolute_url(response, text_member(*object, "finalize"));
+  order.certificate = absolute_url(response, text_member(*object, "certificate"));
   order.error = problem_member(*object, "error");
   order.expires = time_member(*object, "expires");
   order.not_before = time_member(*object, "notBefore");
   order.not_after = time_member(*object, "notAfter");
   order.profile = text_member(*object, "profile");
   order.replaces = text_member(*object, "replaces");
-  order.star_certificate = absolute(response, text_member(*object, "star-certificate"));
-  order.delegation = absolute(response, text_member(*object, "delegation"));
+  order.star_certificate = absolute_url(response, text_member(*object, "star-certificate"));
+  order.delegation = absolute_url(response, text_member(*object, "delegation"));
   // RFC 8739 §3.4 has it with the renewal, RFC 9115 §2.3.5 in the order itself.
   const json::object* renewal = object_member(*object, "auto-renewal");
   order.allow_certificate_get =

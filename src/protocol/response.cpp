@@ -70,7 +70,7 @@ std::optional<std::string> location(const HttpResponse& response) {
   return base::resolve_url(response.url, *value);
 }
 
-std::string absolute(const HttpResponse& response, std::string url) {
+std::string absolute_url(const HttpResponse& response, std::string url) {
   if (url.empty() || url.starts_with("https://") || url.starts_with("http://")) return url;
   return base::resolve_url(response.url, url).value_or(url);
 }

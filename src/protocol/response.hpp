@@ -27,6 +27,6 @@ std::vector<std::string> links(const HttpResponse& response, std::string_view re
 /// The Location header, made absolute; nullopt when there is none.
 std::optional<std::string> location(const HttpResponse& response);
 /// A URL out of the body, made absolute; as it came when it is absolute, empty or none at all.
-std::string absolute(const HttpResponse& response, std::string url);
+std::string absolute_url(const HttpResponse& response, std::string url);
 
 }  // namespace culmen::protocol

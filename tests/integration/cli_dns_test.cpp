@@ -89,7 +89,7 @@ std::pair<std::string, std::string> asked_record(const std::string& said) {
   return {word_after("    name   "), word_after("    value  ")};
 }
 
-int count(const std::string& text, const std::string& part) {
+int occurrences(const std::string& text, const std::string& part) {
   int found = 0;
   for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++found;
   return found;
@@ -156,7 +156,7 @@ TEST_CASE("issue by dns-01 by hand: each record is shown, and Enter is waited fo
                                                                 {"--challenge", "dns-01", "--manual"})),
                   {}, terminal.path());
   for (int shown = 1; shown <= 2; ++shown) {
-    REQUIRE(eventually([&] { return count(process.out(), "press Enter") == shown || !process.running(); }));
+    REQUIRE(eventually([&] { return occurrences(process.out(), "press Enter") == shown || !process.running(); }));
     REQUIRE_MESSAGE(process.running(), process.err());
     const auto [name, value] = asked_record(process.out());
     CHECK(name == "_acme-challenge.example.org");
@@ -167,7 +167,7 @@ TEST_CASE("issue by dns-01 by hand: each record is shown, and Enter is waited fo
   CHECK(process.wait() == 0);
   INFO(process.err());
   CHECK(bench.dns.most_values() == 2);
-  CHECK(count(process.out(), "You may take this record away again") == 2);
+  CHECK(occurrences(process.out(), "You may take this record away again") == 2);
   CHECK(contains(contents(bench.client.certificate("example.org") / "live" / "meta.json"), "\"manual\":true"));
 
   // A timer has no terminal.

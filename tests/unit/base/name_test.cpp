@@ -9,7 +9,7 @@
 namespace culmen::base {
 namespace {
 
-std::string canonical(std::string_view name) {
+std::string canonical_name(std::string_view name) {
   auto result = canonical_dns_name(name);
   return result ? *result : "refused: " + result.error().detail();
 }
@@ -66,8 +66,8 @@ TEST_CASE("DNS names: lower-case A-labels without a trailing dot") {
     const auto& name = vector.first;
     const auto& expected = vector.second;
     CAPTURE(name);
-    CHECK(canonical(name) == expected);
-    CHECK(canonical(canonical(name)) == expected);
+    CHECK(canonical_name(name) == expected);
+    CHECK(canonical_name(canonical_name(name)) == expected);
   }
 }
 
@@ -149,12 +149,12 @@ TEST_CASE("DNS names: a refusal says what is wrong with it") {
 
 TEST_CASE("DNS names: the longest that fit") {
   const std::string label = repeat("a", 63);
-  CHECK(canonical(label + ".example") == label + ".example");
+  CHECK(canonical_name(label + ".example") == label + ".example");
   const std::string longest = repeat("abcdefg.", 31) + "abcde";
   REQUIRE(longest.size() == 253);
-  CHECK(canonical(longest) == longest);
-  CHECK(canonical(longest + ".") == longest);
-  CHECK(canonical("*." + longest).find("longer than 253") != std::string::npos);
+  CHECK(canonical_name(longest) == longest);
+  CHECK(canonical_name(longest + ".") == longest);
+  CHECK(canonical_name("*." + longest).find("longer than 253") != std::string::npos);
 }
 
 TEST_CASE("IP addresses: canonical text, octets and reverse names") {

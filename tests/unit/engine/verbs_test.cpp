@@ -39,7 +39,9 @@ engine::Session connected(FakeCa& ca, SessionOptions options = {}) {
   return *session;
 }
 
-int count(const FakeCa& ca, const std::string& line) { return static_cast<int>(std::ranges::count(ca.log, line)); }
+int count_requests(const FakeCa& ca, const std::string& line) {
+  return static_cast<int>(std::ranges::count(ca.log, line));
+}
 
 }  // namespace
 
@@ -49,7 +51,7 @@ TEST_CASE("nonces: fetched only when there is none, taken from every answer, use
   ScriptedDriver driver(ca);
   REQUIRE(driver.drive(engine::new_account(session, account_key(), agreeing())).has_value());
   for (int i = 0; i < 5; ++i) REQUIRE(driver.drive(engine::get_account(session, known_account())).has_value());
-  CHECK(count(ca, "HEAD /nonce") == 1);
+  CHECK(count_requests(ca, "HEAD /nonce") == 1);
   CHECK(std::set<std::string>(ca.nonces_used.begin(), ca.nonces_used.end()).size() == ca.nonces_used.size());
 }
 
@@ -59,7 +61,7 @@ TEST_CASE("nonces: an error's nonce is kept too") {
   ScriptedDriver driver(ca);
   CHECK_FALSE(driver.drive(engine::get_order(session, known_account(), "https://ca.test/nowhere")).has_value());
   CHECK(driver.drive(engine::get_account(session, known_account())).has_value());
-  CHECK(count(ca, "HEAD /nonce") == 1);
+  CHECK(count_requests(ca, "HEAD /nonce") == 1);
 }
 
 TEST_CASE("nonces: old ones are not used") {
@@ -71,7 +73,7 @@ TEST_CASE("nonces: old ones are not used") {
   REQUIRE(driver.drive(engine::get_account(session, known_account())).has_value());
   driver.time.steady += std::chrono::seconds(61);
   REQUIRE(driver.drive(engine::get_account(session, known_account())).has_value());
-  CHECK(count(ca, "HEAD /nonce") == 2);
+  CHECK(count_requests(ca, "HEAD /nonce") == 2);
 }
 
 TEST_CASE("badNonce: sent again exactly once by a verb, with the nonce of the error") {
@@ -80,8 +82,8 @@ TEST_CASE("badNonce: sent again exactly once by a verb, with the nonce of the er
   ScriptedDriver driver(ca);
   ca.bad_nonces = 1;
   REQUIRE(driver.drive(engine::get_account(session, known_account())).has_value());
-  CHECK(count(ca, "POST /acct/1") == 2);
-  CHECK(count(ca, "HEAD /nonce") == 1);
+  CHECK(count_requests(ca, "POST /acct/1") == 2);
+  CHECK(count_requests(ca, "HEAD /nonce") == 1);
   REQUIRE(ca.nonces_used.size() == 2);
   CHECK(ca.nonces_used[1] == ca.nonces_given[1]);  // [0] came from HEAD, [1] with the error
 
@@ -90,7 +92,7 @@ TEST_CASE("badNonce: sent again exactly once by a verb, with the nonce of the er
   const Result<Account> refused = driver.drive(engine::get_account(session, known_account()));
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code() == Errc::bad_nonce);
-  CHECK(count(ca, "POST /acct/1") == 2);
+  CHECK(count_requests(ca, "POST /acct/1") == 2);
 }
 
 TEST_CASE("badNonce: a session can be more patient, but not for ever") {
@@ -102,7 +104,7 @@ TEST_CASE("badNonce: a session can be more patient, but not for ever") {
   ca.bad_nonces = 1000;
   ca.log.clear();
   CHECK_FALSE(driver.drive(engine::get_account(session, known_account())).has_value());
-  CHECK(count(ca, "POST /acct/1") == 11);
+  CHECK(count_requests(ca, "POST /acct/1") == 11);
 }
 
 TEST_CASE("busy servers: a Retry-After that fits is waited for, a long one is reported at once") {
@@ -128,7 +130,7 @@ TEST_CASE("busy servers: a Retry-After that fits is waited for, a long one is re
   ca.busy_retry_after = "1";
   ca.log.clear();
   CHECK_FALSE(driver.drive(engine::get_account(session, known_account())).has_value());
-  CHECK(count(ca, "POST /acct/1") == 1 + session.options().busy_retries);
+  CHECK(count_requests(ca, "POST /acct/1") == 1 + session.options().busy_retries);
 }
 
 TEST_CASE("connect: the directory is read, and what is wrong with it is said") {
@@ -234,7 +236,7 @@ TEST_CASE("key_change: when the answer is lost the CA is asked which key it know
   const Result<Account> changed = driver.drive(engine::key_change(session, known_account(), other_key()));
   REQUIRE(changed.has_value());
   CHECK(changed->thumbprint() == other_key().thumbprint());
-  CHECK(count(ca, "POST /new-account") == 1);
+  CHECK(count_requests(ca, "POST /new-account") == 1);
 }
 
 TEST_CASE("new_order: refused here what no CA would take") {
@@ -274,7 +276,7 @@ TEST_CASE("poll_order: gives up at its deadline") {
   CHECK(order.error().code() == Errc::deadline);
   CHECK(driver.waited >= std::chrono::seconds(29));
   CHECK(driver.waited <= std::chrono::seconds(31));
-  CHECK(count(ca, "POST /order/1") < 40);  // growing intervals
+  CHECK(count_requests(ca, "POST /order/1") < 40);  // growing intervals
 }
 
 TEST_CASE("poll_authorization: valid ends well, invalid says why") {
@@ -336,7 +338,7 @@ TEST_CASE("delegation: the list over its pages, one of them, and a certificate b
   Account account = known_account();
   account.delegations = "https://ca.test/delegations/2";
   CHECK(driver.drive(engine::list_delegations(session, account))->size() == 1);
-  CHECK(count(ca, "POST /acct/1") == 0);
+  CHECK(count_requests(ca, "POST /acct/1") == 0);
 
   const Result<Delegation> delegation = driver.drive(engine::get_delegation(session, account, listed->front()));
   REQUIRE(delegation.has_value());
@@ -351,7 +353,7 @@ TEST_CASE("delegation: the list over its pages, one of them, and a certificate b
   const Result<CertificateChain> chain = driver.drive(engine::get_certificate("https://ca.test/cert/1"));
   REQUIRE(chain.has_value());
   CHECK(chain->pem.starts_with("-----BEGIN CERTIFICATE-----\n"));
-  CHECK(count(ca, "GET /cert/1") == 2);
+  CHECK(count_requests(ca, "GET /cert/1") == 2);
 }
 
 TEST_CASE("delegation: an order is asked for only where the server has delegations") {

@@ -18,13 +18,13 @@ using test::answering;
 
 namespace {
 
-Flow<Result<HttpResponse>> exchange(HttpRequest request) {
+Flow<Result<HttpResponse>> send_flow(HttpRequest request) {
   Result<HttpResponse> response = co_await send(std::move(request));
   co_return response;
 }
 
 Result<HttpResponse> ask(drivers::BlockingDriver& driver, HttpRequest request) {
-  Execution<Result<HttpResponse>> execution(exchange(std::move(request)), &drivers::instant_now);
+  Execution<Result<HttpResponse>> execution(send_flow(std::move(request)), &drivers::instant_now);
   driver.drive(execution);
   return execution.result();
 }
@@ -34,7 +34,7 @@ Result<HttpResponse> ask(const TransportOptions& options, HttpRequest request) {
   return ask(driver, std::move(request));
 }
 
-Result<HttpResponse> get(const std::string& url, const TransportOptions& options = {}) {
+Result<HttpResponse> http_get(const std::string& url, const TransportOptions& options = {}) {
   return ask(options, HttpRequest(HttpMethod::get, url));
 }
 
@@ -123,7 +123,7 @@ TEST_CASE("headers: lower-case names, several of one name, interim responses and
         "HTTP/1.1 201 Created\r\nLINK: <a>;rel=\"x\"\r\nlink:<b>\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n"
         "X-Odd:   spaced  \r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Late: no\r\n\r\n");
   }));
-  const auto response = get(server.url());
+  const auto response = http_get(server.url());
   REQUIRE(response);
   CHECK(response->status == 201);
   CHECK(response->body == "abcde");
@@ -137,7 +137,7 @@ TEST_CASE("headers: lower-case names, several of one name, interim responses and
 
 TEST_CASE("a URL's path travels as it is signed") {
   test::Server server(answering(echo));
-  const auto response = get(server.url("/a/../b/./c"));
+  const auto response = http_get(server.url("/a/../b/./c"));
   REQUIRE(response);
   CHECK(response->body.starts_with("GET /a/../b/./c\n"));
 }
@@ -150,13 +150,13 @@ TEST_CASE("redirects are followed for GET, five of them, and never for POST or H
     if (left == 0) return test::response(200, "here");
     return test::response(302, "elsewhere", "Location: /" + std::to_string(left - 1) + "\r\n");
   }));
-  const auto five = get(server.url("/5"));
+  const auto five = http_get(server.url("/5"));
   REQUIRE(five);
   CHECK(five->status == 200);
   CHECK(five->body == "here");
   CHECK(five->url == server.url("/0"));
 
-  const auto six = get(server.url("/6"));
+  const auto six = http_get(server.url("/6"));
   REQUIRE_FALSE(six);
   CHECK(six.error().code() == Errc::bad_response);
   CHECK(says(six.error(), "redirected more than 5 times"));
@@ -177,7 +177,7 @@ TEST_CASE("a redirect leads nowhere that a request may not go") {
   for (const char* bad : {"http://example.com/", "ftp://127.0.0.1/", "file:///etc/passwd", "https://a:b@localhost/"}) {
     CAPTURE(bad);
     target = bad;
-    const auto response = get(server.url());
+    const auto response = http_get(server.url());
     REQUIRE_FALSE(response);
     CHECK(response.error().code() == Errc::bad_response);
     CHECK(says(response.error(), "redirected to "));
@@ -188,7 +188,7 @@ TEST_CASE("http is for this machine, or for who asked for it") {
   for (const char* url :
        {"http://example.com/directory", "http://localhost.example.com/", "http://127.0.0.1.nip.io/"}) {
     CAPTURE(url);
-    const auto refused = get(url);
+    const auto refused = http_get(url);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == Errc::invalid_argument);
     CHECK(says(refused.error(), "https://"));
@@ -196,7 +196,7 @@ TEST_CASE("http is for this machine, or for who asked for it") {
   for (const char* url : {"", "example.com", "ftp://example.com/", "https://", "http://localhost:1@example.com/",
                           "https://user:secret@localhost/", "https://local host/", "file:///etc/passwd"}) {
     CAPTURE(url);
-    const auto refused = get(url);
+    const auto refused = http_get(url);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == Errc::invalid_argument);
   }
@@ -204,9 +204,9 @@ TEST_CASE("http is for this machine, or for who asked for it") {
   TransportOptions options;
   options.resolve = "ca.example:" + std::to_string(server.port()) + ":127.0.0.1";
   const std::string url = "http://ca.example:" + std::to_string(server.port()) + "/x";
-  CHECK_FALSE(get(url, options));
+  CHECK_FALSE(http_get(url, options));
   options.allow_insecure_http = true;
-  const auto response = get(url, options);
+  const auto response = http_get(url, options);
   REQUIRE(response);
   CHECK(response->body.starts_with("GET /x\n"));
 }
@@ -217,8 +217,8 @@ TEST_CASE("resolve rules: several, several addresses, and what is no rule") {
   TransportOptions options;
   options.allow_insecure_http = true;
   options.resolve = "a.example:" + port + ":127.0.0.1,b.example:" + port + ":[::1],127.0.0.1";
-  CHECK(get("http://a.example:" + port + "/", options));
-  CHECK(get("http://b.example:" + port + "/", options));
+  CHECK(http_get("http://a.example:" + port + "/", options));
+  CHECK(http_get("http://b.example:" + port + "/", options));
   options.resolve = "a.example";
   CHECK_THROWS_WITH_AS(drivers::BlockingDriver(options, nullptr), doctest::Contains("host:port:address"), Error);
 }
@@ -241,7 +241,7 @@ TEST_CASE("bodies over the limit are refused, announced or not") {
   options.max_response_bytes = 100000;
   for (const char* path : {"/announced", "/endless"}) {
     CAPTURE(path);
-    const auto response = get(server.url(path), options);
+    const auto response = http_get(server.url(path), options);
     REQUIRE_FALSE(response);
     CHECK(response.error().code() == Errc::response_too_large);
     CHECK(says(response.error(), "100000"));
@@ -253,9 +253,9 @@ TEST_CASE("a body of exactly the limit is fine") {
   test::Server server(answering([](const test::Request&) { return test::response(200, std::string(1000, 'x')); }));
   TransportOptions options;
   options.max_response_bytes = 1000;
-  CHECK(get(server.url(), options));
+  CHECK(http_get(server.url(), options));
   options.max_response_bytes = 999;
-  CHECK_FALSE(get(server.url(), options));
+  CHECK_FALSE(http_get(server.url(), options));
 }
 
 TEST_CASE("headers without end are refused") {
@@ -265,7 +265,7 @@ TEST_CASE("headers without end are refused") {
     while (connection.write("X-Filler: " + std::string(500, 'x') + "\r\n")) {
     }
   });
-  const auto response = get(server.url());
+  const auto response = http_get(server.url());
   REQUIRE_FALSE(response);
   CHECK(response.error().code() == Errc::response_too_large);
 }
@@ -278,19 +278,19 @@ TEST_CASE("what breaks on the way has a code and a reason") {
     if (request->target == "/half") connection.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
     if (request->target == "/badlength") connection.write("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n");
   });
-  const auto garbage = get(server.url("/garbage"));
+  const auto garbage = http_get(server.url("/garbage"));
   REQUIRE_FALSE(garbage);
   CHECK(garbage.error().code() == Errc::bad_response);
   CHECK(says(garbage.error(), "does not speak HTTP"));
-  const auto half = get(server.url("/half"));
+  const auto half = http_get(server.url("/half"));
   REQUIRE_FALSE(half);
   CHECK(half.error().code() == Errc::connection_failed);
   CHECK(says(half.error(), "in the middle of its answer"));
-  const auto nothing = get(server.url("/nothing"));
+  const auto nothing = http_get(server.url("/nothing"));
   REQUIRE_FALSE(nothing);
   CHECK(nothing.error().code() == Errc::connection_failed);
   CHECK(says(nothing.error(), "closed the connection without an answer"));
-  const auto length = get(server.url("/badlength"));
+  const auto length = http_get(server.url("/badlength"));
   REQUIRE_FALSE(length);
   CHECK(length.error().code() == Errc::bad_response);
 }
@@ -301,7 +301,7 @@ TEST_CASE("refused, not resolved, not answered") {
     test::Server gone(answering(echo));
     port = gone.port();
   }
-  const auto refused = get("http://127.0.0.1:" + std::to_string(port) + "/");
+  const auto refused = http_get("http://127.0.0.1:" + std::to_string(port) + "/");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == Errc::connection_failed);
   CHECK(refused.error().system_code() == std::errc::connection_refused);
@@ -309,7 +309,7 @@ TEST_CASE("refused, not resolved, not answered") {
   CHECK(says(refused.error(), "127.0.0.1:" + std::to_string(port)));
   CHECK(is_worth_retrying(refused.error()));
 
-  const auto unresolved = get("https://does-not-exist.invalid/directory");
+  const auto unresolved = http_get("https://does-not-exist.invalid/directory");
   REQUIRE_FALSE(unresolved);
   CHECK(unresolved.error().code() == Errc::connection_failed);
   CHECK(says(unresolved.error(), "the name of does-not-exist.invalid was not resolved"));
@@ -320,14 +320,14 @@ TEST_CASE("refused, not resolved, not answered") {
   });
   TransportOptions options;
   options.request_timeout = 1s;
-  const auto late = get(silent.url(), options);
+  const auto late = http_get(silent.url(), options);
   REQUIRE_FALSE(late);
   CHECK(late.error().code() == Errc::timeout);
   CHECK(says(late.error(), "did not answer in time"));
 
   options.request_timeout = 60s;
   options.stall_timeout = 1s;
-  const auto stalled = get(silent.url(), options);
+  const auto stalled = http_get(silent.url(), options);
   REQUIRE_FALSE(stalled);
   CHECK(stalled.error().code() == Errc::timeout);
 }
@@ -343,16 +343,16 @@ TEST_CASE("TLS: a trusted root, and why the others are not") {
   SUBCASE("good, with the system's roots and without them") {
     const test::Identity leaf = test::make_identity("leaf", name, &root);
     test::Server server(answering(echo), &leaf);
-    CHECK(get(server.url(), trusting));
+    CHECK(http_get(server.url(), trusting));
     trusting.only_extra_root = true;
-    CHECK(get(server.url(), trusting));
-    CHECK(get("https://127.0.0.1:" + std::to_string(server.port()) + "/", trusting));
+    CHECK(http_get(server.url(), trusting));
+    CHECK(http_get("https://127.0.0.1:" + std::to_string(server.port()) + "/", trusting));
   }
   SUBCASE("unknown authority") {
     const test::Identity leaf = test::make_identity("leaf", name, &other_root);
     test::Server server(answering(echo), &leaf);
     for (const TransportOptions& options : {trusting, TransportOptions()}) {
-      const auto response = get(server.url(), options);
+      const auto response = http_get(server.url(), options);
       REQUIRE_FALSE(response);
       CHECK(response.error().code() == Errc::tls_failed);
       CHECK(says(response.error(), "unknown authority"));
@@ -362,7 +362,7 @@ TEST_CASE("TLS: a trusted root, and why the others are not") {
   SUBCASE("expired") {
     const test::Identity leaf = test::make_identity("leaf", name, &root, -7200, -3600);
     test::Server server(answering(echo), &leaf);
-    const auto response = get(server.url(), trusting);
+    const auto response = http_get(server.url(), trusting);
     REQUIRE_FALSE(response);
     CHECK(response.error().code() == Errc::tls_failed);
     CHECK(says(response.error(), "has expired"));
@@ -370,7 +370,7 @@ TEST_CASE("TLS: a trusted root, and why the others are not") {
   SUBCASE("not yet valid") {
     const test::Identity leaf = test::make_identity("leaf", name, &root, 3600, 7200);
     test::Server server(answering(echo), &leaf);
-    const auto response = get(server.url(), trusting);
+    const auto response = http_get(server.url(), trusting);
     REQUIRE_FALSE(response);
     CHECK(response.error().code() == Errc::tls_failed);
     CHECK(says(response.error(), "not yet valid; is the clock"));
@@ -379,7 +379,7 @@ TEST_CASE("TLS: a trusted root, and why the others are not") {
     const test::Identity leaf = test::make_identity("leaf", "DNS:other.example,IP:127.0.0.2", &root);
     test::Server server(answering(echo), &leaf);
     for (const std::string& host : {std::string("localhost"), std::string("127.0.0.1")}) {
-      const auto response = get("https://" + host + ":" + std::to_string(server.port()) + "/", trusting);
+      const auto response = http_get("https://" + host + ":" + std::to_string(server.port()) + "/", trusting);
       REQUIRE_FALSE(response);
       CHECK(response.error().code() == Errc::tls_failed);
       CHECK(says(response.error(), "is for another name"));
@@ -388,7 +388,7 @@ TEST_CASE("TLS: a trusted root, and why the others are not") {
   }
   SUBCASE("https to a port that is not") {
     test::Server server([](test::Connection& connection) { connection.write(test::response(400, "TLS? Here?")); });
-    const auto response = get("https://127.0.0.1:" + std::to_string(server.port()) + "/", trusting);
+    const auto response = http_get("https://127.0.0.1:" + std::to_string(server.port()) + "/", trusting);
     REQUIRE_FALSE(response);
     CHECK(response.error().code() == Errc::tls_failed);
     CHECK(says(response.error(), "is that port for http://?"));
@@ -400,7 +400,7 @@ TEST_CASE("TLS: a trusted root, and why the others are not") {
                           return test::response(302, "", "Location: " + plain.url() + "\r\n");
                         }),
                         &leaf);
-    const auto response = get(server.url(), trusting);
+    const auto response = http_get(server.url(), trusting);
     REQUIRE_FALSE(response);
     CHECK(says(response.error(), "redirected from https to http://"));
   }
@@ -435,12 +435,12 @@ TEST_CASE("a unix socket in place of host and port") {
   test::Server server(answering(echo), path);
   TransportOptions options;
   options.unix_socket = path;
-  const auto response = get("http://ca.internal/directory", options);
+  const auto response = http_get("http://ca.internal/directory", options);
   REQUIRE(response);
   CHECK(response->body.find("GET /directory\n") == 0);
   CHECK(response->body.find("host=ca.internal\n") != std::string::npos);
   options.unix_socket = (folder.path() / "none.sock").string();
-  const auto none = get("http://ca.internal/directory", options);
+  const auto none = http_get("http://ca.internal/directory", options);
   REQUIRE_FALSE(none);
   CHECK(none.error().code() == Errc::connection_failed);
   CHECK(says(none.error(), "none.sock"));
@@ -472,23 +472,23 @@ TEST_CASE("a proxy: absolute form for http, a tunnel for https, and what its fai
   options.extra_root_file = folder.write("root.pem", root.certificate_pem());
   options.allow_insecure_http = true;
 
-  const auto plain = get("http://ca.example/directory", options);
+  const auto plain = http_get("http://ca.example/directory", options);
   REQUIRE(plain);
   CHECK(plain->body == "proxied http://ca.example/directory");
 
-  const auto tunnelled = get("https://ca.example/directory", options);
+  const auto tunnelled = http_get("https://ca.example/directory", options);
   REQUIRE(tunnelled);
   CHECK(tunnelled->body.starts_with("GET /directory\n"));
   CHECK(tunnels == 1);
 
-  const auto forbidden = get("https://forbidden.example/", options);
+  const auto forbidden = http_get("https://forbidden.example/", options);
   REQUIRE_FALSE(forbidden);
   CHECK(forbidden.error().code() == Errc::connection_failed);
   CHECK(says(forbidden.error(), "the proxy (" + options.proxy));
   CHECK(says(forbidden.error(), "403"));
 
   options.proxy = "http://no-such-proxy.invalid:3128";
-  const auto lost = get("https://ca.example/", options);
+  const auto lost = http_get("https://ca.example/", options);
   REQUIRE_FALSE(lost);
   CHECK(lost.error().code() == Errc::connection_failed);
   CHECK(says(lost.error(), "no-such-proxy.invalid"));
@@ -500,15 +500,15 @@ TEST_CASE("the environment's proxy only when asked for") {
   test::Server server(answering(echo));
   ::setenv("http_proxy", proxy.url("").c_str(), 1);
   ::setenv("no_proxy", "not.example", 1);
-  const auto direct = get(server.url());
+  const auto direct = http_get(server.url());
   TransportOptions options;
   options.proxy_from_environment = true;
-  const auto proxied = get(server.url("/x"), options);
+  const auto proxied = http_get(server.url("/x"), options);
   // An explicit proxy is used whatever no_proxy says.
   ::setenv("no_proxy", "*", 1);
   options.proxy_from_environment = false;
   options.proxy = proxy.url("");
-  const auto explicit_one = get(server.url("/y"), options);
+  const auto explicit_one = http_get(server.url("/y"), options);
   ::unsetenv("http_proxy");
   ::unsetenv("no_proxy");
   REQUIRE(direct);

@@ -141,11 +141,11 @@ TEST_CASE("URLs of a body: kept byte for byte when absolute, resolved when relat
   const HttpResponse from = response(200, "");
   for (const std::string kept :
        {"https://CA.test:443/Acct/%7e1", "http://ca.test/a/../b", "HTTPS://ca.test/a", "https://a b", ""}) {
-    CHECK(protocol::absolute(from, kept) == kept);
+    CHECK(protocol::absolute_url(from, kept) == kept);
   }
-  CHECK(protocol::absolute(from, "/authz/1") == "https://ca.test/authz/1");
-  CHECK(protocol::absolute(from, "//other.test/a") == "https://other.test/a");
-  CHECK(protocol::absolute(from, "a b") == "a b");
+  CHECK(protocol::absolute_url(from, "/authz/1") == "https://ca.test/authz/1");
+  CHECK(protocol::absolute_url(from, "//other.test/a") == "https://other.test/a");
+  CHECK(protocol::absolute_url(from, "a b") == "a b");
 }
 
 TEST_CASE("orders: everything is read, what is unknown is data") {

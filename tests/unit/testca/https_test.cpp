@@ -368,7 +368,9 @@ TEST_CASE("faults on the wire: dropped connections, endless bodies") {
   CHECK(over.caller.get(running.ca.directory_url()).status == 200);
   running.ca.plan(TestCaFault("new-order", TestCaFault::Kind::drop_after));
   CHECK(over.caller.new_order({"a.example"}).status == 0);
-  CHECK(over.transport.result == CURLE_GOT_NOTHING);
+  // Which one libcurl reports for a TLS connection that ends without close_notify depends on its version.
+  const CURLcode dropped = over.transport.result;
+  CHECK((dropped == CURLE_GOT_NOTHING || dropped == CURLE_RECV_ERROR));
   std::string list = over.caller.account_url + "/orders";
   CHECK(body_of(over.caller.post(list)).at("orders").as_array().size() == 1);
   running.ca.plan(TestCaFault("directory", TestCaFault::Kind::oversized));
