@@ -109,12 +109,12 @@ void run_recover(const Flags&, blocking::AcmeClient& client, const AccountFiles&
   describe(account, files, output);
 }
 
-using Action = void (*)(const Flags&, blocking::AcmeClient&, const AccountFiles&, Output&);
+using AccountAction = void (*)(const Flags&, blocking::AcmeClient&, const AccountFiles&, Output&);
 
 struct Verb {
   const char* name;
   const char* description;
-  Action action;
+  AccountAction action;
 };
 constexpr Verb verbs[] = {
     {"register", "Make an account (or find the one this key has)", run_register},

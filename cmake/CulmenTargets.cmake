@@ -12,8 +12,11 @@ add_library(culmen_warnings INTERFACE)
 set(culmen_gcc12_optimising $<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,$<NOT:$<CONFIG:Debug>>>)
 # GCC optimising a coroutine whose promise has an operator new of its own, as Asio's has, calls new and delete mismatched
 # when it has put only one of them inline (GCC bug 109224).
+# GCC takes the .cpp files that a unity build includes for headers, and warns of their anonymous namespaces.
+set(culmen_gcc_unity $<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>)
 target_compile_options(culmen_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
   $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>
+  $<${culmen_gcc_unity}:-Wno-subobject-linkage>
   $<$<CXX_COMPILER_ID:Clang>:-Werror=unused-result>
   $<${culmen_gcc12_optimising}:-Wno-restrict>
   $<$<BOOL:${CULMEN_WARNINGS_AS_ERRORS}>:-Werror>)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -23,6 +24,9 @@
 #include "testca/state.hpp"
 
 namespace culmen::testca {
+
+/// No validation takes longer, whatever the options say.
+constexpr std::chrono::seconds max_validation_timeout{10};
 
 /// One challenge to look at.
 struct ValidationJob {

@@ -18,7 +18,7 @@ namespace json = boost::json;
 
 namespace {
 
-Problem incorrect(const std::string& why) {
+Problem incorrect_token(const std::string& why) {
   return make_problem(403, "incorrectResponse", "the authority token will not do: " + why);
 }
 
@@ -116,21 +116,21 @@ std::optional<Problem> judge_authority_token(const std::string& token, const Tok
   try {
     const json::object claims = verified_claims(token, authority);
     expires = expiry_of(claims);
-    if (expires <= job.now) return incorrect("it has expired");
-    if (required_string(claims, "jti").empty()) return incorrect("its \"jti\" is empty");
+    if (expires <= job.now) return incorrect_token("it has expired");
+    if (required_string(claims, "jti").empty()) return incorrect_token("its \"jti\" is empty");
     const json::object* atc = object_member(claims, "atc");
-    if (!atc) return incorrect("it has no \"atc\"");
+    if (!atc) return incorrect_token("it has no \"atc\"");
     // The registry has "TNAuthList", an example of RFC 9447 "TnAuthList".
     if (base::to_lower(required_string(*atc, "tktype")) != "tnauthlist")
-      return incorrect("its \"tktype\" is not TNAuthList");
-    if (required_string(*atc, "tkvalue") != job.identifier.value) return incorrect("it is for another list");
+      return incorrect_token("its \"tktype\" is not TNAuthList");
+    if (required_string(*atc, "tkvalue") != job.identifier.value) return incorrect_token("it is for another list");
     if (required_string(*atc, "fingerprint") != fingerprint_of(job.thumbprint))
-      return incorrect("it is for the key of another account");
+      return incorrect_token("it is for the key of another account");
     // RFC 9448 §5.4: "ca" is true only where a CA's certificate is asked for; this CA issues none.
-    if (bool_member(*atc, "ca").value_or(false)) return incorrect("it is for a CA's certificate");
+    if (bool_member(*atc, "ca").value_or(false)) return incorrect_token("it is for a CA's certificate");
     return std::nullopt;
   } catch (const Refusal& refusal) {
-    return incorrect(refusal.problem.detail);
+    return incorrect_token(refusal.problem.detail);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "testca/acme_server.hpp"
 #include "testca/delegation.hpp"
 #include "testca/json_reader.hpp"
+#include "testca/object_identifiers.hpp"
 #include "testca/onion.hpp"
 
 namespace culmen::testca {
@@ -27,7 +28,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view tls_feature = "1.3.6.1.5.5.7.1.24";  // RFC 7633, "must staple"
-constexpr std::string_view subject_alt_name = "2.5.29.17";
 constexpr std::string_view basic_constraints = "2.5.29.19";
 constexpr std::string_view tn_auth_list = "1.3.6.1.5.5.7.1.26";                                          // RFC 8226 §9
 constexpr std::string_view jwt_claim_constraints = "1.3.6.1.5.5.7.1.27";                                 // RFC 8226 §8

@@ -12,6 +12,7 @@
 #include "base/hex.hpp"
 #include "testca/acme_server.hpp"
 #include "testca/json_reader.hpp"
+#include "testca/object_identifiers.hpp"
 
 namespace culmen::testca {
 
@@ -19,7 +20,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::string_view key_usage = "2.5.29.15", subject_alt_name = "2.5.29.17", extended_key_usage = "2.5.29.37";
+constexpr std::string_view key_usage = "2.5.29.15", extended_key_usage = "2.5.29.37";
 
 Refusal differs(const std::string& why) {
   return Refusal(403, "badCSR", "the CSR does not follow its template: " + why);

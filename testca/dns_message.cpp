@@ -17,7 +17,6 @@ namespace culmen::testca {
 namespace {
 
 constexpr std::uint16_t udp_size = 1232;  // what goes through any network whole
-constexpr int max_aliases = 8;
 
 template <auto Free>
 struct FreedBy {

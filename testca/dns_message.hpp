@@ -11,6 +11,9 @@
 
 namespace culmen::testca {
 
+/// How many CNAME records are followed from one name.
+constexpr int max_aliases = 8;
+
 /// What a DNS server answered to a question for TXT records.
 struct TxtAnswer {
   TxtAnswer() = default;

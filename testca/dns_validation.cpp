@@ -35,10 +35,8 @@ using asio::ip::udp;
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int max_aliases = 8;
 constexpr int max_tries = 3;  // of one question by UDP, which may lose it
 constexpr std::size_t max_values = 100;
-constexpr std::chrono::seconds max_timeout{10};
 
 Problem failure(int status, std::string_view type, const std::string& what) { return make_problem(status, type, what); }
 
@@ -88,7 +86,7 @@ class DnsValidator::Impl {
  public:
   explicit Impl(const TestCaOptions& options)
       : has_server_(!options.dns_server.empty()),
-        limit_(std::min<std::chrono::seconds>(options.validation_timeout, max_timeout)),
+        limit_(std::min<std::chrono::seconds>(options.validation_timeout, max_validation_timeout)),
         work_(asio::make_work_guard(context_)) {
     if (has_server_) server_ = read_endpoint(options.dns_server);
     thread_ = std::thread([this] { context_.run(); });

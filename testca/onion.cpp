@@ -23,7 +23,7 @@ constexpr std::string_view ca_nonce = "2.23.140.41", applicant_nonce = "2.23.140
 constexpr std::size_t min_nonce = 8;  // RFC 9799 §3.2: "at least 64 bits"
 constexpr auto max_caa_lifetime = std::chrono::hours(8);
 
-Problem incorrect(const std::string& why) {
+Problem incorrect_onion_csr(const std::string& why) {
   return make_problem(403, "incorrectResponse", "the CSR does not prove control of the onion service: " + why);
 }
 
@@ -48,10 +48,10 @@ std::optional<Bytes> content_of(const Bytes& der, std::uint8_t tag) {
 
 /// What both forms have in common.
 std::optional<Problem> judge_signer(const crypto::Csr& csr, const Identifier& identifier) {
-  if (!csr.signature_ok) return incorrect("its signature is wrong");
+  if (!csr.signature_ok) return incorrect_onion_csr("its signature is wrong");
   const std::optional<Bytes> key = crypto::onion_public_key(identifier.value);
   const bool same = key && csr.public_key && csr.key_type == "ed25519" && csr.public_key->parts().x == *key;
-  if (!same) return incorrect("its key is not the one in the address");
+  if (!same) return incorrect_onion_csr("its key is not the one in the address");
   return std::nullopt;
 }
 
@@ -130,15 +130,15 @@ std::optional<Problem> judge_onion_csr(ByteView der, const Identifier& identifie
     if (std::optional<Problem> problem = judge_signer(csr, identifier)) return problem;
     const crypto::OidValue* theirs = find_oid(csr.attributes, ca_nonce);
     const crypto::OidValue* ours = find_oid(csr.attributes, applicant_nonce);
-    if (!theirs || !ours) return incorrect("it lacks one of the two nonces, which are attributes");
+    if (!theirs || !ours) return incorrect_onion_csr("it lacks one of the two nonces, which are attributes");
     const std::optional<Bytes> signed_nonce = content_of(theirs->value, 0x04);
     if (!signed_nonce || !std::ranges::equal(*signed_nonce, nonce))
-      return incorrect("its nonce is not the challenge's");
+      return incorrect_onion_csr("its nonce is not the challenge's");
     const std::optional<Bytes> own = content_of(ours->value, 0x04);
-    if (!own || own->size() < min_nonce) return incorrect("the applicant's nonce does not have 64 bits");
+    if (!own || own->size() < min_nonce) return incorrect_onion_csr("the applicant's nonce does not have 64 bits");
     return std::nullopt;
   } catch (const Error& error) {
-    return incorrect(error.what());
+    return incorrect_onion_csr(error.what());
   }
 }
 
@@ -148,14 +148,14 @@ std::optional<Problem> judge_onion_csr_with_token(ByteView der, const Identifier
     const crypto::Csr csr = crypto::parse_csr(der);
     if (std::optional<Problem> problem = judge_signer(csr, identifier)) return problem;
     if (std::ranges::find(csr.san, identifier) == csr.san.end())
-      return incorrect("the name is not in its subjectAltName");
+      return incorrect_onion_csr("the name is not in its subjectAltName");
     const crypto::OidValue* proof = find_oid(csr.extensions, ca_nonce);
     const std::optional<Bytes> text = proof ? content_of(proof->value, 0x0c) : std::nullopt;
     if (!text || !std::ranges::equal(*text, as_bytes(key_authorization)))
-      return incorrect("it does not carry the key authorization of this challenge");
+      return incorrect_onion_csr("it does not carry the key authorization of this challenge");
     return std::nullopt;
   } catch (const Error& error) {
-    return incorrect(error.what());
+    return incorrect_onion_csr(error.what());
   }
 }
 

@@ -36,7 +36,7 @@ using Stream = beast::ssl_stream<beast::tcp_stream>;
 namespace {
 
 constexpr std::chrono::seconds idle_limit{60};
-constexpr std::size_t max_body = 1 << 20;  // what ACME allows is judged further in, with a problem document
+constexpr std::size_t max_http_body = 1 << 20;  // what ACME allows is judged further in, with a problem document
 constexpr std::size_t endless_megabytes = 256;
 
 beast_http::response<beast_http::string_body> to_beast(const Reply& reply, bool head) {
@@ -131,7 +131,7 @@ class HttpsServer::Impl {
     beast::flat_buffer buffer;
     while (true) {
       beast_http::request_parser<beast_http::string_body> parser;
-      parser.body_limit(max_body);
+      parser.body_limit(max_http_body);
       transport.expires_after(idle_limit);
       co_await beast_http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
       if (error) break;

@@ -15,6 +15,7 @@
 #include "crypto/ca.hpp"
 #include "crypto/random.hpp"
 #include "culmen/error.hpp"
+#include "testca/object_identifiers.hpp"
 #include "testca/validation.hpp"
 #include "testca/visiting.hpp"
 
@@ -27,7 +28,6 @@ namespace {
 
 constexpr std::string_view acme_protocol = "acme-tls/1";
 constexpr std::string_view acme_identifier = "1.3.6.1.5.5.7.1.31";
-constexpr std::string_view subject_alt_name = "2.5.29.17";
 
 /// What RFC 8737 §3 wants to see as subjectAltName: one GeneralName, and nothing else. Names are short enough for
 /// lengths of one or two octets.

@@ -25,7 +25,7 @@ namespace beast_http = beast::http;
 namespace {
 
 constexpr int max_redirects = 10;
-constexpr std::size_t max_body = 8192;  // a key authorization has 87 octets
+constexpr std::size_t max_answer_body = 8192;  // a key authorization has 87 octets
 constexpr std::size_t max_header = 16 * 1024;
 constexpr std::size_t max_location = 2000;
 
@@ -114,7 +114,7 @@ class Http01Validator::Impl {
     if (error) co_return failure("connection", where + ": " + error.message());
     beast::flat_buffer buffer;
     beast_http::response_parser<beast_http::string_body> parser;
-    parser.body_limit(max_body);
+    parser.body_limit(max_answer_body);
     parser.header_limit(max_header);
     co_await beast_http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
     if (error == beast_http::error::body_limit)

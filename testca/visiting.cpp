@@ -20,8 +20,6 @@ using tcp = asio::ip::tcp;
 
 namespace {
 
-constexpr std::chrono::seconds max_timeout{10};
-
 bool is_reserved(const asio::ip::address& address) {
   if (address.is_loopback() || address.is_unspecified() || address.is_multicast()) return true;
   if (address.is_v6()) {
@@ -56,7 +54,7 @@ asio::awaitable<void> Visits::run(ValidationJob job, ValidationDone done, Look l
   auto once = [report](std::optional<Problem> outcome) {
     if (ValidationDone first = std::exchange(*report, nullptr)) first(std::move(outcome));
   };
-  auto limit = std::min<std::chrono::seconds>(options_.validation_timeout, max_timeout);
+  auto limit = std::min<std::chrono::seconds>(options_.validation_timeout, max_validation_timeout);
   asio::steady_timer timer(context_, limit);
   timer.async_wait([once, limit, name = job.identifier.value](boost::system::error_code cancelled) {
     if (!cancelled)

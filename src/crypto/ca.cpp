@@ -11,7 +11,7 @@
 namespace culmen::crypto {
 namespace {
 
-constexpr std::string_view reading = "reading a CSR";
+constexpr std::string_view reading_csr = "reading a CSR";
 constexpr std::string_view signing = "signing a certificate";
 
 /// Microsoft has an attribute of its own for the same.
@@ -43,8 +43,8 @@ void read_extensions(const STACK_OF(X509_ATTRIBUTE) * attributes, Csr& out) {
                                 X509_EXTENSION_get_critical(extension) != 0);
     if (oid != "2.5.29.17") continue;
     const OwnedGeneralNames names(static_cast<GENERAL_NAMES*>(X509V3_EXT_d2i(extension)));
-    if (!names) throw openssl_error(reading, "its subjectAltName is malformed");
-    ReadNames read = read_names(names.get(), reading);
+    if (!names) throw openssl_error(reading_csr, "its subjectAltName is malformed");
+    ReadNames read = read_names(names.get(), reading_csr);
     out.san.insert(out.san.end(), read.identifiers.begin(), read.identifiers.end());
     out.emails.insert(out.emails.end(), read.emails.begin(), read.emails.end());
     out.uris.insert(out.uris.end(), read.uris.begin(), read.uris.end());
@@ -59,7 +59,8 @@ void read_attributes(const STACK_OF(X509_ATTRIBUTE) * attributes, Csr& out) {
     const std::string oid = oid_text(X509_ATTRIBUTE_get0_object(attribute));
     if (oid == "1.2.840.113549.1.9.14") continue;  // extensionRequest
     Bytes value;
-    if (const ASN1_TYPE* first = X509_ATTRIBUTE_get0_type(attribute, 0)) value = to_der(first, i2d_ASN1_TYPE, reading);
+    if (const ASN1_TYPE* first = X509_ATTRIBUTE_get0_type(attribute, 0))
+      value = to_der(first, i2d_ASN1_TYPE, reading_csr);
     out.attributes.emplace_back(oid, std::move(value));
   }
 }
@@ -184,13 +185,13 @@ Bytes sign_as(const CertificateTemplate& what, const PrivateKey& issuer_key, con
 }  // namespace
 
 Csr parse_csr(ByteView der) {
-  const OwnedRequestFields request = read_request_fields(der, reading);
+  const OwnedRequestFields request = read_request_fields(der, reading_csr);
   const RequestBody& body = *request->body;
   Csr out;
-  out.common_name = common_name_of(body.subject, reading);
-  out.subject = name_values(body.subject, reading);
-  out.signature_algorithm = to_der(request->signature_algorithm, i2d_X509_ALGOR, reading);
-  out.public_key_der = to_der(*body.public_key, reading);
+  out.common_name = common_name_of(body.subject, reading_csr);
+  out.subject = name_values(body.subject, reading_csr);
+  out.signature_algorithm = to_der(request->signature_algorithm, i2d_X509_ALGOR, reading_csr);
+  out.public_key_der = to_der(*body.public_key, reading_csr);
   read_signature(*request, out);
   read_extensions(body.attributes, out);
   read_attributes(body.attributes, out);

@@ -18,9 +18,9 @@ namespace {
 
 using namespace crypto;
 
-constexpr std::string_view reading = "reading a private key from PEM";
+constexpr std::string_view reading_pem = "reading a private key from PEM";
 
-Error unreadable(std::string_view detail) { return Error(Errc::crypto_failed, reading, detail); }
+Error unreadable(std::string_view detail) { return Error(Errc::crypto_failed, reading_pem, detail); }
 
 OwnedKey generate_key(const KeyKind& kind, std::string_view type) {
   if (kind.family == KeyFamily::ec) return OwnedKey(EVP_PKEY_Q_keygen(nullptr, nullptr, kind.openssl, kind.group));
@@ -108,18 +108,18 @@ OwnedKey read_block(const PemBlock& block, const PassphraseCallback& ask) {
   std::string text = der_to_pem(block.der, label);
   if (!block.headers.empty()) text.insert(text.find('\n') + 1, block.headers + "\n");
   const OwnedBio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-  if (!bio) throw openssl_error(reading);
+  if (!bio) throw openssl_error(reading_pem);
   OwnedKey key(
       PEM_read_bio_PrivateKey(bio.get(), nullptr, &culmen_give_passphrase, passphrase ? &*passphrase : nullptr));
   OPENSSL_cleanse(text.data(), text.size());
   if (key) return key;
 
-  if (encrypted) throw openssl_error(reading, "it cannot be decrypted; the passphrase may be wrong");
+  if (encrypted) throw openssl_error(reading_pem, "it cannot be decrypted; the passphrase may be wrong");
   if (const auto type = mldsa_type(block.der); type && !key_type_available(*type)) {
     forget_openssl_errors();
-    throw needs_newer_openssl(*type, reading);
+    throw needs_newer_openssl(*type, reading_pem);
   }
-  throw openssl_error(reading, "the " + label + " block holds no key OpenSSL can read");
+  throw openssl_error(reading_pem, "the " + label + " block holds no key OpenSSL can read");
 }
 
 }  // namespace
@@ -142,7 +142,7 @@ PrivateKey PrivateKey::from_pem(std::string_view pem, const PassphraseCallback& 
   const auto block = std::ranges::find_if(blocks, [](const PemBlock& b) { return is_private_label(b.label); });
   if (block == blocks.end()) throw not_a_private_key(blocks);
   if (!block->damage.empty()) throw unreadable("the " + block->label + " block is damaged: " + block->damage);
-  return PrivateKey(make_private_handle(read_block(*block, passphrase), reading));
+  return PrivateKey(make_private_handle(read_block(*block, passphrase), reading_pem));
 }
 
 const KeyHandle& PrivateKey::handle() const {

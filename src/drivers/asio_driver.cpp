@@ -22,6 +22,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "drivers/clock.hpp"
 #include "drivers/done.hpp"
 #include "http/multi.hpp"
 #include "http/transport.hpp"
@@ -32,8 +33,6 @@ using boost::system::error_code;
 namespace culmen::drivers {
 
 namespace {
-
-constexpr std::chrono::milliseconds longest_wait = std::chrono::hours(24 * 365);
 
 /// A socket of curl's that is watched for it. curl owns the descriptor.
 class Watch {

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "drivers/clock.hpp"
 #include "drivers/done.hpp"
 
 namespace culmen::drivers {
@@ -15,7 +16,6 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr std::ptrdiff_t max_idle_multis = 16;
-constexpr std::chrono::milliseconds longest_wait = std::chrono::hours(24 * 365);
 constexpr std::chrono::milliseconds longest_poll = std::chrono::minutes(1);
 constexpr std::chrono::milliseconds longest_unregistered_poll{250};  // cancel() cannot wake it
 

@@ -22,7 +22,6 @@ namespace culmen::listen {
 
 namespace {
 
-constexpr std::chrono::seconds connection_lifetime{10};
 constexpr std::uint32_t max_header_bytes = 8 << 10;
 constexpr std::string_view challenge_path = "/.well-known/acme-challenge/";
 

@@ -1,6 +1,7 @@
 // What the responders of http-01 and tls-alpn-01 have in common: sockets that listen, and their connections.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -20,6 +21,9 @@ namespace culmen::listen {
 
 class Listening;
 
+/// No connection lives longer.
+constexpr std::chrono::seconds connection_lifetime{10};
+
 /// One connection; runs on the strand of its socket, and lives as long as something waits for it.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -34,6 +38,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   friend class Listening;
+
   std::weak_ptr<Listening> listening_;
   std::optional<std::list<std::weak_ptr<Connection>>::iterator> place_;  // of Listening, under its mutex
 };

@@ -29,7 +29,6 @@ namespace culmen::listen {
 
 namespace {
 
-constexpr std::chrono::seconds connection_lifetime{10};
 constexpr std::string_view acme_protocol = "acme-tls/1";
 
 using Context = std::shared_ptr<asio::ssl::context>;

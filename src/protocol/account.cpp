@@ -20,7 +20,7 @@ std::string_view to_string(AccountStatus status) noexcept {
 namespace culmen::protocol {
 
 namespace {
-AccountStatus read_status(std::string_view text) {
+AccountStatus read_account_status(std::string_view text) {
   for (const AccountStatus status : {AccountStatus::valid, AccountStatus::deactivated, AccountStatus::revoked}) {
     if (to_string(status) == text) return status;
   }
@@ -60,7 +60,7 @@ Result<Account> parse_account(const HttpResponse& response, Account account, std
   if (response.body.empty()) return account;
   Result<json::object> object = parse_object(response.body, doing);
   if (!object) return object.error();
-  account.status = read_status(text_member(*object, "status"));
+  account.status = read_account_status(text_member(*object, "status"));
   account.contacts = texts_member(*object, "contact");
   account.orders = absolute_url(response, text_member(*object, "orders"));
   account.delegations = absolute_url(response, text_member(*object, "delegations"));

@@ -49,10 +49,10 @@ const Challenge& Authorization::challenge(std::string_view type) const {
 namespace culmen::protocol {
 
 namespace {
-constexpr std::string_view doing = "reading an authorization";
+constexpr std::string_view reading_authorization = "reading an authorization";
 
 template <class Status>
-Status read_status(std::string_view text, std::initializer_list<Status> known) {
+Status read_known_status(std::string_view text, std::initializer_list<Status> known) {
   for (const Status status : known) {
     if (to_string(status) == text) return status;
   }
@@ -61,7 +61,7 @@ Status read_status(std::string_view text, std::initializer_list<Status> known) {
 
 ChallengeStatus read_challenge_status(std::string_view text) {
   if (text.empty()) return ChallengeStatus::pending;  // RFC 8555's own example of an authorization leaves it out.
-  return read_status(
+  return read_known_status(
       text, {ChallengeStatus::pending, ChallengeStatus::processing, ChallengeStatus::valid, ChallengeStatus::invalid});
 }
 
@@ -91,10 +91,11 @@ std::string new_authorization_payload(const Identifier& identifier, bool subdoma
 Result<Authorization> parse_authorization(const HttpResponse& response, std::string url, TimePoint now) {
   if (url.empty()) {
     std::optional<std::string> where = location(response);
-    if (!where) return Error(Errc::bad_response, doing, "the answer has no Location: its URL is not known");
+    if (!where)
+      return Error(Errc::bad_response, reading_authorization, "the answer has no Location: its URL is not known");
     url = std::move(*where);
   }
-  Result<json::object> object = parse_object(response.body, doing);
+  Result<json::object> object = parse_object(response.body, reading_authorization);
   if (!object) return object.error();
 
   Authorization authorization;
@@ -103,9 +104,9 @@ Result<Authorization> parse_authorization(const HttpResponse& response, std::str
   authorization.wildcard = flag_member(*object, "wildcard");
   authorization.subdomain_auth_allowed = flag_member(*object, "subdomainAuthAllowed");
   authorization.status =
-      read_status(text_member(*object, "status"),
-                  {AuthorizationStatus::pending, AuthorizationStatus::valid, AuthorizationStatus::invalid,
-                   AuthorizationStatus::deactivated, AuthorizationStatus::expired, AuthorizationStatus::revoked});
+      read_known_status(text_member(*object, "status"),
+                        {AuthorizationStatus::pending, AuthorizationStatus::valid, AuthorizationStatus::invalid,
+                         AuthorizationStatus::deactivated, AuthorizationStatus::expired, AuthorizationStatus::revoked});
   authorization.expires = time_member(*object, "expires");
   if (const json::array* challenges = array_member(*object, "challenges")) {
     for (const json::value& value : *challenges) {

@@ -8,18 +8,19 @@
 namespace culmen::protocol {
 
 namespace {
-constexpr std::string_view doing = "reading the directory";
+constexpr std::string_view reading_directory = "reading the directory";
 
 Result<std::string> endpoint(const json::object& directory, const std::string& base_url, std::string_view name) {
   const std::string text = text_member(directory, name);
   if (text.empty()) {
-    return Error(Errc::bad_response, doing,
+    return Error(Errc::bad_response, reading_directory,
                  base_url + " has no \"" + std::string(name) + "\": is that really the URL of an ACME directory?");
   }
   if (base::parse_http_url(text)) return text;
   std::optional<std::string> resolved = base::resolve_url(base_url, text);
   if (!resolved || !base::parse_http_url(*resolved)) {
-    return Error(Errc::bad_response, doing, "\"" + std::string(name) + "\" is not a URL: " + printable(text, 100));
+    return Error(Errc::bad_response, reading_directory,
+                 "\"" + std::string(name) + "\" is not a URL: " + printable(text, 100));
   }
   return std::move(*resolved);
 }
@@ -56,7 +57,7 @@ DirectoryMeta read_meta(const json::object& meta) {
 }  // namespace
 
 Result<Directory> parse_directory(const HttpResponse& response) {
-  Result<json::object> object = parse_object(response.body, doing);
+  Result<json::object> object = parse_object(response.body, reading_directory);
   if (!object) return object.error();
 
   Directory directory;

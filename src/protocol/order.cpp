@@ -26,7 +26,7 @@ std::string_view to_string(OrderStatus status) noexcept {
 namespace culmen::protocol {
 
 namespace {
-OrderStatus read_status(std::string_view text) {
+OrderStatus read_order_status(std::string_view text) {
   for (const OrderStatus status : {OrderStatus::pending, OrderStatus::ready, OrderStatus::processing,
                                    OrderStatus::valid, OrderStatus::invalid, OrderStatus::canceled}) {
     if (to_string(status) == text) return status;
@@ -90,7 +90,7 @@ Result<Order> parse_order(const HttpResponse& response, std::string url, std::st
 
   Order order;
   order.url = std::move(url);
-  order.status = read_status(text_member(*object, "status"));
+  order.status = read_order_status(text_member(*object, "status"));
   if (const json::array* identifiers = array_member(*object, "identifiers")) {
     for (const json::value& value : *identifiers) {
       if (const json::object* identifier = value.if_object()) order.identifiers.push_back(read_identifier(*identifier));

@@ -8,7 +8,7 @@
 namespace culmen::protocol {
 
 namespace {
-constexpr std::string_view doing = "creating a STAR order";
+constexpr std::string_view ordering_star = "creating a STAR order";
 
 std::optional<TimePoint> date_header(const HttpResponse& response, std::string_view name) {
   const std::optional<std::string_view> value = response.header(name);
@@ -18,36 +18,39 @@ std::optional<TimePoint> date_header(const HttpResponse& response, std::string_v
 
 Result<void> check_star_order(const StarOrderParams& params, const Directory& directory, TimePoint now) {
   const bool delegated = !params.delegation.empty();
-  Result<void> allowed = delegated
-                             ? check_delegation(params.delegation, params.allow_certificate_get, directory.meta, doing)
-                             : Result<void>();
+  Result<void> allowed =
+      delegated ? check_delegation(params.delegation, params.allow_certificate_get, directory.meta, ordering_star)
+                : Result<void>();
   if (!allowed) return allowed;
   // RFC 9115 §2.3.4: delegation-enabled may be there whatever auto-renewal is: it is another CA that renews.
   if (!directory.meta.auto_renewal && !delegated) {
-    return Error(Errc::not_offered, doing, "this CA does not renew by itself (no auto-renewal in its directory)");
+    return Error(Errc::not_offered, ordering_star,
+                 "this CA does not renew by itself (no auto-renewal in its directory)");
   }
-  if (params.identifiers.empty()) return Error(Errc::invalid_argument, doing, "there is no name to order for");
+  if (params.identifiers.empty()) return Error(Errc::invalid_argument, ordering_star, "there is no name to order for");
   const std::optional<TimePoint> end = base::parse_rfc3339(params.end_date);
-  if (!end) return Error(Errc::invalid_argument, doing, "the end date is not RFC 3339: " + params.end_date);
+  if (!end) return Error(Errc::invalid_argument, ordering_star, "the end date is not RFC 3339: " + params.end_date);
   const std::optional<TimePoint> start =
       params.start_date.empty() ? std::optional<TimePoint>(now) : base::parse_rfc3339(params.start_date);
-  if (!start) return Error(Errc::invalid_argument, doing, "the start date is not RFC 3339: " + params.start_date);
-  if (*end <= *start) return Error(Errc::invalid_argument, doing, "the end date is not after the start");
+  if (!start)
+    return Error(Errc::invalid_argument, ordering_star, "the start date is not RFC 3339: " + params.start_date);
+  if (*end <= *start) return Error(Errc::invalid_argument, ordering_star, "the end date is not after the start");
   if (params.lifetime <= std::chrono::seconds(0) || params.lifetime_adjust < std::chrono::seconds(0)) {
-    return Error(Errc::invalid_argument, doing, "the lifetime must be positive, and its adjustment not negative");
+    return Error(Errc::invalid_argument, ordering_star,
+                 "the lifetime must be positive, and its adjustment not negative");
   }
   if (!directory.meta.auto_renewal) return {};
   const AutoRenewalMeta& limits = *directory.meta.auto_renewal;
   if (params.lifetime < limits.min_lifetime) {
-    return Error(Errc::invalid_argument, doing,
+    return Error(Errc::invalid_argument, ordering_star,
                  "the CA's shortest lifetime is " + std::to_string(limits.min_lifetime.count()) + " s");
   }
   if (limits.max_duration > std::chrono::seconds(0) && *end - *start > limits.max_duration) {
-    return Error(Errc::invalid_argument, doing,
+    return Error(Errc::invalid_argument, ordering_star,
                  "the CA renews for " + std::to_string(limits.max_duration.count()) + " s at most");
   }
   if (params.allow_certificate_get && !limits.allow_certificate_get && !delegated) {
-    return Error(Errc::not_offered, doing, "this CA does not hand out certificates without an account");
+    return Error(Errc::not_offered, ordering_star, "this CA does not hand out certificates without an account");
   }
   return {};
 }
@@ -74,7 +77,7 @@ Result<StarOrder> parse_star_order(const HttpResponse& response, std::string url
   if (!order) return order.error();
   StarOrder star;
   static_cast<Order&>(star) = std::move(*order);
-  Result<json::object> object = parse_object(response.body, doing);
+  Result<json::object> object = parse_object(response.body, ordering_star);
   if (!object) return object.error();
   if (const json::object* renewal = object_member(*object, "auto-renewal")) {
     star.start_date = time_member(*renewal, "start-date");

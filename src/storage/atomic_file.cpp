@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "culmen/error.hpp"
+#include "storage/system_error.hpp"
 
 namespace culmen {
 namespace {
@@ -56,12 +57,6 @@ class Unfinished {
   fs::path path_;
 };
 
-/// Reports errno. Says first what of it failed.
-[[noreturn]] void fail(const std::string& doing, const std::string& step) {
-  const std::error_code code(errno, std::generic_category());
-  throw Error(Errc::io_failed, doing, step + ": " + code.message()).with_system_code(code);
-}
-
 void refuse_odd_path(const fs::path& path, const std::string& doing) {
   if (path.empty()) throw Error(Errc::io_failed, doing, "the path is empty");
   if (path.native().find('\0') != std::string::npos) throw Error(Errc::io_failed, doing, "the path contains a NUL");
@@ -78,7 +73,7 @@ fs::path behind_links(fs::path path, const std::string& doing) {
     path = target.is_absolute() ? target : folder_of(path) / target;
   }
   errno = ELOOP;
-  fail(doing, "following symbolic links");
+  storage::throw_errno(doing, "following symbolic links");
 }
 
 /// A rename would put a file in the place of a device or a pipe, and is refused for a directory.
@@ -98,7 +93,7 @@ std::pair<Descriptor, fs::path> make_file_beside(const fs::path& file, const std
     if (made) return {std::move(made), std::move(path)};
     if (errno != EEXIST && errno != EINTR) break;
   }
-  fail(doing, "making a file in the folder " + folder_of(file).string());
+  storage::throw_errno(doing, "making a file in the folder " + folder_of(file).string());
 }
 
 bool write_all(int descriptor, std::string_view contents) noexcept {
@@ -117,7 +112,7 @@ void sync_folder(const fs::path& folder, const std::string& doing) {
   // A folder that may be written but not read cannot be opened; the file is in its place all the same.
   if (!opened) return;
   if (::fsync(opened.number()) != 0 && errno != EINVAL && errno != ENOTSUP)
-    fail(doing, "it is replaced, but syncing the folder " + folder.string());
+    storage::throw_errno(doing, "it is replaced, but syncing the folder " + folder.string());
 }
 
 /// A new file beside the one it will replace.
@@ -130,15 +125,17 @@ class Replacement {
         made_(make_file_beside(file_, doing_)),
         fresh_(made_.second) {
     // Not by the mode of open(): that one the umask cuts.
-    if (::fchmod(made_.first.number(), static_cast<mode_t>(mode & 07777)) != 0) fail(doing_, "setting its mode");
-    if (!write_all(made_.first.number(), contents)) fail(doing_, "writing its contents");
+    if (::fchmod(made_.first.number(), static_cast<mode_t>(mode & 07777)) != 0)
+      storage::throw_errno(doing_, "setting its mode");
+    if (!write_all(made_.first.number(), contents)) storage::throw_errno(doing_, "writing its contents");
   }
   void sync() {
-    if (::fsync(made_.first.number()) != 0) fail(doing_, "syncing its contents");
-    if (!made_.first.close()) fail(doing_, "closing it");
+    if (::fsync(made_.first.number()) != 0) storage::throw_errno(doing_, "syncing its contents");
+    if (!made_.first.close()) storage::throw_errno(doing_, "closing it");
   }
   void put_in_place() {
-    if (::rename(fresh_.path().c_str(), file_.c_str()) != 0) fail(doing_, "putting the new file in its place");
+    if (::rename(fresh_.path().c_str(), file_.c_str()) != 0)
+      storage::throw_errno(doing_, "putting the new file in its place");
     fresh_.finished();
   }
   fs::path folder() const { return folder_of(file_); }
@@ -184,14 +181,14 @@ std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
   refuse_odd_path(path, doing);
   const Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!opened && errno == ENOENT) return std::nullopt;
-  if (!opened) fail(doing, "opening it");
+  if (!opened) storage::throw_errno(doing, "opening it");
 
   std::string contents;
   char block[16384];
   while (true) {
     const ssize_t got = ::read(opened.number(), block, sizeof block);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(doing, "reading it");
+    if (got < 0) storage::throw_errno(doing, "reading it");
     if (got == 0) return contents;
     if (static_cast<std::size_t>(got) > limit - contents.size())
       throw Error(Errc::io_failed, doing, "it is larger than " + std::to_string(limit) + " octets");

@@ -12,6 +12,7 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
 #include "culmen/persist.hpp"
+#include "storage/system_error.hpp"
 
 namespace culmen {
 
@@ -24,15 +25,11 @@ constexpr int lock_tries = 3000;                // of lock_pause each: half a mi
 constexpr unsigned lock_pause_microseconds = 10000;
 constexpr std::string_view pair_mark = "culmen-pair 1 ";
 
-[[noreturn]] void fail(const std::string& doing, const std::string& step) {
-  const std::error_code code(errno, std::generic_category());
-  throw Error(Errc::io_failed, doing, step + ": " + code.message()).with_system_code(code);
-}
-
 void require_folder(const fs::path& folder) {
   struct stat found {};
   const std::string doing = "using the store in " + folder.string();
-  if (::stat(folder.c_str(), &found) != 0) fail(doing, "the folder cannot be used; make it, or mount it");
+  if (::stat(folder.c_str(), &found) != 0)
+    storage::throw_errno(doing, "the folder cannot be used; make it, or mount it");
   if (!S_ISDIR(found.st_mode)) throw Error(Errc::io_failed, doing, "it is not a folder");
 }
 
@@ -43,7 +40,7 @@ void sync_folder(const fs::path& folder) {
   const int why = errno;
   ::close(opened);
   errno = why;
-  if (!synced) fail("making a folder in " + folder.string(), "syncing it");
+  if (!synced) storage::throw_errno("making a folder in " + folder.string(), "syncing it");
 }
 
 /// Makes what is missing of `folder` below `base`, for the owner alone.
@@ -55,7 +52,7 @@ void make_folders(const fs::path& base, const fs::path& folder) {
     if (::mkdir(made.c_str(), 0700) == 0) {
       sync_folder(parent);
     } else if (errno != EEXIST) {
-      fail("making the folder " + made.string(), "it cannot be made");
+      storage::throw_errno("making the folder " + made.string(), "it cannot be made");
     }
   }
 }
@@ -65,7 +62,7 @@ class WriteLock {
  public:
   explicit WriteLock(const fs::path& file) : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
     const std::string doing = "locking " + file.string();
-    if (descriptor_ < 0) fail(doing, "opening it");
+    if (descriptor_ < 0) storage::throw_errno(doing, "opening it");
     for (int tries = 0; ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0; ++tries) {
       const int why = errno;
       if ((why == EWOULDBLOCK || why == EINTR) && tries < lock_tries) {
@@ -74,7 +71,7 @@ class WriteLock {
       }
       ::close(descriptor_);
       errno = why;
-      fail(doing, "somebody else has been writing to the store for too long");
+      storage::throw_errno(doing, "somebody else has been writing to the store for too long");
     }
   }
   WriteLock(const WriteLock&) = delete;
