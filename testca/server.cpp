@@ -16,48 +16,23 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 
-#include "base/text.hpp"
 #include "culmen/error.hpp"
+#include "testca/http_wire.hpp"
+#include "testca/stream.hpp"
 
 namespace culmen::testca {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace beast_http = beast::http;
 using tcp = asio::ip::tcp;
-using Stream = beast::ssl_stream<beast::tcp_stream>;
 
 namespace {
 
 constexpr std::chrono::seconds idle_limit{60};
 constexpr std::size_t max_http_body = 1 << 20;  // what ACME allows is judged further in, with a problem document
 constexpr std::size_t endless_megabytes = 256;
-
-beast_http::response<beast_http::string_body> to_beast(const Reply& reply, bool head) {
-  beast_http::response<beast_http::string_body> response(static_cast<beast_http::status>(reply.status), 11);
-  for (const auto& [name, value] : reply.headers) response.insert(name, value);
-  if (!head) response.body() = reply.body;
-  bool has_length = reply.status != 204;
-  if (has_length) response.content_length(reply.body.size());
-  return response;
-}
-
-Request to_request(beast_http::request<beast_http::string_body>&& message) {
-  Request request;
-  request.method = std::string(message.method_string());
-  request.target = std::string(message.target());
-  for (const auto& field : message) {
-    request.headers.emplace_back(base::to_lower(std::string(field.name_string())), std::string(field.value()));
-  }
-  request.body = std::move(message.body());
-  return request;
-}
 
 }  // namespace
 
@@ -121,41 +96,30 @@ class HttpsServer::Impl {
   }
 
   asio::awaitable<void> serve(tcp::socket socket) {
-    Stream stream(std::move(socket), tls_);
-    beast::tcp_stream& transport = beast::get_lowest_layer(stream);
-    transport.expires_after(idle_limit);
+    const std::unique_ptr<TlsStream> stream = tls_stream(beast::tcp_stream(std::move(socket)), tls_);
+    stream->expires_after(idle_limit);
     boost::system::error_code error;
-    co_await stream.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, error));
+    co_await stream->handshake_as_server(error);
     if (error) co_return;
     connected_();
-    beast::flat_buffer buffer;
-    while (true) {
-      beast_http::request_parser<beast_http::string_body> parser;
-      parser.body_limit(max_http_body);
-      transport.expires_after(idle_limit);
-      co_await beast_http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+    HttpReader reader(*stream);
+    bool keep_alive = true;
+    while (keep_alive) {
+      stream->expires_after(idle_limit);
+      const Request request = co_await reader.request(max_http_body, keep_alive, error);
       if (error) break;
-      bool keep_alive = parser.keep_alive();
-      bool head = parser.get().method() == beast_http::verb::head;
-      Request request = to_request(parser.release());
-      Reply reply = handler_(request);
+      const Reply reply = handler_(request);
       if (reply.delivery == Reply::Delivery::close) co_return;
       if (reply.delivery == Reply::Delivery::endless) {
-        co_await write_endlessly(stream, reply);
+        co_await write_endlessly(*stream, reply);
         co_return;
       }
-      beast_http::response<beast_http::string_body> response = to_beast(reply, head);
-      response.keep_alive(keep_alive);
-      if (head) {
-        beast_http::response_serializer<beast_http::string_body> serializer(response);
-        co_await beast_http::async_write_header(stream, serializer, asio::redirect_error(asio::use_awaitable, error));
-      } else {
-        co_await beast_http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
-      }
-      if (error || !keep_alive) break;
+      const std::string text = to_wire(reply, request.method == "HEAD", keep_alive);
+      co_await stream->write(text, error);
+      if (error) break;
     }
-    transport.expires_after(std::chrono::seconds(2));
-    co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, error));
+    stream->expires_after(std::chrono::seconds(2));
+    co_await stream->shutdown(error);
   }
 
   asio::awaitable<void> write_endlessly(Stream& stream, const Reply& reply) {
@@ -163,11 +127,11 @@ class HttpsServer::Impl {
     for (const auto& [name, value] : reply.headers) head += name + ": " + value + "\r\n";
     head += "\r\n";
     boost::system::error_code error;
-    co_await asio::async_write(stream, asio::buffer(head), asio::redirect_error(asio::use_awaitable, error));
-    std::string megabyte(1 << 20, ' ');
+    co_await stream.write(head, error);
+    const std::string megabyte(1 << 20, ' ');
     for (std::size_t i = 0; !error && i < endless_megabytes; ++i) {
-      beast::get_lowest_layer(stream).expires_after(idle_limit);
-      co_await asio::async_write(stream, asio::buffer(megabyte), asio::redirect_error(asio::use_awaitable, error));
+      stream.expires_after(idle_limit);
+      co_await stream.write(megabyte, error);
     }
   }
 

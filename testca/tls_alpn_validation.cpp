@@ -5,17 +5,16 @@
 #include <set>
 #include <string>
 
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
 
 #include "base/name.hpp"
 #include "crypto/ca.hpp"
 #include "crypto/random.hpp"
 #include "culmen/error.hpp"
 #include "testca/object_identifiers.hpp"
+#include "testca/stream.hpp"
 #include "testca/validation.hpp"
 #include "testca/visiting.hpp"
 
@@ -119,14 +118,14 @@ class TlsAlpn01Validator::Impl {
 
  private:
   asio::awaitable<std::optional<Problem>> look(ValidationJob job, Deadline deadline) {
-    beast::tcp_stream stream(visits_.context());
+    beast::tcp_stream connection(visits_.context());
     std::string where;
     const std::uint16_t port = visits_.options().tls_port;
-    std::optional<Problem> problem = co_await visits_.connect(job.identifier.value, port, deadline, stream, where);
+    std::optional<Problem> problem = co_await visits_.connect(job.identifier.value, port, deadline, connection, where);
     if (problem) co_return problem;
 
-    beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), tls_);
-    SSL* ssl = secure.native_handle();
+    const std::unique_ptr<TlsStream> stream = tls_stream(std::move(connection), tls_);
+    SSL* ssl = stream->native_handle();
     // RFC 8738 §6: for an address, SNI is its name in the reverse tree.
     std::string server_name = job.identifier.value;
     if (job.identifier.type == "ip") server_name = base::reverse_arpa_name(job.identifier.value).value_or("");
@@ -136,7 +135,7 @@ class TlsAlpn01Validator::Impl {
                             static_cast<unsigned>(wire.size())) != 0)
       co_return failure("serverInternal", "preparing the handshake with " + where);
     boost::system::error_code error;
-    co_await secure.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
+    co_await stream->handshake_as_client(error);
     if (error == beast::error::timeout) co_return failure("connection", where + ": the handshake took too long");
     if (error) co_return failure("tls", where + ": " + error.message());
 

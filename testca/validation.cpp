@@ -4,23 +4,19 @@
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 
 #include "base/link.hpp"
 #include "culmen/error.hpp"
+#include "testca/http_wire.hpp"
+#include "testca/stream.hpp"
 #include "testca/visiting.hpp"
 
 namespace culmen::testca {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace beast_http = beast::http;
 
 namespace {
 
@@ -28,8 +24,6 @@ constexpr int max_redirects = 10;
 constexpr std::size_t max_answer_body = 8192;  // a key authorization has 87 octets
 constexpr std::size_t max_header = 16 * 1024;
 constexpr std::size_t max_location = 2000;
-
-using Response = beast_http::response<beast_http::string_body>;
 
 /// Where one request goes.
 struct Place {
@@ -71,65 +65,57 @@ class Http01Validator::Impl {
     for (int redirects = 0; redirects <= max_redirects; ++redirects) {
       if (!visited.insert(place.url()).second)
         co_return failure("connection", place.url() + ": the redirects go in a circle");
-      Response response;
-      std::optional<Problem> problem = co_await fetch(place, deadline, response);
+      HttpAnswer answer;
+      std::optional<Problem> problem = co_await fetch(place, deadline, answer);
       if (problem) co_return problem;
-      unsigned status = response.result_int();
+      const int status = answer.status;
       bool is_redirect = status == 301 || status == 302 || status == 307 || status == 308;
-      if (!is_redirect) co_return judge(job, place, response);
-      problem = follow(place, response);
+      if (!is_redirect) co_return judge(job, place, answer);
+      problem = follow(place, answer);
       if (problem) co_return problem;
     }
     co_return failure("connection", "more than " + std::to_string(max_redirects) + " redirects");
   }
 
   /// One GET; tries each address of the host until one answers.
-  asio::awaitable<std::optional<Problem>> fetch(const Place& place, Deadline deadline, Response& response) {
-    beast::tcp_stream stream(visits_.context());
+  asio::awaitable<std::optional<Problem>> fetch(const Place& place, Deadline deadline, HttpAnswer& answer) {
+    beast::tcp_stream connection(visits_.context());
     std::string where;
-    std::optional<Problem> problem = co_await visits_.connect(place.host, place.port, deadline, stream, where);
+    std::optional<Problem> problem = co_await visits_.connect(place.host, place.port, deadline, connection, where);
     if (problem) co_return problem;
     if (!place.https) {
-      problem = co_await exchange(stream, place, where, response);
+      const std::unique_ptr<Stream> stream = plain_stream(std::move(connection));
+      problem = co_await exchange(*stream, place, where, answer);
       co_return problem;
     }
-    beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), tls_);
+    const std::unique_ptr<TlsStream> stream = tls_stream(std::move(connection), tls_);
     boost::system::error_code error;
-    co_await secure.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
+    co_await stream->handshake_as_client(error);
     if (error) co_return failure("tls", where + ": " + error.message());
-    problem = co_await exchange(secure, place, where, response);
+    problem = co_await exchange(*stream, place, where, answer);
     co_return problem;
   }
 
-  template <class Stream>
   asio::awaitable<std::optional<Problem>> exchange(Stream& stream, const Place& place, const std::string& where,
-                                                   Response& response) {
-    beast_http::request<beast_http::empty_body> request(beast_http::verb::get, place.target, 11);
-    request.set(beast_http::field::host, place.host_header());
-    request.set(beast_http::field::user_agent, "culmen-test-ca");
-    request.set(beast_http::field::accept, "*/*");
-    request.set(beast_http::field::connection, "close");
+                                                   HttpAnswer& answer) {
+    const std::string request = "GET " + place.target + " HTTP/1.1\r\nHost: " + place.host_header() +
+                                "\r\nUser-Agent: culmen-test-ca\r\nAccept: */*\r\nConnection: close\r\n\r\n";
     boost::system::error_code error;
-    co_await beast_http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
+    co_await stream.write(request, error);
     if (error) co_return failure("connection", where + ": " + error.message());
-    beast::flat_buffer buffer;
-    beast_http::response_parser<beast_http::string_body> parser;
-    parser.body_limit(max_answer_body);
-    parser.header_limit(max_header);
-    co_await beast_http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
-    if (error == beast_http::error::body_limit)
+    HttpReader reader(stream);
+    answer = co_await reader.answer(max_answer_body, max_header, error);
+    if (is_body_limit(error))
       co_return failure("incorrectResponse", where + ": the answer is far too long for a key authorization");
     if (error) co_return failure("connection", where + ": " + error.message());
-    response = parser.release();
     co_return std::nullopt;
   }
 
-  static std::optional<Problem> judge(const ValidationJob& job, const Place& place, const Response& response) {
-    if (response.result() != beast_http::status::ok)
-      return failure("incorrectResponse",
-                     place.url() + " answered " + std::to_string(response.result_int()) + ", not 200");
+  static std::optional<Problem> judge(const ValidationJob& job, const Place& place, const HttpAnswer& answer) {
+    if (answer.status != 200)
+      return failure("incorrectResponse", place.url() + " answered " + std::to_string(answer.status) + ", not 200");
     // RFC 8555 §8.3: "The server SHOULD ignore whitespace characters at the end of the body."
-    std::string_view body = response.body();
+    std::string_view body = answer.body;
     body = body.substr(0, body.find_last_not_of(" \t\r\n") + 1);
     if (body == job.key_authorization) return std::nullopt;
     return failure("incorrectResponse", place.url() + " answered \"" + printable(body, 100) +
@@ -137,9 +123,8 @@ class Http01Validator::Impl {
   }
 
   /// Moves `place` to where the response points.
-  std::optional<Problem> follow(Place& place, const Response& response) const {
-    std::string_view location(response[beast_http::field::location].data(),
-                              response[beast_http::field::location].size());
+  std::optional<Problem> follow(Place& place, const HttpAnswer& answer) const {
+    const std::string& location = answer.location;
     auto target =
         location.empty() || location.size() > max_location ? std::nullopt : base::resolve_url(place.url(), location);
     auto parts = target ? base::parse_http_url(*target) : std::nullopt;
