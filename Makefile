@@ -28,9 +28,10 @@ help:
 	@echo 'make clean    remove build/'
 
 demo:
+	@echo 'Builds the culmen program (about a minute on two cores) and gets a certificate from its embedded test CA.'
 	@tools/install-deps.sh build demo
-	@tools/build.sh release culmen_program
-	@examples/demo.sh build/release/culmen
+	@tools/build.sh demo culmen_program
+	@examples/demo.sh build/demo/culmen
 
 test:
 	@tools/install-deps.sh build test

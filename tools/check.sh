@@ -42,6 +42,8 @@ check picture python3 tools/draw_rooms.py --check
 check co_await python3 tools/check_co_await.py
 check std_names python3 tools/check_std_names.py
 check headers python3 tools/check_headers.py
+# What `make demo` builds: a unity build without a warning.
+check demo-build tools/build.sh demo-check culmen_program
 
 if [ "${#failed[@]}" -gt 0 ]; then
   echo "make check: failed: ${failed[*]}" >&2
