@@ -1,9 +1,9 @@
 """Tests of tools/check_co_await.py."""
 import pathlib
-import subprocess
 import sys
-import tempfile
 import unittest
+
+from tool_on_tree import run_tool
 
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "check_co_await.py"
 sys.path.insert(0, str(TOOL.parent))
@@ -136,13 +136,7 @@ class Excuses(unittest.TestCase):
 
 class Tree(unittest.TestCase):
     def run_on(self, files):
-        with tempfile.TemporaryDirectory() as root:
-            for name, text in files.items():
-                path = pathlib.Path(root, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            done = subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, check=False)
-            return done.returncode, done.stdout + done.stderr
+        return run_tool("check_co_await.py", files)
 
     def test_each_folder_is_looked_at(self):
         bad = "Flow<int> f() {\n  co_await g({1});\n}\n"

@@ -1,24 +1,15 @@
 """Tests of tools/check_docs.py."""
-import pathlib
-import subprocess
-import sys
-import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "check_docs.py"
+from tool_on_tree import run_tool
+
 EXAMPLE = "// An example.\n#include <cstdio>\n\nint main() {}\n"
 GOOD = "# x\n<!-- from examples/a.cpp -->\n```cpp\n#include <cstdio>\n\nint main() {}\n```\n[here](examples/a.cpp#L1)\n"
 
 
 class CheckDocs(unittest.TestCase):
     def run_on(self, readme, **others):
-        with tempfile.TemporaryDirectory() as root:
-            for name, text in {"README.md": readme, "examples/a.cpp": EXAMPLE, **others}.items():
-                path = pathlib.Path(root, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            done = subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, check=False)
-            return done.returncode, done.stdout
+        return run_tool("check_docs.py", {"README.md": readme, "examples/a.cpp": EXAMPLE, **others})
 
     def test_the_example_as_compiled(self):
         self.assertEqual(self.run_on(GOOD), (0, ""))

@@ -1,11 +1,7 @@
 """Tests of tools/check_faces.py."""
-import pathlib
-import subprocess
-import sys
-import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "check_faces.py"
+from tool_on_tree import run_tool
 
 ENGINE = "include/culmen/engine.hpp"
 AWAITABLE = "include/culmen/asio/acme_client.hpp"
@@ -155,13 +151,7 @@ RIGHT = (0, "both faces have the 10 verbs\n")
 
 
 def run_on(files):
-    with tempfile.TemporaryDirectory() as root:
-        for name, text in files.items():
-            path = pathlib.Path(root, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        done = subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
+    return run_tool("check_faces.py", files)
 
 
 class CheckFaces(unittest.TestCase):

@@ -1,13 +1,9 @@
 """Tests of tools/check_headers.py, which need a compiler."""
-import os
-import pathlib
 import re
-import subprocess
-import sys
-import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "check_headers.py"
+from tool_on_tree import run_tool
+
 TREE = {
     "tools/layers.toml": '[public]\nforeign = ["allowed.hpp"]\nforeign_users = ["user.hpp"]\n',
     "system/allowed.hpp": "#pragma once\n#include <inside_allowed.hpp>\n",
@@ -34,14 +30,7 @@ BAD = {
 
 
 def run_on(files):
-    with tempfile.TemporaryDirectory() as root:
-        for name, text in files.items():
-            path = pathlib.Path(root, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        environment = dict(os.environ, CPATH=str(pathlib.Path(root, "system")))
-        done = subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, check=False, env=environment)
-        return done.returncode, done.stdout + done.stderr
+    return run_tool("check_headers.py", files, CPATH="{root}/system")
 
 
 class CheckHeaders(unittest.TestCase):

@@ -1,11 +1,7 @@
 """Tests of tools/check_layers.py."""
-import pathlib
-import subprocess
-import sys
-import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "check_layers.py"
+from tool_on_tree import run_tool
 
 RULES = """
 [rooms.base]
@@ -66,13 +62,7 @@ def run_on(**changes):
 
 
 def run_on_files(files):
-    with tempfile.TemporaryDirectory() as root:
-        for name, text in files.items():
-            path = pathlib.Path(root, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        done = subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
+    return run_tool("check_layers.py", files)
 
 
 class Includes(unittest.TestCase):

@@ -1,11 +1,7 @@
 """Tests of tools/check_std_names.py."""
-import pathlib
-import subprocess
-import sys
-import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "check_std_names.py"
+from tool_on_tree import run_tool
 
 NAMES = """
 [functions]
@@ -46,13 +42,7 @@ BAD = [
 
 
 def run_on(files, names=NAMES):
-    with tempfile.TemporaryDirectory() as root:
-        for name, text in dict(files, **{"tools/std_names.toml": names}).items():
-            path = pathlib.Path(root, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        done = subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
+    return run_tool("check_std_names.py", {**files, "tools/std_names.toml": names})
 
 
 class Functions(unittest.TestCase):

@@ -1,11 +1,8 @@
 """Tests of tools/measure_headers.py, which need a compiler. No test depends on how long anything takes."""
-import pathlib
-import subprocess
-import sys
-import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "measure_headers.py"
+from tool_on_tree import run_tool
+
 TREE = {
     "include/culmen/plain.hpp": "#pragma once\nstruct Plain {};\n",
     "include/culmen/deep/user.hpp": '#pragma once\n#include "culmen/plain.hpp"\nstruct User { Plain plain; };\n',
@@ -13,13 +10,7 @@ TREE = {
 
 
 def run_on(files, *arguments):
-    with tempfile.TemporaryDirectory() as root:
-        for name, text in files.items():
-            path = pathlib.Path(root, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        done = subprocess.run([sys.executable, TOOL, root, *arguments], capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
+    return run_tool("measure_headers.py", files, *arguments)
 
 
 class MeasureHeaders(unittest.TestCase):
