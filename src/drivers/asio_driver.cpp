@@ -22,8 +22,8 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "drivers/await_ask.hpp"
 #include "drivers/clock.hpp"
-#include "drivers/done.hpp"
 #include "http/multi.hpp"
 #include "http/transport.hpp"
 

@@ -6,8 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "drivers/await_ask.hpp"
 #include "drivers/clock.hpp"
-#include "drivers/done.hpp"
 
 namespace culmen::drivers {
 

@@ -1,4 +1,4 @@
-#include "drivers/done.hpp"
+#include "drivers/await_ask.hpp"
 
 #include <atomic>
 #include <exception>
