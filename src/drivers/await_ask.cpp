@@ -9,36 +9,37 @@ namespace culmen::drivers {
 
 namespace {
 
-constexpr const char* doing = "waiting for what the caller started";
+constexpr const char* doing = "waiting for an operation that the caller started";
 
-class Once {
+/// Passes on the first result; an error if it is destroyed before there is one.
+class CompletionGuard {
  public:
-  explicit Once(std::function<void(Result<void>)> report) : report_(std::move(report)) {}
-  ~Once() { tell(Error(Errc::solver_failed, doing, "it was dropped and never reported")); }
-  Once(const Once&) = delete;
-  Once& operator=(const Once&) = delete;
+  explicit CompletionGuard(std::function<void(Result<void>)> report) : report_(std::move(report)) {}
+  ~CompletionGuard() { complete(Error(Errc::solver_failed, doing, "it was dropped and never reported")); }
+  CompletionGuard(const CompletionGuard&) = delete;
+  CompletionGuard& operator=(const CompletionGuard&) = delete;
 
-  void tell(Result<void> result) {
-    if (!told_.exchange(true)) report_(std::move(result));
+  void complete(Result<void> result) {
+    if (!completed_.exchange(true)) report_(std::move(result));
   }
 
  private:
   std::function<void(Result<void>)> report_;
-  std::atomic<bool> told_ = false;
+  std::atomic<bool> completed_ = false;
 };
 
 }  // namespace
 
 void start_await(const AwaitAsk& ask, std::function<void(Result<void>)> report) {
-  const auto once = std::make_shared<Once>(std::move(report));
+  const auto guard = std::make_shared<CompletionGuard>(std::move(report));
   try {
-    ask.start([once](Result<void> result) { once->tell(std::move(result)); });
+    ask.start([guard](Result<void> result) { guard->complete(std::move(result)); });
   } catch (const Error& error) {
-    once->tell(error);
+    guard->complete(error);
   } catch (const std::exception& error) {
-    once->tell(Error(Errc::solver_failed, doing, error.what()));
+    guard->complete(Error(Errc::solver_failed, doing, error.what()));
   } catch (...) {
-    once->tell(Error(Errc::solver_failed, doing, "an exception that is not a std::exception"));
+    guard->complete(Error(Errc::solver_failed, doing, "an exception that is not a std::exception"));
   }
 }
 

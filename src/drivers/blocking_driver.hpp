@@ -43,9 +43,9 @@ class BlockingDriver {
 
  private:
   static constexpr std::size_t max_registered = 64;
-  Lane& take_lane();
+  Lane& acquire_lane();
   Lane& add_lane();
-  void give_back(Lane& lane);
+  void release_lane(Lane& lane);
 
   http::Transport transport_;
   std::atomic<unsigned> cancellations_ = 0;

@@ -67,7 +67,7 @@ Result<void> check_request(const OrderRequest& request, const DirectoryMeta& met
         !crypto::onion_public_key(identifier.value)) {
       return Error(
           Errc::invalid_argument, doing,
-          printable(identifier.value, 260) + " is no onion address of version 3: its length or its checksum is wrong");
+          printable(identifier.value, 260) + " is not a v3 onion address: its length or its checksum is wrong");
     }
   }
   if (!request.profile.empty() && !meta.profiles.contains(request.profile)) {
@@ -91,7 +91,7 @@ Result<void> check_request(const OrderRequest& request, const DirectoryMeta& met
     }
     if (ancestor.empty() || !name.ends_with("." + ancestor)) {
       return Error(Errc::invalid_argument, doing,
-                   printable(ancestor, 260) + " is no domain above " + printable(name, 260));
+                   printable(ancestor, 260) + " is not a parent domain of " + printable(name, 260));
     }
   }
   return {};

@@ -170,13 +170,13 @@ class TlsConnection final : public Connection {
 };
 
 std::shared_ptr<Responder> make_responder(std::shared_ptr<Names> names) {
-  ResponderKind kind;
-  kind.challenge = "tls-alpn-01";
-  kind.port_to_keep = "443";
-  kind.instead =
+  ResponderErrorText error_text;
+  error_text.challenge = "tls-alpn-01";
+  error_text.public_port = "443";
+  error_text.alternative =
       "listen on another port and let it pass connections that offer the protocol \"acme-tls/1\" on, undecrypted, or "
       "use another challenge";
-  return std::make_shared<Responder>(std::move(kind), [names](tcp::socket socket) {
+  return std::make_shared<Responder>(std::move(error_text), [names](tcp::socket socket) {
     return std::make_shared<TlsConnection>(std::move(socket), names);
   });
 }
