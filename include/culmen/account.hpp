@@ -38,7 +38,7 @@ struct Account {
 /// What to send with newAccount (RFC 8555 §7.3). A plain value.
 struct AccountOptions {
   AccountOptions() = default;
-  std::vector<std::string> contacts;  ///< URLs, as "mailto:ops@example.com". May be empty.
+  std::vector<std::string> contacts;  ///< URLs such as "mailto:ops@example.com". May be empty.
   bool agree_tos = false;             ///< The user agreed to the CA's terms of service.
   std::optional<EabOptions> eab;
 };

@@ -30,7 +30,7 @@ class AccountKey {
   const std::string& thumbprint() const noexcept;
   /// token + "." + thumbprint (RFC 8555 §8.1).
   std::string key_authorization(std::string_view token) const;
-  /// The JWS algorithm, as "ES256".
+  /// The JWS algorithm, such as "ES256".
   std::string_view alg() const noexcept;
   /// The same key, for other uses.
   const PrivateKey& private_key() const noexcept;

@@ -33,7 +33,7 @@ OwnedGeneralName general_name(const Identifier& id, std::string_view doing) {
   } else {
     throw Error(Errc::invalid_argument, doing,
                 "an identifier of the type \"" + printable(id.type, 40) +
-                    "\" cannot stand in subjectAltName; "
+                    "\" cannot be in subjectAltName; "
                     "dns and ip can");
   }
   return name;

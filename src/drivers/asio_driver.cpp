@@ -149,7 +149,7 @@ class AsioDriver::Loop final : public std::enable_shared_from_this<Loop> {
 
 // ---- Run: one execution ----
 
-/// On the strand. Owned by a wait that never ends by itself, so that it goes with the context if that goes first.
+/// On the strand. Owned by a wait without end, so that it is destroyed with the context if that is destroyed first.
 class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
  public:
   using Handler = asio::any_completion_handler<void(std::exception_ptr)>;

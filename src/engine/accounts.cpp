@@ -1,4 +1,4 @@
-// The verbs on accounts (RFC 8555 §7.3).
+// Operations on accounts (RFC 8555 §7.3).
 #include "engine/lists.hpp"
 #include "engine/session.hpp"
 #include "engine/signed_post.hpp"
@@ -13,11 +13,11 @@ Result<void> check_new_account(const Directory& directory, const AccountOptions&
   constexpr std::string_view doing = "creating an account";
   if (directory.meta.external_account_required && !options.eab) {
     return Error(Errc::external_account_required, doing,
-                 "this CA wants an external account binding: get a key ID and a MAC key from it, and give both");
+                 "this CA requires an external account binding: get a key ID and a MAC key from it, and pass both");
   }
   if (!directory.meta.terms_of_service.empty() && !options.agree_tos) {
     return Error(Errc::user_action_required, doing,
-                 "this CA wants its terms of service agreed to first: " + printable(directory.meta.terms_of_service));
+                 "this CA requires agreement to its terms of service: " + printable(directory.meta.terms_of_service));
   }
   return {};
 }

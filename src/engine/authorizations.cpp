@@ -1,4 +1,4 @@
-// The verbs on authorizations and challenges (RFC 8555 §7.4.1, §7.5).
+// Operations on authorizations and challenges (RFC 8555 §7.4.1, §7.5).
 #include "protocol/authorization.hpp"
 
 #include "base/base64.hpp"

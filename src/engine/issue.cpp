@@ -1,4 +1,4 @@
-// From names to a certificate, in one flow built from the verbs.
+// Issues a certificate in one flow, built from the single operations.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -120,7 +120,7 @@ Result<void> prepare_request(Issuing& issuing) {
   request.identifiers = without_duplicates(request.identifiers);
   if (request.identifiers.empty()) return Error(Errc::invalid_argument, doing, "there is no name to issue for");
   if (issuing.solvers.empty() || std::ranges::count(issuing.solvers, nullptr) > 0) {
-    return Error(Errc::invalid_argument, doing, "there is no solver to prove control of the names with");
+    return Error(Errc::invalid_argument, doing, "there is no solver");
   }
   if (request.key && request.key->same_key_as(issuing.account.key.private_key())) {
     // RFC 8555 §11.1: the server must refuse a CSR that carries an account key.

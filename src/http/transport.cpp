@@ -42,7 +42,7 @@ void require_plain_text(std::string_view option, std::string_view text) {
   }
 }
 
-/// Whether `text` begins as "host:port:" does, so that it is a rule of its own and not one more address.
+/// Whether `text` starts with "host:port:", and so is a new rule and not another address of the last one.
 bool begins_rule(std::string_view text) {
   if (!text.empty() && (text[0] == '+' || text[0] == '-')) text.remove_prefix(1);
   const std::size_t host_end = text.empty() || text[0] != '[' ? text.find(':') : text.find("]:");
@@ -273,7 +273,7 @@ void Transport::log(std::string_view line) const noexcept {
   try {
     log_(line);
   } catch (...) {
-    // A log that fails is no reason to fail an exchange.
+    // Exceptions from the log callback are ignored.
   }
 }
 

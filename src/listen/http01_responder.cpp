@@ -59,7 +59,7 @@ beast_http::response<beast_http::string_body> answer_to(const beast_http::reques
   return response;
 }
 
-/// Answers requests one after the other, for ten seconds at most in all. Runs on a strand of its own.
+/// Answers requests one after the other, for at most ten seconds in total. Runs on its own strand.
 class HttpConnection final : public Connection {
  public:
   HttpConnection(tcp::socket socket, std::shared_ptr<const solvers::Http01Answers> answers)

@@ -73,7 +73,7 @@ class Responder final : public solvers::ChallengeServer {
   const ResponderErrorText error_text_;
   const MakeConnection make_;
   mutable std::mutex mutex_;
-  // Owned by what waits on the executor, so that it goes with the executor's context if that goes first.
+  // Owned by its pending operations, so that it is destroyed with the executor's context if that is destroyed first.
   std::weak_ptr<Listening> listening_;
   std::unique_ptr<boost::asio::io_context> own_context_;
   std::thread own_thread_;

@@ -59,7 +59,7 @@ Flow<Result<void>> AuthorityTokenSolver::present(ChallengeContext context) {
   const std::string kind = protocol::challenge_text(context.challenge, "tkauth-type");
   if (!kind.empty() && kind != "atc") {
     co_return Error(Errc::not_offered, answering,
-                    "the CA wants a token of the type \"" + printable(kind, 60) + "\"; only \"atc\" is supported");
+                    "the CA requires a token of the type \"" + printable(kind, 60) + "\"; only \"atc\" is supported");
   }
   std::function<Result<void>()> get = [this, &context]() -> Result<void> {
     const std::string text = get_token_(context);

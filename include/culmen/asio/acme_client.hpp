@@ -48,8 +48,7 @@ namespace culmen {
 /// is an Error, and the handler is called through its associated executor. Without a token it returns a deferred
 /// operation. Exceptions other than Error come only from solvers that throw instead of returning an Error.
 ///
-/// Asio cancellation cancels the operation, which ends with Errc::cancelled after its challenges are
-/// cleaned up.
+/// Asio cancellation cancels the operation, which ends with Errc::cancelled after its challenges are cleaned up.
 ///
 /// See engine.hpp for what each function does, its errors, and the section of the RFC.
 class AcmeClient {
