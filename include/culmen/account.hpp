@@ -14,9 +14,9 @@ namespace culmen {
 enum class AccountStatus { valid, deactivated, revoked, unknown };
 std::string_view to_string(AccountStatus status) noexcept;
 
-/// An account: where it is, and the key that signs for it. A plain value.
+/// An account: its URL and the key that signs for it. A plain value.
 ///
-/// For an account that is known from before, fill in `url` and `key`; nothing else is needed to use it.
+/// To use an existing account, `url` and `key` are enough.
 struct Account {
   /// No account, for APIs that require default construction.
   Account() = default;
@@ -26,18 +26,19 @@ struct Account {
   std::string key_authorization(std::string_view token) const { return key.key_authorization(token); }
   const std::string& thumbprint() const noexcept { return key.thumbprint(); }
 
-  std::string url;  ///< The `kid`, byte for byte as the server gave it.
+  std::string url;  ///< The `kid` (RFC 8555 §6.2), exactly as the server sent it.
   AccountKey key;
   AccountStatus status = AccountStatus::valid;
   std::vector<std::string> contacts;
-  std::string orders;       ///< URL of the list of orders; empty when the server has none.
-  std::string delegations;  ///< URL of the list of delegations (RFC 9115); empty when the server has none.
-  bool created = false;     ///< True when newAccount made it just now (201), false when it was there (200).
+  std::string orders;       ///< URL of the list of orders; empty if the server has none.
+  std::string delegations;  ///< URL of the list of delegations (RFC 9115); empty if the server has none.
+  bool created = false;     ///< True if newAccount created it (201), false if it existed (200).
 };
 
+/// What to send with newAccount (RFC 8555 §7.3). A plain value.
 struct AccountOptions {
   AccountOptions() = default;
-  std::vector<std::string> contacts;  ///< URLs, as "mailto:ops@example.com". May be empty.
+  std::vector<std::string> contacts;  ///< URLs such as "mailto:ops@example.com". May be empty.
   bool agree_tos = false;             ///< The user agreed to the CA's terms of service.
   std::optional<EabOptions> eab;
 };

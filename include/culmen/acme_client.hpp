@@ -1,4 +1,4 @@
-// Old path of culmen/asio/acme_client.hpp and of the solvers' awaitable functions; it goes with the next release.
+// Former path of culmen/asio/acme_client.hpp and of the solvers' awaitable functions. Removed in the next release.
 #pragma once
 
 #include "culmen/asio/acme_client.hpp"

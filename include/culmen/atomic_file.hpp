@@ -1,4 +1,4 @@
-// Files that are seen old or new, never half.
+// Replacing files atomically. All functions are thread-safe.
 #pragma once
 
 #include <filesystem>
@@ -9,23 +9,26 @@
 
 namespace culmen {
 
-/// Replaces `path` by `contents`: written beside it, synced, renamed over it, the folder synced. The file is born with
-/// `mode` (octal). Throws Error (io_failed) and leaves the old file as it was.
+/// Replaces the file at `path`: writes a temporary file in the same folder, syncs it, renames it to `path`, and syncs
+/// the folder. Readers see the old contents or the new ones. The file has permissions `mode`, whatever the umask. A
+/// symbolic link is kept, and its target replaced.
+///
+/// Throws Error (io_failed). The old file is then unchanged, unless only syncing the folder failed.
 void write_file_atomically(const std::filesystem::path& path, std::string_view contents, unsigned mode = 0644);
 
-/// What to write, and to which file of a folder.
+/// One file for write_files_atomically(). A plain value.
 struct FileContents {
   std::string name;
   std::string contents;
   unsigned mode = 0644;
 };
 
-/// Replaces several files of a folder, each as write_file_atomically() does, and quicker than one by one: each is old
-/// or new, and none is new before all are written. Throws Error (io_failed); those that had their turn are new then.
+/// Replaces several files in a folder, each as write_file_atomically() does, and faster than one by one. No file is
+/// replaced before all contents are written. Throws Error (io_failed); some files may then have been replaced.
 void write_files_atomically(const std::filesystem::path& folder, const std::vector<FileContents>& files);
 
-/// The whole file; nullopt when there is none. Any other failure throws Error (io_failed): it is not "none".
-/// Files over `limit` bytes are refused.
+/// The contents of the file; nullopt if it does not exist. Throws Error (io_failed) on any other failure, and if the
+/// file is larger than `limit` bytes.
 std::optional<std::string> read_file(const std::filesystem::path& path, std::size_t limit = 16 << 20);
 
 }  // namespace culmen

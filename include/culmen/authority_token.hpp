@@ -14,34 +14,35 @@
 
 namespace culmen {
 
-/// How a token names the account it is for (RFC 9448 §5.4): "SHA256 ", and the key's thumbprint as "AA:BB:…".
+/// The fingerprint by which a token names its account (RFC 9448 §5.4): "SHA256 " and the key's thumbprint as "AA:BB:…".
 std::string authority_token_fingerprint(const AccountKey& key);
 
-/// What to post to the token authority (RFC 9448 §5.5), as JSON; its answer is `{"token": …}`. With `ca` the token is
-/// to be good for a CA's certificate. Throws Error (invalid_argument) unless the identifier is a TNAuthList.
+/// The JSON to post to the token authority (RFC 9448 §5.5); the response is `{"token": …}`. Set `ca` to request a token
+/// for a CA certificate. Throws Error (invalid_argument) if the identifier is not a TNAuthList.
 std::string authority_token_request(const AccountKey& key, const Identifier& identifier, bool ca = false);
 
-/// The URL of the token authority that the CA proposes in its challenge (RFC 9447 §3); empty: that is for us to know.
+/// The URL of the token authority that the challenge suggests (RFC 9447 §3); empty if it suggests none.
 std::string token_authority(const Challenge& challenge);
 
-/// Solves tkauth-01 with tokens that a function gets, whichever way the token authority hands them out. Only for
-/// identifiers of the type TNAuthList.
+/// Solves tkauth-01 for identifiers of type TNAuthList, with tokens that a callback obtains. Thread-safe. Must outlive
+/// the calls that use it.
 class AuthorityTokenSolver final : public ChallengeSolver {
  public:
-  /// The token in the compact form, "header.claims.signature"; white space around it does no harm.
+  /// Returns the token in compact form, "header.claims.signature"; surrounding white space is ignored.
   using GetToken = std::function<std::string(const ChallengeContext& context)>;
 
-  /// `get_token` may block and throw, and may run for several challenges at the same time.
+  /// `get_token` may block and throw. The blocking client calls it on the calling thread, the Asio client on a thread
+  /// of the client. Calls from different clients or threads may overlap.
   explicit AuthorityTokenSolver(GetToken get_token) : get_token_(std::move(get_token)) {}
 
   std::string_view type() const noexcept override { return "tkauth-01"; }
   bool can_solve(const Identifier& identifier, bool wildcard) const override;
-  /// Gets the token. Error (not_offered) when the challenge wants another kind of token than "atc", (solver_failed)
-  /// when what the function returned is no token.
+  /// Obtains the token. Error (not_offered) if the challenge requires a token type other than "atc"; (solver_failed) if
+  /// the callback fails or does not return a token.
   Flow<Result<void>> present(ChallengeContext context) override;
   /// Forgets the token.
   Flow<Result<void>> cleanup(ChallengeContext context) override;
-  /// `{"tkauth": token}`. Error (solver_failed) before present().
+  /// `{"tkauth": token}`. Error (solver_failed) before present() and after cleanup().
   Result<std::string> response(const ChallengeContext& context) const override;
 
  private:

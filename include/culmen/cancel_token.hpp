@@ -6,19 +6,21 @@
 
 namespace culmen {
 
-/// Cancels blocking calls: every call that was given the token, or a copy of it, ends with Errc::cancelled once its
-/// challenges are cleaned up; so does every call that is given it later. Safe to use from any thread.
+/// Cancels blocking calls: every call that has the token or a copy of it ends with Errc::cancelled once its challenges
+/// are cleaned up. Cancellation is permanent: later calls with the token are cancelled too. Copies share their state.
+/// Thread-safe.
 class CancelToken {
  public:
-  /// A new token. Throws Error (io_failed) when this process has no descriptor left.
+  /// A new token. Throws Error (io_failed) if the process has no file descriptors left.
   CancelToken();
-  /// A token that nobody can cancel: what every call is given unless the caller says otherwise.
+  /// A token that is never cancelled: the default of every call.
   static CancelToken never() noexcept { return CancelToken(nullptr); }
 
-  /// For good. Safe in a signal handler, as long as the token itself lives there.
+  /// Safe in a signal handler, as long as this token is not destroyed meanwhile.
   void cancel() const noexcept;
   bool cancelled() const noexcept;
-  /// Readable from cancel() on, for a poll() of the caller's own. -1 for never().
+  /// A descriptor that becomes readable on cancel(), for the caller's own poll(); do not read from it. Valid as long as
+  /// a copy of the token exists. -1 for never().
   int descriptor() const noexcept;
 
  private:

@@ -1,4 +1,6 @@
-// New private keys for certificates, by the names most people look for; PrivateKey::generate() knows more.
+// New private keys of the common types. PrivateKey::generate() has more types.
+//
+// The functions throw Error (crypto_failed) if OpenSSL fails.
 #pragma once
 
 #include "culmen/private_key.hpp"
@@ -7,7 +9,7 @@ namespace culmen {
 
 PrivateKey create_p256_key();
 PrivateKey create_p384_key();
-/// 2048, 3072 or 4096 bits. Throws Error (unsupported_key_type) for others.
+/// `bits` is 2048, 3072 or 4096. Throws Error (unsupported_key_type) for other sizes.
 PrivateKey create_rsa_key(int bits);
 
 }  // namespace culmen

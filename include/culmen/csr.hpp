@@ -12,46 +12,48 @@
 
 namespace culmen {
 
+/// Options of build_csr(). A plain value.
 struct CsrOptions {
   CsrOptions() = default;
-  /// Put the first DNS name of at most 64 bytes into the subject as CN. Names are always in subjectAltName.
+  /// Also put the first DNS name of at most 64 bytes into the subject as CN.
   bool common_name = true;
-  /// Ask for the TLS feature "status_request" (RFC 7633). Most public CAs refuse it since 2025.
+  /// Request the TLS feature "status_request" (RFC 7633). Most public CAs have rejected it since 2025.
   bool must_staple = false;
   /// JWTClaimConstraints in DER (RFC 8226 §8), for a certificate of telephone numbers; empty: none.
   Bytes jwt_claim_constraints;
 };
 
-/// Who a certificate is for (RFC 5280 §4.1.2.6). What is empty is left out.
+/// The subject of a certificate (RFC 5280 §4.1.2.6). Empty members are omitted. A plain value.
 struct CsrSubject {
   CsrSubject() = default;
   bool empty() const noexcept;
 
   std::string country;   ///< Two letters (ISO 3166).
-  std::string state;     ///< At most 128 characters, as `locality`; the lengths are those of RFC 5280 A.1.
-  std::string locality;  ///< The others have 64 at most.
+  std::string state;     ///< At most 128 characters, like `locality`; the limits are those of RFC 5280 A.1.
+  std::string locality;  ///< All members below: at most 64 characters.
   std::string organization;
   std::string organizational_unit;
   std::string common_name;
-  std::string email_address;  ///< At most 255 characters, ASCII.
+  std::string email_address;  ///< At most 255 characters, ASCII only.
 };
 
-/// A CSR in DER for these identifiers, signed by `key`. All identifiers stand in subjectAltName in the order given:
-/// dns as dNSName, ip as iPAddress; but a TNAuthList, of which there may be one, in an extension of its own (RFC 9448
-/// §3). Throws Error (invalid_argument) when there are none, (crypto_failed).
+/// A CSR in DER for these identifiers, signed by `key`. The identifiers go into subjectAltName in the order given: dns
+/// as dNSName, ip as iPAddress. A TNAuthList, at most one, goes into its own extension (RFC 9448 §3).
+///
+/// Throws Error (invalid_argument) if there are no identifiers, if one is malformed, or if there is no key;
+/// (crypto_failed).
 Bytes build_csr(const std::vector<Identifier>& identifiers, const PrivateKey& key, const CsrOptions& options = {});
 
-/// The same for texts; each is an IP address if it reads as one, else a DNS name.
+/// The same for texts: each is an IP address if it parses as one, otherwise a DNS name.
 Bytes build_csr(const std::vector<std::string>& names, const PrivateKey& key, const CsrOptions& options = {});
-/// So that build_csr({"example.com", "www.example.com"}, key) means texts, however many there are.
+/// Makes build_csr({"example.com", "www.example.com"}, key) unambiguous.
 Bytes build_csr(std::initializer_list<std::string_view> names, const PrivateKey& key, const CsrOptions& options = {});
 
-/// A CSR in DER that has a subject and no subjectAltName, for CAs whose certificates have no names: those come from
-/// somewhere else than ACME's identifiers, or nowhere. Throws Error (invalid_argument) when the subject is empty or has
-/// a value that it cannot have, (crypto_failed).
+/// A CSR in DER with a subject and no subjectAltName, for CAs that do not take names from the CSR. Throws Error
+/// (invalid_argument) if the subject is empty or has an invalid value; (crypto_failed).
 Bytes build_subject_only_csr(const CsrSubject& subject, const PrivateKey& key);
 
-/// The identifiers a CSR asks for: its subjectAltName, the CN when it is a DNS name not in it, its TNAuthList.
+/// The identifiers of a CSR: its subjectAltName, its CN if that is a DNS name not listed there, and its TNAuthList.
 /// Throws Error (crypto_failed).
 std::vector<Identifier> csr_identifiers(ByteView csr_der);
 

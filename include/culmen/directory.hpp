@@ -1,4 +1,4 @@
-// What a CA offers and where (RFC 8555 §7.1.1).
+// A CA's directory (RFC 8555 §7.1.1), and well-known CAs.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 
 namespace culmen {
 
-/// What a CA says about STAR orders (RFC 8739 §3.2).
+/// A CA's limits for STAR orders (RFC 8739 §3.2). A plain value.
 struct AutoRenewalMeta {
   AutoRenewalMeta() = default;
   std::chrono::seconds min_lifetime{0};
@@ -18,6 +18,7 @@ struct AutoRenewalMeta {
   bool allow_certificate_get = false;
 };
 
+/// The "meta" object of a directory. A plain value; members the CA does not send are empty or false.
 struct DirectoryMeta {
   DirectoryMeta() = default;
   std::string terms_of_service;  ///< URL, or empty.
@@ -34,7 +35,7 @@ struct DirectoryMeta {
   std::string account_hash_prefix;
 };
 
-/// A CA's directory, read. A plain value.
+/// A parsed directory. A plain value.
 struct Directory {
   Directory() = default;
   std::string url;
@@ -43,21 +44,21 @@ struct Directory {
   std::string new_order;
   std::string revoke_cert;
   std::string key_change;
-  std::string new_authz;     ///< Empty: no pre-authorization.
-  std::string renewal_info;  ///< Empty: no ARI.
+  std::string new_authz;     ///< Empty: no pre-authorization (RFC 8555 §7.4.1).
+  std::string renewal_info;  ///< Empty: no ARI (RFC 9773).
   DirectoryMeta meta;
   std::string json;  ///< As the server sent it.
 };
 
-/// A public CA by a short name.
+/// A public CA with a short name. A plain value; the texts are literals.
 struct KnownCa {
   std::string_view name;
   std::string_view directory_url;
   bool needs_eab;
 };
-/// letsencrypt, letsencrypt-staging, zerossl, google, google-staging, sslcom, … (URLs as of 2026).
+/// letsencrypt, letsencrypt-staging, zerossl, google, google-staging, sslcom, … (URLs as of 2026). Thread-safe.
 const std::vector<KnownCa>& known_cas();
-/// The directory URL for a short name; the text itself when it is not one.
+/// The directory URL for a short name; any other text is returned unchanged.
 std::string resolve_directory_url(std::string_view name_or_url);
 
 }  // namespace culmen

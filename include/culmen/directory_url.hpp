@@ -1,4 +1,4 @@
-// Which CA.
+// Selecting a CA.
 #pragma once
 
 #include <string>
@@ -6,17 +6,17 @@
 
 namespace culmen {
 
-/// The URL of a CA's directory.
+/// The URL of a CA's directory. A plain value.
 class DirectoryUrl {
  public:
-  /// Let's Encrypt, for certificates that browsers trust. Its rate limits are strict: try with staging first.
+  /// Let's Encrypt: publicly trusted certificates. Its rate limits are strict: test with staging first.
   static DirectoryUrl lets_encrypt() { return DirectoryUrl("letsencrypt"); }
-  /// Let's Encrypt for trials: the same protocol, certificates that nobody trusts, generous rate limits.
+  /// Let's Encrypt staging, for tests: certificates that are not publicly trusted, and generous rate limits.
   static DirectoryUrl lets_encrypt_staging() { return DirectoryUrl("letsencrypt-staging"); }
-  /// Any other: an URL, or a short name of known_cas().
+  /// Any other CA: a URL, or a short name from known_cas().
   static DirectoryUrl other(std::string url) { return DirectoryUrl(std::move(url)); }
 
-  /// As connect() takes it.
+  /// The text to pass to connect().
   const std::string& str() const noexcept { return url_; }
 
  private:

@@ -1,4 +1,4 @@
-// Solvers for the challenges that are answered through the DNS: dns-01, dns-account-01 and dns-persist-01.
+// Solvers for the DNS challenges: dns-01, dns-account-01 and dns-persist-01.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@
 
 namespace culmen {
 
-/// One TXT value at one name.
+/// One TXT value at one name. A plain value.
 struct TxtRecord {
   TxtRecord(std::string name_, std::string value_) : name(std::move(name_)), value(std::move(value_)) {}
   std::string name;
@@ -25,33 +25,42 @@ struct TxtRecord {
   auto operator<=>(const TxtRecord&) const = default;
 };
 
-/// The record that a dns-01 or dns-account-01 challenge calls for. Throws Error (invalid_argument) for other types.
+/// The record for a dns-01 or dns-account-01 challenge. Throws Error (invalid_argument) for other types, and if the
+/// identifier is not a DNS name.
 TxtRecord dns_record(const ChallengeContext& context);
 
-/// Who can change the zone. One name often has several values at once, as a domain and its wildcard share theirs: only
-/// the one value is added or taken away, and what else is there stays.
+/// Changes a DNS zone. A name may have several values at once (a domain and its wildcard share one name): each function
+/// changes one value and keeps the others.
+///
+/// The functions are flows: the client runs them on its own thread or strand, as it does ChallengeSolver's, so they
+/// must not block outside call(). They report failures as the result and must not throw. Several run concurrently,
+/// within one issue() and across threads.
 class DnsProvider {
  public:
   virtual ~DnsProvider() = default;
-  /// Adds the value, and is done when the authoritative servers have it. Adding what is there already is no error.
+  /// Adds the value. Finishes once the authoritative servers have it. It is not an error if the value exists.
   virtual Flow<Result<void>> add_txt(std::string name, std::string value) = 0;
-  /// Takes that value away. That it is not there is no error.
+  /// Removes the value. It is not an error if the value does not exist.
   virtual Flow<Result<void>> remove_txt(std::string name, std::string value) = 0;
 };
 
-/// A provider from two functions (name, value), which may block and throw.
+/// Adds or removes a TXT value. May block and throw.
 using TxtFunction = std::function<void(const std::string& name, const std::string& value)>;
+/// A provider made from two functions. An empty function does nothing. Threads as for make_solver(): the blocking
+/// client calls them on the calling thread, the Asio client on a thread of the client.
 std::unique_ptr<DnsProvider> make_dns_provider(TxtFunction add_txt, TxtFunction remove_txt);
 
+/// Options of DnsSolver. A plain value.
 struct DnsSolverOptions {
-  std::string type = "dns-01";     ///< Or dns-account-01.
-  std::chrono::seconds settle{0};  ///< After the value was added, before the CA is told: for slow secondaries.
+  std::string type = "dns-01";     ///< Or "dns-account-01".
+  std::chrono::seconds settle{0};  ///< Wait after adding the value, for slow secondary servers.
 };
 
-/// Solves dns-01 or dns-account-01 through a provider, which must outlive it.
+/// Solves dns-01 or dns-account-01 through a provider, which must outlive the solver. DNS names only, except .onion. As
+/// thread-safe as the provider. Must outlive the calls that use it.
 class DnsSolver final : public ChallengeSolver {
  public:
-  /// Throws Error (invalid_argument) for another type.
+  /// Throws Error (invalid_argument) if `options.type` is not one of the two.
   explicit DnsSolver(DnsProvider& provider, DnsSolverOptions options = DnsSolverOptions());
 
   std::string_view type() const noexcept override { return options_.type; }
@@ -64,14 +73,14 @@ class DnsSolver final : public ChallengeSolver {
   DnsSolverOptions options_;
 };
 
-/// A program that changes the zone: `PROGRAM present|cleanup NAME VALUE`. See docs/dns-hooks.md.
+/// Runs a program that changes the zone: `PROGRAM present|cleanup NAME VALUE`. See docs/dns-hooks.md. Thread-safe.
 class DnsHook {
  public:
-  /// `program` is looked for in PATH when it has no slash.
+  /// `program` is looked up in PATH if it contains no slash. `time_limit` is at least one second.
   explicit DnsHook(std::string program, std::chrono::seconds time_limit = std::chrono::seconds(120));
 
-  /// Runs it, and waits. Throws Error (solver_failed) with its output when it cannot be run, fails, or takes longer
-  /// than allowed: then it is killed, with all it started.
+  /// Runs the program and blocks until it exits. Throws Error (solver_failed), with the program's output, if it cannot
+  /// be started, fails, or exceeds the time limit: it is then killed with its process group.
   void run(std::string_view action, const ChallengeContext& context, const TxtRecord& record) const;
 
  private:
@@ -79,16 +88,18 @@ class DnsHook {
   std::chrono::seconds time_limit_;
 };
 
+/// Options of DnsHookSolver. A plain value.
 struct DnsHookOptions {
-  std::string type = "dns-01";           ///< Or dns-account-01.
+  std::string type = "dns-01";           ///< Or "dns-account-01".
   std::chrono::seconds settle{0};        ///< As in DnsSolverOptions.
-  std::chrono::seconds time_limit{120};  ///< For one run of the program.
+  std::chrono::seconds time_limit{120};  ///< Per run of the program.
 };
 
-/// Solves dns-01 or dns-account-01 through a program, which is run once at a time.
+/// Solves dns-01 or dns-account-01 by running a program, never two at a time for one solver. DNS names only, except
+/// .onion. Thread-safe. Must outlive the calls that use it.
 class DnsHookSolver final : public ChallengeSolver {
  public:
-  /// Throws Error (invalid_argument) for another type.
+  /// Throws Error (invalid_argument) if `options.type` is not one of the two.
   explicit DnsHookSolver(std::string program, DnsHookOptions options = DnsHookOptions());
 
   std::string_view type() const noexcept override { return options_.type; }
@@ -104,16 +115,19 @@ class DnsHookSolver final : public ChallengeSolver {
   std::mutex one_at_a_time_;
 };
 
+/// Options of DnsPersistSolver. A plain value.
 struct DnsPersistOptions {
-  DnsPersist01Helper::Options record{};  ///< `wildcard` is also set where the authorization is for a wildcard.
-  std::chrono::seconds settle{0};        ///< After `publish`.
+  DnsPersist01Helper::Options record{};  ///< `wildcard` is implied for wildcard authorizations.
+  std::chrono::seconds settle{0};        ///< Wait after `publish`, for slow secondary servers.
 };
 
-/// Solves dns-persist-01, whose record stays: nothing is cleaned up.
+/// Solves dns-persist-01. The record stays: cleanup() does nothing. DNS names only, except .onion. Thread-safe. Must
+/// outlive the calls that use it.
 class DnsPersistSolver final : public ChallengeSolver {
  public:
-  /// Makes the record public; may block and throw. Called once for each record. Without one the record is taken to be
-  /// in the DNS already.
+  /// Publishes the record. May block and throw. Called until it succeeds once for each record, never concurrently: the
+  /// blocking client calls it on the calling thread, the Asio client on a thread of the client. Empty: the record is
+  /// assumed to exist.
   using Publish = std::function<void(const ChallengeContext& context, const TxtRecord& record)>;
 
   DnsPersistSolver(Directory directory, Account account, Publish publish = {},
@@ -124,7 +138,8 @@ class DnsPersistSolver final : public ChallengeSolver {
   Flow<Result<void>> present(ChallengeContext context) override;
   Flow<Result<void>> cleanup(ChallengeContext context) override;
 
-  /// The record that the challenge calls for. Throws what DnsPersist01Helper::record_value() throws.
+  /// The record for the challenge. Throws as DnsPersist01Helper::record_value() does, and Error (invalid_argument) if
+  /// the identifier is not a DNS name.
   TxtRecord record(const ChallengeContext& context) const;
 
  private:

@@ -1,6 +1,6 @@
-// For a driver of your own: Execution<T> runs a flow and hands out its asks; the driver performs and answers them.
+// For writing a driver: Execution<T> runs a flow and hands out its asks; the driver performs and answers them.
 //
-// examples/05_own_event_loop.cpp shows one.
+// examples/05_own_event_loop.cpp is an example.
 #pragma once
 
 #include <coroutine>
@@ -13,32 +13,36 @@
 
 namespace culmen {
 
-/// Calls the function of `ask`; what it throws becomes an Error (solver_failed).
+/// Calls the function of `ask`. Never throws what the function throws: an Error is returned, any other exception
+/// becomes an Error (solver_failed).
 Result<void> call_function(const CallAsk& ask);
 
-/// An execution without its result type: what drivers work with.
+/// An execution without its result type: the interface for drivers. Not thread-safe: all functions must be called on
+/// one thread or strand at a time, also answer(). The flow's code runs inside next().
 class ExecutionBase {
  public:
+  /// The source of now(). Called inside next().
   using Clock = std::function<Instant()>;
 
   ExecutionBase(const ExecutionBase&) = delete;
   ExecutionBase& operator=(const ExecutionBase&) = delete;
 
-  /// Runs the flow as far as it goes without an answer, and returns an ask not returned before; nullptr when there is
-  /// none: then the flow is done(), or waits for answers to asks already handed out.
+  /// Runs the flow until it needs an answer, and returns an ask that was not returned before. Returns nullptr if there
+  /// is none: the flow is done(), or waits for answers to asks already handed out.
   Ask* next();
 
   bool done() const noexcept { return done_; }
 
-  /// The answer to an ask that next() returned. The ask is gone afterwards.
+  /// Answers an ask that next() returned. Do not use the ask afterwards.
   void answer(SendAsk& ask, Result<HttpResponse> answer);
   void answer(WaitAsk& ask, Result<void> answer);
   void answer(CallAsk& ask, Result<void> answer);
   void answer(AwaitAsk& ask, Result<void> answer);
 
-  /// Cancels: every send and wait that is not part of a clean-up is answered with Errc::cancelled, and `withdraw` is
-  /// called with each of them that was handed out, so that the driver forgets it. Calls that run on are let finish;
-  /// what follows them is cancelled. The execution then still has to be driven until done(): clean-up asks too.
+  /// Cancels the flow: every pending send and wait outside shielded() is answered with Errc::cancelled. `withdraw` is
+  /// called with each of those that was handed out; the driver must stop working on it and not answer it. A call or
+  /// await in progress finishes first; the next ask after it is cancelled. Keep driving until done(): clean-up asks
+  /// too.
   void cancel(const std::function<void(Ask&)>& withdraw);
 
  protected:
@@ -60,8 +64,8 @@ class ExecutionBase {
   bool done_ = false;
 };
 
-/// Runs one flow. The driver that owns it must have dropped every ask before it destroys the execution.
-/// Not thread-safe: one thread at a time.
+/// Runs one flow. Thread safety as for ExecutionBase. The driver must have dropped every ask before the execution is
+/// destroyed.
 template <class T>
 class Execution final : public ExecutionBase {
  public:
@@ -69,7 +73,7 @@ class Execution final : public ExecutionBase {
     flow_.handle().promise().strand = &root_;
     start(flow_.handle());
   }
-  /// The flow's result; once, after done(). Rethrows what the flow let escape.
+  /// The flow's result. Call it once, after done(). Rethrows an exception that left the flow.
   T result() { return flow_.handle().promise().take(); }
 
  private:

@@ -1,4 +1,4 @@
-// The one error type of culmen.
+// Errors.
 #pragma once
 
 #include <chrono>
@@ -15,29 +15,29 @@
 
 namespace culmen {
 
-/// The five broad kinds.
+/// Broad categories of errors.
 enum class ErrorKind { jose, http, acme, crypto, io };
 
-/// What went wrong. The first group is culmen's own; the second is the ACME error registry (RFC 8555 §9.7.4 and the
-/// extensions), from a problem document's type.
+/// What went wrong. The first group is culmen's own. The second group has the ACME error types (RFC 8555 §9.7.4 and
+/// extensions), taken from a problem document.
 enum class Errc {
   // culmen's own
-  invalid_argument = 1,   ///< The caller asked for something that cannot be.
+  invalid_argument = 1,   ///< The caller passed an invalid argument.
   cancelled,              ///< The caller cancelled.
-  deadline,               ///< The time limit ran out, or the server asks to wait past it.
+  deadline,               ///< The time limit passed, or the server asks to wait longer.
   connection_failed,      ///< DNS, TCP or proxy: the server was not reached.
-  tls_failed,             ///< The server was reached, but is not to be trusted (or speaks no TLS we accept).
-  timeout,                ///< The server was reached and did not answer in time.
-  response_too_large,     ///< The body is over the limit.
-  bad_response,           ///< An answer that ACME does not allow.
+  tls_failed,             ///< The TLS handshake failed, or the server's certificate is not trusted.
+  timeout,                ///< The server was reached but did not respond in time.
+  response_too_large,     ///< The header or body exceeds the limit.
+  bad_response,           ///< The response violates the protocol.
   http_status,            ///< An error status without a problem document.
-  not_offered,            ///< The CA or the authorization does not offer what is needed.
+  not_offered,            ///< The CA or the authorization does not offer the feature.
   order_invalid,          ///< The order ended in `invalid`; problems() says why.
   authorization_invalid,  ///< The authorization ended in a state other than `valid`; problems() says why.
-  crypto_failed,          ///< A key, certificate or signature is not usable.
-  unsupported_key_type,   ///< The name is unknown, or this machine's OpenSSL does not have the algorithm.
+  crypto_failed,          ///< A key, certificate or signature cannot be used.
+  unsupported_key_type,   ///< The key type is unknown, or OpenSSL does not support it.
   jose_failed,            ///< A JWK or JWS is not well-formed.
-  io_failed,              ///< A file or socket of this machine; system_code() says which errno.
+  io_failed,              ///< A local file or socket; system_code() has the errno.
   solver_failed,          ///< A solver could not present or clean up.
   // from problem documents
   account_does_not_exist,
@@ -73,30 +73,31 @@ enum class Errc {
   unsupported_contact,
   unsupported_identifier,
   user_action_required,
-  unknown_acme_error,  ///< A problem document with a type that is not in the list above.
+  unknown_acme_error,  ///< A problem document with a type not listed above.
 };
 
-/// What a code belongs to, for comparisons: `std::error_code(error.code()) == ErrorCondition::temporary`.
+/// Conditions to compare codes with: `std::error_code(error.code()) == ErrorCondition::temporary`.
 enum class ErrorCondition {
-  temporary = 1,  ///< The code alone says that the same call may succeed later; see is_worth_retrying().
-  from_server,    ///< The code comes from a problem document: the CA refused.
+  temporary = 1,  ///< The code alone implies that the same call may succeed later; see is_worth_retrying().
+  from_server,    ///< The code comes from a problem document: the CA rejected the request.
 };
 
-/// The category of Errc, named "culmen". std::errc works as a condition too: cancelled is operation_canceled, timeout
-/// and deadline are timed_out, invalid_argument is invalid_argument, not_offered is not_supported.
+/// The category of Errc, named "culmen". Codes also compare with std::errc: cancelled equals operation_canceled,
+/// timeout and deadline equal timed_out, invalid_argument equals invalid_argument, not_offered equals not_supported.
 const std::error_category& acme_category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;
 std::error_condition make_error_condition(ErrorCondition condition) noexcept;
 
-/// The name of a code, as "order_invalid"; never empty.
+/// The name of a code, such as "order_invalid"; never empty.
 std::string_view to_string(Errc code) noexcept;
 std::string_view to_string(ErrorKind kind) noexcept;
 
-/// Maps a problem document's type to a code; by the full URN only. `unknown_acme_error` when it is none we know.
+/// The code for a problem document's type, which must be the full URN; `unknown_acme_error` if it is not known.
 Errc errc_from_type(std::string_view type) noexcept;
 
-/// What went wrong, while doing what, and what the server said about it. Cheap to copy; safe to share.
-/// Thrown by the public API; carried in Result<T> inside flows.
+/// An error: its code, what culmen was doing, and what the server said. Thrown by the clients and plain functions;
+/// carried in Result<T> inside flows. Copies share immutable data: cheap to copy, thread-safe. References returned are
+/// valid while the Error or a copy exists.
 class Error : public std::exception {
  public:
   Error(Errc code, std::string_view doing, std::string_view detail = {});
@@ -106,32 +107,32 @@ class Error : public std::exception {
   Errc code() const noexcept;
   ErrorKind kind() const noexcept;
 
-  /// One line: what we were doing, what went wrong, and what the server said (made printable, and cut short).
+  /// One line: what culmen was doing, what went wrong, and what the server said. Printable, and limited in length.
   const char* what() const noexcept override;
 
-  /// What culmen was doing, as "creating an order".
+  /// What culmen was doing, such as "creating an order"; may be empty.
   const std::string& doing() const noexcept;
-  /// What went wrong, without what we were doing and without the problem document.
+  /// What went wrong, without doing() and without the problem document.
   const std::string& detail() const noexcept;
 
-  /// The server's problem document, or nullptr. Valid as long as this Error or a copy of it.
+  /// The first of problems(), or nullptr.
   const Problem* problem() const noexcept;
-  /// All problem documents that belong to this error: the order's, and each failed authorization's.
+  /// All problem documents of this error, such as those of the order and of each failed authorization.
   const std::vector<Problem>& problems() const noexcept;
 
-  /// How long the server asks to wait before another try, when it said so.
+  /// How long the server asks to wait before a retry, if it said so.
   std::optional<std::chrono::seconds> retry_after() const noexcept;
-  /// The HTTP status of the answer, 0 when there was none.
+  /// The HTTP status of the response; 0 if there was none.
   int http_status() const noexcept;
-  /// The system's error, when there is one.
+  /// The operating system's error, if there is one.
   std::error_code system_code() const noexcept;
 
-  // Builders; each returns a changed copy.
+  // Each returns a modified copy.
   Error with_retry_after(std::optional<std::chrono::seconds> wait) const;
   Error with_http_status(int status) const;
   Error with_system_code(std::error_code code) const;
   Error with_problems(std::vector<Problem> problems) const;
-  /// The same error, said to have happened while doing something else as well: "issuing …: creating an order: …".
+  /// Puts `outer` before doing(): "issuing …: creating an order: …".
   Error while_doing(std::string_view outer) const;
 
  private:
@@ -140,10 +141,11 @@ class Error : public std::exception {
   std::shared_ptr<const Data> data_;
 };
 
-/// The only place that knows which errors are temporary: the same call may go through later.
+/// Whether the error is temporary: the same call may succeed later.
 bool is_worth_retrying(const Error& error) noexcept;
 
-/// The server's text made fit for a log line: control characters replaced, cut after `limit` bytes.
+/// Makes untrusted text safe for a log line: control characters and invalid UTF-8 become "?"; longer texts are cut at
+/// `limit` bytes, and end in "…".
 std::string printable(std::string_view untrusted, std::size_t limit = 400);
 
 }  // namespace culmen

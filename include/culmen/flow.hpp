@@ -1,8 +1,8 @@
 // Flow<T>: protocol code that asks for I/O instead of doing it.
 //
 // A flow is a coroutine that awaits other flows and asks: send this request, wait this long, call this function. It
-// never touches a socket, a clock or a thread. A driver performs each ask with whatever I/O it has, and answers it. A
-// blocking and an Asio driver come with culmen; driver.hpp is for a driver of your own.
+// never uses a socket, a clock or a thread. A driver performs each ask with whatever I/O it has, and answers it. culmen
+// has a blocking driver and one for Asio; see driver.hpp to write another.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,8 @@
 
 namespace culmen {
 
-/// A coroutine that computes a T by asking. Starts when it is awaited or executed; owns its frame.
+/// A coroutine that computes a T and asks for I/O. Starts when it is awaited or executed. Owns its coroutine frame;
+/// await it at most once. Not thread-safe.
 template <class T>
 class [[nodiscard]] Flow {
  public:
@@ -35,6 +36,7 @@ class [[nodiscard]] Flow {
     if (handle_) handle_.destroy();
   }
 
+  /// The awaiter of co_await. Must not outlive the flow.
   class Awaiter {
    public:
     explicit Awaiter(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
@@ -68,30 +70,31 @@ Flow<T> detail::FlowPromise<T>::get_return_object() noexcept {
 
 // ---- What a flow can await ----
 
-/// Asks for an HTTP exchange. The answer is the response, whatever its status, or why there is none.
+/// Asks for an HTTP exchange. The answer is the response with any status, or the transport error.
 inline detail::AskAwaiter<SendAsk, Result<HttpResponse>> send(HttpRequest request) {
   return detail::AskAwaiter<SendAsk, Result<HttpResponse>>(std::move(request));
 }
-/// Asks to let that much time pass.
+/// Asks to wait for `duration`. The answer is an error only on cancellation.
 inline detail::AskAwaiter<WaitAsk, Result<void>> wait(std::chrono::milliseconds duration) {
   return detail::AskAwaiter<WaitAsk, Result<void>>(duration);
 }
-/// Asks for a function call that may block: a file, a program, a user's own code.
+/// Asks to call a function that may block: a file, a program, a user's callback. See CallAsk.
 inline detail::AskAwaiter<CallAsk, Result<void>> call(std::function<Result<void>()> function) {
   return detail::AskAwaiter<CallAsk, Result<void>>(std::move(function));
 }
-/// Asks to start something that reports when it is done.
+/// Asks to start an operation that reports its result later. See AwaitAsk.
 inline detail::AskAwaiter<AwaitAsk, Result<void>> await_done(std::function<void(AwaitAsk::Done)> start) {
   return detail::AskAwaiter<AwaitAsk, Result<void>>(std::move(start));
 }
-/// The time, without waiting.
+/// The current time. Never waits.
 inline detail::NowAwaiter now() { return {}; }
-/// Runs all flows side by side, at most `width` of them at a time (0: no limit); their results in order.
+/// Runs all flows concurrently (interleaved, not in parallel), at most `width` at a time (0: no limit). Returns their
+/// results in order. If a flow ends by an exception, rethrows the first one, once all have ended.
 template <class T>
 detail::AllAwaiter<T> all(std::vector<Flow<T>> flows, std::size_t width = 0) {
   return detail::AllAwaiter<T>(std::move(flows), width);
 }
-/// Runs a flow that cancellation does not touch: clean-up.
+/// Runs a flow that cancellation does not affect. For clean-up.
 template <class T>
 Flow<T> shielded(Flow<T> flow) {
   const detail::Shield shield = co_await detail::ShieldAwaiter();

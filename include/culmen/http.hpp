@@ -1,4 +1,4 @@
-// The HTTP messages that the protocol core asks a driver to exchange.
+// The HTTP messages that flows ask a driver to exchange.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@ namespace culmen {
 
 enum class HttpMethod { get, head, post };
 
-/// One HTTP request. The driver adds User-Agent, Accept-Language and what the transport needs.
+/// One HTTP request. The driver adds User-Agent, Accept-Language and the headers of the transport. A plain value.
 class HttpRequest {
  public:
   HttpRequest() = default;
@@ -24,7 +24,7 @@ class HttpRequest {
   std::string accept;        ///< Empty: no Accept header.
 };
 
-/// One HTTP response, whatever its status. Header names are lower-case.
+/// One HTTP response, with any status. Header names are in lower case. A plain value.
 class HttpResponse {
  public:
   HttpResponse() = default;
@@ -32,11 +32,11 @@ class HttpResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  std::string url;  ///< Where it came from: the request's URL, or where redirects of a GET led.
+  std::string url;  ///< The URL of the response: that of the request, or of the last redirect of a GET.
 
-  /// The first header of that (lower-case) name.
+  /// The first header with that lower-case name. Points into this response.
   std::optional<std::string_view> header(std::string_view lower_case_name) const;
-  /// All headers of that (lower-case) name, in order.
+  /// All headers with that lower-case name, in order. Point into this response.
   std::vector<std::string_view> all_headers(std::string_view lower_case_name) const;
 };
 

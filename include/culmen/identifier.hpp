@@ -1,4 +1,4 @@
-// What a certificate is for: DNS names, IP addresses, telephone numbers (RFC 8555 §9.7.7, RFC 8738, RFC 9448).
+// Identifiers: DNS names, IP addresses, telephone numbers (RFC 8555 §9.7.7, RFC 8738, RFC 9448).
 #pragma once
 
 #include <compare>
@@ -11,13 +11,14 @@ namespace culmen {
 
 /// An ACME identifier, `{"type": …, "value": …}`. A plain value.
 ///
-/// Values that come out of the named constructors are canonical: DNS names are lower-case A-labels without a
-/// trailing dot, IPv6 addresses are in RFC 5952 text. Values that a server sent are kept as they came.
+/// The static functions return canonical values: DNS names are lower-case A-labels without a trailing dot, IPv6
+/// addresses are in RFC 5952 form. Values from a server are kept as received.
 struct Identifier {
   Identifier() = default;
   Identifier(std::string type, std::string value);
 
-  /// A DNS name, "example.com" or the wildcard "*.example.com". Throws Error (invalid_argument) when it cannot be one.
+  /// A DNS name such as "example.com", or a wildcard such as "*.example.com". Throws Error (invalid_argument) if it is
+  /// not valid.
   static Identifier dns(std::string_view name);
   /// An IPv4 or IPv6 address as text, without brackets (RFC 8738). Throws Error (invalid_argument).
   static Identifier ip(std::string_view address);
@@ -26,7 +27,7 @@ struct Identifier {
   /// A list of telephone numbers and service provider codes (RFC 9448 §3): a TNAuthorizationList in DER (RFC 8226 §9).
   /// Throws Error (invalid_argument).
   static Identifier tn_auth_list(ByteView der);
-  /// An IP address if `text` is one, else a DNS name. Throws Error (invalid_argument).
+  /// An IP address if `text` parses as one, otherwise a DNS name. Throws Error (invalid_argument).
   static Identifier parse(std::string_view text);
 
   bool is_wildcard() const noexcept;

@@ -1,4 +1,4 @@
-// One call from names to a certificate: what to ask for, and what comes back.
+// The request and the result of issue().
 #pragma once
 
 #include <chrono>
@@ -19,20 +19,20 @@
 
 namespace culmen {
 
-/// A step of issue(), as it happens.
+/// A step of issue(), for IssueRequest::on_progress. A plain value.
 struct IssueProgress {
   enum class Step {
     order_created,     ///< subject: the order's URL.
     order_resumed,     ///< subject: the order's URL.
-    already_valid,     ///< subject: the identifier; its authorization was valid before.
+    already_valid,     ///< subject: the identifier. Its authorization was already valid.
     presented,         ///< subject: the identifier.
     triggered,         ///< subject: the identifier.
     validated,         ///< All authorizations are valid.
     key_ready,         ///< subject: the key type.
     finalized,         ///< The CSR was accepted.
     downloaded,        ///< subject: the certificate's URL.
-    replaces_dropped,  ///< The CA refused `replaces`; ordered again without it. subject: why.
-    cleanup_failed,    ///< subject: the identifier and why. Never fails the issuance.
+    replaces_dropped,  ///< The CA rejected `replaces`; ordered again without it. subject: why.
+    cleanup_failed,    ///< subject: the identifier and why. Issuance continues.
   };
   IssueProgress(Step step_, std::string subject_) : step(step_), subject(std::move(subject_)) {}
   Step step;
@@ -40,51 +40,54 @@ struct IssueProgress {
 };
 std::string_view to_string(IssueProgress::Step step) noexcept;
 
-/// What to issue, and how.
+/// What to issue, and how. A plain value with callbacks.
 struct IssueRequest {
   explicit IssueRequest(std::vector<Identifier> identifiers_) : identifiers(std::move(identifiers_)) {}
-  /// Texts: each is an IP address if it reads as one, else a DNS name. Throws Error (invalid_argument).
+  /// Each text is an IP address if it parses as one, otherwise a DNS name. Throws Error (invalid_argument).
   explicit IssueRequest(const std::vector<std::string>& names);
   /// The same for a braced list: `client.issue(account, {"example.com", "www.example.com"}, solver)`.
   IssueRequest(std::initializer_list<std::string_view> names);
 
-  /// Duplicates are dropped; an empty list is an error. With `csr` empty they are the CSR's names, in this order.
+  /// Duplicates are dropped. With `csr`: empty, or the identifiers of the CSR in any order. Otherwise an empty list is
+  /// an error (invalid_argument).
   std::vector<Identifier> identifiers;
 
-  std::optional<PrivateKey> key;  ///< The certificate's key; a new one of `key_type` otherwise.
+  std::optional<PrivateKey> key;  ///< The certificate's key; nullopt: a new one of `key_type`.
   std::string key_type = "ec:P-256";
   CsrOptions csr_options;
-  Bytes csr;  ///< A ready CSR in DER; then no key is made.
+  Bytes csr;  ///< A CSR in DER; then no key is generated.
 
   std::optional<TimePoint> not_before;
   std::optional<TimePoint> not_after;
   std::string profile;
-  std::string replaces;         ///< CertID of the predecessor (RFC 9773); dropped when the CA refuses it.
-  std::string preferred_chain;  ///< CN of the topmost issuer; the default chain when none matches.
+  std::string replaces;         ///< CertID of the predecessor (RFC 9773 §5); dropped if the CA rejects it.
+  std::string preferred_chain;  ///< Issuer CN of the last certificate; the default chain if none matches.
   std::map<std::string, std::string> ancestor_domains;  ///< As in OrderRequest.
-  std::vector<OnionCaa> onion_caa;                      ///< For onion services, when the CA wants it (RFC 9799 §6.4).
+  std::vector<OnionCaa> onion_caa;                      ///< For onion services, if the CA requires it (RFC 9799 §6.4).
   std::string onion_identifier_type = "dns";            ///< As in OrderRequest.
-  std::string resume_order;  ///< URL of an order from an earlier run; a new one is made when it is of no use.
+  std::string resume_order;  ///< URL of an order from an earlier run; a new order is created if it cannot be used.
 
-  /// For validation and for finalization, each.
+  /// Time limit for validation, and again for finalization.
   std::chrono::seconds poll_deadline{120};
-  /// Authorizations worked at the same time.
+  /// Number of authorizations processed concurrently.
   std::size_t width = 12;
 
-  /// Called with the order's URL before anything else is done with it; may block.
+  // keep_order and keep_key may block and throw: an exception ends issue(). The blocking client calls them on the
+  // calling thread, the Asio client on a thread of the client.
+
+  /// Called with the URL of a new order before anything else is done with it.
   std::function<void(const std::string& order_url)> keep_order;
-  /// Called with the key before the request that needs it leaves (never with `csr`); may block. If it throws, nothing
-  /// is finalized.
+  /// Called with the key before the order is finalized. Not called if `csr` is given.
   std::function<void(const PrivateKey& key)> keep_key;
-  /// Told each step; must not block.
+  /// Called at each step, on the thread or strand that runs the flow; must not block. Exceptions are ignored.
   std::function<void(const IssueProgress& progress)> on_progress;
 };
 
-/// A certificate, just issued. A plain value.
+/// The result of issue(). A plain value.
 struct IssuedCertificate {
   IssuedCertificate() = default;
   std::string chain_pem;          ///< Leaf first.
-  std::optional<PrivateKey> key;  ///< Empty when the request came with a CSR.
+  std::optional<PrivateKey> key;  ///< nullopt if the request had a CSR.
   std::vector<Identifier> identifiers;
   Order order;
   CertificateChain chain;

@@ -1,5 +1,5 @@
-// CAA records of an onion service, sent along with finalize (RFC 9799 §6.4): for services whose descriptor CAs need not
-// read.
+// CAA records of an onion service, sent with finalize (RFC 9799 §6.4), for CAs that do not fetch the service's
+// descriptor.
 #pragma once
 
 #include <chrono>
@@ -10,11 +10,11 @@
 
 namespace culmen {
 
-/// What one onion service says about who may issue for it, signed by its key: see sign_onion_caa().
+/// The signed CAA records of one onion service; see sign_onion_caa(). A plain value.
 struct OnionCaa {
   OnionCaa() = default;
   std::string address;             ///< The 56 characters and ".onion", without labels before it.
-  std::optional<std::string> caa;  ///< As `caa 128 issue "ca.example"`, lines parted by LF; nullopt: it has none.
+  std::optional<std::string> caa;  ///< Such as `caa 128 issue "ca.example"`, separated by LF; nullopt: none.
   std::chrono::system_clock::time_point expiry;  ///< At most 8 hours ahead.
   Bytes signature;
 };

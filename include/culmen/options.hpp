@@ -1,4 +1,4 @@
-// Everything about a client that can be tuned, with its defaults.
+// The options of a client, with their defaults.
 #pragma once
 
 #include <chrono>
@@ -12,57 +12,60 @@
 
 namespace culmen {
 
-/// How the protocol core behaves.
+/// Retries, polling and nonces. A plain value.
 struct SessionOptions {
   SessionOptions() = default;
-  /// How often a request that got badNonce is sent again (RFC 8555 §6.5). issue() uses at least 10.
+  /// How often to repeat a request that got badNonce (RFC 8555 §6.5). issue() uses at least 10.
   int nonce_retries = 1;
-  /// Nonces kept for later requests, a CA.
+  /// Maximum number of unused nonces to keep; 0: none.
   std::size_t nonce_pool = 64;
-  /// How old a kept nonce may be before it is thrown away instead of used.
+  /// Maximum age of a nonce; older ones are discarded.
   std::chrono::seconds nonce_lifetime{900};
-  /// How long poll_order() and poll_authorization() go on.
+  /// Default time limit of the polling functions, and the limit for waiting before a busy retry.
   std::chrono::seconds poll_deadline{30};
-  /// The longest pause between two polls when the server names none.
+  /// Maximum pause between two polls if the server sends no Retry-After.
   std::chrono::milliseconds poll_interval_limit{5000};
-  /// How often a request is sent again after 429 or 503 with a Retry-After that fits the deadline.
+  /// How often to repeat a request after 429 with Retry-After, or after 503, if the pause fits into `poll_deadline`.
   int busy_retries = 3;
 };
 
-/// How requests travel.
+/// HTTP, TLS and proxy. A plain value. A client checks the options when it connects: Error (invalid_argument), and for
+/// the root file (io_failed, crypto_failed).
 struct TransportOptions {
   std::chrono::seconds connect_timeout{15};
-  /// For one request, from start to the last byte.
+  /// For one request, from start to the last byte, including redirects.
   std::chrono::seconds request_timeout{60};
-  /// Gives up when fewer than 10 bytes a second arrive for this long.
+  /// Give up if fewer than 10 bytes per second arrive for this long.
   std::chrono::seconds stall_timeout{30};
-  /// Bodies over this are refused while they arrive.
+  /// Larger bodies are rejected (response_too_large) while they arrive.
   std::size_t max_response_bytes = 1 << 20;
-  /// Connections to one host at the same time. One is enough where HTTP/2 is spoken.
+  /// Concurrent connections to one host. With HTTP/2 one is enough.
   long max_connections = 8;
-  /// PEM file of further root certificates to trust, beside the system's; empty: none.
+  /// PEM file with additional root certificates to trust; empty: none.
   std::string extra_root_file{};
-  /// Trust nothing but `extra_root_file`.
+  /// Trust only `extra_root_file`, not the system's root certificates.
   bool only_extra_root = false;
-  /// Proxy URL, as "http://proxy:3128" or "socks5h://…"; empty: none.
+  /// Proxy URL, such as "http://proxy:3128" or "socks5h://…"; empty: none.
   std::string proxy{};
-  /// Take the proxy from the environment (https_proxy, no_proxy, …) when `proxy` is empty.
+  /// If `proxy` is empty, take the proxy from the environment (https_proxy, no_proxy, …).
   bool proxy_from_environment = false;
-  /// Connect to this unix socket instead of to host and port; empty: no.
+  /// Connect to this Unix socket instead of host and port; empty: no.
   std::string unix_socket{};
-  /// Allow http:// to hosts other than loopback.
+  /// Allow http:// URLs to hosts other than loopback.
   bool allow_insecure_http = false;
-  /// "host:port:address" rules, as curl's --resolve has them, separated by commas; empty: none.
+  /// "host:port:address" rules as for curl's --resolve, separated by commas; empty: none.
   std::string resolve{};
-  /// Put before culmen's own User-Agent, as "my-server/1.2".
+  /// Precedes culmen's User-Agent, such as "my-server/1.2".
   std::string user_agent{};
-  /// For error texts in the user's language (RFC 8555 §6.1).
+  /// Accept-Language: the language for error texts from the server (RFC 8555 §6.1).
   std::string accept_language = "en";
 };
 
-/// Told about each HTTP exchange, when set. May be called from any thread that drives the client.
+/// Called with one line per HTTP exchange; must not block. The blocking client calls it on the thread of each call,
+/// possibly on several at the same time; the Asio client on its strand. Exceptions are ignored.
 using LogCallback = std::function<void(std::string_view line)>;
 
+/// All options of a client. A plain value.
 struct ClientOptions {
   ClientOptions() = default;
   SessionOptions session;

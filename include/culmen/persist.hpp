@@ -1,4 +1,4 @@
-// Where keys and certificates are kept between runs: in files, in memory, nowhere, or in a store of your own.
+// Stores for keys and certificates: files, memory, none, or a custom store.
 #pragma once
 
 #include <compare>
@@ -10,19 +10,20 @@
 
 namespace culmen {
 
+/// What a stored value is.
 enum class PersistKind { account_key, certificate, private_key };
 /// "account_key", "certificate" or "private_key".
 std::string_view to_string(PersistKind kind) noexcept;
 
-/// What a value is kept under: whose it is, what it is, and which. A plain value; any text will do for realm and name.
+/// The key of a stored value: realm (usually an account), kind and name. A plain value; realm and name may be any text.
 struct PersistKey {
   PersistKey(std::string realm_, PersistKind kind_, std::string name_)
       : realm(std::move(realm_)), kind(kind_), name(std::move(name_)) {}
 
-  /// "ops@example.com/certificate/example.com". Different keys have different texts, also where upper and lower case
-  /// are the same; the text never changes between versions and machines. The three parts are fit for file names.
+  /// Such as "ops@example.com/certificate/example.com". Different keys have different texts, even if case is ignored.
+  /// The text is the same in all versions and on all machines. Each of the three parts is a valid file name.
   std::string to_string() const;
-  /// The key that has that text. Throws Error (invalid_argument) when there is none.
+  /// The key with that text. Throws Error (invalid_argument) if it is not the text of a key.
   static PersistKey parse(std::string_view text);
 
   auto operator<=>(const PersistKey&) const = default;
@@ -32,7 +33,7 @@ struct PersistKey {
   std::string name;
 };
 
-/// A certificate and the key that belongs to it, as PEM.
+/// A certificate chain and its private key, as PEM. A plain value.
 struct StoredCertificate {
   StoredCertificate() = default;
   StoredCertificate(std::string private_key_, std::string certificate_)
@@ -43,31 +44,34 @@ struct StoredCertificate {
   std::string certificate;  ///< The chain, leaf first.
 };
 
-/// A store. For one of your own write put() and get(); both are called from any thread that uses culmen with it, and
-/// copies must be the same store. What they throw reaches the caller; a store that cannot be read is never an empty
-/// one.
+/// A store. A custom store implements put() and get(). They are called on the thread that calls culmen, on several at
+/// once if the program does so. Copies must refer to the same store. Exceptions reach the caller: report a store that
+/// cannot be read by an exception, never as empty.
 class Persist {
  public:
   virtual ~Persist() = default;
 
-  /// Keeps `value`, whatever octets it has; replaces what was there. Once it returns the value is safe.
+  /// Stores `value`, which may contain any octets; replaces the previous value. The value must be durable on return.
   virtual void put(const PersistKey& key, std::string_view value) = 0;
-  /// What is kept under `key`; nullopt only when there is certainly none.
+  /// The value stored under `key`; nullopt only if there is certainly none.
   virtual std::optional<std::string> get(const PersistKey& key) = 0;
 
-  /// Keeps a certificate and its key, under the two keys they have. A store that can change both at once should: this
-  /// one puts the key first, and then the certificate, so that no certificate is ever there without a key.
+  /// Stores a certificate and its private key. Override it if the store can change both atomically: this implementation
+  /// puts the private key first, then the certificate, so that there is never a certificate without a key.
   virtual void put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored);
-  /// Both; nullopt unless both are there.
+  /// Certificate and private key; nullopt unless both exist.
   virtual std::optional<StoredCertificate> get_certificate(const std::string& realm, const std::string& name);
 };
 
-/// Files below a folder; docs/persistence.md shows which. All have mode 0600, and are replaced whole. A certificate and
-/// its key are in one file: put_certificate() changes both or none, whenever the process ends. Several threads and
-/// processes may use one folder.
+/// Files below a folder; see docs/persistence.md. All have mode 0600 and are replaced atomically. A certificate and its
+/// key are in one file: put_certificate() changes both or none, even if the process is killed.
+///
+/// Thread-safe; several processes may use one folder. Functions block, and throw Error (io_failed): a file that cannot
+/// be read or was damaged, or a writer that holds the lock for more than 30 seconds.
 class FilePersist final : public Persist {
  public:
-  /// The folder must be there whenever the store is used: one that is missing may just not be mounted, and is an error.
+  /// The folder must exist when the store is used: a missing folder is an error, because it may just not be mounted.
+  /// Throws Error (invalid_argument) if the path is empty.
   explicit FilePersist(std::filesystem::path folder);
 
   void put(const PersistKey& key, std::string_view value) override;
@@ -75,14 +79,14 @@ class FilePersist final : public Persist {
   void put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) override;
   std::optional<StoredCertificate> get_certificate(const std::string& realm, const std::string& name) override;
 
-  /// The file that holds the value of `key`, whether it is there or not.
+  /// The file for the value of `key`, whether it exists or not.
   std::filesystem::path file_of(const PersistKey& key) const;
 
  private:
   std::filesystem::path folder_;
 };
 
-/// Keeps everything until the last copy goes.
+/// Stores everything in memory, until the last copy is destroyed. Thread-safe. Never throws an Error.
 class MemoryPersist final : public Persist {
  public:
   MemoryPersist();
@@ -97,7 +101,7 @@ class MemoryPersist final : public Persist {
   std::shared_ptr<Contents> contents_;
 };
 
-/// Keeps nothing: for programs that look after keys and certificates themselves.
+/// Stores nothing, for programs that store keys and certificates themselves. Thread-safe. Never throws.
 class NoPersist final : public Persist {
  public:
   void put(const PersistKey& key, std::string_view value) override;

@@ -9,15 +9,16 @@
 
 namespace culmen {
 
-/// What a server said went wrong (RFC 8555 §6.7). A plain value; the texts are the server's own, untrusted.
+/// A problem document (RFC 8555 §6.7). A plain value; the texts come from the server and are untrusted, see
+/// printable().
 struct Problem {
   Problem() = default;
 
-  /// The full URN, as "urn:ietf:params:acme:error:badNonce"; "about:blank" when the server gave none.
+  /// The full URN, such as "urn:ietf:params:acme:error:badNonce"; "about:blank" if the server sent none.
   std::string type = "about:blank";
   std::string detail;
-  std::string instance;                  ///< URL of the page that tells more, or empty.
-  int status = 0;                        ///< HTTP status, 0 when unknown.
+  std::string instance;                  ///< URL of a page with more information, or empty.
+  int status = 0;                        ///< HTTP status; 0 if unknown.
   std::optional<Identifier> identifier;  ///< Only in subproblems (RFC 8555 §6.7.1).
   std::vector<std::string> algorithms;   ///< With badSignatureAlgorithm (RFC 8555 §6.2).
   std::vector<Problem> subproblems;

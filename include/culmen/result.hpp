@@ -1,4 +1,4 @@
-// A value or an Error, for code that runs inside flows.
+// A value or an Error, for code inside flows.
 #pragma once
 
 #include <cstdlib>
@@ -12,8 +12,8 @@
 namespace culmen {
 
 namespace detail {
-/// A Result must be asked whether it has a value before its value or its error is used. Builds without NDEBUG end the
-/// program where that was forgotten.
+/// Check has_value() before accessing the value or the error. Without NDEBUG a wrong access aborts the program; with
+/// NDEBUG it is undefined.
 inline void check_access([[maybe_unused]] bool allowed) noexcept {
 #ifndef NDEBUG
   if (!allowed) std::abort();
@@ -21,8 +21,7 @@ inline void check_access([[maybe_unused]] bool allowed) noexcept {
 }
 }  // namespace detail
 
-/// A value or the Error that came instead. Flows use it; the public faces throw the Error. Safe to share between
-/// threads as far as T is.
+/// A value or an Error. Flows return it; the clients throw the Error. As thread-safe as T.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -32,7 +31,7 @@ class [[nodiscard]] Result {
   explicit operator bool() const noexcept { return state_.index() == 0; }
   bool has_value() const noexcept { return state_.index() == 0; }
 
-  /// The value. Throws the Error when there is none.
+  /// The value. Throws the Error if there is none.
   T& value() & {
     throw_error();
     return **this;
@@ -46,14 +45,14 @@ class [[nodiscard]] Result {
     return *std::move(*this);
   }
 
-  /// The value, which has to be there.
+  /// The value. Precondition: has_value().
   T& operator*() & { return *checked<0>(*this); }
   const T& operator*() const& { return *checked<0>(*this); }
   T&& operator*() && { return std::move(*checked<0>(*this)); }
   T* operator->() { return checked<0>(*this); }
   const T* operator->() const { return checked<0>(*this); }
 
-  /// The error, which has to be there.
+  /// The error. Precondition: !has_value().
   const Error& error() const { return *checked<1>(*this); }
 
  private:
@@ -70,6 +69,7 @@ class [[nodiscard]] Result {
   std::variant<T, Error> state_;
 };
 
+/// Success or an Error.
 template <>
 class [[nodiscard]] Result<void> {
  public:
@@ -78,11 +78,11 @@ class [[nodiscard]] Result<void> {
 
   explicit operator bool() const noexcept { return !error_; }
   bool has_value() const noexcept { return !error_; }
-  /// Throws the Error when there is one.
+  /// Throws the Error if there is one.
   void value() const {
     if (error_) throw *error_;
   }
-  /// The error, which has to be there.
+  /// The error. Precondition: !has_value().
   const Error& error() const {
     detail::check_access(error_.has_value());
     return *error_;
@@ -92,7 +92,8 @@ class [[nodiscard]] Result<void> {
   std::optional<Error> error_;
 };
 
-/// Runs `make` and turns a thrown Error into a Result: for calling the throwing public functions from flows.
+/// Runs `make` and turns an Error it throws into a Result, to call throwing functions from flows. Other exceptions
+/// pass.
 template <class F>
 auto result_of(F&& make) -> Result<std::invoke_result_t<F>> {
   try {

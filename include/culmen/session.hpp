@@ -1,4 +1,4 @@
-// What a client knows about its CA.
+// The state that a client shares between its calls.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 namespace culmen::engine {
 
 /// One CA: its directory, its nonces, and the retry and polling options for it. A shared handle: copies are the same
-/// session. Safe to use from several executions and threads at once.
+/// session. Thread-safe; may be used by several executions at once. Calling functions of an empty handle is undefined.
 class Session {
  public:
   struct State;
@@ -22,11 +22,11 @@ class Session {
   const Directory& directory() const noexcept;
   const SessionOptions& options() const noexcept;
 
-  /// The same session with another limit for badNonce.
+  /// The same session with another value for SessionOptions::nonce_retries.
   Session with_nonce_retries(int retries) const noexcept { return Session(state_, retries); }
   int nonce_retries() const noexcept { return nonce_retries_; }
 
-  // For culmen's own rooms.
+  // Internal.
   State& state() const noexcept { return *state_; }
 
  private:

@@ -1,4 +1,4 @@
-// What proves control of an identifier: the interface, and solvers made from functions.
+// The solver interface, and solvers made from functions.
 #pragma once
 
 #include <functional>
@@ -11,30 +11,36 @@
 
 namespace culmen {
 
-/// The challenge at hand.
+/// The challenge to solve. A plain value.
 struct ChallengeContext {
   ChallengeContext() = default;
-  Identifier identifier;  ///< What is to be proven; without "*.".
+  Identifier identifier;  ///< Without "*."; see `wildcard`.
   bool wildcard = false;
-  std::string type;               ///< As "http-01".
-  std::string token;              ///< Empty when the challenge has none.
-  std::string key_authorization;  ///< Empty when there is no token.
-  Challenge challenge;            ///< As the server sent it.
+  std::string type;               ///< Such as "http-01".
+  std::string token;              ///< Empty if the challenge has none.
+  std::string key_authorization;  ///< Empty if there is no token.
+  Challenge challenge;            ///< As received from the server.
   std::string account_url;
 };
 
-/// Presents what a challenge asks for, and takes it away again.
+/// Presents the response to a challenge, and removes it afterwards.
 ///
-/// present() runs before the challenge is triggered; cleanup() runs once for every present() that was begun, whether it
-/// or what followed succeeded, failed or was cancelled. Several challenges are presented side by side, so both must be
-/// safe to run at the same time for different tokens. The solver must outlive the calls that use it.
+/// present() runs before the challenge is triggered. cleanup() runs once for every present() that was started, whether
+/// the issuance succeeds, fails or is cancelled. Several challenges are presented concurrently: both must be able to
+/// run at the same time for different tokens.
+///
+/// Threads: all functions run where the client runs its flows: on the calling thread of a blocking call, or on the Asio
+/// client's strand. They must not block; use call() for work that does. A solver shared by several clients or threads
+/// must be thread-safe. It must outlive the calls that use it.
+///
+/// Failures are returned, not thrown: an exception ends issue() without clean-up.
 class ChallengeSolver {
  public:
   virtual ~ChallengeSolver() = default;
 
-  /// The challenge type it solves, as "http-01".
+  /// The challenge type it solves, such as "http-01".
   virtual std::string_view type() const noexcept = 0;
-  /// Whether it can solve for that identifier; what it refuses goes to the next solver, if there is one.
+  /// Whether it can solve the challenge for that identifier; if not, the next solver is tried. By default true.
   virtual bool can_solve(const Identifier& identifier, bool wildcard) const;
 
   virtual Flow<Result<void>> present(ChallengeContext context) = 0;
@@ -44,8 +50,9 @@ class ChallengeSolver {
   virtual Result<std::string> response(const ChallengeContext& context) const;
 };
 
-/// A solver from two plain functions, which may block and throw. The driver decides where they run: an Asio driver
-/// calls them on a thread of its own.
+/// A solver made from two functions, which may block and throw; an empty function does nothing. The blocking client
+/// calls them on the calling thread, the Asio client on a thread of the client: one at a time for each client or
+/// blocking call.
 std::unique_ptr<ChallengeSolver> make_solver(std::string type, std::function<void(const ChallengeContext&)> present,
                                              std::function<void(const ChallengeContext&)> cleanup);
 

@@ -1,4 +1,4 @@
-// An ACME CA inside a program: for tests. Not for anything that is trusted.
+// An ACME CA inside a program, for tests. Never trust its certificates outside of tests.
 #pragma once
 
 #include <chrono>
@@ -14,30 +14,30 @@
 
 namespace culmen {
 
-/// How the test CA misbehaves. Everything off by default.
+/// How the test CA misbehaves. All off by default. A plain value.
 struct TestCaFaults {
-  int reject_nonces_percent = 0;             ///< Good nonces refused with badNonce.
-  int processing_polls = 0;                  ///< After finalize the order says `processing` for this many polls.
-  int pending_polls = 0;                     ///< After validation the authorization looks pending for this many reads.
-  std::optional<std::string> retry_after{};  ///< Sent with orders and authorizations in progress: "2", "date:2" (as an
-                                             ///< HTTP date 2 s ahead), or any text as it is.
+  int reject_nonces_percent = 0;             ///< Percentage of valid nonces to reject with badNonce.
+  int processing_polls = 0;                  ///< After finalize the order is `processing` for this many polls.
+  int pending_polls = 0;                     ///< After validation the authorization is pending for this many reads.
+  std::optional<std::string> retry_after{};  ///< Sent with orders and authorizations in progress: "2", "date:2" (an
+                                             ///< HTTP date 2 s ahead), or any text.
   bool reorder_identifiers = false;          ///< The order lists identifiers and authorizations in another order.
   bool no_location_on_finalize = false;
   bool strange_directory = false;         ///< Null meta fields, unknown members, a decoy key.
   bool odd_links = false;                 ///< Link headers joined, unquoted, relative, with parameters first.
-  bool reuse_authorizations = false;      ///< New orders get authorizations that are valid already.
+  bool reuse_authorizations = false;      ///< New orders reuse valid authorizations.
   bool empty_authorization_list = false;  ///< Orders without authorizations.
   bool no_orders_list = false;
   bool crlf_chain = false;  ///< CRLF line ends, blank lines and no final newline in chains.
-  bool ready_race = false;  ///< The first finalize of a ready order is answered by orderNotReady.
+  bool ready_race = false;  ///< The first finalize of a ready order fails with orderNotReady.
 };
 
-/// One planned fault, for the `skip`+1-th request to that resource.
+/// A fault for one resource, for TestCa::plan(). Affects `times` requests after the first `skip`. A plain value.
 struct TestCaFault {
   enum class Kind {
-    status,       ///< Answer `status` with a problem document of `problem_type` (short name; empty: an HTML body).
-    drop_before,  ///< Close the connection without doing anything.
-    drop_after,   ///< Do it, then close the connection without an answer.
+    status,       ///< Respond with `status` and a problem document of `problem_type` (short name; empty: an HTML body).
+    drop_before,  ///< Close the connection without processing the request.
+    drop_after,   ///< Process the request, then close the connection without a response.
     oversized,    ///< An endless body.
     garbage,      ///< 200 with a body that is not JSON.
   };
@@ -46,14 +46,14 @@ struct TestCaFault {
   /// revoke-cert, key-change, new-authz, orders, delegations, delegation, renewal-info, star-certificate; or "*".
   std::string resource;
   Kind kind;
-  int skip = 0;   ///< Let this many pass first.
-  int times = 1;  ///< Then do it this often.
+  int skip = 0;   ///< Number of requests that pass first.
+  int times = 1;  ///< Number of requests affected.
   int status = 500;
   std::string problem_type;
   std::string retry_after;  ///< As in TestCaFaults.
 };
 
-/// A delegation that the test CA offers (RFC 9115).
+/// A delegation that the test CA offers (RFC 9115). A plain value.
 struct TestCaDelegation {
   explicit TestCaDelegation(std::string csr_template_, std::map<std::string, std::string> cname_map_ = {})
       : csr_template(std::move(csr_template_)), cname_map(std::move(cname_map_)) {}
@@ -61,45 +61,46 @@ struct TestCaDelegation {
   std::map<std::string, std::string> cname_map;
 };
 
+/// Options of the test CA. A plain value.
 struct TestCaOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;   ///< 0: any free one.
-  std::uint64_t seed = 0;   ///< 0: random. Otherwise tokens, nonces, serials and choices repeat.
-  int chain_length = 1;     ///< Intermediates in the chain, 0 to 5.
-  int alternate_roots = 0;  ///< Further chains, offered as alternates.
+  std::uint16_t port = 0;   ///< 0: any free port.
+  std::uint64_t seed = 0;   ///< 0: random. Otherwise tokens, nonces, serials and choices are reproducible.
+  int chain_length = 1;     ///< Number of intermediates in the chain, 0 to 5.
+  int alternate_roots = 0;  ///< Number of alternate chains, 0 to 20.
   std::chrono::seconds certificate_lifetime{90 * 24 * 3600};
   std::chrono::seconds order_lifetime{24 * 3600};
 
   bool external_account_required = false;
-  std::map<std::string, Bytes> eab_keys{};  ///< kid to MAC key.
-  std::string terms_of_service{};           ///< URL; newAccount then must agree.
+  std::map<std::string, Bytes> eab_keys{};  ///< Key ID to MAC key.
+  std::string terms_of_service{};           ///< URL; if set, newAccount must agree to it.
   bool pre_authorization = true;
-  std::vector<std::string> blocked_names{};  ///< Refused with rejectedIdentifier, as subproblems when several.
+  std::vector<std::string> blocked_names{};  ///< Rejected with rejectedIdentifier; several as subproblems.
   int orders_per_page = 3;
   std::map<std::string, std::string> profiles{};
 
-  std::uint16_t http_port = 80;                  ///< Where http-01 is validated.
-  std::uint16_t https_port = 443;                ///< Where a redirect of http-01 to https leads.
-  std::uint16_t tls_port = 443;                  ///< Where tls-alpn-01 is validated.
-  bool allow_loopback = true;                    ///< Validate against loopback addresses.
-  std::map<std::string, std::string> resolve{};  ///< Name (or "*") to address; others are looked up by the system.
+  std::uint16_t http_port = 80;                  ///< Port for http-01 validation.
+  std::uint16_t https_port = 443;                ///< Port for redirects of http-01 to https.
+  std::uint16_t tls_port = 443;                  ///< Port for tls-alpn-01 validation.
+  bool allow_loopback = true;                    ///< Allow validation of loopback addresses.
+  std::map<std::string, std::string> resolve{};  ///< Name (or "*") to address; other names are resolved by the system.
   std::chrono::seconds validation_timeout{5};
-  std::string dns_server{};  ///< "127.0.0.1:8053": whom to ask for TXT records; empty: DNS
-                             ///< challenges are offered, and fail.
-  bool dns_account = false;  ///< Offer dns-account-01 as well.
+  std::string dns_server{};  ///< DNS server for TXT records, such as "127.0.0.1:8053"; empty: DNS
+                             ///< challenges are offered but fail.
+  bool dns_account = false;  ///< Also offer dns-account-01.
   enum class DnsPersist { off, account_url, account_hash };
-  DnsPersist dns_persist = DnsPersist::off;         ///< Offer dns-persist-01, as drafts -00 and -01 have it or as -02.
-  std::string issuer_domain = "ca.culmen.example";  ///< What CAA and dns-persist-01 records call this CA.
+  DnsPersist dns_persist = DnsPersist::off;         ///< Offer dns-persist-01 of drafts -00 and -01, or of draft -02.
+  std::string issuer_domain = "ca.culmen.example";  ///< This CA in CAA and dns-persist-01 records.
   enum class Onion { off, rfc9799, token };
-  Onion onion = Onion::off;         ///< Issue for .onion names, by onion-csr-01 with a nonce or with a token.
-  bool onion_type = false;          ///< Names of onion services have the identifier type "onion", not "dns".
-  bool onion_caa_required = false;  ///< Finalize then needs the CAA records of onion services (RFC 9799 §6.4).
-  bool subdomain_auth = false;      ///< Authorizations of a domain serve for names below it (RFC 9444).
-  /// Issue for TNAuthList identifiers (RFC 9448), by tkauth-01: the public key, PEM, of the token authority that is
-  /// trusted; empty: do not.
+  Onion onion = Onion::off;         ///< Issue for .onion names, with onion-csr-01 with a nonce or with a token.
+  bool onion_type = false;          ///< Use the identifier type "onion" instead of "dns" for .onion names.
+  bool onion_caa_required = false;  ///< Finalize requires the CAA records of onion services (RFC 9799 §6.4).
+  bool subdomain_auth = false;      ///< Authorizations of a domain also cover its subdomains (RFC 9444).
+  /// Public key (PEM) of the trusted token authority, to issue for TNAuthList identifiers (RFC 9448) with tkauth-01;
+  /// empty: off.
   std::string token_authority_key{};
-  std::string token_authority{};  ///< URL that the challenge proposes; empty: none.
-  bool skip_validation = false;   ///< Believe every challenge.
+  std::string token_authority{};  ///< URL of the token authority in challenges; empty: none.
+  bool skip_validation = false;   ///< Accept every challenge without validation.
 
   bool renewal_info = true;  ///< Offer ARI (RFC 9773).
   std::string renewal_explanation_url{};
@@ -110,50 +111,59 @@ struct TestCaOptions {
   std::chrono::seconds auto_renewal_max_duration{365 * 24 * 3600};
   bool auto_renewal_certificate_get = true;
 
-  /// Offered to every account, as many a page as orders (RFC 9115). The CA is the names' owner and the CA in one.
+  /// Offered to every account (RFC 9115), `orders_per_page` per page. The test CA is both name owner and CA.
   std::vector<TestCaDelegation> delegations{};
-  bool certificate_get = false;  ///< Orders that are no STAR orders may ask for download without an account.
+  bool certificate_get = false;  ///< Ordinary orders may request download without an account.
 
-  std::filesystem::path root_file{};  ///< Where to write the root's PEM; empty: nowhere.
-  bool verbose = false;               ///< One line a request on standard error.
+  std::filesystem::path root_file{};  ///< File to write the root certificate to (PEM); empty: none.
+  bool verbose = false;               ///< Log each request to standard error.
   TestCaFaults faults{};
 };
 
-/// An ACME server (RFC 8555) over real HTTPS, on threads of its own. Its TLS certificate and the certificates it issues
-/// chain to one root of its own, made at the start.
+/// An ACME server (RFC 8555) over HTTPS, on its own threads. Its TLS certificate and the certificates it issues chain
+/// to one root, generated by the constructor. It has no callbacks.
+///
+/// Thread-safe, except that start(), stop() and the destructor must not run at the same time as other functions.
 class TestCa {
  public:
+  /// Throws Error (invalid_argument) for invalid options.
   explicit TestCa(TestCaOptions options = {});
+  /// Stops.
   ~TestCa();
   TestCa(const TestCa&) = delete;
   TestCa& operator=(const TestCa&) = delete;
 
-  /// Binds and serves. Throws Error (io_failed).
+  /// Binds and serves. Does nothing if it is running. After stop() it uses the same port again. Throws Error
+  /// (io_failed).
   void start();
+  /// Stops serving; accounts, orders and certificates are kept.
   void stop() noexcept;
 
+  /// Valid after start().
   std::string directory_url() const;
   /// The root that signed the TLS certificate and the default chain, PEM.
   std::string root_pem() const;
   /// Roots of the alternate chains, PEM.
   std::vector<std::string> alternate_root_pems() const;
 
-  /// Plans a fault; may be called while it serves.
+  /// Plans a fault for coming requests.
   void plan(TestCaFault fault);
-  /// Changes the standing faults; may be called while it serves.
+  /// Replaces TestCaOptions::faults.
   void set_faults(TestCaFaults faults);
-  /// Lets all validations of that name fail or succeed without looking; nullopt: look again.
+  /// Makes all validations of that name succeed or fail without a check; nullopt: validate normally again.
   void force_validation(const std::string& identifier, std::optional<bool> outcome);
-  /// Moves the CA's clock ahead.
+  /// Advances the CA's clock.
   void advance_clock(std::chrono::seconds by);
 
   /// Requests served, by resource name (as in TestCaFault), and under "total" all of them; "connections" too.
   std::map<std::string, int> request_counts() const;
   void reset_counts();
-  /// Certificates issued so far, PEM leaf each.
+  /// The leaf of every certificate issued so far, PEM.
   std::vector<std::string> issued() const;
+  /// Whether the certificate is revoked. Throws Error (crypto_failed) if it cannot be parsed.
   bool is_revoked(const std::string& leaf_pem) const;
-  /// What ARI suggests for that certificate from now on. Throws Error (invalid_argument).
+  /// Sets the ARI window of that certificate. Throws Error (invalid_argument) if the certificate is not from this CA,
+  /// or the window is empty; (crypto_failed) if it cannot be parsed.
   void set_renewal_window(const std::string& leaf_pem, std::chrono::system_clock::time_point start,
                           std::chrono::system_clock::time_point end);
   /// The CA's clock.

@@ -8,7 +8,8 @@
 
 namespace culmen {
 
-/// Version of the library and of what it runs on, as "culmen 0.1.0 (OpenSSL 3.0.19, libcurl 7.88.1, Boost 1.81)".
+/// The versions of culmen and its libraries, such as "culmen 0.1.0 (OpenSSL 3.0.19, libcurl 7.88.1, Boost 1.81)". Valid
+/// until the program ends. Thread-safe.
 const char* version_text();
 
 }  // namespace culmen

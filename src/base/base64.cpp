@@ -72,7 +72,7 @@ std::optional<Bytes> decode(std::string_view text, const DigitTable& digits) {
       pool &= (1u << filled) - 1;
     }
   }
-  // A whole digit left over, or bits that no octet accounts for: the text was cut or altered.
+  // A digit left over, or unused bits that are not zero: the text was truncated or altered.
   if (filled >= Bits || pool != 0) return std::nullopt;
   return out;
 }

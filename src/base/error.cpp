@@ -29,7 +29,7 @@ constexpr Row rows[] = {
     {Errc::cancelled, "cancelled", ErrorKind::http, Retry::no, "cancelled"},
     {Errc::deadline, "deadline", ErrorKind::http, Retry::yes, "the time limit ran out"},
     {Errc::connection_failed, "connection_failed", ErrorKind::http, Retry::yes, "the server could not be reached"},
-    // A certificate does not get better by itself within the patience of a retry loop.
+    // A certificate will not become valid within the time of a retry loop.
     {Errc::tls_failed, "tls_failed", ErrorKind::http, Retry::no, "the server's TLS is not to be trusted"},
     {Errc::timeout, "timeout", ErrorKind::http, Retry::yes, "the server did not answer in time"},
     {Errc::response_too_large, "response_too_large", ErrorKind::http, Retry::no, "the response is too large"},

@@ -58,7 +58,7 @@ class LinkScanner {
     return found;
   }
 
-  /// To the comma that ends this link, or to the end. A comma in quotes or in `<>` is none.
+  /// Skips to the comma that ends this link, or to the end. Commas in quotes or in `<>` do not count.
   void skip_link() {
     while (!rest_.empty() && rest_.front() != ',') {
       const char c = rest_.front();

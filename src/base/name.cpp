@@ -91,11 +91,11 @@ Result<std::string> a_label(std::string_view name, const std::string& label) {
   if (status == IDN2_OK) return to_lower(out);
   if (status == IDN2_TOO_BIG_LABEL || status == IDN2_TOO_BIG_DOMAIN || status == IDN2_PUNYCODE_BIG_OUTPUT)
     return refuse(name, "the label \"" + printable(label, longest_label) + "\" is longer than 63 octets as an A-label");
-  return refuse(name, "the label \"" + printable(label, longest_label) + "\" is no valid internationalized label (" +
+  return refuse(name, "the label \"" + printable(label, longest_label) + "\" is not a valid internationalized label (" +
                           idn2_strerror(status) + ")");
 }
 
-/// UTS-46 §2.3: the full stop, and what stands for it in other scripts.
+/// UTS-46 §2.3: the full stop and its equivalents in other scripts.
 std::string with_full_stops(std::string name) {
   constexpr std::string_view others[] = {"\u3002", "\uff0e", "\uff61"};
   for (const std::string_view other : others)

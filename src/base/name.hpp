@@ -14,7 +14,7 @@ namespace culmen::base {
 /// in all; a leading "*." is kept. Errors (invalid_argument) say what is wrong with it.
 Result<std::string> canonical_dns_name(std::string_view name);
 
-/// RFC 5952 text (IPv4: dotted decimal); nullopt when it is no address.
+/// RFC 5952 text (IPv4: dotted decimal); nullopt if it is not an address.
 std::optional<std::string> canonical_ip(std::string_view address);
 /// 4 or 16 octets.
 std::optional<Bytes> ip_octets(std::string_view address);

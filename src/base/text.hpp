@@ -1,4 +1,4 @@
-// Small functions on text: ASCII only, whatever the locale.
+// Small text functions: ASCII only, independent of the locale.
 #pragma once
 
 #include <string>

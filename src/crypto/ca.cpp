@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view reading_csr = "reading a CSR";
 constexpr std::string_view signing = "signing a certificate";
 
-/// Microsoft has an attribute of its own for the same.
+/// Microsoft has its own attribute for the same purpose.
 constexpr std::array<int, 2> extension_requests = {NID_ext_req, NID_ms_ext_req};
 
 OwnedExtensions requested_extensions(const STACK_OF(X509_ATTRIBUTE) * attributes) {

@@ -19,8 +19,8 @@ Owner extension(const STACK_OF(X509_EXTENSION) * extensions, int nid) {
   Owner content(static_cast<typename Owner::pointer>(X509V3_get_d2i(extensions, nid, &state, nullptr)));
   constexpr int absent = -1;
   if (!content && state != absent)
-    throw openssl_error(reading_certificate, std::string("its ") + OBJ_nid2sn(nid) +
-                                                 (state == -2 ? " stands there twice" : " is malformed"));
+    throw openssl_error(reading_certificate,
+                        std::string("its ") + OBJ_nid2sn(nid) + (state == -2 ? " occurs twice" : " is malformed"));
   return content;
 }
 

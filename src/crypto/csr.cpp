@@ -58,7 +58,7 @@ OidValue claim_constraints(const Bytes& der) {
   const OwnedSequence members(d2i_ASN1_SEQUENCE_ANY(nullptr, &at, static_cast<long>(der.size())));
   forget_openssl_errors();
   if (!members || at != der.data() + der.size() || sk_ASN1_TYPE_num(members.get()) == 0)
-    throw Error(Errc::invalid_argument, building, "the JWTClaimConstraints are no SEQUENCE in DER, or an empty one");
+    throw Error(Errc::invalid_argument, building, "the JWTClaimConstraints are not a SEQUENCE in DER, or are empty");
   return OidValue("1.3.6.1.5.5.7.1.27", der);
 }
 

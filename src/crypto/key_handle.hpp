@@ -24,7 +24,7 @@ struct KeyKind {
   std::size_t width;     ///< EC: octets of a coordinate. OKP, ML-DSA: octets of the public key.
 };
 std::span<const KeyKind> key_kinds() noexcept;
-/// By name ("rsa:2048" finds "rsa"), whatever the case; nullptr when there is none.
+/// By name ("rsa:2048" finds "rsa"), ignoring case; nullptr if there is none.
 const KeyKind* find_kind(std::string_view type) noexcept;
 /// Throws Error (unsupported_key_type) that lists the names there are.
 const KeyKind& require_kind(std::string_view type, std::string_view doing);

@@ -64,7 +64,7 @@ using OwnedMemory = std::unique_ptr<T, FreeOpenssl>;
 
 /// Drains OpenSSL's error queue of this thread into a crypto_failed error that says what was being done.
 Error openssl_error(std::string_view doing, std::string_view detail = {});
-/// Forgets what stands in the queue: for failures that are an answer, not an error.
+/// Clears the error queue, after failures that are a result and not an error.
 void forget_openssl_errors() noexcept;
 /// As "OpenSSL 3.0.19 27 Jan 2026".
 std::string openssl_version();

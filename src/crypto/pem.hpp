@@ -1,4 +1,4 @@
-// PEM text (RFC 7468), read leniently: what stands around the blocks does not matter.
+// PEM text (RFC 7468), parsed leniently: text around the blocks is ignored.
 #pragma once
 
 #include <string>

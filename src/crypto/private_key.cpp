@@ -78,8 +78,7 @@ std::optional<std::string> mldsa_type(ByteView pkcs8) {
   return std::nullopt;
 }
 
-/// PKCS#8 of a type that OpenSSL is told: where it has to guess, OpenSSL 3.0 tries them all, and takes four times as
-/// long.
+/// PKCS#8 with the key type given: if OpenSSL 3.0 has to guess it tries all types, which takes four times as long.
 OwnedKey read_plain(ByteView pkcs8) {
   const unsigned char* at = pkcs8.data();
   const auto length = static_cast<long>(pkcs8.size());
@@ -100,7 +99,7 @@ OwnedKey read_block(const PemBlock& block, const PassphraseCallback& ask) {
   std::optional<Passphrase> passphrase;
   if (encrypted) passphrase.emplace(ask());
 
-  // certmagic writes PKCS#8 under a label of its own.
+  // certmagic writes PKCS#8 under its own label.
   const std::string label = block.label == "ED25519 PRIVATE KEY" ? "PRIVATE KEY" : block.label;
   if (label == "PRIVATE KEY") {
     if (OwnedKey key = read_plain(block.der)) return key;

@@ -47,7 +47,7 @@ OwnedGeneralName text_name(int type, const std::string& text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](unsigned char c) { return c > 0x20 && c < 0x7f; });
   if (!plain)
     throw Error(Errc::invalid_argument, building,
-                "\"" + printable(text, 80) + "\" cannot stand in subjectAltName: it is not printable ASCII");
+                "\"" + printable(text, 80) + "\" cannot be in subjectAltName: it is not printable ASCII");
   OwnedGeneralName name(GENERAL_NAME_new());
   ASN1_IA5STRING* value = ASN1_IA5STRING_new();
   if (!name || !value) {

@@ -34,7 +34,7 @@ constexpr std::array<Part, 7> parts = {{
     {"e-mail address", NID_pkcs9_emailAddress, &CsrSubject::email_address, 255, true},
 }};
 
-/// How many characters a UTF-8 text has; nullopt when it is none.
+/// The number of characters of a UTF-8 text; nullopt if it is not valid UTF-8.
 std::optional<std::size_t> count_characters(std::string_view text) {
   std::size_t count = 0;
   const auto* at = reinterpret_cast<const unsigned char*>(text.data());

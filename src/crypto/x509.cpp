@@ -33,7 +33,7 @@ OwnedGeneralName general_name(const Identifier& id, std::string_view doing) {
   } else {
     throw Error(Errc::invalid_argument, doing,
                 "an identifier of the type \"" + printable(id.type, 40) +
-                    "\" cannot stand in subjectAltName; "
+                    "\" cannot be in subjectAltName; "
                     "dns and ip can");
   }
   return name;
@@ -165,7 +165,7 @@ std::chrono::system_clock::time_point time_of(const ASN1_TIME* time, std::string
   const year_month_day day(year(parts.tm_year + 1900), month(static_cast<unsigned>(parts.tm_mon + 1)),
                            std::chrono::day(static_cast<unsigned>(parts.tm_mday)));
   const sys_seconds exact = sys_days(day) + hours(parts.tm_hour) + minutes(parts.tm_min) + seconds(parts.tm_sec);
-  // RFC 5280 §4.1.2.5: "99991231235959Z" means that there is no good end; the clock ends in 2262.
+  // RFC 5280 §4.1.2.5: "99991231235959Z" means no well-defined expiration date; the clock ends in 2262.
   constexpr auto first = ceil<seconds>(system_clock::time_point::min());
   constexpr auto last = floor<seconds>(system_clock::time_point::max());
   return std::clamp(exact, sys_seconds(first), sys_seconds(last));

@@ -34,7 +34,7 @@ struct ReadNames {
 };
 ReadNames read_names(const GENERAL_NAMES* names, std::string_view doing);
 
-/// The first CN in UTF-8; empty when there is none.
+/// The first CN in UTF-8; empty if there is none.
 std::string common_name_of(const X509_NAME* name, std::string_view doing);
 /// The values of a name in UTF-8, by OID.
 std::vector<std::pair<std::string, std::string>> name_values(const X509_NAME* name, std::string_view doing);

@@ -22,8 +22,8 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "drivers/await_ask.hpp"
 #include "drivers/clock.hpp"
-#include "drivers/done.hpp"
 #include "http/multi.hpp"
 #include "http/transport.hpp"
 
@@ -34,15 +34,15 @@ namespace culmen::drivers {
 
 namespace {
 
-/// A socket of curl's that is watched for it. curl owns the descriptor.
+/// Watches a socket for curl, which owns the descriptor.
 class Watch {
  public:
   Watch(const asio::any_io_executor& executor, curl_socket_t socket_) : socket(socket_), descriptor(executor) {}
-  ~Watch() { let_go(); }
+  ~Watch() { release(); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  void let_go() {
+  void release() {
     if (descriptor.is_open()) descriptor.release();
   }
 
@@ -53,17 +53,17 @@ class Watch {
   bool writing = false;
 };
 
-/// What another thread must pass to reach a Run; closed when the Run goes.
-class Gate {
+/// Passes the result of another thread on to a Run. Closed when the Run ends: later results are dropped.
+class RunLink {
  public:
-  Gate(asio::any_io_executor executor, std::function<void(Result<void>)> answer)
+  RunLink(asio::any_io_executor executor, std::function<void(Result<void>)> answer)
       : executor_(std::move(executor)), answer_(std::move(answer)) {}
 
   void report(Result<void> result) {
     const std::lock_guard lock(mutex_);
     post(std::move(result));
   }
-  /// While the function runs the gate cannot be closed, so that nothing it refers to goes away.
+  /// close() waits for the function to return, so that nothing it refers to is destroyed while it runs.
   void call(const CallAsk& ask) {
     const std::lock_guard lock(mutex_);
     if (open_) post(call_function(ask));
@@ -105,7 +105,7 @@ class AsioDriver::Loop final : public std::enable_shared_from_this<Loop> {
     curl_multi_setopt(multi_.handle(), CURLMOPT_TIMERDATA, this);
   }
   ~Loop() {
-    for (const auto& [socket, watch] : watches_) watch->let_go();
+    for (const auto& [socket, watch] : watches_) watch->release();
     watches_.clear();
     curl_multi_setopt(multi_.handle(), CURLMOPT_SOCKETFUNCTION, nullptr);
     curl_multi_setopt(multi_.handle(), CURLMOPT_TIMERFUNCTION, nullptr);
@@ -149,7 +149,7 @@ class AsioDriver::Loop final : public std::enable_shared_from_this<Loop> {
 
 // ---- Run: one execution ----
 
-/// On the strand. Owned by a wait that never ends by itself, so that it goes with the context if that goes first.
+/// On the strand. Owned by a wait without end, so that it is destroyed with the context if that is destroyed first.
 class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
  public:
   using Handler = asio::any_completion_handler<void(std::exception_ptr)>;
@@ -203,12 +203,12 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
       case Ask::Kind::wait: begin_wait(static_cast<WaitAsk&>(ask)); break;
       case Ask::Kind::call: {
         auto& call = static_cast<CallAsk&>(ask);
-        asio::post(loop_->calling_thread(), [gate = gate_for(call), &call] { gate->call(call); });
+        asio::post(loop_->calling_thread(), [link = link_for(call), &call] { link->call(call); });
         break;
       }
       case Ask::Kind::await: {
         auto& await = static_cast<AwaitAsk&>(ask);
-        start_await(await, [gate = gate_for(await)](Result<void> result) { gate->report(std::move(result)); });
+        start_await(await, [link = link_for(await)](Result<void> result) { link->report(std::move(result)); });
         break;
       }
     }
@@ -234,15 +234,15 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
   }
 
   template <class A>
-  std::shared_ptr<Gate> gate_for(A& ask) {
-    auto gate = std::make_shared<Gate>(loop_->strand(), [weak = weak_from_this(), &ask](Result<void> result) {
+  std::shared_ptr<RunLink> link_for(A& ask) {
+    auto link = std::make_shared<RunLink>(loop_->strand(), [weak = weak_from_this(), &ask](Result<void> result) {
       const std::shared_ptr<Run> self = weak.lock();
-      if (!self || self->gates_.erase(&ask) == 0) return;
+      if (!self || self->links_.erase(&ask) == 0) return;
       self->execution_.answer(ask, std::move(result));
       self->advance();
     });
-    gates_[&ask] = gate;
-    return gate;
+    links_[&ask] = link;
+    return link;
   }
 
   void forget(Ask& ask) {
@@ -255,8 +255,8 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
     loop_->multi().withdraw_all(this);
     waits_.clear();
     wait_numbers_.clear();
-    for (const auto& [ask, gate] : gates_) gate->close();
-    gates_.clear();
+    for (const auto& [ask, link] : links_) link->close();
+    links_.clear();
   }
 
   void finish(std::exception_ptr failure) {
@@ -283,7 +283,7 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
   std::map<Ask*, asio::steady_timer> waits_;
   std::map<Ask*, std::size_t> wait_numbers_;
   std::size_t waits_begun_ = 0;
-  std::map<Ask*, std::shared_ptr<Gate>> gates_;
+  std::map<Ask*, std::shared_ptr<RunLink>> links_;
   bool cancelled_ = false;
   bool finished_ = false;
 };
@@ -294,7 +294,7 @@ int AsioDriver::Loop::watch(curl_socket_t socket, int what) {
   const auto found = watches_.find(socket);
   if (what == CURL_POLL_REMOVE) {
     if (found == watches_.end()) return 0;
-    found->second->let_go();  // ends the waits
+    found->second->release();  // ends the waits
     watches_.erase(found);
     return 0;
   }
@@ -335,7 +335,7 @@ void AsioDriver::Loop::await_readiness(const std::shared_ptr<Watch>& watch) {
 }
 
 void AsioDriver::Loop::ready(const std::shared_ptr<Watch>& watch, int events) {
-  if (!watch->descriptor.is_open()) return;  // curl has let go of it
+  if (!watch->descriptor.is_open()) return;  // curl has removed it
   act(watch->socket, events);
   if (watch->descriptor.is_open()) await_readiness(watch);
 }

@@ -13,8 +13,8 @@
 
 namespace culmen::drivers {
 
-/// Everything happens on a strand of the executor, whatever number of threads it has; calls are made on one thread,
-/// made when it is first needed. Must not outlive the executor's context.
+/// Runs on a strand of the executor. Blocking calls run on one thread, which is started when first needed. Must not
+/// outlive the executor's context.
 class AsioDriver {
  public:
   /// Throws as Transport does.

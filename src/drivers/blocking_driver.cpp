@@ -6,8 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "drivers/await_ask.hpp"
 #include "drivers/clock.hpp"
-#include "drivers/done.hpp"
 
 namespace culmen::drivers {
 
@@ -196,8 +196,8 @@ BlockingDriver::~BlockingDriver() = default;
 
 void BlockingDriver::drive(ExecutionBase& execution, const std::vector<CancelToken>& tokens) {
   const Interruption interruption(cancellations_, tokens);
-  const auto give_back_later = [this](Lane* lane) { give_back(*lane); };
-  const std::unique_ptr<Lane, decltype(give_back_later)> lane(&take_lane(), give_back_later);
+  const auto release_later = [this](Lane* lane) { release_lane(*lane); };
+  const std::unique_ptr<Lane, decltype(release_later)> lane(&acquire_lane(), release_later);
   Drive(execution, *lane, interruption).run();
 }
 
@@ -208,7 +208,7 @@ void BlockingDriver::cancel() noexcept {
   }
 }
 
-Lane& BlockingDriver::take_lane() {
+Lane& BlockingDriver::acquire_lane() {
   const std::lock_guard lock(mutex_);
   const auto idle = std::ranges::find_if(lanes_, [](const auto& lane) { return !lane->is_busy; });
   Lane& lane = idle == lanes_.end() ? add_lane() : **idle;
@@ -228,7 +228,7 @@ Lane& BlockingDriver::add_lane() {
   return lane;
 }
 
-void BlockingDriver::give_back(Lane& lane) {
+void BlockingDriver::release_lane(Lane& lane) {
   const std::lock_guard lock(mutex_);
   lane.is_busy = false;
   const auto is_idle = [](const auto& other) { return !other->is_busy && other->multi; };

@@ -25,8 +25,7 @@ struct Lane {
   bool is_busy = false;
 };
 
-/// Safe to use from several threads at once: each drive() takes a curl multi handle for itself, and leaves it, with its
-/// open connections, to the next.
+/// Thread-safe: each drive() uses its own curl multi handle, and leaves it with its open connections for the next.
 class BlockingDriver {
  public:
   /// Throws as Transport does.
@@ -35,17 +34,17 @@ class BlockingDriver {
   BlockingDriver(const BlockingDriver&) = delete;
   BlockingDriver& operator=(const BlockingDriver&) = delete;
 
-  /// Runs it to its end, or until one of the tokens or cancel() ends it. All it asks for is done side by side, except
-  /// calls: those are made here, one by one.
+  /// Runs the execution until it is done; a token or cancel() cancels it. Performs its asks concurrently, except calls,
+  /// which run one at a time on this thread.
   void drive(ExecutionBase& execution, const std::vector<CancelToken>& tokens = {});
   /// Cancels what is being driven; later drives are not affected. Safe in a signal handler.
   void cancel() noexcept;
 
  private:
   static constexpr std::size_t max_registered = 64;
-  Lane& take_lane();
+  Lane& acquire_lane();
   Lane& add_lane();
-  void give_back(Lane& lane);
+  void release_lane(Lane& lane);
 
   http::Transport transport_;
   std::atomic<unsigned> cancellations_ = 0;

@@ -1,4 +1,4 @@
-// A descriptor that becomes readable when somebody wants to be heard.
+// A descriptor that becomes readable when another thread or a signal handler wakes it.
 #pragma once
 
 namespace culmen::drivers {

@@ -1,4 +1,4 @@
-// The verbs on accounts (RFC 8555 §7.3).
+// Operations on accounts (RFC 8555 §7.3).
 #include "engine/lists.hpp"
 #include "engine/session.hpp"
 #include "engine/signed_post.hpp"
@@ -13,11 +13,11 @@ Result<void> check_new_account(const Directory& directory, const AccountOptions&
   constexpr std::string_view doing = "creating an account";
   if (directory.meta.external_account_required && !options.eab) {
     return Error(Errc::external_account_required, doing,
-                 "this CA wants an external account binding: get a key ID and a MAC key from it, and give both");
+                 "this CA requires an external account binding: get a key ID and a MAC key from it, and pass both");
   }
   if (!directory.meta.terms_of_service.empty() && !options.agree_tos) {
     return Error(Errc::user_action_required, doing,
-                 "this CA wants its terms of service agreed to first: " + printable(directory.meta.terms_of_service));
+                 "this CA requires agreement to its terms of service: " + printable(directory.meta.terms_of_service));
   }
   return {};
 }
@@ -86,14 +86,15 @@ Flow<Result<Account>> key_change(Session session, Account account, AccountKey ne
   }
   if (!outcome_unknown(response.error())) co_return response.error();
 
-  // The answer is lost, the deed perhaps done: ask which of the two keys the CA knows the account by.
+  // The response was lost; the change may have been applied. Ask the CA which of the two keys the account has.
   Result<Account> by_new_key = co_await find_account(session, new_key);
   if (by_new_key && by_new_key->url == account.url) co_return std::move(*by_new_key);
   Result<Account> by_old_key = co_await find_account(session, account.key);
   if (by_old_key && by_old_key->url == account.url) co_return response.error();
-  co_return Error(response.error().code(), doing,
-                  "the answer was lost and the CA does not say which key it knows now: keep both, and look the account "
-                  "up with each");
+  co_return Error(
+      response.error().code(), doing,
+      "the response was lost, and the CA does not say which key the account has now: keep both, and look the "
+      "account up with each");
 }
 
 Flow<Result<std::vector<std::string>>> list_orders(Session session, Account account) {

@@ -1,4 +1,4 @@
-// The verbs on authorizations and challenges (RFC 8555 §7.4.1, §7.5).
+// Operations on authorizations and challenges (RFC 8555 §7.4.1, §7.5).
 #include "protocol/authorization.hpp"
 
 #include "base/base64.hpp"
@@ -90,7 +90,7 @@ Flow<Result<Authorization>> poll_authorization_with(Session session, Account acc
 }
 
 Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Challenge challenge, std::string response) {
-  SignedRequest request(account, challenge.url, std::move(response), "triggering a " + printable(challenge.type, 60));
+  SignedRequest request(account, challenge.url, std::move(response), "triggering " + printable(challenge.type, 60));
   Result<HttpResponse> reply = co_await signed_post(std::move(session), std::move(request));
   if (!reply) co_return reply.error();
   co_return protocol::parse_challenge(*reply, challenge);

@@ -16,7 +16,7 @@ Flow<Result<void>> post_revocation(Session session, SignedRequest request) {
   co_return Result<void>();
 }
 
-bool is_topped_by(const CertificateChain& chain, const std::string& issuer_common_name) {
+bool has_root_issuer(const CertificateChain& chain, const std::string& issuer_common_name) {
   return topmost_issuer(chain.pem) == issuer_common_name;
 }
 }  // namespace
@@ -36,13 +36,13 @@ Flow<Result<CertificateChain>> download_chain(Session session, Account account, 
 Flow<Result<CertificateChain>> download_preferred_chain(Session session, Account account, std::string certificate_url,
                                                         std::string issuer_common_name) {
   Result<CertificateChain> standard = co_await download_chain(session, account, std::move(certificate_url));
-  if (!standard || issuer_common_name.empty() || is_topped_by(*standard, issuer_common_name)) co_return standard;
+  if (!standard || issuer_common_name.empty() || has_root_issuer(*standard, issuer_common_name)) co_return standard;
   std::size_t tried = 0;
   for (const std::string& url : standard->alternates) {
     if (++tried > max_alternates) break;
     Result<CertificateChain> alternate = co_await download_chain(session, account, url);
     if (!alternate && alternate.error().code() == Errc::cancelled) co_return alternate;
-    if (alternate && is_topped_by(*alternate, issuer_common_name)) co_return alternate;
+    if (alternate && has_root_issuer(*alternate, issuer_common_name)) co_return alternate;
   }
   co_return standard;
 }

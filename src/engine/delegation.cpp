@@ -1,4 +1,4 @@
-// The verbs of delegation (RFC 9115 §2.3).
+// Operations of delegation (RFC 9115 §2.3).
 #include "protocol/delegation.hpp"
 
 #include "engine/lists.hpp"

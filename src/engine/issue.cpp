@@ -1,4 +1,4 @@
-// From names to a certificate, in one flow built from the verbs.
+// Issues a certificate in one flow, built from the single operations.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -43,16 +43,16 @@ namespace culmen::engine {
 namespace {
 using Step = IssueProgress::Step;
 
-/// One authorization on its way from pending to triggered.
+/// An authorization that is pending, and what is needed to complete it.
 struct Solving {
   explicit Solving(Authorization authorization_) : authorization(std::move(authorization_)) {}
   Authorization authorization;
   ChallengeSolver* solver = nullptr;
   ChallengeContext context;
-  bool presented = false;  ///< present() was begun: cleanup() is owed.
+  bool presented = false;  ///< present() was started: cleanup() must be called.
 };
 
-/// What all parts of one issue() share. Lives in the frame of issue(), which outlives the parts.
+/// State shared by all parts of one issue(). Lives in the frame of issue(), which outlives the parts.
 struct Issuing {
   Issuing(Session session_, Account account_, IssueRequest request_, std::vector<ChallengeSolver*> solvers_)
       : session(std::move(session_)),
@@ -66,7 +66,7 @@ struct Issuing {
       const IssueProgress progress(step, std::move(subject));
       request.on_progress(progress);
     } catch (...) {
-      // A listener that fails must not stop an issuance.
+      // Exceptions from the progress callback are ignored.
     }
   }
 
@@ -75,16 +75,16 @@ struct Issuing {
   IssueRequest request;
   std::vector<ChallengeSolver*> solvers;
   std::vector<Solving> solving;
-  bool key_is_new = false;    ///< It is made here, not given.
-  bool key_is_ready = false;  ///< Made and stored.
-  bool abandoned = false;     ///< One part failed: the others shall not begin what they have not begun.
+  bool key_is_new = false;    ///< Generated here, not given by the caller.
+  bool key_is_ready = false;  ///< Generated and stored.
+  bool abandoned = false;     ///< One part failed: the others start nothing new.
 };
 
-std::string shown(const Authorization& authorization) {
+std::string display_name(const Authorization& authorization) {
   return (authorization.wildcard ? "*." : "") + authorization.identifier.value;
 }
 
-// ---- What to ask for ----
+// ---- The request ----
 
 std::vector<Identifier> without_duplicates(const std::vector<Identifier>& identifiers) {
   std::vector<Identifier> unique;
@@ -94,8 +94,7 @@ std::vector<Identifier> without_duplicates(const std::vector<Identifier>& identi
   return unique;
 }
 
-/// Whether making a key of that type takes so long that an event loop should not do it itself. Only the names of RSA
-/// keys begin like this.
+/// Whether generating a key of that type takes too long for an event loop. Only the names of RSA keys start with R.
 bool is_slow_to_make(std::string_view key_type) { return key_type.starts_with('r') || key_type.starts_with('R'); }
 
 Result<void> make_key(IssueRequest& request) {
@@ -121,7 +120,7 @@ Result<void> prepare_request(Issuing& issuing) {
   request.identifiers = without_duplicates(request.identifiers);
   if (request.identifiers.empty()) return Error(Errc::invalid_argument, doing, "there is no name to issue for");
   if (issuing.solvers.empty() || std::ranges::count(issuing.solvers, nullptr) > 0) {
-    return Error(Errc::invalid_argument, doing, "there is no solver to prove control of the names with");
+    return Error(Errc::invalid_argument, doing, "there is no solver");
   }
   if (request.key && request.key->same_key_as(issuing.account.key.private_key())) {
     // RFC 8555 §11.1: the server must refuse a CSR that carries an account key.
@@ -133,7 +132,7 @@ Result<void> prepare_request(Issuing& issuing) {
   return {};
 }
 
-/// Makes the key unless there is one, and stores it. Once.
+/// Generates the key unless there is one, and stores it. Does nothing when called again.
 Flow<Result<void>> ready_key(Issuing& issuing) {
   IssueRequest& request = issuing.request;
   if (!request.csr.empty() || std::exchange(issuing.key_is_ready, true)) co_return Result<void>();
@@ -207,7 +206,7 @@ Flow<Result<Order>> place_order(Issuing& issuing) {
   OrderRequest request = order_request(issuing.request);
   Result<Order> order = co_await new_order(issuing.session, issuing.account, request);
   if (!order && !request.replaces.empty() && order.error().problem()) {
-    // `replaces` is a hint (RFC 9773 §5). Whatever the CA holds against it must not stand in the way of a renewal.
+    // `replaces` is a hint (RFC 9773 §5). If the CA rejects it for any reason, retry without it.
     issuing.report(Step::replaces_dropped, order.error().what());
     request.replaces.clear();
     order = co_await new_order(issuing.session, issuing.account, request);
@@ -226,7 +225,7 @@ Result<void> choose_challenge(Issuing& issuing, Solving& solving) {
   for (ChallengeSolver* solver : issuing.solvers) {
     const Challenge* challenge = authorization.find_challenge(solver->type());
     if (!challenge || !solver->can_solve(authorization.identifier, authorization.wildcard)) continue;
-    const std::string doing = "preparing " + challenge->type + " for " + printable(shown(authorization), 260);
+    const std::string doing = "preparing " + challenge->type + " for " + printable(display_name(authorization), 260);
     if (!challenge->token.empty() && !base::is_token(challenge->token)) {
       return Error(Errc::bad_response, doing,
                    "the token has characters a token cannot have: " + printable(challenge->token, 80));
@@ -253,21 +252,20 @@ Result<void> choose_challenge(Issuing& issuing, Solving& solving) {
   std::string why =
       "the CA offers " + (offered.empty() ? "nothing" : offered) + ", and the solvers at hand are " + ours;
   if (authorization.wildcard) why += "; a wildcard can only be proven through DNS";
-  return Error(Errc::not_offered, "choosing a challenge for " + printable(shown(authorization), 260), why);
+  return Error(Errc::not_offered, "choosing a challenge for " + printable(display_name(authorization), 260), why);
 }
 
-/// Looks at all authorizations before anything is presented: what cannot be solved must not cost the others a
-/// validation.
+/// Fetches all authorizations before anything is presented: if one cannot be solved, the CA validates none of them.
 Flow<Result<void>> plan_authorizations(Issuing& issuing, const Order& order) {
-  std::vector<Flow<Result<Authorization>>> looks;
+  std::vector<Flow<Result<Authorization>>> fetches;
   for (const std::string& url : order.authorizations) {
-    looks.push_back(get_authorization(issuing.session, issuing.account, url));
+    fetches.push_back(get_authorization(issuing.session, issuing.account, url));
   }
-  std::vector<Result<Authorization>> seen = co_await all(std::move(looks), issuing.request.width);
+  std::vector<Result<Authorization>> seen = co_await all(std::move(fetches), issuing.request.width);
   for (Result<Authorization>& authorization : seen) {
     if (!authorization) co_return authorization.error();
     if (authorization->status == AuthorizationStatus::valid) {
-      issuing.report(Step::already_valid, shown(*authorization));
+      issuing.report(Step::already_valid, display_name(*authorization));
       continue;
     }
     // Any other final state makes the order invalid; the poll that follows says why.
@@ -280,7 +278,7 @@ Flow<Result<void>> plan_authorizations(Issuing& issuing, const Order& order) {
   co_return Result<void>();
 }
 
-/// Triggers the challenge, once: when the answer is lost the CA is asked whether it heard before it is told again.
+/// Triggers the challenge. If the response is lost, asks the CA whether the request arrived before it repeats it.
 Flow<Result<void>> trigger(Issuing& issuing, const Solving& solving, std::string response) {
   const Challenge& challenge = solving.context.challenge;
   Result<Challenge> triggered = co_await trigger_challenge(issuing.session, issuing.account, challenge, response);
@@ -299,7 +297,7 @@ Flow<Result<void>> trigger(Issuing& issuing, const Solving& solving, std::string
 
 Flow<Result<void>> present_and_trigger(Issuing& issuing, Solving& solving) {
   if (issuing.abandoned) co_return Result<void>();
-  const std::string name = shown(solving.authorization);
+  const std::string name = display_name(solving.authorization);
   const std::string doing = "presenting " + solving.context.type + " for " + printable(name, 260);
   solving.presented = true;
   Result<void> presented = co_await solving.solver->present(solving.context);
@@ -336,7 +334,7 @@ Flow<Result<Order>> present_and_wait(Issuing& issuing, const Order& order) {
   }
   const std::optional<std::chrono::seconds> deadline = issuing.request.poll_deadline;
   if (issuing.solving.empty()) co_return co_await poll_order(issuing.session, issuing.account, order.url, deadline);
-  // While the CA looks, what finalization needs is made and stored.
+  // While the CA validates, generate and store the key that finalization needs.
   const Instant begun = co_await now();
   Result<void> ready = co_await ready_key(issuing);
   if (!ready) co_return ready.error();
@@ -346,17 +344,18 @@ Flow<Result<Order>> present_and_wait(Issuing& issuing, const Order& order) {
 }
 
 Flow<Result<void>> clean_up(Issuing& issuing) {
-  std::vector<const Solving*> owed;
+  std::vector<const Solving*> presented;
   std::vector<Flow<Result<void>>> parts;
   for (const Solving& solving : issuing.solving) {
     if (!solving.presented) continue;
-    owed.push_back(&solving);
+    presented.push_back(&solving);
     parts.push_back(solving.solver->cleanup(solving.context));
   }
   const std::vector<Result<void>> outcomes = co_await all(std::move(parts), issuing.request.width);
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     if (!outcomes[i])
-      issuing.report(Step::cleanup_failed, shown(owed[i]->authorization) + ": " + outcomes[i].error().what());
+      issuing.report(Step::cleanup_failed,
+                     display_name(presented[i]->authorization) + ": " + outcomes[i].error().what());
   }
   co_return Result<void>();
 }
@@ -365,7 +364,7 @@ Flow<Result<Order>> validate(Issuing& issuing, Order order) {
   Result<void> planned = co_await plan_authorizations(issuing, order);
   if (!planned) co_return planned.error();
   Result<Order> outcome = co_await present_and_wait(issuing, order);
-  // Success, failure and cancellation all come by here.
+  // Runs after success, failure and cancellation alike.
   Result<void> cleaned = co_await shielded(clean_up(issuing));
   if (!cleaned) issuing.report(Step::cleanup_failed, cleaned.error().what());
   if (outcome) issuing.report(Step::validated);
@@ -388,7 +387,7 @@ Flow<Result<Order>> finalize_and_wait(Issuing& issuing, Order order) {
   const std::vector<OnionCaa>& onion_caa = issuing.request.onion_caa;
   Result<Order> finalized = co_await finalize(issuing.session, issuing.account, order, *csr, onion_caa);
   if (!finalized && outcome_unknown(finalized.error())) {
-    // Perhaps it went through: the order knows. One that is still ready has not seen the CSR.
+    // The CA may have accepted it: the order shows that. If it is still ready, the CSR did not arrive.
     Result<Order> seen = co_await get_order(issuing.session, issuing.account, order.url);
     if (!seen) co_return finalized;
     if (seen->status == OrderStatus::ready) {

@@ -1,4 +1,4 @@
-// The verbs on orders (RFC 8555 §7.4).
+// Operations on orders (RFC 8555 §7.4).
 #include "protocol/order.hpp"
 
 #include <algorithm>
@@ -58,7 +58,7 @@ bool is_settled(const Order& order, OrderGoal goal) {
   return false;
 }
 
-/// What is wrong with a request, as far as it shows before the CA is asked.
+/// Checks what can be checked before anything is sent.
 Result<void> check_request(const OrderRequest& request, const DirectoryMeta& meta) {
   constexpr std::string_view doing = "creating an order";
   if (request.identifiers.empty()) return Error(Errc::invalid_argument, doing, "there is no name to order for");
@@ -67,7 +67,7 @@ Result<void> check_request(const OrderRequest& request, const DirectoryMeta& met
         !crypto::onion_public_key(identifier.value)) {
       return Error(
           Errc::invalid_argument, doing,
-          printable(identifier.value, 260) + " is no onion address of version 3: its length or its checksum is wrong");
+          printable(identifier.value, 260) + " is not a v3 onion address: its length or its checksum is wrong");
     }
   }
   if (!request.profile.empty() && !meta.profiles.contains(request.profile)) {
@@ -91,7 +91,7 @@ Result<void> check_request(const OrderRequest& request, const DirectoryMeta& met
     }
     if (ancestor.empty() || !name.ends_with("." + ancestor)) {
       return Error(Errc::invalid_argument, doing,
-                   printable(ancestor, 260) + " is no domain above " + printable(name, 260));
+                   printable(ancestor, 260) + " is not a parent domain of " + printable(name, 260));
     }
   }
   return {};
@@ -199,8 +199,8 @@ Flow<Result<Order>> finalize(Session session, Account account, Order order, Byte
   SignedRequest request(account, order.finalize, payload, doing);
   Result<HttpResponse> response = co_await signed_post(session, request);
   if (!response && response.error().code() == Errc::order_not_ready) {
-    // RFC 8555 §7.4: the client then looks at the order. It may become ready yet: all authorizations are valid, but the
-    // order has not noticed.
+    // RFC 8555 §7.4: the client then fetches the order. It may still become ready: some CAs update the order after its
+    // authorizations.
     Result<Order> ready = co_await poll_order(session, account, order.url);
     if (!ready) co_return ready.error();
     if (ready->status != OrderStatus::ready) co_return std::move(*ready);

@@ -1,4 +1,4 @@
-// What issue() and the faces need of polling beyond the public verbs.
+// Polling with options that the public functions do not have.
 #pragma once
 
 #include <optional>
@@ -15,8 +15,8 @@ enum class OrderGoal {
 };
 
 /// Polls until the order reaches the goal, or order_invalid with the CA's reasons. Without `last_seen` and
-/// PollOptions::begun the first request leaves at once. `last_seen` is a response that has just arrived: no request
-/// leaves if it settles the matter.
+/// PollOptions::begun the first request is sent at once. `last_seen` is a response that has just arrived: no request is
+/// sent if it shows a final state.
 Flow<Result<Order>> poll_order_until(Session session, Account account, std::string order_url, OrderGoal goal,
                                      PollOptions options, std::optional<Order> last_seen = std::nullopt);
 /// poll_order_until() for the response to finalize.

@@ -15,7 +15,7 @@
 
 namespace culmen::engine {
 
-/// issue() sends a request that got badNonce again at least this often; single verbs SessionOptions::nonce_retries
+/// issue() repeats a request that got badNonce at least this often; single operations SessionOptions::nonce_retries
 /// times.
 constexpr int min_issue_nonce_retries = 10;
 /// How often in a row a poll of an order may fail with a temporary error.
@@ -99,8 +99,8 @@ class PollTimer {
   std::chrono::steady_clock::time_point end_;
 };
 
-/// The back-off of a caller's own loop around blocking::NewOrder::refresh(): how long to wait before the next look, and
-/// the back-off after it.
+/// The back-off for a caller's loop around blocking::NewOrder::refresh(): the pause before the next request, and the
+/// next back-off.
 std::chrono::milliseconds refresh_pause(std::chrono::milliseconds backoff,
                                         std::optional<std::chrono::seconds> retry_after);
 std::chrono::milliseconds next_refresh_backoff(std::chrono::milliseconds backoff, bool order_changed);

@@ -20,7 +20,7 @@ class NoncePool {
   void put(std::string nonce, Instant now);
   /// The newest: it is the least likely to be forgotten by the server.
   std::optional<std::string> take(Instant now);
-  /// After badNonce: whatever made the server forget one may have made it forget all (RFC 8555 §6.5).
+  /// After badNonce: if the server forgot one nonce, it may have forgotten all (RFC 8555 §6.5).
   void clear();
 
  private:

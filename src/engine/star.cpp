@@ -1,4 +1,4 @@
-// The verbs of STAR (RFC 8739).
+// Operations of STAR (RFC 8739).
 #include "protocol/star.hpp"
 
 #include "engine/signed_post.hpp"
@@ -15,9 +15,9 @@ Flow<Result<StarOrder>> new_star_order(Session session, Account account, StarOrd
   if (!response) co_return response.error();
   Result<StarOrder> order = protocol::parse_star_order(*response, "", instant.wall);
   if (order && order->end_date == std::nullopt) {
-    // A CA that ignores the member would hand out an ordinary certificate, once.
+    // A CA that ignores the member would issue a single, ordinary certificate.
     co_return Error(Errc::not_offered, "creating a STAR order",
-                    "the CA's order says nothing of renewal: it ignored the wish");
+                    "the CA ignored the request for renewal: its order has no auto-renewal");
   }
   co_return order;
 }

@@ -5,7 +5,7 @@
 
 #include "drivers/asio_driver.hpp"
 #include "drivers/clock.hpp"
-#include "faces/verbs.hpp"
+#include "faces/face_helpers.hpp"
 
 namespace asio = boost::asio;
 

@@ -1,4 +1,4 @@
-// The awaitable functions of the solvers that have a server of their own.
+// The awaitable functions of the solvers with a built-in server.
 #include <utility>
 
 #include <boost/asio/this_coro.hpp>

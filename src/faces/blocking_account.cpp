@@ -13,7 +13,7 @@ namespace {
 
 const engine::PollOptions unhurried(std::chrono::seconds(1), std::chrono::seconds(120));
 
-/// The CA has no such order, or will not show it: it has forgotten it, or is another than the one it was placed with.
+/// The CA does not know the order or denies access: it deleted the order, or is a different CA.
 bool is_not_there(const Error& error) { return error.problem() && !is_worth_retrying(error); }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include "culmen/engine.hpp"
 #include "drivers/blocking_driver.hpp"
 #include "drivers/clock.hpp"
-#include "faces/verbs.hpp"
+#include "faces/face_helpers.hpp"
 
 namespace culmen::blocking {
 

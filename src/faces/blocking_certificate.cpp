@@ -10,7 +10,7 @@ CertificateWithKey::CertificateWithKey(std::string private_key_pem, std::string 
       key_(PrivateKey::from_pem(private_key_)),
       leaf_(Certificate::from_pem(chain_)) {}
 
-// PKCS#8, also when the key was kept in another form.
+// PKCS#8, even if the key was stored in another form.
 Bytes CertificateWithKey::private_key_der() const { return pem_to_der(key_.to_pem()).front(); }
 
 long CertificateWithKey::valid_days_left(std::chrono::system_clock::time_point now) const {

@@ -11,10 +11,10 @@ namespace {
 constexpr const char* account_name = "account";
 constexpr const char* pending_account_name = "account/pending";
 
-/// The key that is kept; else the one of an attempt that did not come to its end; else a new one, kept before anybody
-/// sees it. Were it kept only after the CA has answered, each lost answer would leave an account that nobody has the
-/// key of, and they count against a rate limit. Under a name of its own, because only what the CA has taken is the
-/// account's key.
+/// The stored key; otherwise the key of an attempt that was interrupted; otherwise a new key, which is stored before it
+/// is used. If it were stored only after the CA's response, each lost response would leave an account without a key,
+/// and accounts count against a rate limit. A new key is stored under a separate name, because it is not the account's
+/// key until the CA accepts it.
 AccountKey account_key(Persist& persist, const std::string& realm, bool& established) {
   const std::optional<std::string> kept = persist.get({realm, PersistKind::account_key, account_name});
   established = kept.has_value();
@@ -35,7 +35,7 @@ DirectoryHandle DirectoryHandle::from_url(std::shared_ptr<Persist> persist, Dire
                                           CancelToken cancel) {
   if (!persist) {
     throw Error(Errc::invalid_argument, "fetching the directory",
-                "there is no store; to keep nothing give a NoPersist");
+                "there is no store; pass a NoPersist to store nothing");
   }
   options.session.nonce_retries = std::max(options.session.nonce_retries, engine::min_issue_nonce_retries);
   return DirectoryHandle(AcmeClient(url.str(), std::move(options), std::move(cancel)), std::move(persist));

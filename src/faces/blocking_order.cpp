@@ -89,7 +89,7 @@ CsrOrder::CsrOrder(AccountHandle account, std::string primary_name, std::vector<
 CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chrono::seconds limit,
                                   CancelToken cancel) const {
   Bytes csr = build_csr(identifiers_, key);
-  // From here on the CA may have a certificate for this key, whatever becomes of us.
+  // From here on the CA may issue a certificate for this key, even if this process ends.
   faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_, faces::PendingOrder(order_.url, key));
   const AcmeClient& client = account_.client();
   Order order = client.run(finalize_and_watch(client.session(), account_.api_account(), order_, std::move(csr),

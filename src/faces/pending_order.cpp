@@ -9,7 +9,7 @@ namespace culmen::faces {
 namespace {
 constexpr std::string_view order_mark = "order: ";
 
-/// No name that an order can be placed for has a "/".
+/// No name in an order contains a "/".
 PersistKey pending_key(const std::string& realm, const std::string& name) {
   return {realm, PersistKind::private_key, name + "/pending"};
 }

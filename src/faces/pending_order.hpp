@@ -1,4 +1,4 @@
-// What is kept of an order between the moment its key is made and the moment its certificate is saved.
+// What is stored of an order from the creation of its key until its certificate is saved.
 #pragma once
 
 #include <optional>
@@ -15,7 +15,7 @@ struct PendingOrder {
   PrivateKey key;
 };
 
-/// Not under the name itself, where the key belongs to the certificate that is in use until the new one is here.
+/// Stored under a separate name: the key under the name itself belongs to the certificate in use.
 void keep_pending_order(Persist& persist, const std::string& realm, const std::string& name,
                         const PendingOrder& pending);
 std::optional<PendingOrder> find_pending_order(Persist& persist, const std::string& realm, const std::string& name);

@@ -56,7 +56,7 @@ void AllState::start_next() {
 }
 
 void AllState::child_finished(Strand& child) {
-  if (child.cancel_due_) parent_->cancel_due_ = true;  // nobody saw the cancellation there: it is ours to see
+  if (child.cancel_due_) parent_->cancel_due_ = true;  // the child did not see the cancellation: pass it to the parent
   ++finished_;
   start_next();
   if (finished_ < children_.size()) return;
@@ -105,7 +105,7 @@ void ExecutionBase::answer(AwaitAsk& ask, Result<void> answer) {
 }
 
 void ExecutionBase::refuse(Ask& ask) {
-  Error error(Errc::cancelled, "carrying on", "cancelled by the caller");
+  Error error(Errc::cancelled, "");  // the flow adds what it was doing
   switch (ask.kind()) {
     case Ask::Kind::send: static_cast<SendAsk&>(ask).answer.emplace(std::move(error)); break;
     case Ask::Kind::wait: static_cast<WaitAsk&>(ask).answer.emplace(std::move(error)); break;

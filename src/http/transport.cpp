@@ -42,7 +42,7 @@ void require_plain_text(std::string_view option, std::string_view text) {
   }
 }
 
-/// Whether `text` begins as "host:port:" does, so that it is a rule of its own and not one more address.
+/// Whether `text` starts with "host:port:", and so is a new rule and not another address of the last one.
 bool begins_rule(std::string_view text) {
   if (!text.empty() && (text[0] == '+' || text[0] == '-')) text.remove_prefix(1);
   const std::size_t host_end = text.empty() || text[0] != '[' ? text.find(':') : text.find("]:");
@@ -153,7 +153,7 @@ Transport::~Transport() {
   for (CURL* handle : idle_) curl_easy_cleanup(handle);
 }
 
-CURL* Transport::take_handle() {
+CURL* Transport::acquire() {
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
@@ -168,7 +168,7 @@ CURL* Transport::take_handle() {
   return handle;
 }
 
-void Transport::give_back(CURL* handle) noexcept {
+void Transport::release(CURL* handle) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (idle_.size() < max_idle_handles) {
@@ -233,7 +233,7 @@ bool Transport::knows_origin_of(const std::string& url) const {
   return !origin.empty() && origin == known_origin_;
 }
 
-std::optional<Error> Transport::refuse_url(const std::string& url, std::string_view doing) {
+Result<void> Transport::check_url(const std::string& url, std::string_view doing) {
   // Read by curl itself, so that what is checked is what is connected to.
   const std::unique_ptr<CURLU, FreeUrl> parsed(curl_url());
   if (!parsed) throw std::bad_alloc();
@@ -250,20 +250,20 @@ std::optional<Error> Transport::refuse_url(const std::string& url, std::string_v
     return result;
   };
   const std::string scheme = part(CURLUPART_SCHEME);
-  if (scheme == "https") return allowed(url);
+  if (scheme == "https") return accepted(url);
   if (scheme != "http") {
     return Error(Errc::invalid_argument, doing, "the scheme has to be https, not \"" + printable(scheme) + "\"");
   }
   std::string host = part(CURLUPART_HOST);
   if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
   if (options_.allow_insecure_http || !options_.unix_socket.empty() || base::is_loopback_host(base::to_lower(host))) {
-    return allowed(url);
+    return accepted(url);
   }
   return Error(Errc::invalid_argument, doing,
                "http:// is not protected, and allowed to this machine only; use https:// (or allow_insecure_http)");
 }
 
-std::optional<Error> Transport::allowed(const std::string& url) {
+Result<void> Transport::accepted(const std::string& url) {
   const std::lock_guard lock(mutex_);
   known_origin_ = origin_of(url);
   return {};
@@ -273,7 +273,7 @@ void Transport::log(std::string_view line) const noexcept {
   try {
     log_(line);
   } catch (...) {
-    // A log that fails is no reason to fail an exchange.
+    // Exceptions from the log callback are ignored.
   }
 }
 
@@ -299,23 +299,23 @@ bool is_redirect(int status) {
 Exchange::Exchange(Transport& transport, const HttpRequest& request)
     : transport_(transport),
       request_(request),
-      handle_(transport.take_handle()),
+      handle_(transport.acquire()),
       started_(std::chrono::steady_clock::now()),
       hop_started_(started_) {
   response_.url = request.url;
 }
 
 Exchange::~Exchange() {
-  // What ends here.
+  // Pointers into this Exchange must not outlive it.
   curl_easy_setopt(handle_, CURLOPT_ERRORBUFFER, nullptr);
   curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, nullptr);
   curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, nullptr);
-  transport_.give_back(handle_);
+  transport_.release(handle_);
 }
 
 std::optional<Error> Exchange::prepare() {
   if (!transport_.knows_origin_of(response_.url)) {
-    if (std::optional<Error> refused = transport_.refuse_url(response_.url, doing())) return refused;
+    if (Result<void> checked = transport_.check_url(response_.url, doing()); !checked) return checked.error();
   }
   set_options();
   return {};
@@ -384,8 +384,8 @@ std::optional<Result<HttpResponse>> Exchange::finished(CURLcode code) {
   if (from.starts_with("https:") && !to.starts_with("https:") && !transport_.options().allow_insecure_http) {
     return Error(Errc::bad_response, doing(), "redirected from https to " + printable(to));
   }
-  if (std::optional<Error> refused = transport_.refuse_url(to, doing())) {
-    return Error(Errc::bad_response, doing(), "redirected to " + printable(to) + ": " + refused->detail());
+  if (Result<void> checked = transport_.check_url(to, doing()); !checked) {
+    return Error(Errc::bad_response, doing(), "redirected to " + printable(to) + ": " + checked.error().detail());
   }
   hop_started_ = std::chrono::steady_clock::now();
   if (hop_started_ - started_ >= transport_.options().request_timeout) {

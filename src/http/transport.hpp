@@ -23,7 +23,7 @@ struct FreeList {
 };
 using CurlList = std::unique_ptr<curl_slist, FreeList>;
 
-/// What all exchanges of a client share. Outlives them; safe to use from several threads.
+/// State shared by all exchanges of a client. Must outlive them. Thread-safe.
 class Transport {
  public:
   /// Throws Error: a root file that cannot be used (io_failed, crypto_failed), options that make no sense
@@ -35,13 +35,13 @@ class Transport {
 
   const TransportOptions& options() const noexcept { return options_; }
 
-  /// A handle with all set that does not depend on the request; an Exchange sets the rest, all of it each time.
-  CURL* take_handle();
-  void give_back(CURL* handle) noexcept;
+  /// A handle with every option set that does not depend on the request. An Exchange sets all the others each time.
+  CURL* acquire();
+  void release(CURL* handle) noexcept;
 
-  /// Whether requests may go there: https, or http where nobody can listen in or the caller opted in.
-  std::optional<Error> refuse_url(const std::string& url, std::string_view doing);
-  /// Whether it is of the origin that refuse_url() last had nothing against, and so need not be asked again.
+  /// Checks that requests may go to the URL: https, or http to loopback or a unix socket, or where the caller opted in.
+  Result<void> check_url(const std::string& url, std::string_view doing);
+  /// Whether the URL has the origin that check_url() last accepted, and so needs no check.
   bool knows_origin_of(const std::string& url) const;
   /// Whether anyone listens to log().
   bool logs() const noexcept { return static_cast<bool>(log_); }
@@ -49,7 +49,7 @@ class Transport {
 
  private:
   void set_up(CURL* handle) const;
-  std::optional<Error> allowed(const std::string& url);
+  Result<void> accepted(const std::string& url);
 
   TransportOptions options_;
   LogCallback log_;

@@ -113,7 +113,7 @@ class JwkReader {
     const std::string_view name = text(member);
     const auto found = std::ranges::find_if(rows, [&](const Row& r) { return r.kty == kty && r.crv == name; });
     if (found == rows.end())
-      fail("its " + std::string(member) + " \"" + printable(name, 40) + "\" is none of those of kty " +
+      fail("its " + std::string(member) + " \"" + printable(name, 40) + "\" is not one of those for kty " +
            std::string(kty));
     if (const auto alg = optional_text("alg"); alg && *alg != found->alg) wrong_alg(*alg);
     return *found;
@@ -183,7 +183,7 @@ std::string public_jwk(const KeyParts& parts) {
     return "{" + member("e", parts.e) + ",\"kty\":\"RSA\"," + member("n", parts.n) + "}";
   const auto row = std::ranges::find(rows, std::string_view(parts.type), &Row::type);
   if (row == rows.end())
-    throw Error(Errc::jose_failed, "writing a JWK", "\"" + printable(parts.type, 40) + "\" is no key type of JWK");
+    throw Error(Errc::jose_failed, "writing a JWK", "\"" + printable(parts.type, 40) + "\" is not a key type of JWK");
   const std::string crv = "{\"crv\":\"" + std::string(row->crv) + "\",\"kty\":\"" + std::string(row->kty) + "\",";
   if (row->kty == "EC") return crv + member("x", parts.x) + "," + member("y", parts.y) + "}";
   if (row->kty == "OKP") return crv + member("x", parts.x) + "}";

@@ -59,7 +59,7 @@ beast_http::response<beast_http::string_body> answer_to(const beast_http::reques
   return response;
 }
 
-/// Answers requests one after the other, for ten seconds at most in all. Runs on a strand of its own.
+/// Answers requests one after the other, for at most ten seconds in total. Runs on its own strand.
 class HttpConnection final : public Connection {
  public:
   HttpConnection(tcp::socket socket, std::shared_ptr<const solvers::Http01Answers> answers)
@@ -124,13 +124,13 @@ class HttpConnection final : public Connection {
 };
 
 std::shared_ptr<Responder> make_responder(std::shared_ptr<const solvers::Http01Answers> answers) {
-  ResponderKind kind;
-  kind.challenge = "http-01";
-  kind.port_to_keep = "80";
-  kind.instead =
+  ResponderErrorText error_text;
+  error_text.challenge = "http-01";
+  error_text.public_port = "80";
+  error_text.alternative =
       "let it answer: put the files into its web root (--webroot), or listen on another port and have it pass " +
       std::string(challenge_path) + " on";
-  return std::make_shared<Responder>(std::move(kind), [answers](tcp::socket socket) {
+  return std::make_shared<Responder>(std::move(error_text), [answers](tcp::socket socket) {
     return std::make_shared<HttpConnection>(std::move(socket), answers);
   });
 }

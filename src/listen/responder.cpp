@@ -23,7 +23,7 @@ namespace {
 constexpr std::chrono::milliseconds pause_after_accept_error{100};
 constexpr std::size_t max_connections = 256;
 
-Error bind_error(const error_code& why, const tcp::endpoint& where, const ResponderKind& kind) {
+Error bind_error(const error_code& why, const tcp::endpoint& where, const ResponderErrorText& error_text) {
   const std::string port = std::to_string(where.port());
   std::string text = why.message();
   if (why == errc::permission_denied) {
@@ -31,16 +31,16 @@ Error bind_error(const error_code& why, const tcp::endpoint& where, const Respon
         ": ports below 1024 need a permission. Run as root, or give the program CAP_NET_BIND_SERVICE (setcap "
         "'cap_net_bind_service=+ep' PROGRAM, or AmbientCapabilities in its systemd unit), or listen on another "
         "port and redirect port " +
-        kind.port_to_keep + " to it";
+        error_text.public_port + " to it";
   } else if (why == errc::address_in_use) {
     text += ": another program has port " + port + " (`ss -ltnp 'sport = :" + port + "'` shows which). Stop it, or " +
-            kind.instead;
+            error_text.alternative;
   } else if (why == errc::address_not_available) {
     text += ": this machine does not have the address " + where.address().to_string();
   }
   const std::string shown =
       where.address().is_v6() ? "[" + where.address().to_string() + "]" : where.address().to_string();
-  return Error(Errc::io_failed, "listening for " + kind.challenge + " on " + shown + " port " + port, text)
+  return Error(Errc::io_failed, "listening for " + error_text.challenge + " on " + shown + " port " + port, text)
       .with_system_code(why);
 }
 
@@ -61,14 +61,14 @@ bool is_missing_ipv6(const error_code& why) {
 
 /// Both families on one port; IPv4 alone where the machine has no IPv6.
 std::vector<tcp::acceptor> listen_on_all(const asio::any_io_executor& executor, std::uint16_t wanted_port,
-                                         const ResponderKind& kind) {
+                                         const ResponderErrorText& error_text) {
   constexpr int tries_for_a_common_port = 20;
   for (int left = wanted_port == 0 ? tries_for_a_common_port : 1;; --left) {
     std::vector<tcp::acceptor> acceptors;
     error_code failed;
     const tcp::endpoint v6(tcp::v6(), wanted_port);
     tcp::acceptor first = listen_on(executor, v6, failed);
-    if (failed && !is_missing_ipv6(failed)) throw bind_error(failed, v6, kind);
+    if (failed && !is_missing_ipv6(failed)) throw bind_error(failed, v6, error_text);
     std::uint16_t port = wanted_port;
     if (!failed) {
       port = first.local_endpoint().port();
@@ -77,25 +77,25 @@ std::vector<tcp::acceptor> listen_on_all(const asio::any_io_executor& executor, 
     const tcp::endpoint v4(tcp::v4(), port);
     tcp::acceptor second = listen_on(executor, v4, failed = {});
     if (failed == errc::address_in_use && left > 1) continue;  // free for IPv6 is not free for IPv4
-    if (failed) throw bind_error(failed, v4, kind);
+    if (failed) throw bind_error(failed, v4, error_text);
     acceptors.push_back(std::move(second));
     return acceptors;
   }
 }
 
 std::vector<tcp::acceptor> listen_where_wanted(const asio::any_io_executor& executor, std::uint16_t port,
-                                               const std::string& address, const ResponderKind& kind) {
-  if (address.empty()) return listen_on_all(executor, port, kind);
+                                               const std::string& address, const ResponderErrorText& error_text) {
+  if (address.empty()) return listen_on_all(executor, port, error_text);
   error_code failed;
   const asio::ip::address parsed = asio::ip::make_address(address, failed);
   if (failed) {
-    throw Error(Errc::invalid_argument, "listening for " + kind.challenge,
+    throw Error(Errc::invalid_argument, "listening for " + error_text.challenge,
                 "\"" + printable(address) + "\" is not an IP address of this machine");
   }
   const tcp::endpoint where(parsed, port);
   std::vector<tcp::acceptor> acceptors;
   acceptors.push_back(listen_on(executor, where, failed));
-  if (failed) throw bind_error(failed, where, kind);
+  if (failed) throw bind_error(failed, where, error_text);
   return acceptors;
 }
 
@@ -169,9 +169,9 @@ class Listening final : public std::enable_shared_from_this<Listening> {
     accept(listener);
   }
 
-  /// The newest always comes in: when there are too many, the oldest has had its chance.
+  /// A new connection is always admitted: when there are too many, evict the oldest.
   bool admit(const std::shared_ptr<Connection>& connection) {
-    std::shared_ptr<Connection> oldest;  // let go of after the lock: its end takes the lock as well
+    std::shared_ptr<Connection> oldest;  // released after the lock: its destructor takes the lock as well
     const std::lock_guard lock(mutex_);
     if (stopped_) return false;
     if (connections_.size() >= max_connections) oldest = connections_.front().lock();
@@ -213,11 +213,11 @@ void Responder::start_thread(std::uint16_t port, const std::string& address) {
 
 void Responder::begin(const asio::any_io_executor& executor, std::uint16_t port, const std::string& address) {
   if (!listening_.expired()) {
-    throw Error(Errc::invalid_argument, "listening for " + kind_.challenge,
+    throw Error(Errc::invalid_argument, "listening for " + error_text_.challenge,
                 "it has been started already; stop() comes first");
   }
   const auto listening =
-      std::make_shared<Listening>(executor, listen_where_wanted(executor, port, address, kind_), make_);
+      std::make_shared<Listening>(executor, listen_where_wanted(executor, port, address, error_text_), make_);
   listening->run();
   listening_ = listening;
 }

@@ -1,4 +1,4 @@
-// What the responders of http-01 and tls-alpn-01 have in common: sockets that listen, and their connections.
+// Shared by the responders of http-01 and tls-alpn-01: listening sockets and their connections.
 #pragma once
 
 #include <chrono>
@@ -21,10 +21,10 @@ namespace culmen::listen {
 
 class Listening;
 
-/// No connection lives longer.
+/// The maximum lifetime of a connection.
 constexpr std::chrono::seconds connection_lifetime{10};
 
-/// One connection; runs on the strand of its socket, and lives as long as something waits for it.
+/// One connection. Runs on the strand of its socket; kept alive by its pending operations.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection() = default;
@@ -43,11 +43,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<std::list<std::weak_ptr<Connection>>::iterator> place_;  // of Listening, under its mutex
 };
 
-/// What a responder is for, to say so in errors.
-struct ResponderKind {
-  std::string challenge;     ///< "http-01"
-  std::string port_to_keep;  ///< "80": the CA comes to no other.
-  std::string instead;       ///< What else can be done when another program has the port.
+/// What a responder's error messages say about it.
+struct ResponderErrorText {
+  std::string challenge;    ///< "http-01"
+  std::string public_port;  ///< "80": the port the CA connects to.
+  std::string alternative;  ///< What the operator can do instead when another program uses the port.
 };
 
 /// Binds, accepts, and keeps the number of connections bounded. Every function may be called from any thread.
@@ -55,12 +55,13 @@ class Responder final : public solvers::ChallengeServer {
  public:
   using MakeConnection = std::function<std::shared_ptr<Connection>(boost::asio::ip::tcp::socket socket)>;
 
-  Responder(ResponderKind kind, MakeConnection make) : kind_(std::move(kind)), make_(std::move(make)) {}
+  Responder(ResponderErrorText error_text, MakeConnection make)
+      : error_text_(std::move(error_text)), make_(std::move(make)) {}
   ~Responder() override { stop(); }
   Responder(const Responder&) = delete;
   Responder& operator=(const Responder&) = delete;
 
-  /// Binds and serves on that executor. Throws Error (io_failed, invalid_argument); does so too when it is running.
+  /// Binds, and serves on that executor. Throws Error (io_failed, invalid_argument: also when it is running).
   void start(const boost::asio::any_io_executor& executor, std::uint16_t port, const std::string& address);
   void start_thread(std::uint16_t port, const std::string& address) override;
   std::uint16_t port() const noexcept override;
@@ -69,10 +70,10 @@ class Responder final : public solvers::ChallengeServer {
  private:
   void begin(const boost::asio::any_io_executor& executor, std::uint16_t port, const std::string& address);
 
-  const ResponderKind kind_;
+  const ResponderErrorText error_text_;
   const MakeConnection make_;
   mutable std::mutex mutex_;
-  // Owned by what waits on the executor, so that it goes with the executor's context if that goes first.
+  // Owned by its pending operations, so that it is destroyed with the executor's context if that is destroyed first.
   std::weak_ptr<Listening> listening_;
   std::unique_ptr<boost::asio::io_context> own_context_;
   std::thread own_thread_;

@@ -74,7 +74,7 @@ Context make_context() {
 class Names final : public solvers::AlpnNames {
  public:
   Names() : front_(make_context()) {
-    // Here, before anything is chosen: in TLS 1.2 OpenSSL takes the certificate before it looks at ALPN.
+    // In the ClientHello callback: with TLS 1.2 OpenSSL selects the certificate before it processes ALPN.
     SSL_CTX_set_client_hello_cb(front_->native_handle(), on_client_hello, this);
   }
 
@@ -152,7 +152,8 @@ class TlsConnection final : public Connection {
     });
     stream_.async_handshake(asio::ssl::stream_base::server, [self = this_one()](error_code failed) {
       if (failed) return self->close_now();
-      // Waits for the other side's goodbye as well: closing on what it has not read yet could take our answer with it.
+      // Also waits for the peer's close_notify: closing with unread data could reset the connection and lose our
+      // response.
       self->stream_.async_shutdown([self](error_code) { self->close_now(); });
     });
   }
@@ -170,13 +171,13 @@ class TlsConnection final : public Connection {
 };
 
 std::shared_ptr<Responder> make_responder(std::shared_ptr<Names> names) {
-  ResponderKind kind;
-  kind.challenge = "tls-alpn-01";
-  kind.port_to_keep = "443";
-  kind.instead =
+  ResponderErrorText error_text;
+  error_text.challenge = "tls-alpn-01";
+  error_text.public_port = "443";
+  error_text.alternative =
       "listen on another port and let it pass connections that offer the protocol \"acme-tls/1\" on, undecrypted, or "
       "use another challenge";
-  return std::make_shared<Responder>(std::move(kind), [names](tcp::socket socket) {
+  return std::make_shared<Responder>(std::move(error_text), [names](tcp::socket socket) {
     return std::make_shared<TlsConnection>(std::move(socket), names);
   });
 }

@@ -46,7 +46,7 @@ Error failed(const std::string& doing, const std::string& what, int code) {
   return Error(Errc::solver_failed, doing, what + ": " + why.message()).with_system_code(why);
 }
 
-/// The caller's environment, with our variables in the place of any that have their names.
+/// The caller's environment, with our variables replacing those of the same name.
 std::vector<std::string> environment_with(const Variables& ours) {
   std::vector<std::string> merged;
   for (char** entry = environ; entry && *entry; ++entry) {
@@ -111,7 +111,7 @@ void read_some(int descriptor, std::string& output) {
   }
 }
 
-/// Waits for the program itself: a daemon it leaves behind may keep its output open, which is not waited for.
+/// Waits for the program itself, not for its output to close: a daemon that it starts may keep the output open.
 Ending attend(pid_t child, int output, std::chrono::seconds time_limit) {
   Ending ending;
   const auto give_up = Clock::now() + time_limit;

@@ -19,7 +19,7 @@ std::string deactivate_payload();
 
 /// newAccount's answer: the Location is the account's URL and must be there.
 Result<Account> parse_new_account(const HttpResponse& response, const AccountKey& key, std::string_view doing);
-/// Any other answer with an account object; `account` brings URL and key. An empty body leaves it as it is.
+/// Any other response with an account object; URL and key come from `account`. An empty body changes nothing.
 Result<Account> parse_account(const HttpResponse& response, Account account, std::string_view doing);
 /// One page of the orders list.
 Result<std::vector<std::string>> parse_orders_page(const HttpResponse& response);

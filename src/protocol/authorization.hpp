@@ -16,7 +16,7 @@ std::string new_authorization_payload(const Identifier& identifier, bool subdoma
 
 /// `url` empty: newAuthz's answer, the Location must be there.
 Result<Authorization> parse_authorization(const HttpResponse& response, std::string url, TimePoint now);
-/// The answer to a challenge's POST; members it lacks are taken from `asked`.
+/// The response to a challenge's POST; missing members are taken from `asked`.
 Result<Challenge> parse_challenge(const HttpResponse& response, const Challenge& asked);
 
 /// A text member of the challenge object as the server sent it; empty when it is not there.

@@ -106,7 +106,7 @@ std::string canonical_value(const std::string& type, const std::string& value, s
   return std::move(*name);
 }
 
-/// One list of subjectAltName. Each entry stands for one name.
+/// One list of subjectAltName, with one name per entry.
 void add_names(std::string_view member, const std::string& type, const std::vector<TemplateValue>& wanted,
                const std::vector<Identifier>& identifiers, std::vector<Identifier>& names) {
   std::vector<std::string> left;

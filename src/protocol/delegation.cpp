@@ -29,7 +29,7 @@ bool is_optional(const json::value& value) {
   return value.is_null() || (text && *text == "*");
 }
 
-/// Reads one template; what it comes upon and cannot follow goes into `not_understood`.
+/// Reads one template. Unsupported members go into `not_understood`.
 class TemplateReader {
  public:
   explicit TemplateReader(CsrTemplate& out) : out_(out) {}
@@ -46,7 +46,7 @@ class TemplateReader {
     out_.not_understood.push_back(printable(member, 200));
   }
 
-  /// A member that is an object; nullptr when it is not there, or cannot be followed.
+  /// A member that is an object; nullptr if it is missing or not supported.
   const json::object* part(const json::object& object, std::string_view name, const std::string& path) {
     const json::value* value = object.if_contains(name);
     if (!value || is_optional(*value)) return nullptr;

@@ -12,7 +12,8 @@
 
 namespace culmen::protocol {
 
-/// What a CA or an owner of names does not offer is said before anything is sent. `doing` as in errors.
+/// Checks, before anything is sent, that the CA or the owner of the names offers what is requested. `doing` as in
+/// errors.
 Result<void> check_delegation(const std::string& delegation, bool allow_certificate_get, const DirectoryMeta& meta,
                               std::string_view doing);
 

@@ -89,7 +89,7 @@ std::string DnsPersist01Helper::record_value(const Challenge& challenge, const D
   if (read.hashed) {
     if (directory.meta.account_hash_prefix.empty()) {
       throw Error(Errc::not_offered, "making a dns-persist-01 record",
-                  "the challenge wants a hashed account, but the CA's directory has no accountHashPrefix");
+                  "the challenge requires a hashed account, but the CA's directory has no accountHashPrefix");
     }
     const std::string name = options.bind_domain ? without_wildcard(domain) : "*";
     account = account_hash(directory.meta.account_hash_prefix, name, thumbprint, account_url);

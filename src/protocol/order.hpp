@@ -18,7 +18,7 @@ std::string finalize_payload(ByteView csr_der, const std::vector<OnionCaa>& onio
 
 /// newOrder's answer: the Location is the order's URL and must be there.
 Result<Order> parse_new_order(const HttpResponse& response, TimePoint now);
-/// Any other answer with an order object. Its URL is the one we asked, whatever Location says or not.
+/// Any other response with an order object. Its URL is that of the request, regardless of Location.
 Result<Order> parse_order(const HttpResponse& response, std::string url, std::string_view doing, TimePoint now);
 
 /// A downloaded chain, normalised; refuses anything but CERTIFICATE blocks (RFC 8555 §9.1).

@@ -12,7 +12,7 @@ namespace culmen::protocol {
 
 /// The URL to GET: `base` and `certificate_id` with exactly one slash between them.
 std::string renewal_info_url(std::string base, const std::string& certificate_id);
-/// bad_response when there is no window, or one that ends before it starts (RFC 9773 §4.2).
+/// bad_response if there is no window, or it ends before it starts (RFC 9773 §4.2).
 Result<RenewalInfo> parse_renewal_info(const HttpResponse& response, TimePoint now);
 
 }  // namespace culmen::protocol

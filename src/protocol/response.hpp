@@ -15,7 +15,7 @@ namespace culmen::protocol {
 using TimePoint = std::chrono::system_clock::time_point;
 
 bool is_success(const HttpResponse& response) noexcept;
-/// The Error that an unsuccessful response stands for.
+/// The Error for an unsuccessful response.
 Error error_from(const HttpResponse& response, std::string_view doing, TimePoint now);
 
 /// The Replay-Nonce, when there is a well-formed one.
@@ -24,7 +24,7 @@ std::optional<std::string> replay_nonce(const HttpResponse& response);
 std::optional<std::chrono::seconds> retry_after(const HttpResponse& response, TimePoint now);
 /// Targets of the Link headers with that relation, absolute.
 std::vector<std::string> links(const HttpResponse& response, std::string_view relation);
-/// The Location header, made absolute; nullopt when there is none.
+/// The Location header, made absolute; nullopt if there is none.
 std::optional<std::string> location(const HttpResponse& response);
 /// A URL out of the body, made absolute; as it came when it is absolute, empty or none at all.
 std::string absolute_url(const HttpResponse& response, std::string url);

@@ -22,7 +22,7 @@ Result<void> check_star_order(const StarOrderParams& params, const Directory& di
       delegated ? check_delegation(params.delegation, params.allow_certificate_get, directory.meta, ordering_star)
                 : Result<void>();
   if (!allowed) return allowed;
-  // RFC 9115 §2.3.4: delegation-enabled may be there whatever auto-renewal is: it is another CA that renews.
+  // RFC 9115 §2.3.4: delegation-enabled does not depend on auto-renewal: another CA renews.
   if (!directory.meta.auto_renewal && !delegated) {
     return Error(Errc::not_offered, ordering_star,
                  "this CA does not renew by itself (no auto-renewal in its directory)");

@@ -11,7 +11,7 @@
 
 namespace culmen::protocol {
 
-/// What cannot be right, and what the CA's limits rule out, is said before anything is sent.
+/// Checks the parameters, also against the CA's limits, before anything is sent.
 Result<void> check_star_order(const StarOrderParams& params, const Directory& directory, TimePoint now);
 std::string star_order_payload(const StarOrderParams& params);
 std::string cancel_payload();

@@ -43,7 +43,7 @@ std::string authority_token_request(const AccountKey& key, const Identifier& ide
   if (!good) {
     throw Error(Errc::invalid_argument, "asking for an authority token",
                 "\"" + printable(identifier.value, 80) + "\" of the type \"" + printable(identifier.type, 40) +
-                    "\" is no TNAuthList in base64url");
+                    "\" is not a TNAuthList in base64url");
   }
   return R"({"tktype":"TNAuthList","tkvalue":")" + identifier.value + R"(","ca":)" + (ca ? "true" : "false") +
          R"(,"fingerprint":")" + authority_token_fingerprint(key) + "\"}";
@@ -59,14 +59,14 @@ Flow<Result<void>> AuthorityTokenSolver::present(ChallengeContext context) {
   const std::string kind = protocol::challenge_text(context.challenge, "tkauth-type");
   if (!kind.empty() && kind != "atc") {
     co_return Error(Errc::not_offered, answering,
-                    "the CA wants a token of the type \"" + printable(kind, 60) + "\"; \"atc\" is what there is");
+                    "the CA requires a token of the type \"" + printable(kind, 60) + "\"; only \"atc\" is supported");
   }
   std::function<Result<void>()> get = [this, &context]() -> Result<void> {
     const std::string text = get_token_(context);
     std::string token(base::trimmed(text));
     if (!is_compact_token(token)) {
       return Error(Errc::solver_failed, answering,
-                   "what came in the place of a token is none: \"" + printable(token, 80) + "\"");
+                   "the callback did not return a token but \"" + printable(token, 80) + "\"");
     }
     const std::lock_guard lock(mutex_);
     tokens_[context.challenge.url] = std::move(token);
@@ -84,7 +84,7 @@ Flow<Result<void>> AuthorityTokenSolver::cleanup(ChallengeContext context) {
 Result<std::string> AuthorityTokenSolver::response(const ChallengeContext& context) const {
   const std::lock_guard lock(mutex_);
   const auto found = tokens_.find(context.challenge.url);
-  if (found == tokens_.end()) return Error(Errc::solver_failed, answering, "there is no token: present() gets it");
+  if (found == tokens_.end()) return Error(Errc::solver_failed, answering, "there is no token: call present() first");
   return R"({"tkauth":")" + found->second + "\"}";
 }
 

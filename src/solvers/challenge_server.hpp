@@ -1,4 +1,4 @@
-// What a solver needs of a server that answers challenges on a port of its own. src/listen implements it.
+// The server that a solver uses to answer challenges on a port. Implemented in src/listen.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ class ChallengeServer {
  public:
   virtual ~ChallengeServer() = default;
 
-  /// Binds, and serves on a thread of its own. `address` empty: all addresses. Throws Error (io_failed,
+  /// Binds, and serves on its own thread. Empty `address`: all addresses. Throws Error (io_failed,
   /// invalid_argument), also when it is running already.
   virtual void start_thread(std::uint16_t port, const std::string& address) = 0;
   /// The bound port; 0 while the server is not running.

@@ -20,7 +20,7 @@ void check_type(std::string_view type) {
   }
 }
 
-/// The server named the identifier: it must be a name before it goes into a zone, or to a user's program.
+/// The identifier comes from the server: check that it is a DNS name before it goes into a zone or to a user's program.
 std::string checked_domain(const ChallengeContext& context) {
   const Result<std::string> name = base::canonical_dns_name(context.identifier.value);
   if (!name) throw name.error().while_doing("preparing " + printable(context.type, 60));

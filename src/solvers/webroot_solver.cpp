@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Makes what is missing of `folder`, readable for the web server whatever the umask.
+/// Creates the missing folders of `folder`, readable for the web server regardless of the umask.
 void make_folders(const fs::path& folder) {
   if (fs::is_directory(folder)) return;
   if (folder.has_parent_path()) make_folders(folder.parent_path());

@@ -41,7 +41,7 @@ class Descriptor {
   int number_;
 };
 
-/// Removes the file when nobody took it over.
+/// Removes the file unless it was put in place.
 class Unfinished {
  public:
   explicit Unfinished(fs::path path) : path_(std::move(path)) {}
@@ -76,7 +76,7 @@ fs::path behind_links(fs::path path, const std::string& doing) {
   storage::throw_errno(doing, "following symbolic links");
 }
 
-/// A rename would put a file in the place of a device or a pipe, and is refused for a directory.
+/// A rename would replace a device or a pipe by a file, and fails for a directory.
 void refuse_special_file(const fs::path& file, const std::string& doing) {
   struct stat found {};
   if (::stat(file.c_str(), &found) != 0 || S_ISREG(found.st_mode)) return;

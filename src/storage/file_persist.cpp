@@ -57,7 +57,7 @@ void make_folders(const fs::path& base, const fs::path& folder) {
   }
 }
 
-/// Held by one writer of the store, of whatever thread or process. The system takes it back when the process ends.
+/// Held by one writer of the store, across threads and processes. The system releases it when the process ends.
 class WriteLock {
  public:
   explicit WriteLock(const fs::path& file) : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
@@ -82,7 +82,7 @@ class WriteLock {
   int descriptor_;
 };
 
-/// What writers that were killed have left. Nobody else writes here while we hold the lock.
+/// Removes the temporary files of writers that were killed. There is no other writer while we hold the lock.
 void sweep(const fs::path& folder) {
   std::error_code ignored;
   std::vector<fs::path> left;
@@ -95,7 +95,7 @@ void sweep(const fs::path& folder) {
 
 // ---- A certificate and its key in one file ----
 
-/// Either may be missing: put() brings one at a time.
+/// Either may be missing: put() stores one at a time.
 struct Pair {
   std::optional<std::string> private_key;
   std::optional<std::string> certificate;
@@ -103,14 +103,14 @@ struct Pair {
 
 std::string size_text(const std::optional<std::string>& value) { return value ? std::to_string(value->size()) : "-"; }
 
-/// A line that says how long both are, then the key, then the certificate. For the programs that read PEM, which skip
-/// what stands before a block, it is a PEM file with a key and a chain.
+/// A line with the sizes of both, then the key, then the certificate. Programs that read PEM skip text before a block,
+/// so to them it is a PEM file with a key and a chain.
 std::string to_text(const Pair& pair) {
   return std::string(pair_mark) + size_text(pair.private_key) + ' ' + size_text(pair.certificate) + '\n' +
          pair.private_key.value_or("") + pair.certificate.value_or("");
 }
 
-/// Takes a size, or "-", and what ends it off `text`. False when there is none.
+/// Removes a size, or "-", and the character after it from `text`. False if there is none.
 bool take_size(std::string_view& text, char end, std::optional<std::size_t>& size) {
   const std::size_t length = text.find(end);
   if (length == std::string_view::npos || length == 0) return false;

@@ -90,7 +90,7 @@ PersistKey PersistKey::parse(std::string_view text) {
     if (realm && kind && name) return {std::move(*realm), *kind, std::move(*name)};
   }
   throw Error(Errc::invalid_argument, "reading a persistence key",
-              "\"" + printable(text, 100) + "\" is none: it should look like realm/certificate/example.com");
+              "\"" + printable(text, 100) + "\" is not a persistence key; expected realm/kind/name");
 }
 
 void Persist::put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) {

@@ -1,4 +1,4 @@
-// Reporting what a system call said.
+// Reports errors of system calls.
 #pragma once
 
 #include <string>

@@ -11,7 +11,7 @@ namespace culmen::test {
 class CountingSolver final : public ChallengeSolver {
  public:
   std::map<std::string, int> presented, cleaned_up;  // by token
-  int failing = -1;                                  // the so-manieth present() fails
+  int failing = -1;                                  // the n-th call of present() fails
   bool cleanup_fails = false;
 
   std::string_view type() const noexcept override { return "http-01"; }

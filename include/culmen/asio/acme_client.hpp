@@ -1,4 +1,4 @@
-// The awaitable face: AcmeClient for Boost.Asio programs.
+// The client for Boost.Asio programs.
 #pragma once
 
 #include <chrono>
@@ -36,20 +36,21 @@
 
 namespace culmen {
 
-/// A client of one CA. A shared handle: copies are the same client, which lives until the last of them and every
-/// operation in progress are gone. It must not outlive the executor's context.
+/// A client of one CA. A shared handle: copies are the same client. It lives until the last copy is destroyed and every
+/// operation has ended. It must not outlive the executor's context. Calling functions of an empty handle is undefined.
 ///
-/// Thread safety: every function may be called from several threads and coroutines at once. Work runs on a strand of
-/// the executor that connect() was awaited on; functions that may block (solvers made of functions, keep_key, …) run on
-/// a thread of the client's own.
+/// Thread safety: every function may be called on several threads and in several coroutines at once. The client runs on
+/// a strand of the executor that connect() was awaited on, and so do solvers, on_progress and the log callback.
+/// Functions that may block (those of make_solver(), keep_key, …) run one at a time on a thread of the client.
 ///
-/// Each verb comes twice. As a coroutine, `co_await client.new_order(…)`: it throws Error. With a completion token,
-/// `client.async_new_order(…, token)`: its signature is void(std::exception_ptr, T), the exception is an Error, and the
-/// handler is called through its associated executor; without a token it returns a deferred operation.
+/// Each function has two forms. The coroutine, `co_await client.new_order(…)`, throws Error. The function with a
+/// completion token, `client.async_new_order(…, token)`, has the signature void(std::exception_ptr, T); the exception
+/// is an Error, and the handler is called through its associated executor. Without a token it returns a deferred
+/// operation. Exceptions other than Error come only from solvers that throw instead of returning an Error.
 ///
-/// Asio cancellation cancels the operation. It then ends with Errc::cancelled, after its challenges are cleaned up.
+/// Asio cancellation cancels the operation, which ends with Errc::cancelled after its challenges are cleaned up.
 ///
-/// See engine.hpp for what each function does, and for the section of the RFC.
+/// See engine.hpp for what each function does, its errors, and the section of the RFC.
 class AcmeClient {
  public:
   template <class T>
@@ -58,9 +59,10 @@ class AcmeClient {
   /// An empty handle, for APIs that require default construction. Use connect().
   AcmeClient() noexcept = default;
 
-  /// Fetches the directory. Short names such as "letsencrypt-staging" are also accepted. Throws Error.
+  /// Fetches the directory. Short names such as "letsencrypt-staging" are also accepted. Throws Error, also for options
+  /// that are not valid (see TransportOptions).
   static awaitable<AcmeClient> connect(std::string directory_url, ClientOptions options = {});
-  /// The same for a completion token: void(std::exception_ptr, AcmeClient). Work runs on `executor`.
+  /// The same with a completion token: void(std::exception_ptr, AcmeClient). The client runs on a strand of `executor`.
   template <class Token = boost::asio::deferred_t>
   static auto async_connect(boost::asio::any_io_executor executor, std::string directory_url, ClientOptions options,
                             Token&& token = Token()) {
@@ -73,7 +75,7 @@ class AcmeClient {
 
   const Directory& directory() const noexcept;
 
-  // ---- Verbs as coroutines ----
+  // ---- Coroutines ----
 
   awaitable<Account> new_account(AccountKey key, AccountOptions options) const;
   awaitable<Account> find_account(AccountKey key) const;
@@ -83,7 +85,7 @@ class AcmeClient {
   awaitable<Account> deactivate_account(Account account) const;
   awaitable<std::vector<std::string>> list_orders(Account account) const;
 
-  /// Certificates for names of others (RFC 9115); see build_delegated_csr().
+  /// Delegations (RFC 9115); see build_delegated_csr().
   awaitable<std::vector<std::string>> list_delegations(Account account) const;
   awaitable<Delegation> get_delegation(Account account, std::string delegation_url) const;
 
@@ -94,7 +96,7 @@ class AcmeClient {
                               std::optional<std::chrono::seconds> deadline = {}) const;
   /// Posts the CSR and waits until the order is valid.
   awaitable<Order> finalize(Account account, Order order, Bytes csr_der) const;
-  /// The same with the CAA records of onion services (RFC 9799 §6.4).
+  /// The same, with the CAA records of onion services (RFC 9799 §6.4).
   awaitable<Order> finalize(Account account, Order order, Bytes csr_der, std::vector<OnionCaa> onion_caa) const;
   awaitable<Order> poll_certificate(Account account, std::string order_url,
                                     std::optional<std::chrono::seconds> deadline = {}) const;
@@ -103,7 +105,7 @@ class AcmeClient {
   awaitable<CertificateChain> download_chain(Account account, std::string certificate_url) const;
   awaitable<CertificateChain> download_preferred_chain(Account account, std::string certificate_url,
                                                        std::string issuer_common_name) const;
-  /// By a plain GET (RFC 9115): needs no account.
+  /// By plain GET (RFC 9115 §2.3.5). Needs no account.
   awaitable<CertificateChain> get_certificate(std::string certificate_url) const;
 
   awaitable<Authorization> get_authorization(Account account, std::string authorization_url) const;
@@ -118,7 +120,7 @@ class AcmeClient {
   awaitable<void> revoke_certificate_with_cert_key(PrivateKey certificate_key, Bytes certificate_der,
                                                    std::optional<int> reason = {}) const;
 
-  /// Of the first certificate in the PEM text (RFC 9773).
+  /// For the first certificate in the PEM text (RFC 9773).
   awaitable<RenewalInfo> get_renewal_info(std::string certificate_pem) const;
 
   awaitable<StarOrder> new_star_order(Account account, StarOrderParams params) const;
@@ -127,12 +129,12 @@ class AcmeClient {
   awaitable<StarCertificate> download_star_certificate(Account account, std::string star_url) const;
   awaitable<StarCertificate> get_star_certificate(std::string star_url) const;
 
-  /// From names to a certificate. `solver` must outlive the call.
+  /// Issues a certificate. The solvers must outlive the call.
   awaitable<IssuedCertificate> issue(Account account, IssueRequest request, ChallengeSolver& solver) const;
   awaitable<IssuedCertificate> issue(Account account, IssueRequest request,
                                      std::vector<ChallengeSolver*> solvers) const;
 
-  // ---- Verbs with a completion token ----
+  // ---- Functions with a completion token ----
 
   template <class Token = boost::asio::deferred_t>
   auto async_new_account(AccountKey key, AccountOptions options, Token&& token = Token()) const {
@@ -308,11 +310,12 @@ class AcmeClient {
     return initiate(engine::issue(session(), std::move(account), std::move(request), std::move(solvers)), token);
   }
 
-  // ---- Flows of your own ----
+  // ---- Custom flows ----
 
-  /// The session, for flows of your own.
+  /// The session, for custom flows.
   engine::Session session() const;
-  /// Runs a flow of your own (engine.hpp) with this client's transport.
+  /// Runs a custom flow (see engine.hpp) with this client's transport. Throws the flow's Error, and any exception that
+  /// leaves the flow.
   template <class T>
   awaitable<T> run(Flow<Result<T>> flow) const {
     return run_on(*this, std::move(flow));

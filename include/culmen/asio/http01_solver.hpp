@@ -1,4 +1,4 @@
-// The awaitable functions of Http01Solver, for Boost.Asio programs.
+// The awaitable functions of Http01Solver, for Boost.Asio programs. The solver must outlive the awaitables.
 #pragma once
 
 #include <string>

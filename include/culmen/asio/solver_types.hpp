@@ -1,4 +1,4 @@
-// What the solvers' awaitable functions need of Boost.Asio. Included by culmen/asio/http01_solver.hpp and
+// The Boost.Asio types in the solvers' awaitable functions. Included by culmen/asio/http01_solver.hpp and
 // culmen/asio/tls_alpn01_solver.hpp.
 #pragma once
 
@@ -6,6 +6,7 @@
 
 namespace culmen::detail {
 
+/// The return type of the solvers' awaitable functions, which their headers name without Boost.Asio.
 struct AsioTypes {
   using Awaitable = boost::asio::awaitable<void>;
 };

@@ -1,4 +1,4 @@
-// The awaitable functions of TlsAlpn01Solver, for Boost.Asio programs.
+// The awaitable functions of TlsAlpn01Solver, for Boost.Asio programs. The solver must outlive the awaitables.
 #pragma once
 
 #include <string>

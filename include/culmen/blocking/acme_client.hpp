@@ -1,4 +1,4 @@
-// The blocking face: AcmeClient for programs without an event loop.
+// The blocking client, for programs without an event loop.
 #pragma once
 
 #include <chrono>
@@ -28,19 +28,21 @@
 
 namespace culmen::blocking {
 
-/// A client of one CA. A shared handle: copies are the same client, which lives until the last of them is gone.
+/// A client of one CA. A shared handle: copies are the same client, which lives until the last copy is destroyed.
 ///
-/// Every verb blocks until it is done, and throws Error. Its last parameter cancels it: it then ends with
-/// Errc::cancelled, after its challenges are cleaned up.
+/// Functions with a CancelToken block until they are done, and throw Error. The token cancels the call, which ends with
+/// Errc::cancelled after its challenges are cleaned up.
 ///
-/// Thread safety: every function may be called from several threads at once. The client has no thread of its own:
-/// solvers and callbacks are called on the thread that called the verb.
+/// Thread safety: every function may be called on several threads at once. The client has no threads: solvers and
+/// callbacks, including the log callback, run on the thread of the call. Exceptions other than Error come only from
+/// solvers that throw instead of returning an Error.
 ///
-/// See engine.hpp for what each function does, and for the section of the RFC.
+/// See engine.hpp for what each function does, its errors, and the section of the RFC.
 class AcmeClient {
  public:
-  /// Fetches the directory. Short names such as "letsencrypt-staging" are also accepted. `cancel` cancels this, and
-  /// every later call of this client and its copies. Throws Error.
+  /// Fetches the directory. Short names such as "letsencrypt-staging" are also accepted. `cancel` cancels this call and
+  /// every later call of this client and its copies. Throws Error, also for options that are not valid (see
+  /// TransportOptions).
   explicit AcmeClient(std::string directory_url, ClientOptions options = {}, CancelToken cancel = CancelToken::never());
 
   const Directory& directory() const noexcept;
@@ -54,7 +56,7 @@ class AcmeClient {
   Account deactivate_account(Account account, CancelToken cancel = CancelToken::never()) const;
   std::vector<std::string> list_orders(Account account, CancelToken cancel = CancelToken::never()) const;
 
-  /// Certificates for names of others (RFC 9115); see build_delegated_csr().
+  /// Delegations (RFC 9115); see build_delegated_csr().
   std::vector<std::string> list_delegations(Account account, CancelToken cancel = CancelToken::never()) const;
   Delegation get_delegation(Account account, std::string delegation_url,
                             CancelToken cancel = CancelToken::never()) const;
@@ -67,7 +69,7 @@ class AcmeClient {
                    CancelToken cancel = CancelToken::never()) const;
   /// Posts the CSR and waits until the order is valid.
   Order finalize(Account account, Order order, Bytes csr_der, CancelToken cancel = CancelToken::never()) const;
-  /// The same with the CAA records of onion services (RFC 9799 §6.4).
+  /// The same, with the CAA records of onion services (RFC 9799 §6.4).
   Order finalize(Account account, Order order, Bytes csr_der, std::vector<OnionCaa> onion_caa,
                  CancelToken cancel = CancelToken::never()) const;
   Order poll_certificate(Account account, std::string order_url, std::optional<std::chrono::seconds> deadline = {},
@@ -103,7 +105,7 @@ class AcmeClient {
                                         std::optional<int> reason = {},
                                         CancelToken cancel = CancelToken::never()) const;
 
-  /// Of the first certificate in the PEM text (RFC 9773).
+  /// For the first certificate in the PEM text (RFC 9773).
   RenewalInfo get_renewal_info(std::string certificate_pem, CancelToken cancel = CancelToken::never()) const;
 
   StarOrder new_star_order(Account account, StarOrderParams params, CancelToken cancel = CancelToken::never()) const;
@@ -113,18 +115,20 @@ class AcmeClient {
                                             CancelToken cancel = CancelToken::never()) const;
   StarCertificate get_star_certificate(std::string star_url, CancelToken cancel = CancelToken::never()) const;
 
-  /// From names to a certificate. `solver` must outlive the call.
+  /// Issues a certificate. The solvers must outlive the call.
   IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver,
                           CancelToken cancel = CancelToken::never()) const;
   IssuedCertificate issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers,
                           CancelToken cancel = CancelToken::never()) const;
 
-  /// Cancels the calls that are in progress on any thread; later calls are not affected. Safe in a signal handler.
+  /// Cancels the calls in progress on all threads; later calls are not affected. Safe in a signal handler, as long as
+  /// this client is not destroyed meanwhile.
   void cancel() const noexcept;
 
-  /// The session, for flows of your own.
+  /// The session, for custom flows.
   engine::Session session() const;
-  /// Runs a flow of your own (engine.hpp) with this client's transport.
+  /// Runs a custom flow (see engine.hpp) with this client's transport. Throws the flow's Error, and any exception that
+  /// leaves the flow.
   template <class T>
   T run(Flow<Result<T>> flow, CancelToken cancel = CancelToken::never()) const {
     Execution<Result<T>> execution(std::move(flow), clock());

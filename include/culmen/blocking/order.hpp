@@ -1,4 +1,4 @@
-// An order on its way: new, ready for a key, issued.
+// The stages of an order: new, validated, issued.
 #pragma once
 
 #include <chrono>
@@ -15,17 +15,18 @@
 
 namespace culmen::blocking {
 
-/// An order whose certificate is issued. A handle, as AccountHandle is one.
+/// An order whose certificate is issued. Keeps the account's client and store alive. Thread-safe if the store is.
 class CertOrder {
  public:
-  /// Downloads the certificate and keeps it with its key, both or none, under the name the order was placed with.
+  /// Downloads the certificate, and stores it with its key under the name given to AccountHandle::new_order(). Blocks.
+  /// Throws Error, and what the store throws.
   CertificateWithKey download_and_save_cert(CancelToken cancel = CancelToken::never()) const;
-  /// Downloads it, and keeps nothing.
+  /// Downloads the certificate without storing it. Blocks. Throws Error; (bad_response) if it is not for the key.
   CertificateWithKey download_cert(CancelToken cancel = CancelToken::never()) const;
 
   const Order& api_order() const noexcept { return order_; }
 
-  // For the rest of this face.
+  // Internal.
   CertOrder(AccountHandle account, std::string primary_name, Order order, PrivateKey key);
 
  private:
@@ -35,23 +36,24 @@ class CertOrder {
   PrivateKey key_;
 };
 
-/// An order whose names are all validated. A handle, as AccountHandle is one.
+/// An order whose names are all validated. Keeps the account's client and store alive. Thread-safe if the store is.
 class CsrOrder {
  public:
-  /// Asks for the certificate of `key`, and waits until it is issued: looks every `delay`, or when the CA says, which
-  /// wins. The key is kept before the request leaves (see AccountHandle::unsaved_order). Throws Error: order_invalid
-  /// when the CA refuses; deadline when it is not done after `limit`, or asks to wait past it.
+  /// Requests the certificate for `key` (RFC 8555 §7.4), and polls until it is issued: every `delay` (at least 200 ms),
+  /// or as the CA's Retry-After says. Blocks. The key is stored before the request is sent; see
+  /// AccountHandle::unsaved_order(). Throws Error (order_invalid) if the CA rejects the order; (deadline) if it takes
+  /// longer than `limit`, or Retry-After exceeds it; and what the store throws.
   CertOrder finalize_pkey(PrivateKey key, std::chrono::milliseconds delay,
                           std::chrono::seconds limit = std::chrono::seconds(120),
                           CancelToken cancel = CancelToken::never()) const;
-  /// The same with a key as PEM.
+  /// The same with a key as PEM. Also throws as PrivateKey::from_pem() does.
   CertOrder finalize(std::string_view private_key_pem, std::chrono::milliseconds delay,
                      std::chrono::seconds limit = std::chrono::seconds(120),
                      CancelToken cancel = CancelToken::never()) const;
 
   const Order& api_order() const noexcept { return order_; }
 
-  // For the rest of this face.
+  // Internal.
   CsrOrder(AccountHandle account, std::string primary_name, std::vector<Identifier> identifiers, Order order);
 
  private:
@@ -61,26 +63,26 @@ class CsrOrder {
   Order order_;
 };
 
-/// An order just placed. Answer a challenge of each authorization that needs one, then refresh(). Not safe to refresh
-/// from several threads at once.
+/// A new order. Complete a challenge of each authorization that needs one, then call refresh(). Keeps the account's
+/// client and store alive. refresh() must not run at the same time as another function of the same object.
 class NewOrder {
  public:
-  /// The order's next form once all is proven, which may be at once; nullopt until then. Asks nobody.
+  /// The next stage if is_validated(), otherwise nullopt. Sends no request.
   std::optional<CsrOrder> confirm_validations() const;
-  /// Whether all was proven when the CA last showed the order. Asks nobody.
+  /// Whether the order was ready when the CA last returned it. A new order may be ready at once. Sends no request.
   bool is_validated() const noexcept;
 
-  /// Asks the CA how the order stands. Throws Error (order_invalid), with the CA's reasons, when nothing will come of
-  /// it. While the order stays as it is, each call waits a little longer before it asks, five seconds at most, or for
-  /// as long as the CA says, a minute at most: so a loop around it does no harm.
+  /// Fetches the order. Blocks. Throws Error (order_invalid), with the CA's reasons, if the order failed. Safe to call
+  /// in a loop: while the order does not change, each call waits longer before the request, up to 5 seconds, or as the
+  /// CA's Retry-After says, up to a minute.
   void refresh(CancelToken cancel = CancelToken::never());
 
-  /// One for each name, in the CA's order; there may be fewer than names.
+  /// Fetches the authorizations, in the CA's order; there may be fewer than names. Blocks. Throws Error.
   std::vector<Auth> authorizations(CancelToken cancel = CancelToken::never()) const;
 
   const Order& api_order() const noexcept { return order_; }
 
-  // For the rest of this face.
+  // Internal.
   NewOrder(AccountHandle account, std::string primary_name, std::vector<Identifier> identifiers, Order order);
 
  private:

@@ -1,4 +1,6 @@
-// The inside of Flow: strands, promises and awaiters. Include culmen/flow.hpp or culmen/driver.hpp instead.
+// The implementation of Flow: strands, promises and awaiters. Include culmen/flow.hpp or culmen/driver.hpp instead.
+//
+// Nothing here is thread-safe: all of it belongs to one execution, and is used on the execution's thread.
 #pragma once
 
 #include <chrono>
@@ -24,7 +26,8 @@ class Flow;
 
 // ---- Strands ----
 
-/// One line of control in an execution: a stack of flows of which the top one has at most one unanswered ask.
+/// One line of control in an execution: a stack of flows, the top one with at most one unanswered ask. Owned by the
+/// execution, or by the AllState that started it; must not outlive the execution.
 class Strand {
  public:
   Strand(ExecutionBase& execution, Strand* parent, AllState* all) noexcept;
@@ -49,7 +52,8 @@ class Strand {
   bool cancel_due_ = false;
 };
 
-/// The part of `all` that does not depend on the result type: which children run, and who waits for them.
+/// The part of `all` that does not depend on the result type: the children, and the strand that waits for them. Lives
+/// in the frame of the flow that awaits `all`.
 class AllState {
  public:
   void start(Strand& parent, std::coroutine_handle<> parent_handle, std::vector<std::coroutine_handle<>> children,
@@ -72,10 +76,12 @@ class AllState {
 
 namespace detail {
 
+/// The part of a flow's promise that does not depend on the result type.
 class FlowPromiseBase {
  public:
   std::suspend_always initial_suspend() const noexcept { return {}; }
 
+  /// Resumes the awaiting flow, or ends the strand.
   class FinalAwaiter {
    public:
     bool await_ready() const noexcept { return false; }
@@ -96,6 +102,7 @@ class FlowPromiseBase {
   std::exception_ptr exception;
 };
 
+/// The promise of Flow<T>: holds the result or the exception that left the flow.
 template <class T>
 class FlowPromise final : public FlowPromiseBase {
  public:
@@ -111,6 +118,7 @@ class FlowPromise final : public FlowPromiseBase {
   std::optional<T> value;
 };
 
+/// Hands the ask A to the driver and resumes with its answer. Holds the ask.
 template <class A, class Answer>
 class AskAwaiter {
  public:
@@ -127,6 +135,7 @@ class AskAwaiter {
   A ask_;
 };
 
+/// Reads the execution's clock without suspending.
 class NowAwaiter {
  public:
   NowAwaiter() = default;
@@ -142,7 +151,7 @@ class NowAwaiter {
   Instant now_;
 };
 
-/// Keeps cancellation away from the strand while it lives.
+/// Protects the strand from cancellation while it exists. Must not outlive the strand.
 class Shield {
  public:
   explicit Shield(Strand* strand) noexcept : strand_(strand) { strand_->shield(); }
@@ -156,6 +165,7 @@ class Shield {
   Strand* strand_;
 };
 
+/// Makes a Shield for the current strand without suspending.
 class ShieldAwaiter {
  public:
   ShieldAwaiter() = default;
@@ -171,6 +181,7 @@ class ShieldAwaiter {
   Strand* strand_ = nullptr;
 };
 
+/// Runs flows as child strands and resumes with their results. Owns the flows.
 template <class T>
 class AllAwaiter {
  public:

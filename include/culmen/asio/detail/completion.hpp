@@ -1,4 +1,4 @@
-// How a completion token gets the result of a flow. For culmen/asio/acme_client.hpp.
+// Passes the result of a flow to a completion handler. For culmen/asio/acme_client.hpp.
 #pragma once
 
 #include <exception>
@@ -14,10 +14,12 @@
 
 namespace culmen::detail {
 
+/// The signature of a handler for a result of type T.
 template <class T>
 struct CompletionSignatureOf {
   using type = void(std::exception_ptr, T);
 };
+/// The signature for no result.
 template <>
 struct CompletionSignatureOf<void> {
   using type = void(std::exception_ptr);
@@ -25,8 +27,8 @@ struct CompletionSignatureOf<void> {
 template <class T>
 using CompletionSignature = typename CompletionSignatureOf<T>::type;
 
-/// Owns the execution while it is driven, and passes its result on to the handler. Has the handler's associated
-/// executor and cancellation slot.
+/// Owns the execution while it is driven, then passes its result to the handler. Has the handler's associated executor
+/// and cancellation slot. Called once, through that executor.
 template <class T>
 class Completion {
  public:

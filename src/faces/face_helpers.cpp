@@ -1,4 +1,4 @@
-#include "faces/verbs.hpp"
+#include "faces/face_helpers.hpp"
 
 #include <optional>
 #include <utility>
