@@ -9,6 +9,10 @@
 #undef OPENSSL_NO_DEPRECATED
 #undef OPENSSL_API_COMPAT
 #include <ldns/ldns.h>
+// It makes macros of these words, which in a unity build hold for the files after this one: `true` is an int there.
+#undef bool
+#undef true
+#undef false
 
 #include "base/text.hpp"
 
