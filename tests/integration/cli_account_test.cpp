@@ -7,16 +7,9 @@
 
 #include "support/culmen_program.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 
 using namespace cli_test;
-
-namespace {
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string text(const boost::json::value& value) { return std::string(value.as_string()); }
-
-}  // namespace
 
 TEST_CASE("account: register, show and update") {
   const TestCaProcess ca;
@@ -29,7 +22,7 @@ TEST_CASE("account: register, show and update") {
   REQUIRE_MESSAGE(made.exit_code == 0, made.err);
   CHECK(made.json().at("created").as_bool());
   CHECK(made.json().at("contacts") == boost::json::array{"mailto:ops@example.com"});
-  CHECK(mode(client.account() / "account.key") == 0600);
+  CHECK(mode_of(client.account() / "account.key") == 0600);
   const Outcome again = client.run({"account", "register", "--agree-tos", "--json"});
   CHECK_FALSE(again.json().at("created").as_bool());
   CHECK(again.json().at("account") == made.json().at("account"));
@@ -60,7 +53,7 @@ TEST_CASE("account: rollover") {
     REQUIRE_MESSAGE(rolled.exit_code == 0, rolled.err);
     CHECK(text(rolled.json().at("key_type")) == type);
     CHECK(contents(key) != before);
-    CHECK(mode(key) == 0600);
+    CHECK(mode_of(key) == 0600);
     CHECK_FALSE(fs::exists(key.string() + ".new"));
     const Outcome shown = client.run({"account", "show", "--json"});
     CHECK(shown.json().at("account") == url);
@@ -146,7 +139,7 @@ TEST_CASE("account: --account-key") {
   const std::string key = elsewhere / "ops.key";
   const Outcome issued = client.issue({"a.example"}, {"--account-key", key, "--key-type", "ec:P-384"});
   REQUIRE_MESSAGE(issued.exit_code == 0, issued.err);
-  CHECK(mode(key) == 0600);
+  CHECK(mode_of(key) == 0600);
   CHECK(contains(contents(key + ".account-url"), "https://"));
   CHECK_FALSE(fs::exists(client.state() / "accounts"));
   CHECK(client.run({"account", "show", "--account-key", key, "--json"}).json().at("key_type") == "ec:P-384");

@@ -3,15 +3,10 @@
 #include <boost/json.hpp>
 
 #include "support/culmen_program.hpp"
+#include "support/text.hpp"
 
 using namespace cli_test;
 namespace json = boost::json;
-
-namespace {
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-}  // namespace
 
 TEST_CASE("ca list: names and directory URLs") {
   const Outcome spoken = run({culmen_path(), "ca", "list"});

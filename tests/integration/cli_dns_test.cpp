@@ -17,14 +17,13 @@
 #include "support/culmen_program.hpp"
 #include "support/dns_server.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 #include "support/zone_hook.hpp"
 
 using namespace cli_test;
 using namespace culmen;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 std::vector<std::string> options_with(const std::vector<std::string>& more, const test::DnsServer& dns) {
   std::vector<std::string> options = {"--dns-server", dns.address()};

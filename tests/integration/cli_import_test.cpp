@@ -7,17 +7,12 @@
 #include "support/culmen_program.hpp"
 #include "support/file_server.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 
 using namespace cli_test;
 namespace json = boost::json;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::string text(const json::value& value) { return std::string(value.as_string()); }
-
-json::object read_object(const fs::path& path) { return json::parse(contents(path)).as_object(); }
 
 void write(const fs::path& path, const std::string& contents) {
   fs::create_directories(path.parent_path());
@@ -28,7 +23,7 @@ const std::string keys = CULMEN_TEST_DATA "/keys/";
 const std::string account_id = "0652f690fd6e48af380ad6d6a1b4e792";
 
 /// A CA, a client that gets accounts and certificates from it, and certbot's folder with what it got.
-struct Bench {
+struct ImportBench {
   TestCaProcess ca;
   Client before{ca};  // stands in for certbot
   Client after{ca};
@@ -36,7 +31,7 @@ struct Bench {
   fs::path certbot = folder / "letsencrypt";
   std::string account_url;
 
-  Bench() {
+  ImportBench() {
     fs::copy_file(keys + "rsa2048.pkcs8.pem", folder / "account.pem");
     const Outcome made =
         before.run({"account", "register", "--agree-tos", "--account-key", folder / "account.pem", "--json"});
@@ -114,7 +109,7 @@ std::string everything(const fs::path& folder) {
 }  // namespace
 
 TEST_CASE("import certbot: account and certificate, and culmen renew goes on with them") {
-  const Bench bench;
+  const ImportBench bench;
   REQUIRE(!bench.account_url.empty());
   bench.add_certificate("example.org", {"example.org", "www.example.org"},
                         "authenticator = standalone\nhttp01_port = " + bench.ca.http_port() + "\nkey_type = ecdsa\n");
@@ -134,8 +129,8 @@ TEST_CASE("import certbot: account and certificate, and culmen renew goes on wit
   const fs::path live = bench.after.certificate("example.org") / "live";
   CHECK(contents(live / "fullchain.pem") == contents(bench.certbot / "live/example.org/fullchain.pem"));
   CHECK(contents(live / "key.pem") == contents(bench.certbot / "live/example.org/privkey.pem"));
-  CHECK(mode(live / "key.pem") == 0600);
-  CHECK(mode(bench.after.account() / "account.key") == 0600);
+  CHECK(mode_of(live / "key.pem") == 0600);
+  CHECK(mode_of(bench.after.account() / "account.key") == 0600);
   CHECK(contents(bench.after.account() / "account.key") == contents(keys + "rsa2048.pkcs8.pem"));
 
   // It is as if culmen had issued it itself.
@@ -157,7 +152,7 @@ TEST_CASE("import certbot: account and certificate, and culmen renew goes on wit
 }
 
 TEST_CASE("import certbot: --list and --dry-run change nothing, and what culmen has is kept") {
-  const Bench bench;
+  const ImportBench bench;
   bench.add_certificate("a.example", {"a.example"}, "authenticator = standalone\n");
   bench.add_certificate("b.example", {"b.example"}, "authenticator = standalone\n");
   const Outcome list = bench.import({"--list", "--json"});
@@ -184,7 +179,7 @@ TEST_CASE("import certbot: --list and --dry-run change nothing, and what culmen 
   CHECK(everything(bench.after.certificate("a.example")) == state);
   CHECK(contains(bench.import().out, "a.example: not imported, culmen has a certificate of that name"));
 
-  const Bench other;
+  const ImportBench other;
   REQUIRE(other.after.run({"account", "register", "--agree-tos"}).exit_code == 0);
   const std::string account = everything(other.after.state() / "accounts");
   const Outcome kept = other.import();
@@ -194,7 +189,7 @@ TEST_CASE("import certbot: --list and --dry-run change nothing, and what culmen 
 }
 
 TEST_CASE("import certbot: web roots, plugins, hooks and other flags") {
-  const Bench bench;
+  const ImportBench bench;
   const fs::path root = bench.folder / "web root, and more";
   fs::create_directories(root);
   bench.add_certificate("webroot.example", {"webroot.example"},
@@ -217,7 +212,7 @@ TEST_CASE("import certbot: web roots, plugins, hooks and other flags") {
   CHECK(meta("webroot.example").at("challenge").at("webroot") == json::value(root.string()));
   CHECK(meta("webroot.example").at("must_staple") == "yes");
   const fs::path reused = text(meta("webroot.example").at("cert_key"));
-  CHECK(mode(reused) == 0600);
+  CHECK(mode_of(reused) == 0600);
   CHECK(contents(reused) == contents(bench.certbot / "live/webroot.example/privkey.pem"));
   CHECK(
       contains(json::serialize(entry(imported, "certificates", "name", "webroot.example").at("notes")), "renew_hook"));
@@ -252,7 +247,7 @@ TEST_CASE("import certbot: web roots, plugins, hooks and other flags") {
 }
 
 TEST_CASE("import certbot: renewed through the web root it had, and with the key it had") {
-  const Bench bench;
+  const ImportBench bench;
   const fs::path root = bench.folder / "root";
   fs::create_directories(root);
   bench.add_certificate("webroot.example", {"webroot.example"},
@@ -270,7 +265,7 @@ TEST_CASE("import certbot: renewed through the web root it had, and with the key
 }
 
 TEST_CASE("import certbot: what is damaged is named, and the others are imported") {
-  const Bench bench;
+  const ImportBench bench;
   for (const char* name : {"good.example", "swapped.example", "gone.example", "cut.example", "chain.example"}) {
     bench.add_certificate(name, {name}, "authenticator = standalone\n");
   }
@@ -320,7 +315,7 @@ TEST_CASE("import certbot: what is damaged is named, and the others are imported
 }
 
 TEST_CASE("import certbot: several accounts, and choices that are not there") {
-  const Bench bench;
+  const ImportBench bench;
   const std::string p256 =
       R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",)"
       R"("y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"})";

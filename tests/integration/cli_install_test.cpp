@@ -6,21 +6,20 @@
 
 #include "support/culmen_program.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 
 using namespace cli_test;
 namespace json = boost::json;
 
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 /// A folder for units, and the name of a state folder that is not there yet.
-struct Bench {
+struct InstallBench {
   culmen::test::TemporaryFolder folder;
   std::string units = (folder / "units").string();
   std::string state = (folder / "state").string();
 
-  Bench() { fs::create_directory(units); }
+  InstallBench() { fs::create_directory(units); }
   Outcome install(std::vector<std::string> more = {}) const {
     std::vector<std::string> words = {culmen_path(), "install", "timer", "--systemd-dir", units, "--dir", state};
     words.insert(words.end(), more.begin(), more.end());
@@ -33,7 +32,7 @@ struct Bench {
 }  // namespace
 
 TEST_CASE("install timer: writes both units and says what is next") {
-  const Bench bench;
+  const InstallBench bench;
   const Outcome outcome = bench.install({"--on-calendar", "Mon..Fri *-*-* 04:30", "--user", "www-data"});
   INFO(outcome.err);
   CHECK(outcome.exit_code == 0);
@@ -51,12 +50,12 @@ TEST_CASE("install timer: writes both units and says what is next") {
   CHECK(contains(timer, "\nRandomizedDelaySec=12h\n"));
   CHECK(contains(timer, "\nPersistent=true\n"));
   CHECK(contains(timer, "\nWantedBy=timers.target\n"));
-  CHECK(mode(bench.service()) == 0644);
+  CHECK(mode_of(bench.service()) == 0644);
   CHECK_FALSE(fs::exists(bench.state));
 }
 
 TEST_CASE("install timer: --print-only writes nothing") {
-  const Bench bench;
+  const InstallBench bench;
   const Outcome spoken = bench.install({"--print-only"});
   CHECK(spoken.exit_code == 0);
   CHECK(contains(spoken.out, "[Service]\n"));
@@ -69,7 +68,7 @@ TEST_CASE("install timer: --print-only writes nothing") {
 }
 
 TEST_CASE("install timer: blanks, %, $ and quotes in paths") {
-  const Bench bench;
+  const InstallBench bench;
   const Outcome outcome = run({culmen_path(), "install", "timer", "--print-only", "--dir",
                                "/srv/my certs/100%h/$x/\"q\\", "--writable", "/srv/hook 50%"});
   CHECK(outcome.exit_code == 0);
@@ -85,7 +84,7 @@ TEST_CASE("install timer: blanks, %, $ and quotes in paths") {
 }
 
 TEST_CASE("install timer: its own units are replaced, others are not") {
-  const Bench bench;
+  const InstallBench bench;
   REQUIRE(bench.install({"--json"}).json().at("changed") == true);
   CHECK(bench.install({"--json"}).json().at("changed") == false);
   CHECK(bench.install({"--on-calendar", "hourly", "--json"}).json().at("changed") == true);

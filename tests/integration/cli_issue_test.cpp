@@ -10,12 +10,11 @@
 #include "support/culmen_program.hpp"
 #include "support/file_server.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 
 using namespace cli_test;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 std::string public_key_of(const fs::path& key) { return run({"openssl", "pkey", "-in", key, "-pubout"}).out; }
 
@@ -43,10 +42,10 @@ TEST_CASE("issue: a first certificate with nothing prepared") {
 
   const fs::path folder = client.certificate("a.example");
   CHECK(fs::read_symlink(folder / "live") == "1");
-  CHECK(mode(client.state()) == 0700);
-  CHECK(mode(folder) == 0700);
-  CHECK(mode(folder / "live/key.pem") == 0600);
-  CHECK(mode(client.account() / "account.key") == 0600);
+  CHECK(mode_of(client.state()) == 0700);
+  CHECK(mode_of(folder) == 0700);
+  CHECK(mode_of(folder / "live/key.pem") == 0600);
+  CHECK(mode_of(client.account() / "account.key") == 0600);
   CHECK_FALSE(fs::exists(folder / "pending"));
 
   const fs::path live = folder / "live";
@@ -170,7 +169,7 @@ TEST_CASE("issue: --out and --cert-key") {
   REQUIRE(client.issue({"a.example"}, flags).exit_code == 0);
   CHECK(contents(elsewhere / "chain.pem") == contents(client.certificate("a.example") / "live/fullchain.pem"));
   CHECK(contents(elsewhere / "key.pem") == contents(client.certificate("a.example") / "live/key.pem"));
-  CHECK(mode(elsewhere / "key.pem") == 0600);
+  CHECK(mode_of(elsewhere / "key.pem") == 0600);
 
   // The file exists now: the next certificate is for the same key.
   const std::string key = contents(elsewhere / "key.pem");
@@ -357,7 +356,7 @@ TEST_CASE("issue: Ctrl-C takes the challenge away") {
   CHECK(process.wait() == 130);
   CHECK(files_in(challenges) == 0);
   CHECK(contains(process.out(), "\"exit_code\":130"));
-  CHECK(mode(client.account() / "account.key") == 0600);
+  CHECK(mode_of(client.account() / "account.key") == 0600);
   CHECK_FALSE(fs::exists(client.certificate("a.example") / "live"));
 }
 
@@ -386,7 +385,7 @@ TEST_CASE("issue: interrupted after finalize the next run goes on with the same 
     process.signal(how);
     CHECK(process.wait() == (how == SIGKILL ? 128 + SIGKILL : 130));
     REQUIRE(fs::exists(pending_key));
-    CHECK(mode(pending_key) == 0600);
+    CHECK(mode_of(pending_key) == 0600);
     key = contents(pending_key);
     CHECK_FALSE(fs::exists(client.certificate("a.example") / "live"));
   }

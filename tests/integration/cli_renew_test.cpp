@@ -8,13 +8,12 @@
 #include <boost/json.hpp>
 
 #include "support/culmen_program.hpp"
+#include "support/text.hpp"
 
 using namespace cli_test;
 namespace json = boost::json;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 Outcome renew(const Client& client, std::vector<std::string> words = {}) {
   std::vector<std::string> command = {culmen_path(), "renew", "--dir", client.state().string()};
@@ -31,8 +30,6 @@ json::object entry(const Outcome& outcome, const std::string& name) {
   FAIL("no entry for " << name);
   return {};
 }
-
-json::object read_object(const fs::path& path) { return json::parse(contents(path)).as_object(); }
 
 void change(const fs::path& path, const std::string& member, const json::value& value) {
   json::object object = read_object(path);

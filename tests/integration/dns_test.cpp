@@ -10,7 +10,10 @@
 #include "culmen/dns_solver.hpp"
 #include "culmen/test_ca.hpp"
 #include "support/dns_server.hpp"
+#include "support/errors.hpp"
+#include "support/local_ca.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 #include "support/zone_hook.hpp"
 
 using namespace culmen;
@@ -18,19 +21,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-AccountOptions agreeing() {
-  AccountOptions options;
-  options.agree_tos = true;
-  return options;
-}
-
 /// A DNS server, a test CA that asks it, a client with an account.
-struct Bench {
-  explicit Bench(TestCaOptions options = {})
+struct DnsBench {
+  explicit DnsBench(TestCaOptions options = {})
       : ca(started(std::move(options))),
         root(folder.write("root.pem", ca->root_pem())),
         client(ca->directory_url(), trusting()),
-        account(client.new_account(AccountKey::generate("ec:P-256"), agreeing())),
+        account(registered(client)),
         provider(make_dns_provider(
             [this](const std::string& name, const std::string& value) { dns.add_txt(name, value); },
             [this](const std::string& name, const std::string& value) { dns.remove_txt(name, value); })) {}
@@ -57,9 +54,7 @@ struct Bench {
     try {
       client.issue(account, IssueRequest(names), solver);
     } catch (const Error& error) {
-      std::string text = std::string(to_string(error.code())) + ": " + error.what();
-      for (const Problem& problem : error.problems()) text += " [" + problem.type + ": " + problem.detail + "]";
-      return text;
+      return with_problems(error);
     }
     return "none";
   }
@@ -80,12 +75,10 @@ std::vector<Identifier> names(const std::vector<std::string>& texts) {
   return result;
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("dns-01: apex and wildcard in one order have two values at one name, and none is left") {
-  Bench bench;
+  DnsBench bench;
   DnsSolver solver(*bench.provider);
   bench.dns.add_txt("_acme-challenge.example.org", "someone else's value");
   CHECK(bench.issue({"example.org", "*.example.org", "other.example.org"}, solver) ==
@@ -96,7 +89,7 @@ TEST_CASE("dns-01: apex and wildcard in one order have two values at one name, a
 }
 
 TEST_CASE("dns-01 through a hook") {
-  Bench bench;
+  DnsBench bench;
   bench.dns.read_zone(bench.folder.path() / "zone");
   DnsHookSolver solver(test::make_zone_hook(bench.folder.path()));
   CHECK(bench.issue({"example.org", "*.example.org"}, solver) == names({"example.org", "*.example.org"}));
@@ -105,7 +98,7 @@ TEST_CASE("dns-01 through a hook") {
 }
 
 TEST_CASE("dns-01: a hook that fails ends the issuance, and what was presented is cleaned up") {
-  Bench bench;
+  DnsBench bench;
   DnsHookSolver solver(test::write_script(bench.folder.path() / "failing",
                                           "echo \"$1\" >> \"$(dirname \"$0\")/log\"\necho zone is locked\nexit 1\n"));
   const std::string refusal = bench.refusal({"example.org"}, solver);
@@ -117,7 +110,7 @@ TEST_CASE("dns-01: a hook that fails ends the issuance, and what was presented i
 }
 
 TEST_CASE("dns-01: wrong and missing values are refused, with what was found") {
-  Bench bench;
+  DnsBench bench;
   const auto wrong = make_dns_provider(
       [&bench](const std::string& name, const std::string&) { bench.dns.add_txt(name, "stale value"); }, {});
   DnsSolver solver(*wrong);
@@ -133,7 +126,7 @@ TEST_CASE("dns-01: wrong and missing values are refused, with what was found") {
 TEST_CASE("dns-01: aliases are followed, in one answer or from one to the next, and not for ever") {
   for (const bool lone : {false, true}) {
     CAPTURE(lone);
-    Bench bench;
+    DnsBench bench;
     bench.dns.lone_aliases = lone;
     bench.dns.add_alias("_acme-challenge.example.org", "one.dynamic.example");
     bench.dns.add_alias("one.dynamic.example", "two.dynamic.example");
@@ -149,7 +142,7 @@ TEST_CASE("dns-01: aliases are followed, in one answer or from one to the next, 
 }
 
 TEST_CASE("dns-01: long answers come by TCP, lost questions are asked again") {
-  Bench bench;
+  DnsBench bench;
   for (int i = 0; i < 90; ++i)
     bench.dns.add_txt("_acme-challenge.example.org", std::string(43, 'x') + std::to_string(i));
   bench.dns.lost = 1;
@@ -160,7 +153,7 @@ TEST_CASE("dns-01: long answers come by TCP, lost questions are asked again") {
 TEST_CASE("dns-01: a DNS server that fails is a dns error") {
   TestCaOptions options;
   options.validation_timeout = 1s;
-  Bench bench(options);
+  DnsBench bench(options);
   DnsSolver solver(*bench.provider);
   bench.dns.rcode = 2;  // SERVFAIL
   CHECK(contains(bench.refusal({"a.example.org"}, solver), "error:dns: looking up _acme-challenge.a.example.org"));
@@ -175,7 +168,7 @@ TEST_CASE("dns-01: a DNS server that fails is a dns error") {
 TEST_CASE("dns-account-01 has a name of its own for each account") {
   TestCaOptions options;
   options.dns_account = true;
-  Bench bench(options);
+  DnsBench bench(options);
   DnsSolverOptions for_account;
   for_account.type = "dns-account-01";
   DnsSolver solver(*bench.provider, for_account);
@@ -183,7 +176,7 @@ TEST_CASE("dns-account-01 has a name of its own for each account") {
   CHECK(bench.dns.asked() == std::set<std::string>{DnsAccount01Helper::record_name(bench.account.url, "example.org")});
   CHECK(bench.dns.empty());
 
-  Bench without;
+  DnsBench without;
   DnsSolver unwanted(*without.provider, for_account);
   const std::string refusal = without.refusal({"example.org"}, unwanted);
   CHECK(contains(refusal, "not_offered"));
@@ -194,7 +187,7 @@ TEST_CASE("dns-persist-01: one record, issued from again and again, in both dial
   for (const auto dialect : {TestCaOptions::DnsPersist::account_url, TestCaOptions::DnsPersist::account_hash}) {
     TestCaOptions options;
     options.dns_persist = dialect;
-    Bench bench(options);
+    DnsBench bench(options);
     int published = 0;
     DnsPersistOptions with_wildcard;
     with_wildcard.record.wildcard = true;
@@ -213,7 +206,7 @@ TEST_CASE("dns-persist-01: one record, issued from again and again, in both dial
     CHECK(bench.dns.txt("_validation-persist.example.org").size() == 1);
 
     // Another account's record is not ours.
-    const Account other = bench.client.new_account(AccountKey::generate("ed25519"), agreeing());
+    const Account other = bench.client.new_account(AccountKey::generate("ed25519"), AccountOptions());
     DnsPersistSolver of_other(bench.client.directory(), other);
     bench.account = other;
     CHECK(contains(bench.refusal({"example.org"}, of_other), "is for another account"));
@@ -223,7 +216,7 @@ TEST_CASE("dns-persist-01: one record, issued from again and again, in both dial
 TEST_CASE("dns-persist-01: policy, expiry, other CAs' and malformed records") {
   TestCaOptions options;
   options.dns_persist = TestCaOptions::DnsPersist::account_url;
-  Bench bench(options);
+  DnsBench bench(options);
   DnsPersistSolver solver(bench.client.directory(), bench.account);
   const std::string start = "ca.culmen.example; accounturi=" + bench.account.url;
   int number = 0;
@@ -250,7 +243,7 @@ TEST_CASE("dns-persist-01: policy, expiry, other CAs' and malformed records") {
 TEST_CASE("dns-persist-01 by hash: a former key of the account, and a record for any domain") {
   TestCaOptions options;
   options.dns_persist = TestCaOptions::DnsPersist::account_hash;
-  Bench bench(options);
+  DnsBench bench(options);
   DnsPersistOptions any_domain;
   any_domain.record.bind_domain = false;
   DnsPersistSolver solver(

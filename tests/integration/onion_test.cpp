@@ -14,24 +14,21 @@
 #include "culmen/onion.hpp"
 #include "culmen/test_ca.hpp"
 #include "support/dns_server.hpp"
+#include "support/errors.hpp"
+#include "support/local_ca.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
 
 namespace {
 
-AccountOptions agreeing() {
-  AccountOptions options;
-  options.agree_tos = true;
-  return options;
-}
-
-struct Bench {
-  explicit Bench(const TestCaOptions& options)
+struct OnionBench {
+  explicit OnionBench(const TestCaOptions& options)
       : ca(options),
         client(directory_url(), trusting()),
-        account(client.new_account(AccountKey::generate("ec:P-256"), agreeing())),
+        account(registered(client)),
         key(OnionKey::from_pem(PrivateKey::generate("ed25519").to_pem())) {}
 
   std::string directory_url() {
@@ -53,9 +50,7 @@ struct Bench {
     try {
       client.issue(account, request, solver);
     } catch (const Error& error) {
-      std::string text = std::string(to_string(error.code())) + ": " + error.what();
-      for (const Problem& problem : error.problems()) text += " [" + problem.type + ": " + problem.detail + "]";
-      return text;
+      return with_problems(error);
     }
     return "none";
   }
@@ -76,12 +71,10 @@ TestCaOptions with_onion(TestCaOptions::Onion form, bool caa_required = false) {
 
 IssueRequest request_for(const std::string& name) { return IssueRequest(std::vector<std::string>{name}); }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("onion-csr-01 of RFC 9799: the service, names below and wildcards") {
-  Bench bench(with_onion(TestCaOptions::Onion::rfc9799));
+  OnionBench bench(with_onion(TestCaOptions::Onion::rfc9799));
   OnionSolver solver(bench.key);
   const std::string address = bench.key.address();
   const std::vector<std::string> names = {address, "www." + address, "*." + address};
@@ -95,7 +88,7 @@ TEST_CASE("onion-csr-01 of RFC 9799: the service, names below and wildcards") {
 }
 
 TEST_CASE("onion-csr-01 by hand: trigger_challenge_onion, and what the CA makes of wrong CSRs") {
-  Bench bench(with_onion(TestCaOptions::Onion::rfc9799));
+  OnionBench bench(with_onion(TestCaOptions::Onion::rfc9799));
   const auto outcome = [&](const std::function<Bytes(const std::string& nonce)>& csr) {
     const Order order = bench.client.new_order(bench.account, {Identifier::onion(bench.key.address())});
     const Authorization authorization = bench.client.get_authorization(bench.account, order.authorizations.at(0));
@@ -132,7 +125,7 @@ TEST_CASE("onion-csr-01 by hand: trigger_challenge_onion, and what the CA makes 
 }
 
 TEST_CASE("onion-csr-01 with a token") {
-  Bench bench(with_onion(TestCaOptions::Onion::token));
+  OnionBench bench(with_onion(TestCaOptions::Onion::token));
   OnionSolver solver(bench.key);
   CHECK(bench.issue(request_for(bench.key.address()), solver).size() == 1);
   CHECK(bench.issue(request_for("www." + bench.key.address()), solver).size() == 1);
@@ -142,7 +135,7 @@ TEST_CASE("onion-csr-01 with a token") {
 TEST_CASE("the identifier type onion: for servers that want it, by a switch") {
   TestCaOptions options = with_onion(TestCaOptions::Onion::token);
   options.onion_type = true;
-  Bench bench(options);
+  OnionBench bench(options);
   OnionSolver solver(bench.key);
   IssueRequest request = request_for("www." + bench.key.address());
   CHECK(contains(bench.refusal(request, solver), "unsupported_identifier"));
@@ -156,12 +149,12 @@ TEST_CASE("the identifier type onion: for servers that want it, by a switch") {
   const Authorization authorization = bench.client.get_authorization(bench.account, order.authorizations.at(0));
   CHECK(authorization.identifier.type == "dns");
 
-  Bench usual(with_onion(TestCaOptions::Onion::token));
+  OnionBench usual(with_onion(TestCaOptions::Onion::token));
   CHECK(contains(usual.refusal(request, solver), "unsupported_identifier"));
 }
 
 TEST_CASE("CAA of onion services at finalize") {
-  Bench bench(with_onion(TestCaOptions::Onion::rfc9799, true));
+  OnionBench bench(with_onion(TestCaOptions::Onion::rfc9799, true));
   CHECK(bench.client.directory().meta.onion_caa_required);
   OnionSolver solver(bench.key);
   const std::string address = bench.key.address();
@@ -196,7 +189,7 @@ TEST_CASE("CAA of onion services at finalize") {
 }
 
 TEST_CASE("a CA that does not issue for onion services says so") {
-  Bench bench((TestCaOptions()));
+  OnionBench bench((TestCaOptions()));
   OnionSolver solver(bench.key);
   CHECK(contains(bench.refusal(request_for(bench.key.address()), solver), "rejected_identifier"));
 }
@@ -206,7 +199,7 @@ TEST_CASE("names below a domain are authorized at the domain (RFC 9444)") {
   TestCaOptions options;
   options.dns_server = dns.address();
   options.subdomain_auth = true;
-  Bench bench(options);
+  OnionBench bench(options);
   const auto provider =
       make_dns_provider([&](const std::string& name, const std::string& value) { dns.add_txt(name, value); },
                         [&](const std::string& name, const std::string& value) { dns.remove_txt(name, value); });
@@ -230,7 +223,7 @@ TEST_CASE("names below a domain are authorized at the domain (RFC 9444)") {
   request.ancestor_domains["c.example.org"] = "example.org";
   CHECK(contains(bench.refusal(request, solver), "which is not ordered"));
 
-  Bench without((TestCaOptions()));
+  OnionBench without((TestCaOptions()));
   IssueRequest one = request_for("a.example.org");
   one.ancestor_domains["a.example.org"] = "example.org";
   CHECK(contains(without.refusal(one, solver), "not_offered"));
@@ -240,7 +233,7 @@ TEST_CASE("profiles, must-staple, a CSR and a key from elsewhere") {
   TestCaOptions options;
   options.skip_validation = true;
   options.profiles = {{"classic", "as ever"}, {"shortlived", "six days"}};
-  Bench bench(options);
+  OnionBench bench(options);
   const auto solver = make_solver("dns-01", {}, {});
   IssueRequest request = request_for("example.org");
   request.profile = "shortlived";

@@ -19,12 +19,7 @@ using pebble_test::Pebble;
 namespace {
 
 struct AlpnBench {
-  AlpnBench() : client(pebble.directory_url(), trusting()), account(registered()) {}
-  ClientOptions trusting() const {
-    ClientOptions options;
-    options.transport.extra_root_file = pebble.root_file();
-    return options;
-  }
+  AlpnBench() : client(pebble.directory_url(), trusting(pebble)), account(registered()) {}
   Account registered() {
     AccountOptions options;
     options.agree_tos = true;

@@ -17,20 +17,14 @@ using pebble_test::Pebble;
 
 namespace {
 
-ClientOptions trusting(const Pebble& pebble) {
-  ClientOptions options;
-  options.transport.extra_root_file = pebble.root_file();
-  return options;
-}
-
 Account new_account(blocking::AcmeClient& client) {
   AccountOptions options;
   options.agree_tos = true;
   return client.new_account(AccountKey::generate("ec:P-256"), options);
 }
 
-struct Bench {
-  Bench()
+struct DnsBench {
+  DnsBench()
       : client(pebble.directory_url(), trusting(pebble)),
         account(new_account(client)),
         provider(
@@ -82,7 +76,7 @@ std::vector<std::string> names_to_ask(const std::string& name) {
 }
 
 /// With a Pebble from before the challenge type: culmen says what is offered instead.
-void check_not_offered(Bench& bench, ChallengeSolver& solver) {
+void check_not_offered(DnsBench& bench, ChallengeSolver& solver) {
   CHECK(pebble_test::which_pebble == "DISTRIBUTION");
   try {
     bench.issue({"example.com"}, solver);
@@ -99,7 +93,7 @@ void check_not_offered(Bench& bench, ChallengeSolver& solver) {
 }  // namespace
 
 TEST_CASE("dns-01: apex and wildcard in one order") {
-  Bench bench;
+  DnsBench bench;
   DnsSolver solver(*bench.provider);
   CHECK(bench.issue({"example.com", "*.example.com"}, solver) == 2);
   CHECK(bench.most_values == 2);
@@ -107,7 +101,7 @@ TEST_CASE("dns-01: apex and wildcard in one order") {
 }
 
 TEST_CASE("dns-01: a wrong value") {
-  Bench bench;
+  DnsBench bench;
   const auto wrong =
       make_dns_provider([&](const std::string& name, const std::string&) { bench.add(name, "wrong"); }, {});
   DnsSolver solver(*wrong);
@@ -122,7 +116,7 @@ TEST_CASE("dns-01: a wrong value") {
 }
 
 TEST_CASE("dns-account-01") {
-  Bench bench;
+  DnsBench bench;
   DnsSolverOptions options;
   options.type = "dns-account-01";
   const auto provider = make_dns_provider(
@@ -139,7 +133,7 @@ TEST_CASE("dns-account-01") {
 }
 
 TEST_CASE("dns-persist-01: a record that stays, for the name and its wildcard") {
-  Bench bench;
+  DnsBench bench;
   int published = 0;
   DnsPersistOptions options;
   options.record.wildcard = true;
@@ -158,7 +152,7 @@ TEST_CASE("dns-persist-01: a record that stays, for the name and its wildcard") 
 }
 
 TEST_CASE("profiles are those of the directory") {
-  Bench bench;
+  DnsBench bench;
   DnsSolver solver(*bench.provider);
   IssueRequest request(std::vector<std::string>{"example.com"});
   const std::map<std::string, std::string> profiles = bench.client.directory().meta.profiles;

@@ -20,8 +20,7 @@ using pebble_test::Pebble;
 TEST_CASE("step by step with a store, and once more from the store") {
   const Pebble pebble;
   const culmen::test::TemporaryFolder folder;
-  ClientOptions options;
-  options.transport.extra_root_file = pebble.root_file();
+  const ClientOptions options = trusting(pebble);
   const FilePersist persist(folder.path());
   const auto directory = [&] {
     return blocking::DirectoryHandle::from_url(persist, DirectoryUrl::other(pebble.directory_url()), options);

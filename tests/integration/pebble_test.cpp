@@ -22,12 +22,6 @@ using pebble_test::PebbleOptions;
 
 namespace {
 
-ClientOptions trusting(const Pebble& pebble) {
-  ClientOptions options;
-  options.transport.extra_root_file = pebble.root_file();
-  return options;
-}
-
 AccountOptions agreeing() {
   AccountOptions options;
   options.contacts = {"mailto:ops@example.com"};

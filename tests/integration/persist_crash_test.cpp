@@ -19,13 +19,12 @@
 #include "support/temporary_folder.hpp"
 
 using namespace culmen;
-using crash_test::account_key;
-using crash_test::pair;
 using test::TemporaryFolder;
 using namespace std::chrono_literals;
 
 namespace fs = std::filesystem;
 
+namespace crash_test {
 namespace {
 
 constexpr int no_ptrace = 77;
@@ -145,18 +144,14 @@ int files_left_over(const fs::path& folder) {
 /// A store, what was in it before the writer came, and what the writer writes.
 struct Store {
   std::string folder() const { return files.path().string(); }
-  std::optional<StoredCertificate> certificate() {
-    return persist.get_certificate(crash_test::realm, crash_test::name);
-  }
+  std::optional<StoredCertificate> certificate() { return persist.get_certificate(realm, name); }
 
   /// The certificate that is there has its key; both are the old ones or the new ones.
   void check_pair(const std::optional<StoredCertificate>& old, const StoredCertificate& fresh) {
     const std::optional<StoredCertificate> found = certificate();
     CHECK((found == old || found == fresh));
-    const std::optional<std::string> certificate_alone =
-        persist.get({crash_test::realm, PersistKind::certificate, crash_test::name});
-    const std::optional<std::string> key_alone =
-        persist.get({crash_test::realm, PersistKind::private_key, crash_test::name});
+    const std::optional<std::string> certificate_alone = persist.get({realm, PersistKind::certificate, name});
+    const std::optional<std::string> key_alone = persist.get({realm, PersistKind::private_key, name});
     CHECK(certificate_alone.has_value() == found.has_value());
     CHECK(key_alone.has_value() == found.has_value());
   }
@@ -173,8 +168,8 @@ int kill_at_each_step(const std::string& what, bool something_there) {
     CAPTURE(steps);
     Store store;
     if (something_there) {
-      store.persist.put(account_key, crash_test::key_text(1));
-      store.persist.put_certificate(crash_test::realm, crash_test::name, pair(1));
+      store.persist.put(account_key, key_text(1));
+      store.persist.put_certificate(realm, name, pair(1));
     }
     const std::optional<StoredCertificate> old_pair = store.certificate();
     const std::optional<std::string> old_key = store.persist.get(account_key);
@@ -196,17 +191,16 @@ int kill_at_each_step(const std::string& what, bool something_there) {
       store.check_pair(old_pair, pair(2));
     } else {
       const std::optional<std::string> key = store.persist.get(account_key);
-      CHECK((key == old_key || key == crash_test::key_text(2)));
+      CHECK((key == old_key || key == key_text(2)));
     }
     if (ended) {
       CHECK((!writer.may_be_traced() || writer.ended_well()));
-      CHECK((what == "pair" ? store.certificate() == pair(2)
-                            : store.persist.get(account_key) == crash_test::key_text(2)));
+      CHECK((what == "pair" ? store.certificate() == pair(2) : store.persist.get(account_key) == key_text(2)));
       return kills;
     }
     ++kills;
-    store.persist.put(account_key, crash_test::key_text(3));
-    store.persist.put_certificate(crash_test::realm, crash_test::name, pair(3));
+    store.persist.put(account_key, key_text(3));
+    store.persist.put_certificate(realm, name, pair(3));
     CHECK(store.certificate() == pair(3));
     CHECK(files_left_over(store.files.path()) == 0);
   }
@@ -226,8 +220,8 @@ TEST_CASE("killed at each system call: old or new, never half, never a certifica
 
 TEST_CASE("killed in the middle of a write") {
   Store store;
-  store.persist.put(account_key, crash_test::key_text(1));
-  store.persist.put_certificate(crash_test::realm, crash_test::name, pair(1));
+  store.persist.put(account_key, key_text(1));
+  store.persist.put_certificate(realm, name, pair(1));
   const std::size_t longest = pair(2).private_key.size();
   for (std::size_t limit = 0; limit < longest; limit += longest / 20) {
     for (const std::string what : {"pair", "account"}) {
@@ -237,11 +231,11 @@ TEST_CASE("killed in the middle of a write") {
       writer.end();
       CHECK(writer.was_killed_by(SIGXFSZ));
       CHECK(store.certificate() == pair(1));
-      CHECK(store.persist.get(account_key) == crash_test::key_text(1));
+      CHECK(store.persist.get(account_key) == key_text(1));
     }
   }
-  store.persist.put_certificate(crash_test::realm, crash_test::name, pair(3));
-  store.persist.put(account_key, crash_test::key_text(3));
+  store.persist.put_certificate(realm, name, pair(3));
+  store.persist.put(account_key, key_text(3));
   CHECK(files_left_over(store.files.path()) == 0);
 }
 
@@ -256,7 +250,7 @@ TEST_CASE("killed at random: what is there is whole, and never older than what w
     const std::optional<StoredCertificate> found = store.certificate();
     const std::optional<std::string> key = store.persist.get(account_key);
     if (found) {
-      const int pair_value = crash_test::value_of(found->certificate);
+      const int pair_value = value_of(found->certificate);
       REQUIRE(*found == pair(pair_value));
       REQUIRE(pair_value >= value);
       value = pair_value;
@@ -264,8 +258,8 @@ TEST_CASE("killed at random: what is there is whole, and never older than what w
     REQUIRE(found.has_value() == (value > 0));
     // The writer puts the key just before the pair.
     if (key) {
-      const int key_value = crash_test::value_of(*key);
-      REQUIRE(*key == crash_test::key_text(key_value));
+      const int key_value = value_of(*key);
+      REQUIRE(*key == key_text(key_value));
       REQUIRE((key_value == value || key_value == value + 1));
     }
   }
@@ -290,7 +284,7 @@ struct Issuance : Store {
     ClientOptions options;
     options.transport.extra_root_file = root;
     return blocking::DirectoryHandle::from_url(persist, DirectoryUrl::other(ca.directory_url()), options)
-        .account(crash_test::realm);
+        .account(realm);
   }
 
   /// After the writer was killed: no key of a certificate that the CA issued is lost, and what is kept belongs
@@ -298,7 +292,7 @@ struct Issuance : Store {
   void check(const std::optional<StoredCertificate>& before, std::size_t issued_before) {
     const std::optional<StoredCertificate> found = certificate();
     const blocking::AccountHandle us = account();
-    const std::optional<blocking::CertificateWithKey> kept = us.certificate(crash_test::name);
+    const std::optional<blocking::CertificateWithKey> kept = us.certificate(name);
     CHECK(kept.has_value() == found.has_value());
     const std::vector<std::string> issued = ca.issued();
     if (found != before) {
@@ -306,11 +300,11 @@ struct Issuance : Store {
       REQUIRE(issued.size() > issued_before);
       CHECK(kept->certificate_der() == culmen::Certificate::from_pem(issued.back()).der);
     } else if (issued.size() > issued_before) {
-      const std::optional<blocking::CertOrder> unsaved = us.unsaved_order(crash_test::name);
+      const std::optional<blocking::CertOrder> unsaved = us.unsaved_order(name);
       REQUIRE(unsaved);
       const blocking::CertificateWithKey saved = unsaved->download_and_save_cert();
       CHECK(saved.certificate_der() == culmen::Certificate::from_pem(issued.back()).der);
-      CHECK(us.certificate(crash_test::name)->private_key() == saved.private_key());
+      CHECK(us.certificate(name)->private_key() == saved.private_key());
     }
   }
 
@@ -358,3 +352,5 @@ TEST_CASE("killed at random while it gets a certificate") {
     issuance.check(std::nullopt, 0);
   }
 }
+
+}  // namespace crash_test

@@ -7,9 +7,9 @@
 
 #include "culmen/bytes.hpp"
 #include "culmen/certificate.hpp"
-#include "support/errors.hpp"
 #include "support/run_program.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 
 /// Checks the request's own signature as well.
 inline std::string as_openssl_sees(const culmen::Bytes& csr) {

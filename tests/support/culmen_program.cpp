@@ -6,7 +6,6 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,11 +141,9 @@ std::string contents(const fs::path& path) {
   return out.str();
 }
 
-unsigned mode(const fs::path& path) {
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0) throw std::system_error(errno, std::generic_category(), path.string());
-  return status.st_mode & 07777;
-}
+boost::json::object read_object(const fs::path& path) { return boost::json::parse(contents(path)).as_object(); }
+
+std::string text(const boost::json::value& value) { return std::string(value.as_string()); }
 
 // Below the range the kernel takes ports from by itself, so that nothing else gets it before culmen binds.
 std::uint16_t free_port() {

@@ -18,6 +18,7 @@
 namespace cli_test {
 
 namespace fs = std::filesystem;
+using culmen::test::mode_of;
 
 /// A child process whose output goes to files. Killed at the end if it still runs.
 class Process {
@@ -95,7 +96,8 @@ class Client {
 };
 
 std::string contents(const fs::path& path);
-unsigned mode(const fs::path& path);
+boost::json::object read_object(const fs::path& path);
+std::string text(const boost::json::value& value);
 /// Waits until `condition` holds; false after 30 s.
 template <class Condition>
 bool eventually(Condition condition);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "culmen/error.hpp"
+#include "support/text.hpp"
 
 /// "code: what()" of the Error that `call` throws; "(nothing thrown)" when it throws none.
 template <class Call>
@@ -16,4 +17,9 @@ std::string thrown_by(Call&& call) {
   }
 }
 
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+/// "code: what() [type: detail]…", with what the server said of the parts.
+inline std::string with_problems(const culmen::Error& error) {
+  std::string text = std::string(to_string(error.code())) + ": " + error.what();
+  for (const culmen::Problem& problem : error.problems()) text += " [" + problem.type + ": " + problem.detail + "]";
+  return text;
+}

@@ -8,7 +8,7 @@
 
 #include <boost/json/object.hpp>
 #include "culmen/http.hpp"
-
+#include "culmen/options.hpp"
 #include "support/culmen_program.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -62,5 +62,12 @@ class Pebble {
   std::string directory_url_;
   std::unique_ptr<cli_test::Process> dns_, pebble_;
 };
+
+/// For a client of that Pebble.
+inline culmen::ClientOptions trusting(const Pebble& pebble) {
+  culmen::ClientOptions options;
+  options.transport.extra_root_file = pebble.root_file();
+  return options;
+}
 
 }  // namespace pebble_test

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -59,5 +60,12 @@ class TemporaryFile {
   TemporaryFolder folder_;
   std::string path_;
 };
+
+/// The permission bits of a file.
+inline unsigned mode_of(const std::filesystem::path& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) throw std::system_error(errno, std::generic_category(), path.string());
+  return found.st_mode & 07777;
+}
 
 }  // namespace culmen::test

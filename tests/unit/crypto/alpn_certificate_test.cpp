@@ -17,10 +17,10 @@ namespace {
 
 const std::string key_authorization =
     "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
-const auto now = std::chrono::system_clock::now();
+const auto start_of_run = std::chrono::system_clock::now();
 
 Bytes certificate_for(const Identifier& identifier) {
-  return crypto::alpn_certificate(identifier, key_authorization, PrivateKey::generate("ec:P-256"), now);
+  return crypto::alpn_certificate(identifier, key_authorization, PrivateKey::generate("ec:P-256"), start_of_run);
 }
 
 std::string san_of(const Bytes& der) {
@@ -52,8 +52,8 @@ TEST_CASE("self-signed, short-lived, and nothing else in it is critical") {
   CHECK(crypto::is_signed_by(der, der));
   const Certificate read = Certificate::from_der(der);
   CHECK(read.subject_common_name.size() <= 64);
-  CHECK(read.not_before <= now - 23h);
-  CHECK(read.not_after >= now + 23h);
+  CHECK(read.not_before <= start_of_run - 23h);
+  CHECK(read.not_after >= start_of_run + 23h);
   CHECK(read.not_after - read.not_before <= 49h);
   const std::vector<crypto::OidValue> extensions = crypto::certificate_extensions(der);
   REQUIRE(extensions.size() == 2);

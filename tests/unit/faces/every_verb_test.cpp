@@ -51,7 +51,7 @@ ClientOptions trusting(const std::string& root_file) {
   return options;
 }
 
-Flow<Result<int>> number() {
+Flow<Result<int>> forty_two() {
   (void)co_await wait(1ms);
   co_return 42;
 }
@@ -444,7 +444,7 @@ void every_verb() {
   const Client client(local.ca.directory_url(), trusting(root.path()));
   CHECK_FALSE(client.directory().new_order.empty());
   CHECK(client.session().directory().new_order == client.directory().new_order);
-  CHECK(client.run(number()) == 42);
+  CHECK(client.run(forty_two()) == 42);
 
   accounts(client);
   const Account account = client.new_account(AccountKey::generate(), AccountOptions());

@@ -11,6 +11,7 @@
 #include "culmen/dns_solver.hpp"
 #include "culmen/driver.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 #include "support/zone_hook.hpp"
 
 using namespace culmen;
@@ -62,8 +63,6 @@ Result<void> run(Flow<Result<void>> flow, std::vector<std::chrono::milliseconds>
   }
   return execution.result();
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

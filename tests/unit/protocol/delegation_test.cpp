@@ -9,6 +9,7 @@
 #include "protocol/order.hpp"
 #include "protocol/star.hpp"
 #include "support/errors.hpp"
+#include "unit/protocol/present.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -247,7 +248,6 @@ TEST_CASE("delegation: what the server does not offer is found before anything i
 
   // The limits for STAR are those of another CA, when the names' owner does not repeat them.
   Directory directory;
-  const protocol::TimePoint present{1'800'000'000s};
   StarOrderParams params(dns({"a.example"}), "2027-02-01T00:00:00Z", 259200s);
   params.delegation = "u";
   params.allow_certificate_get = true;

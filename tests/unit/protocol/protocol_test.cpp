@@ -12,13 +12,12 @@
 #include "protocol/directory.hpp"
 #include "protocol/order.hpp"
 #include "protocol/response.hpp"
+#include "unit/protocol/present.hpp"
 
 using namespace culmen;
 using protocol::TimePoint;
 
 namespace {
-
-constexpr TimePoint present{std::chrono::seconds(1'800'000'000)};
 
 HttpResponse response(int status, std::string body, std::vector<std::pair<std::string, std::string>> headers = {}) {
   HttpResponse made;

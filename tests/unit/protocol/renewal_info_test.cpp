@@ -5,12 +5,11 @@
 #include "culmen/certificate.hpp"
 #include "protocol/renewal_info.hpp"
 #include "support/files.hpp"
+#include "unit/protocol/present.hpp"
 
 using namespace culmen;
 
 namespace {
-
-constexpr protocol::TimePoint present{std::chrono::seconds(1'800'000'000)};
 
 HttpResponse answer(std::string body) {
   HttpResponse response;

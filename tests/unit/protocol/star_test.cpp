@@ -3,13 +3,12 @@
 
 #include "base/time.hpp"
 #include "protocol/star.hpp"
+#include "unit/protocol/present.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr protocol::TimePoint present{1'800'000'000s};  // 2027-01-15T08:00:00Z
 
 Directory offering() {
   Directory directory;

@@ -7,21 +7,18 @@
 
 #include "support/errors.hpp"
 #include "support/scripted_driver.hpp"
+#include "unit/jose/vectors.hpp"
 
 using namespace culmen;
 
 namespace {
 
-// RFC 8037 appendix A
-const std::string k1_jwk =
-    R"({"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6)"
-    R"(hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"})";
 const std::string k1_fingerprint =
     "SHA256 90:FA:CA:FE:A9:B1:55:66:98:54:0F:70:C0:11:7A:22:EA:37:BD:5C:F3:ED:3C:47:09:3C:17:07:28:2B:4B:89";
 const Identifier numbers("TNAuthList", "MAigBhYEMTIzNA");
-const std::string token = "eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl";
+const std::string some_token = "eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl";
 
-ChallengeContext context_of(const std::string& url, const std::string& json = R"({"tkauth-type":"atc"})") {
+ChallengeContext token_challenge(const std::string& url, const std::string& json = R"({"tkauth-type":"atc"})") {
   ChallengeContext context;
   context.identifier = numbers;
   context.type = "tkauth-01";
@@ -38,11 +35,11 @@ std::string outcome(const Result<void>& result) {
 }  // namespace
 
 TEST_CASE("authority tokens: the fingerprint of an account's key") {
-  CHECK(authority_token_fingerprint(AccountKey::from_jwk(k1_jwk)) == k1_fingerprint);
+  CHECK(authority_token_fingerprint(AccountKey::from_jwk(vectors::k1_private)) == k1_fingerprint);
 }
 
 TEST_CASE("authority tokens: what the token authority is asked") {
-  const AccountKey key = AccountKey::from_jwk(k1_jwk);
+  const AccountKey key = AccountKey::from_jwk(vectors::k1_private);
   CHECK(authority_token_request(key, numbers) ==
         R"({"tktype":"TNAuthList","tkvalue":"MAigBhYEMTIzNA","ca":false,"fingerprint":")" + k1_fingerprint + "\"}");
   CHECK(contains(authority_token_request(key, numbers, true), R"("ca":true)"));
@@ -53,9 +50,9 @@ TEST_CASE("authority tokens: what the token authority is asked") {
 }
 
 TEST_CASE("authority tokens: the authority that the CA proposes") {
-  CHECK(token_authority(context_of("u", R"({"token-authority":"https://ta.example/"})").challenge) ==
+  CHECK(token_authority(token_challenge("u", R"({"token-authority":"https://ta.example/"})").challenge) ==
         "https://ta.example/");
-  CHECK(token_authority(context_of("u").challenge).empty());
+  CHECK(token_authority(token_challenge("u").challenge).empty());
 }
 
 TEST_CASE("tkauth-01: the token is got when presented, given in the response, and forgotten") {
@@ -64,19 +61,19 @@ TEST_CASE("tkauth-01: the token is got when presented, given in the response, an
   int asked = 0;
   AuthorityTokenSolver solver([&](const ChallengeContext& context) {
     ++asked;
-    return "\n " + token.substr(0, token.size() - 1) + context.challenge.url + "\r\n";
+    return "\n " + some_token.substr(0, some_token.size() - 1) + context.challenge.url + "\r\n";
   });
   CHECK(solver.type() == "tkauth-01");
   CHECK(solver.can_solve(numbers, false));
   CHECK_FALSE(solver.can_solve(Identifier::dns("example.com"), false));
 
-  const ChallengeContext one = context_of("A"), two = context_of("B", "{}");
+  const ChallengeContext one = token_challenge("A"), two = token_challenge("B", "{}");
   CHECK(contains(std::string(solver.response(one).error().what()), "there is no token"));
   CHECK(outcome(driver.drive(solver.present(one))) == "fine");
   CHECK(outcome(driver.drive(solver.present(two))) == "fine");
   CHECK(asked == 2);
-  CHECK(*solver.response(one) == R"({"tkauth":")" + token.substr(0, token.size() - 1) + "A\"}");
-  CHECK(*solver.response(two) == R"({"tkauth":")" + token.substr(0, token.size() - 1) + "B\"}");
+  CHECK(*solver.response(one) == R"({"tkauth":")" + some_token.substr(0, some_token.size() - 1) + "A\"}");
+  CHECK(*solver.response(two) == R"({"tkauth":")" + some_token.substr(0, some_token.size() - 1) + "B\"}");
   CHECK(outcome(driver.drive(solver.cleanup(one))) == "fine");
   CHECK(solver.response(one).error().code() == Errc::solver_failed);
   CHECK(solver.response(two).has_value());
@@ -91,17 +88,18 @@ TEST_CASE("tkauth-01: what is no token, and tokens of another kind") {
         "YQ.YQ." + std::string(65536, 'A')}) {
     CAPTURE(text.substr(0, 40));
     AuthorityTokenSolver solver([&text](const ChallengeContext&) { return text; });
-    CHECK(contains(outcome(driver.drive(solver.present(context_of("u")))), "solver_failed: answering tkauth-01"));
-    CHECK_FALSE(solver.response(context_of("u")).has_value());
+    CHECK(contains(outcome(driver.drive(solver.present(token_challenge("u")))), "solver_failed: answering tkauth-01"));
+    CHECK_FALSE(solver.response(token_challenge("u")).has_value());
   }
   int asked = 0;
   AuthorityTokenSolver solver([&asked](const ChallengeContext&) {
     ++asked;
-    return token;
+    return some_token;
   });
-  CHECK(contains(outcome(driver.drive(solver.present(context_of("u", R"({"tkauth-type":"future"})")))), "not_offered"));
+  CHECK(contains(outcome(driver.drive(solver.present(token_challenge("u", R"({"tkauth-type":"future"})")))),
+                 "not_offered"));
   CHECK(asked == 0);
   AuthorityTokenSolver failing(
       [](const ChallengeContext&) -> std::string { throw Error(Errc::http_status, "asking the authority", "403"); });
-  CHECK(contains(outcome(driver.drive(failing.present(context_of("u")))), "asking the authority"));
+  CHECK(contains(outcome(driver.drive(failing.present(token_challenge("u")))), "asking the authority"));
 }

@@ -37,7 +37,7 @@ Ran run(Flow<Result<void>> flow) {
   return ran;
 }
 
-ChallengeContext challenge(const std::string& type) {
+ChallengeContext dns_challenge(const std::string& type) {
   ChallengeContext context;
   context.identifier = Identifier("dns", "example.org");
   context.type = type;
@@ -58,7 +58,7 @@ std::unique_ptr<DnsProvider> noting(Log& log) {
       [&log](const std::string& name, const std::string& value) { log.push_back("-" + name + " " + value); });
 }
 
-constexpr const char* value = "lAV291d372xyXVEZRY9j2FQ8g1TYpOaJr620CiahePA";  // of that token and key
+constexpr const char* record_value = "lAV291d372xyXVEZRY9j2FQ8g1TYpOaJr620CiahePA";  // of that token and key
 
 }  // namespace
 
@@ -67,34 +67,34 @@ TEST_CASE("the provider is asked for one value at one name") {
   const auto provider = noting(log);
   DnsSolver solver(*provider);
   CHECK(solver.type() == "dns-01");
-  CHECK(run(solver.present(challenge("dns-01"))).result);
-  CHECK(run(solver.cleanup(challenge("dns-01"))).result);
-  CHECK(log == Log{std::string("+_acme-challenge.example.org ") + value,
-                   std::string("-_acme-challenge.example.org ") + value});
+  CHECK(run(solver.present(dns_challenge("dns-01"))).result);
+  CHECK(run(solver.cleanup(dns_challenge("dns-01"))).result);
+  CHECK(log == Log{std::string("+_acme-challenge.example.org ") + record_value,
+                   std::string("-_acme-challenge.example.org ") + record_value});
 
   log.clear();
   DnsSolverOptions options;
   options.type = "dns-account-01";
   options.settle = 30s;
   DnsSolver for_account(*provider, options);
-  const Ran presented = run(for_account.present(challenge("dns-account-01")));
+  const Ran presented = run(for_account.present(dns_challenge("dns-account-01")));
   CHECK(presented.result);
   CHECK(presented.waits == std::vector<std::chrono::milliseconds>{30s});
-  CHECK(run(for_account.cleanup(challenge("dns-account-01"))).waits.empty());
-  CHECK(log.at(0) == std::string("+_chipdnrz6ovfpe6e._acme-challenge.example.org ") + value);
-  CHECK(log.at(1) == std::string("-_chipdnrz6ovfpe6e._acme-challenge.example.org ") + value);
+  CHECK(run(for_account.cleanup(dns_challenge("dns-account-01"))).waits.empty());
+  CHECK(log.at(0) == std::string("+_chipdnrz6ovfpe6e._acme-challenge.example.org ") + record_value);
+  CHECK(log.at(1) == std::string("-_chipdnrz6ovfpe6e._acme-challenge.example.org ") + record_value);
 }
 
 TEST_CASE("what a provider throws says what was being done") {
   const auto provider =
       make_dns_provider([](const std::string&, const std::string&) { throw std::runtime_error("no credentials"); }, {});
   DnsSolver solver(*provider);
-  const Ran ran = run(solver.present(challenge("dns-01")));
+  const Ran ran = run(solver.present(dns_challenge("dns-01")));
   REQUIRE_FALSE(ran.result);
   const std::string what = ran.result.error().what();
   CHECK(what.find("adding a TXT value at _acme-challenge.example.org") != std::string::npos);
   CHECK(what.find("no credentials") != std::string::npos);
-  CHECK(run(solver.cleanup(challenge("dns-01"))).result);
+  CHECK(run(solver.cleanup(dns_challenge("dns-01"))).result);
 }
 
 TEST_CASE("DNS solvers know what has no zone") {
@@ -118,7 +118,7 @@ TEST_CASE("dns-persist-01: the record is published once, and stays") {
       Directory(), account,
       [&log](const ChallengeContext&, const TxtRecord& record) { log.push_back(record.name + " " + record.value); },
       options);
-  const ChallengeContext apex = challenge("dns-persist-01");
+  const ChallengeContext apex = dns_challenge("dns-persist-01");
   CHECK(run(solver.present(apex)).waits.size() == 1);
   CHECK(run(solver.present(apex)).waits.empty());
   CHECK(run(solver.cleanup(apex)).result);
@@ -143,7 +143,7 @@ TEST_CASE("dns-persist-01: a publisher that fails is asked again") {
                           [&calls](const ChallengeContext&, const TxtRecord&) {
                             if (++calls == 1) throw std::runtime_error("not now");
                           });
-  CHECK_FALSE(run(solver.present(challenge("dns-persist-01"))).result);
-  CHECK(run(solver.present(challenge("dns-persist-01"))).result);
+  CHECK_FALSE(run(solver.present(dns_challenge("dns-persist-01"))).result);
+  CHECK(run(solver.present(dns_challenge("dns-persist-01"))).result);
   CHECK(calls == 2);
 }

@@ -7,15 +7,13 @@
 #include "base/hex.hpp"
 #include "crypto/ca.hpp"
 #include "solvers/onion.hpp"
+#include "support/text.hpp"
+#include "unit/jose/vectors.hpp"
 
 using namespace culmen;
 
 namespace {
 
-// RFC 8037 appendix A
-const std::string k1_jwk =
-    R"({"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6)"
-    R"(hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"})";
 const std::string k1_address = "25njqamcweflpvkl73j4szahhihoc4xt3ktcgjnpaingr5yhkenl5sid.onion";
 const std::string key_authorization =
     "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
@@ -32,9 +30,9 @@ const std::string token_csr =
     "d0JGNkl1bzN2Vnp6N1R4SENUd1hCeWdyUzRrMAUGAytlcANBAKSbAf6HSoe_-lGBwLL3v99nuFJ4TJi18tThaxXQ1L8FYPUMJgLA"
     "bs0h5b3ojgoRS61AdqnBXiWhBnXxaAYq0QY";
 
-OnionKey k1() { return OnionKey::from_pem(PrivateKey::from_jwk(k1_jwk).to_pem()); }
+OnionKey k1() { return OnionKey::from_pem(PrivateKey::from_jwk(vectors::k1_private).to_pem()); }
 
-ChallengeContext challenge(const std::string& json) {
+ChallengeContext onion_challenge(const std::string& json) {
   ChallengeContext context;
   context.identifier = Identifier("dns", k1_address);
   context.type = "onion-csr-01";
@@ -53,8 +51,6 @@ Bytes csr_in(const Result<std::string>& response) {
 std::string refusal(const Result<std::string>& response) {
   return response ? "none" : std::string(to_string(response.error().code())) + ": " + response.error().what();
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -83,7 +79,7 @@ TEST_CASE("the CSR of RFC 9799, byte by byte") {
 }
 
 TEST_CASE("the CSR with a key authorization, byte by byte") {
-  const std::string pem = PrivateKey::from_jwk(k1_jwk).to_pem();
+  const std::string pem = PrivateKey::from_jwk(vectors::k1_private).to_pem();
   CHECK(base::base64url_encode(build_onion_csr(k1_address, key_authorization, pem)) == token_csr);
   const crypto::Csr sub_name = crypto::parse_csr(build_onion_csr("www." + k1_address, key_authorization, k1()));
   CHECK(sub_name.signature_ok);
@@ -110,7 +106,7 @@ TEST_CASE("keys of onion services, from PEM and from Tor's file") {
   CHECK(from_tor.address() == k1_address);
   CHECK(from_tor.sign(as_bytes("text")) == k1().sign(as_bytes("text")));
   CHECK(base::base64url_encode(build_onion_csr(k1_address, key_authorization, from_tor)) == token_csr);
-  CHECK(OnionKey::from_file_contents(PrivateKey::from_jwk(k1_jwk).to_pem()).address() == k1_address);
+  CHECK(OnionKey::from_file_contents(PrivateKey::from_jwk(vectors::k1_private).to_pem()).address() == k1_address);
 
   CHECK_THROWS_AS(OnionKey::from_file_contents(file.substr(0, 95)), Error);
   CHECK_THROWS_AS(OnionKey::from_file_contents(file + "x"), Error);
@@ -152,12 +148,13 @@ TEST_CASE("the onion solver answers in the form that the challenge calls for") {
   CHECK_FALSE(solver.can_solve(Identifier("dns", "example.com"), false));
 
   const auto by_nonce =
-      crypto::parse_csr(csr_in(solver.response(challenge(R"({"nonce":"AAECAwQFBgcICQoLDA0ODw=="})"))));
+      crypto::parse_csr(csr_in(solver.response(onion_challenge(R"({"nonce":"AAECAwQFBgcICQoLDA0ODw=="})"))));
   CHECK(by_nonce.attributes.size() == 2);
-  ChallengeContext with_token = challenge(R"({"token":"evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA","authKey":"x"})");
+  ChallengeContext with_token =
+      onion_challenge(R"({"token":"evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA","authKey":"x"})");
   with_token.key_authorization = key_authorization;
   CHECK(base::base64url_encode(csr_in(solver.response(with_token))) == token_csr);
 
-  CHECK(contains(refusal(solver.response(challenge("{}"))), "bad_response"));
-  CHECK(contains(refusal(solver.response(challenge(R"({"nonce":"AAEC"})"))), "not base64 of at least 64 bits"));
+  CHECK(contains(refusal(solver.response(onion_challenge("{}"))), "bad_response"));
+  CHECK(contains(refusal(solver.response(onion_challenge(R"({"nonce":"AAEC"})"))), "not base64 of at least 64 bits"));
 }

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Runs a flow that asks for nothing but calls.
-Result<void> run(Flow<Result<void>> flow) {
+Result<void> run_calls(Flow<Result<void>> flow) {
   Execution<Result<void>> execution(std::move(flow), [] { return Instant(); });
   while (Ask* ask = execution.next()) {
     REQUIRE(ask->kind() == Ask::Kind::call);
@@ -27,7 +27,7 @@ Result<void> run(Flow<Result<void>> flow) {
   return execution.result();
 }
 
-ChallengeContext context_of(const std::string& token) {
+ChallengeContext http_challenge(const std::string& token) {
   ChallengeContext context;
   context.token = token;
   context.key_authorization = token + ".thumbprint";
@@ -55,7 +55,7 @@ TEST_CASE("webroot: a file is written to the byte, readable for all, and removed
   CHECK_FALSE(solver.can_solve(Identifier::dns("example.com"), true));
 
   const mode_t kept = ::umask(077);
-  const auto presented = run(solver.present(context_of("to-ken_1")));
+  const auto presented = run_calls(solver.present(http_challenge("to-ken_1")));
   ::umask(kept);
   REQUIRE(presented);
   const fs::path file = folder.path() / ".well-known" / "acme-challenge" / "to-ken_1";
@@ -65,11 +65,11 @@ TEST_CASE("webroot: a file is written to the byte, readable for all, and removed
   CHECK((fs::status(file.parent_path().parent_path()).permissions() & fs::perms::others_exec) != fs::perms::none);
   CHECK(files_under(folder.path()) == 1);
 
-  CHECK(run(solver.present(context_of("two"))));
-  CHECK(run(solver.cleanup(context_of("to-ken_1"))));
+  CHECK(run_calls(solver.present(http_challenge("two"))));
+  CHECK(run_calls(solver.cleanup(http_challenge("to-ken_1"))));
   CHECK_FALSE(fs::exists(file));
   CHECK(fs::exists(file.parent_path() / "two"));
-  CHECK(run(solver.cleanup(context_of("to-ken_1"))));  // twice does no harm
+  CHECK(run_calls(solver.cleanup(http_challenge("to-ken_1"))));  // twice does no harm
 }
 
 TEST_CASE("webroot: a token cannot lead out of the folder") {
@@ -81,10 +81,10 @@ TEST_CASE("webroot: a token cannot lead out of the folder") {
        {std::string(""), std::string("."), std::string(".."), std::string("../../../outside"), outside,
         std::string("a/b"), std::string("a\\b"), std::string("a\0b", 3), std::string("a\n")}) {
     CAPTURE(bad);
-    const auto presented = run(solver.present(context_of(bad)));
+    const auto presented = run_calls(solver.present(http_challenge(bad)));
     REQUIRE_FALSE(presented);
     CHECK(presented.error().code() == Errc::invalid_argument);
-    CHECK(run(solver.cleanup(context_of(bad))));
+    CHECK(run_calls(solver.cleanup(http_challenge(bad))));
   }
   CHECK(contents(outside) == "precious");
   CHECK(files_under(folder.path()) == 1);
@@ -93,7 +93,7 @@ TEST_CASE("webroot: a token cannot lead out of the folder") {
 TEST_CASE("webroot: a root that is not there is not made") {
   const test::TemporaryFolder folder;
   WebrootSolver solver(folder.path() / "misspelt");
-  const auto presented = run(solver.present(context_of("t")));
+  const auto presented = run_calls(solver.present(http_challenge("t")));
   REQUIRE_FALSE(presented);
   CHECK(presented.error().code() == Errc::io_failed);
   CHECK(std::string(presented.error().what()).find("misspelt") != std::string::npos);
@@ -104,7 +104,7 @@ TEST_CASE("webroot: what is in the way is named") {
   const test::TemporaryFolder folder;
   folder.write(".well-known", "a file");
   WebrootSolver solver(folder.path());
-  const auto presented = run(solver.present(context_of("t")));
+  const auto presented = run_calls(solver.present(http_challenge("t")));
   REQUIRE_FALSE(presented);
   CHECK(presented.error().code() == Errc::io_failed);
   CHECK(std::string(presented.error().what()).find(".well-known") != std::string::npos);

@@ -21,6 +21,7 @@ namespace culmen {
 namespace {
 
 namespace fs = std::filesystem;
+using test::mode_of;
 
 /// A folder of the test's own that every user may write to.
 class Folder : public test::TemporaryFolder {
@@ -63,12 +64,6 @@ class FileSizeLimit {
   rlimit old_{};
   void (*old_handler_)(int);
 };
-
-unsigned mode_of(const fs::path& path) {
-  struct stat found {};
-  REQUIRE(::stat(path.c_str(), &found) == 0);
-  return found.st_mode & 07777;
-}
 
 using Names = std::vector<std::string>;
 
@@ -279,9 +274,7 @@ TEST_CASE("write_files_atomically: all are written, or all are as they were") {
   CHECK(read_file(folder / "a") == "new a");
   CHECK(read_file(folder / "b") == "new b");
   CHECK(read_file(folder / "c") == "");
-  struct stat found {};
-  REQUIRE(::stat((folder / "b").c_str(), &found) == 0);
-  CHECK((found.st_mode & 07777) == 0600);
+  CHECK(mode_of(folder / "b") == 0600);
   write_files_atomically(folder.path(), {});
 }
 

@@ -16,6 +16,7 @@
 #include "support/temporary_folder.hpp"
 
 using namespace culmen;
+using test::mode_of;
 using test::TemporaryFolder;
 
 namespace fs = std::filesystem;
@@ -36,12 +37,6 @@ PersistKey account_of(const std::string& name, const std::string& realm = "ops@e
 const std::vector<std::string> odd_names = {
     "a.b", "a_b", "A.b", "a-b", "a/b", "a%2fb", "a b",  "",    "%",        "%25", ".",
     "..",  ".a",  "a.",  "*.a", "a+b", "a\\b",  "a\nb", "a:b", "\xc3\xa9", "a~b", std::string("a\0b", 3)};
-
-unsigned mode_of(const fs::path& path) {
-  struct stat found {};
-  REQUIRE(::stat(path.c_str(), &found) == 0);
-  return found.st_mode & 07777;
-}
 
 /// A store as users write them: put() and get() alone.
 class OwnStore : public Persist {

@@ -13,6 +13,7 @@
 #include "culmen/certificate.hpp"
 #include "culmen/csr.hpp"
 #include "culmen/error.hpp"
+#include "support/text.hpp"
 
 using namespace culmen;
 using namespace culmen::testca;
@@ -52,8 +53,8 @@ std::string fingerprint(const PrivateKey& key) {
   return text;
 }
 
-struct Bench {
-  explicit Bench(TestCaOptions options = trusting()) : ca(std::move(options)), caller(ca.caller()) {
+struct TokenBench {
+  explicit TokenBench(TestCaOptions options = trusting()) : ca(std::move(options)), caller(ca.caller()) {
     caller.register_account();
   }
   std::int64_t in(std::chrono::seconds from_now) const {
@@ -107,12 +108,10 @@ struct Bench {
   std::string authz_url;
 };
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("tkauth-01: the challenge, a token, and a certificate with the list") {
-  Bench bench;
+  TokenBench bench;
   const json::object order = bench.order();
   CHECK(order.at("identifiers") == json::array{json::object{{"type", "TNAuthList"}, {"value", list}}});
   const json::object challenge = bench.challenge(order);
@@ -155,7 +154,7 @@ TEST_CASE("tkauth-01: the challenge, a token, and a certificate with the list") 
 }
 
 TEST_CASE("tkauth-01: tokens that will do") {
-  Bench bench;
+  TokenBench bench;
   CHECK(bench.judged(compact(bench.header(), bench.claims(), authority())) == "valid");
   CHECK(bench.with("tktype", "TnAuthList", true) == "valid");
   CHECK(bench.with("ca", nullptr, true) == "valid");
@@ -165,7 +164,7 @@ TEST_CASE("tkauth-01: tokens that will do") {
 }
 
 TEST_CASE("tkauth-01: tokens of another key, another account, another list, another time") {
-  Bench bench;
+  TokenBench bench;
   CHECK(contains(bench.judged(compact(bench.header(), bench.claims(), PrivateKey::generate("ec:P-256"))),
                  "has not signed it"));
   CHECK(contains(bench.with("fingerprint", json::value(fingerprint(authority())), true), "key of another account"));
@@ -189,7 +188,7 @@ TEST_CASE("tkauth-01: tokens of another key, another account, another list, anot
 }
 
 TEST_CASE("tkauth-01: what is no token") {
-  Bench bench;
+  TokenBench bench;
   const std::string token = compact(bench.header(), bench.claims(), authority());
   const auto header = [&](const json::object& changed) {
     return bench.judged(compact(changed, bench.claims(), authority()));
@@ -209,25 +208,25 @@ TEST_CASE("tkauth-01: what is no token") {
 }
 
 TEST_CASE("tkauth-01: an authorization lasts no longer than its token") {
-  Bench bench;
+  TokenBench bench;
   CHECK(bench.judged(compact(bench.header(), bench.claims(), authority())) == "valid");
   bench.ca.server.advance_clock(61min);
   CHECK(text_at(body_of(bench.caller.post(bench.authz_url)), "status") == "expired");
 }
 
 TEST_CASE("TNAuthList: identifiers that are none, and CAs that do not have them") {
-  Bench bench;
+  TokenBench bench;
   for (const char* bad : {"", "MAig=", "AAAA", "MAA", "MAmgBhYEMTIzNA", "MAijBhYEMTIzNA", "MIAw", "MIQAAAAA"}) {
     CAPTURE(bad);
     bench.order(bad);
     CHECK(problem_of(bench.placed) == "malformed 400");
   }
-  Bench without((TestCaOptions()));
+  TokenBench without((TestCaOptions()));
   without.order();
   CHECK(problem_of(without.placed) == "unsupportedIdentifier 400");
   TestCaOptions silent = trusting();
   silent.token_authority.clear();
-  Bench other(silent);
+  TokenBench other(silent);
   CHECK_FALSE(other.challenge(other.order()).contains("token-authority"));
 
   // A list is longer than 127 octets soon.
@@ -245,7 +244,7 @@ TEST_CASE("TNAuthList: the authority's key") {
 }
 
 TEST_CASE("CSRs with telephone numbers nobody ordered") {
-  Bench bench;
+  TokenBench bench;
   const PrivateKey key = PrivateKey::generate("ec:P-256");
   const json::object order = body_of(bench.caller.new_order({"a.example"}));
   bench.caller.answer_challenges(order);

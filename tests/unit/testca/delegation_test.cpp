@@ -11,6 +11,7 @@
 #include "base/time.hpp"
 #include "culmen/certificate.hpp"
 #include "support/run_program.hpp"
+#include "support/text.hpp"
 #include "testca/delegation.hpp"
 
 using namespace culmen;
@@ -38,8 +39,8 @@ TestCaOptions delegating() {
   return options;
 }
 
-struct Bench {
-  explicit Bench(TestCaOptions options = delegating()) : ca(std::move(options)), caller(ca.caller()) {
+struct DelegationBench {
+  explicit DelegationBench(TestCaOptions options = delegating()) : ca(std::move(options)), caller(ca.caller()) {
     caller.register_account();
   }
   Reply order(const std::string& name, json::object more) {
@@ -73,14 +74,12 @@ std::string judged(const std::string& csr_template, const Bytes& csr) {
   return "good";
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("delegation: what is offered, page by page") {
   TestCaOptions options = delegating();
   options.orders_per_page = 1;
-  Bench bench(options);
+  DelegationBench bench(options);
   const json::object meta = body_of(bench.caller.get("https://ca.test/directory")).at("meta").as_object();
   CHECK(meta.at("delegation-enabled") == true);
   CHECK(meta.at("allow-certificate-get") == true);
@@ -105,14 +104,14 @@ TEST_CASE("delegation: what is offered, page by page") {
   CHECK(problem_of(bench.caller.post("https://ca.test/acme/delegation/3")) == "malformed 404");
   CHECK(problem_of(bench.caller.post("https://ca.test/acme/delegation/1", "{}")) == "malformed 400");
 
-  Bench without((TestCaOptions()));
+  DelegationBench without((TestCaOptions()));
   CHECK_FALSE(
       body_of(without.caller.get("https://ca.test/directory")).at("meta").as_object().contains("delegation-enabled"));
   CHECK_FALSE(body_of(without.caller.post(without.caller.account_url)).contains("delegations"));
 }
 
 TEST_CASE("delegation: an order is ready at once, and its certificate is there for everybody") {
-  Bench bench;
+  DelegationBench bench;
   const Reply placed = bench.delegated("a.example", "/acme/delegation/1");
   REQUIRE_MESSAGE(placed.status == 201, placed.body);
   const json::object order = body_of(placed);
@@ -140,7 +139,7 @@ TEST_CASE("delegation: an order is ready at once, and its certificate is there f
 }
 
 TEST_CASE("delegation: the CSR is for what was ordered, too") {
-  Bench bench;
+  DelegationBench bench;
   const json::object order = body_of(bench.delegated("b.example", "/acme/delegation/2"));
   const Bytes csr = made_by_openssl("-subj / -addext subjectAltName=DNS:c.example");
   CHECK(problem_of(bench.caller.post(text_at(order, "finalize"),
@@ -149,7 +148,7 @@ TEST_CASE("delegation: the CSR is for what was ordered, too") {
 }
 
 TEST_CASE("delegation: orders that are not to be had") {
-  Bench bench;
+  DelegationBench bench;
   CHECK(problem_of(bench.delegated("a.example", "/acme/delegation/7")) == "unknownDelegation 403");
   CHECK(problem_of(bench.order("a.example", {{"delegation", "https://ca.test/acme/delegation/1"}})) == "malformed 400");
   CHECK(problem_of(bench.order("a.example", {{"delegation", 1}})) == "malformed 400");
@@ -159,7 +158,7 @@ TEST_CASE("delegation: orders that are not to be had") {
   TestCaOptions options = delegating();
   options.certificate_get = false;
   options.auto_renewal = false;
-  Bench other(options);
+  DelegationBench other(options);
   const json::object order = body_of(other.delegated("a.example", "/acme/delegation/1"));
   CHECK(text_at(order, "status") == "invalid");
   CHECK(order.at("allow-certificate-get") == false);
@@ -168,7 +167,7 @@ TEST_CASE("delegation: orders that are not to be had") {
 }
 
 TEST_CASE("certificates without an account: only those that were ordered so") {
-  Bench bench;
+  DelegationBench bench;
   const PrivateKey key = PrivateKey::generate("ec:P-256");
   const auto url_of = [&](json::object more) {
     const json::object order = body_of(bench.order("a.example", std::move(more)));
@@ -177,13 +176,13 @@ TEST_CASE("certificates without an account: only those that were ordered so") {
   };
   CHECK(problem_of(bench.caller.get(url_of({}))) == "malformed 405");
   CHECK(bench.caller.get(url_of({{"allow-certificate-get", true}})).status == 200);
-  Bench without((TestCaOptions()));
+  DelegationBench without((TestCaOptions()));
   const json::object order = body_of(without.order("a.example", {{"allow-certificate-get", true}}));
   CHECK_FALSE(order.contains("allow-certificate-get"));
 }
 
 TEST_CASE("delegation: STAR") {
-  Bench bench;
+  DelegationBench bench;
   const auto end = std::chrono::floor<std::chrono::seconds>(bench.ca.server.now()) + 240h;
   json::object renewal{{"end-date", base::format_rfc3339(end)}, {"lifetime", 86400}};
   json::object asked{{"delegation", "https://ca.test/acme/delegation/1"}, {"auto-renewal", renewal}};
@@ -206,7 +205,7 @@ TEST_CASE("delegation: STAR") {
 
   TestCaOptions options = delegating();
   options.auto_renewal_certificate_get = false;
-  Bench other(options);
+  DelegationBench other(options);
   CHECK(text_at(body_of(other.order("a.example", asked)), "status") == "invalid");
 }
 

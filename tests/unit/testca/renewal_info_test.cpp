@@ -28,8 +28,8 @@ Window window_in(const Reply& reply) {
 }
 
 /// A CA, an account, and one certificate of it.
-struct Bench {
-  explicit Bench(TestCaOptions options = {}) : ca(std::move(options)), caller(ca.caller()) {
+struct RenewalBench {
+  explicit RenewalBench(TestCaOptions options = {}) : ca(std::move(options)), caller(ca.caller()) {
     caller.register_account();
     pem = caller.issue({"a.example", "b.example"}, PrivateKey::generate("ec:P-256"));
     leaf = Certificate::from_pem(pem);
@@ -56,7 +56,7 @@ TEST_CASE("renewal info: around two thirds of a long life, half of a short one")
     TestCaOptions options;
     options.certificate_lifetime = lifetime;
     options.renewal_explanation_url = "https://ca.test/why";
-    Bench bench(options);
+    RenewalBench bench(options);
     const Reply reply = bench.ask(bench.id);
     const Window window = window_in(reply);
     const auto life = bench.leaf.not_after - bench.leaf.not_before;
@@ -72,7 +72,7 @@ TEST_CASE("renewal info: around two thirds of a long life, half of a short one")
 }
 
 TEST_CASE("renewal info: moved by hand, and into the past when revoked") {
-  Bench bench;
+  RenewalBench bench;
   const auto now = std::chrono::floor<std::chrono::seconds>(bench.ca.server.now());
   bench.ca.server.set_renewal_window(bench.leaf.der, now + 1h, now + 2h);
   CHECK(window_in(bench.ask(bench.id)).start == now + 1h);
@@ -88,7 +88,7 @@ TEST_CASE("renewal info: moved by hand, and into the past when revoked") {
 }
 
 TEST_CASE("renewal info: identifiers that are none, or of no certificate of ours") {
-  Bench bench;
+  RenewalBench bench;
   const std::size_t dot = bench.id.find('.');
   const std::string key = bench.id.substr(0, dot), serial = bench.id.substr(dot + 1);
   for (const std::string& bad : {key, key + ".", "." + serial, bench.id + ".", bench.id + ".AQ", key + "=." + serial,
@@ -107,7 +107,7 @@ TEST_CASE("renewal info: identifiers that are none, or of no certificate of ours
 }
 
 TEST_CASE("replaces: echoed, and refused for what it may not name") {
-  Bench bench;
+  RenewalBench bench;
   CHECK(problem_of(bench.order(bench.caller, {"a.example"}, "not-an-id")) == "malformed 400");
   CHECK(problem_of(bench.order(bench.caller, {"a.example"}, bench.id.substr(0, bench.id.find('.')) + ".AQ")) ==
         "malformed 404");

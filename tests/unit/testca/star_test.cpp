@@ -25,8 +25,8 @@ TestCaOptions with_star() {
   return options;
 }
 
-struct Bench {
-  explicit Bench(TestCaOptions options = with_star()) : ca(std::move(options)), caller(ca.caller()) {
+struct StarBench {
+  explicit StarBench(TestCaOptions options = with_star()) : ca(std::move(options)), caller(ca.caller()) {
     caller.register_account();
     start = std::chrono::floor<std::chrono::seconds>(ca.server.now());
   }
@@ -70,7 +70,7 @@ struct Bench {
 
 TEST_CASE("STAR: the RFC's own example of lifetimes") {
   // RFC 8739 §3.5: four days each, predated by three, from the 10th to the 20th.
-  Bench bench;
+  StarBench bench;
   json::object asked = bench.renewal(10, 345600);
   asked["start-date"] = base::format_rfc3339(bench.start);
   asked["lifetime-adjust"] = 259200;
@@ -93,7 +93,7 @@ TEST_CASE("STAR: the RFC's own example of lifetimes") {
 }
 
 TEST_CASE("STAR: the next certificate is there at the half of the present one's life") {
-  Bench bench;
+  StarBench bench;
   bench.begin(bench.renewal(20, 2 * 86400));
   const Certificate first = bench.fetch();
   CHECK(first.not_after - first.not_before == 2 * day);
@@ -112,7 +112,7 @@ TEST_CASE("STAR: the next certificate is there at the half of the present one's 
 }
 
 TEST_CASE("STAR: a start to come") {
-  Bench bench;
+  StarBench bench;
   json::object asked = bench.renewal(20, 2 * 86400);
   asked["start-date"] = base::format_rfc3339(bench.start + 3 * day);
   bench.begin(asked);
@@ -120,7 +120,7 @@ TEST_CASE("STAR: a start to come") {
 }
 
 TEST_CASE("STAR: what may not be asked for") {
-  Bench bench;
+  StarBench bench;
   json::object good = bench.renewal(10, 86400);
   const auto refused = [&](const char* member, const auto& wanted) {
     json::object asked = good;
@@ -151,7 +151,7 @@ TEST_CASE("STAR: what may not be asked for") {
 }
 
 TEST_CASE("STAR: fetched by GET only where that was granted") {
-  Bench bench;
+  StarBench bench;
   bench.begin(bench.renewal(10, 86400));
   CHECK(problem_of(bench.caller.get(bench.star_url)) == "malformed 405");
   AcmeCaller stranger = bench.ca.caller();
@@ -171,7 +171,7 @@ TEST_CASE("STAR: fetched by GET only where that was granted") {
 
   TestCaOptions never = with_star();
   never.auto_renewal_certificate_get = false;
-  Bench strict(never);
+  StarBench strict(never);
   json::object wish = strict.renewal(10, 86400);
   wish["allow-certificate-get"] = true;
   const std::string refused = strict.begin(wish);
@@ -180,7 +180,7 @@ TEST_CASE("STAR: fetched by GET only where that was granted") {
 }
 
 TEST_CASE("STAR: canceled, and never revoked") {
-  Bench bench;
+  StarBench bench;
   const Reply early = bench.order(bench.renewal(10, 86400));
   const std::string cancel = R"({"status":"canceled"})";
   CHECK(problem_of(bench.caller.post(std::string(early.header("location")), cancel)) ==

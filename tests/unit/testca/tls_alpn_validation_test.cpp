@@ -6,6 +6,7 @@
 #include "base/hex.hpp"
 #include "crypto/alpn_certificate.hpp"
 #include "crypto/ca.hpp"
+#include "support/text.hpp"
 #include "testca/validation.hpp"
 
 using namespace culmen;
@@ -14,8 +15,6 @@ using testca::fault_of_alpn_certificate;
 using testca::ValidationJob;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 ValidationJob job(const std::string& type, const std::string& value) {
   return ValidationJob("tls-alpn-01", Identifier(type, value), "token", "token.thumbprint");
