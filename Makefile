@@ -19,7 +19,7 @@ help:
 	@echo 'make test-in  TARGETS ($(TARGETS)) on another distribution, DISTRIBUTION ($(DISTRIBUTION)); as root'
 	@echo 'make check    formatting, layers, and other things a machine can see'
 	@echo 'make asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
-	@echo 'make tsan     the tests of net, the test CA and the program under ThreadSanitizer'
+	@echo 'make tsan     whatever has threads under ThreadSanitizer'
 	@echo 'make clang    the tests, built with clang'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'

@@ -54,7 +54,7 @@ class Program {
   static void fail(const std::exception_ptr& failed) {
     try {
       std::rethrow_exception(failed);
-    } catch (const Error& error) {  // with the CA's problem documents
+    } catch (const std::exception& error) {  // an Error, with the CA's problem documents
       std::cerr << error.what() << '\n';
     }
   }

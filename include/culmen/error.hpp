@@ -76,7 +76,7 @@ enum class Errc {
   unknown_acme_error,  ///< A problem document with a type not listed above.
 };
 
-/// Conditions to compare codes with: `std::error_code(error.code()) == ErrorCondition::temporary`.
+/// Conditions to compare codes with: `error.code() == ErrorCondition::temporary`.
 enum class ErrorCondition {
   temporary = 1,  ///< The code alone implies that the same call may succeed later; see is_worth_retrying().
   from_server,    ///< The code comes from a problem document: the CA rejected the request.
@@ -87,6 +87,7 @@ enum class ErrorCondition {
 const std::error_category& acme_category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;
 std::error_condition make_error_condition(ErrorCondition condition) noexcept;
+bool operator==(Errc code, ErrorCondition condition) noexcept;
 
 /// The name of a code, such as "order_invalid"; never empty.
 std::string_view to_string(Errc code) noexcept;

@@ -65,7 +65,8 @@ struct TransportOptions {
 /// possibly on several at the same time; the Asio client on its strand. Exceptions are ignored.
 using LogCallback = std::function<void(std::string_view line)>;
 
-/// All options of a client. A plain value.
+/// All options of a client. A plain value. It has a constructor, unlike TransportOptions, because it is handed to
+/// awaited functions: GCC 12 destroys aggregate temporaries in a co_await statement twice.
 struct ClientOptions {
   ClientOptions() = default;
   SessionOptions session;

@@ -221,6 +221,10 @@ std::error_condition make_error_condition(ErrorCondition condition) noexcept {
   return {static_cast<int>(condition), category};
 }
 
+bool operator==(Errc code, ErrorCondition condition) noexcept {
+  return make_error_code(code) == make_error_condition(condition);
+}
+
 struct Error::Data {
   Errc code = Errc::invalid_argument;
   std::string doing;

@@ -75,6 +75,7 @@ class Drive {
   Drive(ExecutionBase& execution, Lane& lane, const Interruption& interruption)
       : execution_(execution),
         multi_(*lane.multi),
+        wake_(lane.wake),
         interruption_(interruption),
         descriptors_(interruption.descriptors(lane)),
         longest_poll_(lane.is_registered ? longest_poll : longest_unregistered_poll),
@@ -149,6 +150,8 @@ class Drive {
     }
     check(curl_multi_poll(multi_.handle(), descriptors_.data(), static_cast<unsigned>(descriptors_.size()),
                           static_cast<int>(pause.count()), nullptr));
+    // A cancellation counts before it wakes: one that is not for this drive leaves a byte that would end every poll.
+    if (!interruption_.wanted()) wake_.drain();
     perform();
   }
 
@@ -176,6 +179,7 @@ class Drive {
 
   ExecutionBase& execution_;
   http::Multi& multi_;
+  const WakePipe& wake_;
   const Interruption& interruption_;
   std::vector<curl_waitfd> descriptors_;
   const std::chrono::milliseconds longest_poll_;

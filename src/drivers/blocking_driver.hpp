@@ -41,6 +41,7 @@ class BlockingDriver {
   void cancel() noexcept;
 
  private:
+  friend struct BlockingDriverAccess;  // tests
   static constexpr std::size_t max_registered = 64;
   Lane& acquire_lane();
   Lane& add_lane();

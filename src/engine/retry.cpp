@@ -11,6 +11,7 @@ using std::chrono::seconds;
 
 constexpr milliseconds first_busy_pause{1000};
 constexpr milliseconds shortest_busy_pause{50};
+constexpr int most_doublings = 16;  // of first_busy_pause: more than any deadline
 
 constexpr milliseconds first_poll_pause{4};
 constexpr milliseconds shortest_wanted_interval{200};  // a caller that asks for 0 must not hammer the CA
@@ -33,7 +34,7 @@ std::optional<milliseconds> RequestRetries::pause_after(const Error& error, Inst
     return milliseconds(0);
   }
   if (error.code() == Errc::bad_nonce) {
-    if (nonces_refused_ == nonce_retries_) return std::nullopt;
+    if (nonces_refused_ >= nonce_retries_) return std::nullopt;
     ++nonces_refused_;
     return milliseconds(0);
   }
@@ -42,8 +43,8 @@ std::optional<milliseconds> RequestRetries::pause_after(const Error& error, Inst
 }
 
 std::optional<milliseconds> RequestRetries::busy_pause(const Error& error, Instant now) {
-  if (times_busy_ == options_.busy_retries) return std::nullopt;
-  milliseconds pause = first_busy_pause * (1 << times_busy_);
+  if (times_busy_ >= options_.busy_retries) return std::nullopt;
+  milliseconds pause = first_busy_pause * (1 << std::min(times_busy_, most_doublings));
   if (const std::optional<seconds> asked = error.retry_after()) {
     pause = *asked;
   } else if (error.http_status() == 429) {

@@ -1,5 +1,6 @@
 #include "culmen/asio/acme_client.hpp"
 
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 
@@ -33,7 +34,13 @@ asio::awaitable<AcmeClient> AcmeClient::connect(std::string directory_url, Clien
 
 void AcmeClient::start_connecting(asio::any_io_executor executor, std::string directory_url, ClientOptions options,
                                   asio::any_completion_handler<void(std::exception_ptr, AcmeClient)> handler) {
-  asio::co_spawn(executor, connect(std::move(directory_url), std::move(options)), std::move(handler));
+  // A coroutine's own default is terminal cancellation only; the verbs take every kind.
+  const auto connecting = [](std::string url, ClientOptions how) -> asio::awaitable<AcmeClient> {
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    AcmeClient client = co_await connect(std::move(url), std::move(how));
+    co_return client;
+  };
+  asio::co_spawn(executor, connecting(std::move(directory_url), std::move(options)), std::move(handler));
 }
 
 const Directory& AcmeClient::directory() const noexcept { return impl_->session.directory(); }

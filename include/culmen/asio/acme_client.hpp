@@ -45,8 +45,10 @@ namespace culmen {
 ///
 /// Each function has two forms. The coroutine, `co_await client.new_order(…)`, throws Error. The function with a
 /// completion token, `client.async_new_order(…, token)`, has the signature void(std::exception_ptr, T); the exception
-/// is an Error, and the handler is called through its associated executor. Without a token it returns a deferred
-/// operation. Exceptions other than Error come only from solvers that throw instead of returning an Error.
+/// is an Error, and the handler, which may be move-only, is called through its associated executor. Arguments that have
+/// defaults in the coroutine must be given. Without a token it returns a deferred operation, which a coroutine cannot
+/// await with Boost 1.81 (a fault of its awaitable.hpp): use the coroutine form there, or pass use_awaitable.
+/// Exceptions other than Error come only from solvers that throw instead of returning an Error.
 ///
 /// Asio cancellation cancels the operation, which ends with Errc::cancelled after its challenges are cleaned up.
 ///
@@ -138,80 +140,88 @@ class AcmeClient {
 
   template <class Token = boost::asio::deferred_t>
   auto async_new_account(AccountKey key, AccountOptions options, Token&& token = Token()) const {
-    return initiate(engine::new_account(session(), std::move(key), std::move(options)), token);
+    return initiate(engine::new_account(session(), std::move(key), std::move(options)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_find_account(AccountKey key, Token&& token = Token()) const {
-    return initiate(engine::find_account(session(), std::move(key)), token);
+    return initiate(engine::find_account(session(), std::move(key)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_get_account(Account account, Token&& token = Token()) const {
-    return initiate(engine::get_account(session(), std::move(account)), token);
+    return initiate(engine::get_account(session(), std::move(account)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_update_account(Account account, std::vector<std::string> contacts, Token&& token = Token()) const {
-    return initiate(engine::update_account(session(), std::move(account), std::move(contacts)), token);
+    return initiate(engine::update_account(session(), std::move(account), std::move(contacts)),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_key_change(Account account, AccountKey new_key, Token&& token = Token()) const {
-    return initiate(engine::key_change(session(), std::move(account), std::move(new_key)), token);
+    return initiate(engine::key_change(session(), std::move(account), std::move(new_key)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_deactivate_account(Account account, Token&& token = Token()) const {
-    return initiate(engine::deactivate_account(session(), std::move(account)), token);
+    return initiate(engine::deactivate_account(session(), std::move(account)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_list_orders(Account account, Token&& token = Token()) const {
-    return initiate(engine::list_orders(session(), std::move(account)), token);
+    return initiate(engine::list_orders(session(), std::move(account)), std::forward<Token>(token));
   }
 
   template <class Token = boost::asio::deferred_t>
   auto async_list_delegations(Account account, Token&& token = Token()) const {
-    return initiate(engine::list_delegations(session(), std::move(account)), token);
+    return initiate(engine::list_delegations(session(), std::move(account)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_get_delegation(Account account, std::string delegation_url, Token&& token = Token()) const {
-    return initiate(engine::get_delegation(session(), std::move(account), std::move(delegation_url)), token);
+    return initiate(engine::get_delegation(session(), std::move(account), std::move(delegation_url)),
+                    std::forward<Token>(token));
   }
 
   template <class Token = boost::asio::deferred_t>
   auto async_new_order(Account account, std::vector<Identifier> identifiers, Token&& token = Token()) const {
-    return initiate(engine::new_order(session(), std::move(account), OrderRequest(std::move(identifiers))), token);
+    return initiate(engine::new_order(session(), std::move(account), OrderRequest(std::move(identifiers))),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_new_order(Account account, OrderRequest request, Token&& token = Token()) const {
-    return initiate(engine::new_order(session(), std::move(account), std::move(request)), token);
+    return initiate(engine::new_order(session(), std::move(account), std::move(request)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_get_order(Account account, std::string order_url, Token&& token = Token()) const {
-    return initiate(engine::get_order(session(), std::move(account), std::move(order_url)), token);
+    return initiate(engine::get_order(session(), std::move(account), std::move(order_url)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_poll_order(Account account, std::string order_url, std::optional<std::chrono::seconds> deadline,
                         Token&& token = Token()) const {
-    return initiate(engine::poll_order(session(), std::move(account), std::move(order_url), deadline), token);
+    return initiate(engine::poll_order(session(), std::move(account), std::move(order_url), deadline),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_finalize(Account account, Order order, Bytes csr_der, Token&& token = Token()) const {
-    return initiate(finalizing(std::move(account), std::move(order), std::move(csr_der), {}), token);
+    return initiate(finalizing(std::move(account), std::move(order), std::move(csr_der), {}),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_finalize(Account account, Order order, Bytes csr_der, std::vector<OnionCaa> onion_caa,
                       Token&& token = Token()) const {
-    return initiate(finalizing(std::move(account), std::move(order), std::move(csr_der), std::move(onion_caa)), token);
+    return initiate(finalizing(std::move(account), std::move(order), std::move(csr_der), std::move(onion_caa)),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_poll_certificate(Account account, std::string order_url, std::optional<std::chrono::seconds> deadline,
                               Token&& token = Token()) const {
-    return initiate(engine::poll_certificate(session(), std::move(account), std::move(order_url), deadline), token);
+    return initiate(engine::poll_certificate(session(), std::move(account), std::move(order_url), deadline),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_download_certificate(Account account, std::string certificate_url, Token&& token = Token()) const {
-    return initiate(downloading_pem(std::move(account), std::move(certificate_url)), token);
+    return initiate(downloading_pem(std::move(account), std::move(certificate_url)), std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_download_chain(Account account, std::string certificate_url, Token&& token = Token()) const {
-    return initiate(engine::download_chain(session(), std::move(account), std::move(certificate_url)), token);
+    return initiate(engine::download_chain(session(), std::move(account), std::move(certificate_url)),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_download_preferred_chain(Account account, std::string certificate_url, std::string issuer_common_name,
@@ -222,16 +232,18 @@ class AcmeClient {
   }
   template <class Token = boost::asio::deferred_t>
   auto async_get_certificate(std::string certificate_url, Token&& token = Token()) const {
-    return initiate(engine::get_certificate(std::move(certificate_url)), token);
+    return initiate(engine::get_certificate(std::move(certificate_url)), std::forward<Token>(token));
   }
 
   template <class Token = boost::asio::deferred_t>
   auto async_get_authorization(Account account, std::string authorization_url, Token&& token = Token()) const {
-    return initiate(engine::get_authorization(session(), std::move(account), std::move(authorization_url)), token);
+    return initiate(engine::get_authorization(session(), std::move(account), std::move(authorization_url)),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_new_authorization(Account account, Identifier identifier, bool subdomains, Token&& token = Token()) const {
-    return initiate(engine::new_authorization(session(), std::move(account), std::move(identifier), subdomains), token);
+    return initiate(engine::new_authorization(session(), std::move(account), std::move(identifier), subdomains),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_deactivate_authorization(Account account, std::string authorization_url, Token&& token = Token()) const {
@@ -274,28 +286,32 @@ class AcmeClient {
 
   template <class Token = boost::asio::deferred_t>
   auto async_get_renewal_info(std::string certificate_pem, Token&& token = Token()) const {
-    return initiate(engine::get_renewal_info(session(), std::move(certificate_pem)), token);
+    return initiate(engine::get_renewal_info(session(), std::move(certificate_pem)), std::forward<Token>(token));
   }
 
   template <class Token = boost::asio::deferred_t>
   auto async_new_star_order(Account account, StarOrderParams params, Token&& token = Token()) const {
-    return initiate(engine::new_star_order(session(), std::move(account), std::move(params)), token);
+    return initiate(engine::new_star_order(session(), std::move(account), std::move(params)),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_get_star_order(Account account, std::string order_url, Token&& token = Token()) const {
-    return initiate(engine::get_star_order(session(), std::move(account), std::move(order_url)), token);
+    return initiate(engine::get_star_order(session(), std::move(account), std::move(order_url)),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_cancel_star_order(Account account, std::string order_url, Token&& token = Token()) const {
-    return initiate(engine::cancel_star_order(session(), std::move(account), std::move(order_url)), token);
+    return initiate(engine::cancel_star_order(session(), std::move(account), std::move(order_url)),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_download_star_certificate(Account account, std::string star_url, Token&& token = Token()) const {
-    return initiate(engine::download_star_certificate(session(), std::move(account), std::move(star_url)), token);
+    return initiate(engine::download_star_certificate(session(), std::move(account), std::move(star_url)),
+                    std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_get_star_certificate(std::string star_url, Token&& token = Token()) const {
-    return initiate(engine::get_star_certificate(std::move(star_url)), token);
+    return initiate(engine::get_star_certificate(std::move(star_url)), std::forward<Token>(token));
   }
 
   template <class Token = boost::asio::deferred_t>
@@ -307,7 +323,8 @@ class AcmeClient {
   template <class Token = boost::asio::deferred_t>
   auto async_issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers,
                    Token&& token = Token()) const {
-    return initiate(engine::issue(session(), std::move(account), std::move(request), std::move(solvers)), token);
+    return initiate(engine::issue(session(), std::move(account), std::move(request), std::move(solvers)),
+                    std::forward<Token>(token));
   }
 
   // ---- Custom flows ----
@@ -322,7 +339,7 @@ class AcmeClient {
   }
   template <class T, class Token = boost::asio::deferred_t>
   auto async_run(Flow<Result<T>> flow, Token&& token = Token()) const {
-    return initiate(std::move(flow), token);
+    return initiate(std::move(flow), std::forward<Token>(token));
   }
 
  private:

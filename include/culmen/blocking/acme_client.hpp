@@ -38,6 +38,8 @@ namespace culmen::blocking {
 /// solvers that throw instead of returning an Error.
 ///
 /// See engine.hpp for what each function does, its errors, and the section of the RFC.
+///
+/// Its name is that of the Asio client in culmen: qualify it where both namespaces are used.
 class AcmeClient {
  public:
   /// Fetches the directory. Short names such as "letsencrypt-staging" are also accepted. `cancel` cancels this call and

@@ -187,6 +187,8 @@ TEST_CASE("Errc: an error_code with a category, conditions of the system and of 
   CHECK(std::error_code(Errc::not_offered) == std::errc::not_supported);
 
   CHECK(code == ErrorCondition::temporary);
+  CHECK(Errc::timeout == ErrorCondition::temporary);
+  CHECK(Error(Errc::caa, "x").code() != ErrorCondition::temporary);
   CHECK(code != ErrorCondition::from_server);
   CHECK(std::error_code(Errc::bad_nonce) == ErrorCondition::temporary);
   CHECK(std::error_code(Errc::caa) == ErrorCondition::from_server);

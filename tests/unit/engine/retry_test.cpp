@@ -80,4 +80,45 @@ TEST_CASE("settling: of many side by side one is heard, so that a crowd that mis
   CHECK(*state.validation.current().first_poll >= 8ms);
 }
 
+TEST_CASE("retries: each kind has a limit, also with limits that make no sense") {
+  const Error refused = Error(Errc::bad_nonce, "x");
+  const Error busy = Error(Errc::http_status, "x").with_http_status(503).with_retry_after(1s);
+  SessionOptions options;
+  options.busy_retries = -1;
+  RequestRetries none(options, -1, true, Instant());
+  CHECK_FALSE(none.pause_after(refused, Instant()));
+  CHECK_FALSE(none.pause_after(busy, Instant()));
+
+  options.busy_retries = 100;
+  RequestRetries many(options, 2, true, Instant());
+  CHECK(many.pause_after(refused, Instant()) == 0ms);
+  CHECK(many.pause_after(refused, Instant()) == 0ms);
+  CHECK_FALSE(many.pause_after(refused, Instant()));
+  for (int i = 0; i < 100; ++i) CHECK(many.pause_after(busy, Instant()) == 1s);
+  CHECK_FALSE(many.pause_after(busy, Instant()));
+}
+
+TEST_CASE("retries: a lost response is repeated once, and only when that is safe") {
+  const SessionOptions options;
+  const Error lost(Errc::connection_failed, "x");
+  RequestRetries safe(options, 1, true, Instant());
+  CHECK(safe.pause_after(lost, Instant()) == 0ms);
+  CHECK_FALSE(safe.pause_after(lost, Instant()));
+  RequestRetries unsafe(options, 1, false, Instant());
+  CHECK_FALSE(unsafe.pause_after(lost, Instant()));
+}
+
+TEST_CASE("retries: a busy server without a time gets twice as long each time, a rate limit no second request") {
+  SessionOptions options;
+  options.poll_deadline = 10s;
+  const Error busy = Error(Errc::http_status, "x").with_http_status(503);
+  RequestRetries retries(options, 1, true, Instant());
+  CHECK(retries.pause_after(busy, Instant()) == 1s);
+  CHECK(retries.pause_after(busy, Instant()) == 2s);
+  Instant late;
+  late.steady += 7s;
+  CHECK_FALSE(retries.pause_after(busy, late));  // 4 s are past the deadline
+  CHECK_FALSE(retries.pause_after(Error(Errc::rate_limited, "x").with_http_status(429), Instant()));
+}
+
 }  // namespace culmen::engine

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -166,6 +167,11 @@ TEST_CASE("completion tokens: deferred, callbacks, an error, cancellation") {
     CHECK_FALSE(failed);
     answer = value;
   });
+  bool moved = false;  // a handler that cannot be copied
+  client.async_run(number(), [&moved, own = std::make_unique<int>(42)](std::exception_ptr failed, int value) {
+    moved = !failed && value == *own;
+  });
+  client.async_run(nothing(true), [own = std::make_unique<int>()](std::exception_ptr failed) { CHECK_FALSE(failed); });
   Errc code = {};
   int status = 0;
   client.async_new_account(AccountKey::generate(), AccountOptions(),
@@ -192,9 +198,27 @@ TEST_CASE("completion tokens: deferred, callbacks, an error, cancellation") {
   signal.emit(asio::cancellation_type::terminal);
   context.run();
   CHECK(answer == 42);
+  CHECK(moved);
   CHECK(code == Errc::http_status);
   CHECK(status == 500);
   CHECK(cancelled);
+}
+
+TEST_CASE("completion tokens: every kind of cancellation ends connecting") {
+  DirectoryServer ca;
+  for (const auto kind :
+       {asio::cancellation_type::terminal, asio::cancellation_type::partial, asio::cancellation_type::total}) {
+    asio::io_context context;
+    asio::cancellation_signal signal;
+    bool cancelled = false;
+    AcmeClient::async_connect(context.get_executor(), ca.server.url("/directory"), {},
+                              asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr failed, AcmeClient) {
+                                cancelled = failed != nullptr;
+                              }));
+    signal.emit(kind);
+    context.run();
+    CHECK(cancelled);
+  }
 }
 
 TEST_CASE("completion tokens: the handler's executor, and an operation that is never run to its end") {

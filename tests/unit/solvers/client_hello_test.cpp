@@ -1,4 +1,5 @@
-// What the tls-alpn-01 responder reads from a ClientHello. Whole handshakes: tests/unit/net/tls_alpn01_solver_test.cpp.
+// What the tls-alpn-01 responder reads from a ClientHello. Whole handshakes:
+// tests/unit/listen/tls_alpn01_solver_test.cpp.
 #include "solvers/client_hello.hpp"
 
 #include <doctest/doctest.h>

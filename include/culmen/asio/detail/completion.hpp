@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 
@@ -70,6 +71,15 @@ class Completion {
 template <class T, class Candidate>
 struct boost::asio::associated_executor<culmen::detail::Completion<T>, Candidate> {
   using Inner = boost::asio::associated_executor<typename culmen::detail::Completion<T>::Handler, Candidate>;
+  using type = typename Inner::type;
+  static type get(const culmen::detail::Completion<T>& completion, const Candidate& candidate = Candidate()) noexcept {
+    return Inner::get(completion.handler(), candidate);
+  }
+};
+
+template <class T, class Candidate>
+struct boost::asio::associated_allocator<culmen::detail::Completion<T>, Candidate> {
+  using Inner = boost::asio::associated_allocator<typename culmen::detail::Completion<T>::Handler, Candidate>;
   using type = typename Inner::type;
   static type get(const culmen::detail::Completion<T>& completion, const Candidate& candidate = Candidate()) noexcept {
     return Inner::get(completion.handler(), candidate);
