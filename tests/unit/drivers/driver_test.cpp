@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <functional>
 #include <future>
 #include <optional>
@@ -25,16 +24,6 @@
 #include "drivers/blocking_driver.hpp"
 #include "drivers/clock.hpp"
 #include "support/tiny_server.hpp"
-
-namespace culmen::drivers {
-struct BlockingDriverAccess {
-  static void wake_all(const BlockingDriver& driver) {
-    for (const std::atomic<Lane*>& entry : driver.registered_) {
-      if (const Lane* lane = entry.load()) lane->wake.wake();
-    }
-  }
-};
-}  // namespace culmen::drivers
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -123,8 +112,7 @@ Flow<Text> fetch(std::string url) {
   co_return response->body;
 }
 
-Flow<Text> rest(std::chrono::milliseconds duration, std::atomic<int>* begun = nullptr) {
-  if (begun) ++*begun;
+Flow<Text> rest(std::chrono::milliseconds duration) {
   Result<void> rested = co_await wait(duration);
   if (!rested) co_return rested.error();
   co_return std::string("rested");
@@ -418,94 +406,6 @@ TEST_CASE("redirects and errors under the Asio driver") {
   const Text unresolved = driver.run(fetch("https://does-not-exist.invalid/"));
   REQUIRE_FALSE(unresolved);
   CHECK(unresolved.error().code() == Errc::connection_failed);
-}
-
-TEST_CASE("blocking: cancel() ends the calls in progress and no later one") {
-  Blocking driver;
-  for (int round = 0; round < 3; ++round) {
-    std::vector<std::thread> threads;
-    std::atomic<int> begun = 0;
-    std::atomic<int> cancelled = 0;
-    for (int i = 0; i < 80; ++i) {  // more than have a pipe that cancel() writes to
-      threads.emplace_back([&] {
-        Flow<Text> flow = rest(3600s, &begun);
-        const Text result = driver.run(std::move(flow));
-        if (!result && result.error().code() == Errc::cancelled) ++cancelled;
-      });
-    }
-    wait_until([&] { return begun.load() == 80; });
-    driver.driver.cancel();
-    for (std::thread& thread : threads) thread.join();
-    CHECK(cancelled == 80);
-    CHECK(driver.run(rest(1ms)));
-  }
-}
-
-TEST_CASE("blocking: a wake-up that is not for a drive does not keep it busy") {
-  Blocking driver;
-  // What a cancel() leaves behind for a drive that began between its two steps.
-  std::thread late([&] {
-    std::this_thread::sleep_for(20ms);
-    drivers::BlockingDriverAccess::wake_all(driver.driver);
-  });
-  const auto cpu_time = [] {
-    timespec time{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-  };
-  const auto before = cpu_time();
-  CHECK(driver.run(rest(400ms)));
-  late.join();
-  CHECK(cpu_time() - before < 150ms);  // polling without a pause would take 380 ms of it
-}
-
-TEST_CASE("blocking: a token ends every call it was given, also one that begins later") {
-  Blocking driver;
-  const CancelToken token;
-  const CancelToken other;
-  CHECK_FALSE(token.cancelled());
-  const auto run = [&](std::vector<CancelToken> tokens, std::chrono::milliseconds duration) {
-    Execution<Text> execution(rest(duration), &drivers::instant_now);
-    driver.driver.drive(execution, tokens);
-    return execution.result();
-  };
-  std::thread canceller([copy = token] {
-    std::this_thread::sleep_for(50ms);
-    copy.cancel();
-    copy.cancel();
-  });
-  const Text result = run({CancelToken::never(), token}, 3600s);
-  canceller.join();
-  REQUIRE_FALSE(result);
-  CHECK(result.error().code() == Errc::cancelled);
-  CHECK(token.cancelled());
-
-  const Text later = run({token}, 3600s);
-  REQUIRE_FALSE(later);
-  CHECK(later.error().code() == Errc::cancelled);
-  CHECK(run({other, CancelToken::never()}, 1ms));
-  CHECK_FALSE(other.cancelled());
-  CancelToken::never().cancel();
-  CHECK_FALSE(CancelToken::never().cancelled());
-}
-
-namespace {
-drivers::BlockingDriver* signalled = nullptr;
-}
-
-TEST_CASE("blocking: cancelled by a signal handler") {
-  Blocking driver;
-  signalled = &driver.driver;
-  std::signal(SIGUSR1, [](int) { signalled->cancel(); });
-  std::thread sender([target = ::pthread_self()] {
-    std::this_thread::sleep_for(50ms);
-    ::pthread_kill(target, SIGUSR1);
-  });
-  const Text result = driver.run(rest(3600s));
-  sender.join();
-  std::signal(SIGUSR1, SIG_DFL);
-  REQUIRE_FALSE(result);
-  CHECK(result.error().code() == Errc::cancelled);
 }
 
 TEST_CASE("blocking: many threads on one client") {
