@@ -201,8 +201,10 @@ class DnsValidator::Impl {
       if (!cancelled) socket->close(ignored);
     });
     // RFC 1035 §4.2.2: two octets of length go before the message.
-    Bytes framed = {static_cast<std::uint8_t>(question.size() >> 8), static_cast<std::uint8_t>(question.size() & 255)};
-    framed.insert(framed.end(), question.begin(), question.end());
+    Bytes framed(question.size() + 2);
+    framed[0] = static_cast<std::uint8_t>(question.size() >> 8);
+    framed[1] = static_cast<std::uint8_t>(question.size() & 255);
+    std::ranges::copy(question, framed.begin() + 2);
     const tcp::endpoint server(server_.address(), server_.port());
     std::array<std::uint8_t, 2> length = {};
     Bytes message;
