@@ -70,10 +70,14 @@ class WaitAsk final : public Ask {
 /// Asks to call `function`; see call_function() in driver.hpp. Cancellation does not interrupt the call.
 class CallAsk final : public Ask {
  public:
-  explicit CallAsk(std::function<Result<void>()> function_) : Ask(Kind::call), function(std::move(function_)) {}
+  /// What the function does. Storing never waits until a function of the user returns.
+  enum class Purpose { user_code, storing };
+  explicit CallAsk(std::function<Result<void>()> function_, Purpose purpose_ = Purpose::user_code)
+      : Ask(Kind::call), function(std::move(function_)), purpose(purpose_) {}
   /// May block: a driver with an event loop calls it on another thread. An Error it throws becomes the answer; any
   /// other exception becomes solver_failed.
   std::function<Result<void>()> function;
+  Purpose purpose;
   std::optional<Result<void>> answer;
 };
 

@@ -8,7 +8,9 @@
 #include <chrono>
 #include <coroutine>
 #include <cstddef>
+#include <exception>
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -78,9 +80,14 @@ inline detail::AskAwaiter<SendAsk, Result<HttpResponse>> send(HttpRequest reques
 inline detail::AskAwaiter<WaitAsk, Result<void>> wait(std::chrono::milliseconds duration) {
   return detail::AskAwaiter<WaitAsk, Result<void>>(duration);
 }
-/// Asks to call a function that may block: a file, a program, a user's callback. See CallAsk.
+/// Asks to call a function that may block: a program, a user's callback. See CallAsk. Capture by value what it uses: it
+/// may still run after the flow was destroyed.
 inline detail::AskAwaiter<CallAsk, Result<void>> call(std::function<Result<void>()> function) {
   return detail::AskAwaiter<CallAsk, Result<void>>(std::move(function));
+}
+/// The same for a function that stores something durable, such as a key. It never waits behind one given to call().
+inline detail::AskAwaiter<CallAsk, Result<void>> call_storing(std::function<Result<void>()> function) {
+  return detail::AskAwaiter<CallAsk, Result<void>>(std::move(function), CallAsk::Purpose::storing);
 }
 /// Asks to start an operation that reports its result later. See AwaitAsk.
 inline detail::AskAwaiter<AwaitAsk, Result<void>> await_done(std::function<void(AwaitAsk::Done)> start) {
@@ -93,6 +100,20 @@ inline detail::NowAwaiter now() { return {}; }
 template <class T>
 detail::AllAwaiter<T> all(std::vector<Flow<T>> flows, std::size_t width = 0) {
   return detail::AllAwaiter<T>(std::move(flows), width);
+}
+/// Runs a flow of the user's (a solver, a provider), which `make` returns. What `make` or the flow throws becomes an
+/// Error: an Error with `doing` before it, any other exception as solver_failed.
+template <class T>
+Flow<Result<T>> guarded(std::function<Flow<Result<T>>()> make, std::string doing) {
+  std::exception_ptr thrown;
+  try {
+    Flow<Result<T>> flow = make();
+    Result<T> result = co_await std::move(flow);
+    co_return result;
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  co_return error_from_exception(thrown, doing);
 }
 /// Runs a flow that cancellation does not affect. For clean-up.
 template <class T>

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdlib>
+#include <exception>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -91,6 +93,20 @@ class [[nodiscard]] Result<void> {
  private:
   std::optional<Error> error_;
 };
+
+/// The exception as an Error: an Error itself with `doing` before it, any other exception as solver_failed. For
+/// exceptions of the user's code; never throws them on.
+Error error_from_exception(const std::exception_ptr& thrown, std::string_view doing);
+
+/// Calls user code that returns a Result, and turns whatever it throws into an error, as error_from_exception() does.
+template <class F>
+std::invoke_result_t<F> guarded_call(F&& call, std::string_view doing) {
+  try {
+    return std::forward<F>(call)();
+  } catch (...) {
+    return error_from_exception(std::current_exception(), doing);
+  }
+}
 
 /// Runs `make` and turns an Error it throws into a Result, to call throwing functions from flows. Other exceptions
 /// pass.

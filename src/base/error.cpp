@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "culmen/result.hpp"
+
 namespace culmen {
 namespace {
 
@@ -323,6 +325,18 @@ Error Error::while_doing(std::string_view outer) const {
   Data data = *data_;
   data.doing = data.doing.empty() ? std::string(outer) : std::string(outer) + ": " + data.doing;
   return Error(std::move(data).finished());
+}
+
+Error error_from_exception(const std::exception_ptr& thrown, std::string_view doing) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const Error& error) {
+    return doing.empty() ? error : error.while_doing(doing);
+  } catch (const std::exception& error) {
+    return Error(Errc::solver_failed, doing, error.what());
+  } catch (...) {
+    return Error(Errc::solver_failed, doing, "an exception that is not a std::exception");
+  }
 }
 
 std::string_view to_string(Errc code) noexcept { return row_of(code).name; }

@@ -34,12 +34,8 @@ void start_await(const AwaitAsk& ask, std::function<void(Result<void>)> report) 
   const auto guard = std::make_shared<CompletionGuard>(std::move(report));
   try {
     ask.start([guard](Result<void> result) { guard->complete(std::move(result)); });
-  } catch (const Error& error) {
-    guard->complete(error);
-  } catch (const std::exception& error) {
-    guard->complete(Error(Errc::solver_failed, doing, error.what()));
   } catch (...) {
-    guard->complete(Error(Errc::solver_failed, doing, "an exception that is not a std::exception"));
+    guard->complete(error_from_exception(std::current_exception(), doing));
   }
 }
 

@@ -143,16 +143,6 @@ void ExecutionBase::cancel_strand(Strand& strand, const std::function<void(Ask&)
   answered(*ask);
 }
 
-Result<void> call_function(const CallAsk& ask) {
-  try {
-    return ask.function();
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    return Error(Errc::solver_failed, "calling a function of the caller", error.what());
-  } catch (...) {
-    return Error(Errc::solver_failed, "calling a function of the caller", "an exception that is not a std::exception");
-  }
-}
+Result<void> call_function(const CallAsk& ask) { return guarded_call(ask.function, ""); }
 
 }  // namespace culmen

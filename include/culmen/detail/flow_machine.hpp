@@ -122,8 +122,8 @@ class FlowPromise final : public FlowPromiseBase {
 template <class A, class Answer>
 class AskAwaiter {
  public:
-  template <class Input>
-  explicit AskAwaiter(Input&& input) : ask_(std::forward<Input>(input)) {}
+  template <class... Input>
+  explicit AskAwaiter(Input&&... input) : ask_(std::forward<Input>(input)...) {}
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> self) {
