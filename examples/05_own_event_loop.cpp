@@ -78,6 +78,7 @@ class Loop {
         });
         break;
       }
+      default: perform_blocking(execution, ask); break;
     }
   }
 

@@ -41,8 +41,21 @@ class ScriptedDriver {
   }
 
  private:
+  /// Nothing that was handed out is under way: the asks wait in a list for their turn.
+  class Out final : public AskPerformer {
+   public:
+    bool withdraw(Ask& ask) noexcept override {
+      std::erase(asks, &ask);
+      return true;
+    }
+    void abandon(Ask& ask) noexcept override { std::erase(asks, &ask); }
+    std::deque<Ask*> asks;
+  };
+
   void run(ExecutionBase& execution) {
-    std::deque<Ask*> out;
+    Out performer;
+    std::deque<Ask*>& out = performer.asks;
+    execution.set_performer(&performer);
     for (;;) {
       while (Ask* ask = execution.next()) out.push_back(ask);
       widest = std::max(widest, out.size());
@@ -53,11 +66,12 @@ class ScriptedDriver {
       ++asks;
       if (now == Fault::cancelled) {
         out.push_front(ask);
-        execution.cancel([&out](Ask& withdrawn) { std::erase(out, &withdrawn); });
+        execution.cancel();
         continue;
       }
       answer(execution, *ask, now);
     }
+    execution.set_performer(nullptr);
   }
 
   static Error lost(const char* what) { return Error(Errc::connection_failed, what, "scripted"); }
@@ -71,9 +85,9 @@ class ScriptedDriver {
       }
       case Ask::Kind::wait: {
         auto& wait = static_cast<WaitAsk&>(ask);
-        time.wall += wait.duration;
+        time.wall += std::chrono::duration_cast<std::chrono::system_clock::duration>(wait.duration);
         time.steady += wait.duration;
-        waited += wait.duration;
+        waited += std::chrono::duration_cast<std::chrono::milliseconds>(wait.duration);
         execution.answer(wait, now == Fault::none ? Result<void>() : Result<void>(lost("waiting")));
         break;
       }
@@ -91,6 +105,8 @@ class ScriptedDriver {
         execution.answer(await, outcome.value_or(Result<void>(lost("awaiting"))));
         break;
       }
+      case Ask::Kind::exchange: execution.answer(static_cast<ExchangeAsk&>(ask), lost("exchanging")); break;
+      case Ask::Kind::signal: break;
     }
   }
 
