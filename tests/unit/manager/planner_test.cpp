@@ -104,7 +104,7 @@ void for_random_facts(Check check) {
     Policy policy;
     if (dice.one_in(10)) policy.spread = dice.fraction();
     const Duration around = std::max(lifetime(facts.not_before, facts.not_after), Duration(1h));
-    check(dice, facts, policy, issued - 1h + dice.below(std::min<Duration>(around * 2, days(20'000))));
+    check(dice, facts, policy, issued - 1h + dice.below(2 * std::min<Duration>(around, days(10'000))));
   }
 }
 
