@@ -134,9 +134,17 @@ TEST_CASE("due: by lifetime, spread by the dice") {
       CHECK(due_at(facts, at).renew_now);
       CHECK(due_at(facts, issued + row.lifetime + days(5)).renew_now);
     }
-    Policy together;
-    together.spread = 0;
-    CHECK(due(facts, together, issued).at == issued + row.latest);
+    Policy policy;
+    policy.spread = 0;
+    CHECK(due(facts, policy, issued).at == issued + row.latest);
+    // A new certificate is not due at once, whatever the policy.
+    facts.renewal.dice = 1;
+    policy.spread = 5;
+    CHECK(due(facts, policy, issued).at == issued + row.latest - row.lifetime / 4);
+    for (const double no_number : {std::numeric_limits<double>::quiet_NaN(), -1.0}) {
+      facts.renewal.dice = no_number;
+      CHECK(due_at(facts, issued).at == issued + row.latest);
+    }
   }
 }
 
@@ -201,6 +209,14 @@ TEST_CASE(
   suggest(past, days(20) - 1h, days(20) - 30min, now, 0.5);
   CHECK(due_at(past, now).renew_now);
   CHECK(due_at(past, now).emergency);
+
+  // Moved there by the CA, which had suggested another before.
+  CertificateFacts moved = living_for(days(90));
+  suggest(moved, days(60), days(62), issued, 0.5);
+  CHECK_FALSE(due_at(moved, now).emergency);
+  suggest(moved, days(20) - 1h, days(20) - 30min, now, 0.5);
+  CHECK(due_at(moved, now).renew_now);
+  CHECK(due_at(moved, now).emergency);
 
   // The same window, known since before it began: late, no more.
   CertificateFacts late = living_for(days(90));

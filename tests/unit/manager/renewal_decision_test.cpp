@@ -1,4 +1,6 @@
 // When to renew: a table of facts and decisions.
+#include <limits>
+
 #include <doctest/doctest.h>
 
 #include "base/time.hpp"
@@ -53,6 +55,10 @@ TEST_CASE("renewal: a moment in the CA's window is picked once and kept while th
   CHECK(state.chosen == issued + days(50) + 12h);
   state = updated_renewal_state(state, window(days(40), days(42)), issued + 12h, 0.5);
   CHECK(state.chosen == issued + days(41));
+
+  const double no_number = std::numeric_limits<double>::quiet_NaN();
+  CHECK(updated_renewal_state(RenewalState(), window(days(50), days(52)), issued, no_number).chosen ==
+        issued + days(50));
 
   const RenewalDecision before = decide_renewal(living(days(90)), state, issued + days(41) - 1s);
   CHECK_FALSE(before.renew_now);
