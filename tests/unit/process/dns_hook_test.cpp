@@ -48,7 +48,7 @@ std::string failure_of(const DnsHook& hook) {
 }
 
 /// Runs a flow; its waits are noted and not waited for.
-Result<void> run(Flow<Result<void>> flow, std::vector<std::chrono::milliseconds>* waits = nullptr) {
+Result<void> run(Flow<Result<void>> flow, std::vector<std::chrono::microseconds>* waits = nullptr) {
   Execution<Result<void>> execution(std::move(flow), [] { return Instant(); });
   while (Ask* ask = execution.next()) {
     if (ask->kind() == Ask::Kind::wait) {
@@ -141,10 +141,10 @@ TEST_CASE("the hook solver: two values at one name, each taken away alone") {
   ChallengeContext apex = challenge(), wildcard = challenge(true);
   wildcard.token = "another";
   wildcard.key_authorization = "another.thumbprint";
-  std::vector<std::chrono::milliseconds> waits;
+  std::vector<std::chrono::microseconds> waits;
   REQUIRE(run(solver.present(apex), &waits));
   REQUIRE(run(solver.present(wildcard), &waits));
-  CHECK(waits == std::vector<std::chrono::milliseconds>{90s, 90s});
+  CHECK(waits == std::vector<std::chrono::microseconds>{90s, 90s});
   const fs::path file = folder.path() / "zone" / record.name;
   const std::string second = Dns01Helper::txt_value("another.thumbprint");
   CHECK(contents(file) == record.value + "\n" + second + "\n");

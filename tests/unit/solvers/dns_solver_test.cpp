@@ -16,7 +16,7 @@ namespace {
 struct Ran {
   Ran() = default;
   Result<void> result;
-  std::vector<std::chrono::milliseconds> waits;
+  std::vector<std::chrono::microseconds> waits;
 };
 
 Ran run(Flow<Result<void>> flow) {
@@ -79,7 +79,7 @@ TEST_CASE("the provider is asked for one value at one name") {
   DnsSolver for_account(*provider, options);
   const Ran presented = run(for_account.present(dns_challenge("dns-account-01")));
   CHECK(presented.result);
-  CHECK(presented.waits == std::vector<std::chrono::milliseconds>{30s});
+  CHECK(presented.waits == std::vector<std::chrono::microseconds>{30s});
   CHECK(run(for_account.cleanup(dns_challenge("dns-account-01"))).waits.empty());
   CHECK(log.at(0) == std::string("+_chipdnrz6ovfpe6e._acme-challenge.example.org ") + record_value);
   CHECK(log.at(1) == std::string("-_chipdnrz6ovfpe6e._acme-challenge.example.org ") + record_value);
