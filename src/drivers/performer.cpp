@@ -51,7 +51,10 @@ struct Performer::Pending {
 // ---- Performer ----
 
 Performer::Performer(http::Transport& transport, Reactor& reactor, CallPool* pool)
-    : reactor_(reactor), pool_(pool), multi_(transport), mailbox_(std::make_shared<Mailbox>(reactor)) {
+    : reactor_(reactor),
+      pool_(pool),
+      multi_(transport, [this](curl_socket_t socket) { reactor_.forget(socket); }),
+      mailbox_(std::make_shared<Mailbox>(reactor)) {
   curl_multi_setopt(multi_.handle(), CURLMOPT_SOCKETFUNCTION, &Performer::on_curl_socket);
   curl_multi_setopt(multi_.handle(), CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(multi_.handle(), CURLMOPT_TIMERFUNCTION, &Performer::on_curl_timer);
@@ -242,7 +245,13 @@ int Performer::on_curl_socket(CURL*, curl_socket_t socket, int what, void* self,
       case CURL_POLL_IN: performer.reactor_.watch(socket, readable); break;
       case CURL_POLL_OUT: performer.reactor_.watch(socket, writable); break;
       case CURL_POLL_INOUT: performer.reactor_.watch(socket, readable | writable); break;
-      default: performer.reactor_.forget(socket); break;
+      default:  // connections stay known until they are closed: curl comes back to them with the next request
+        if (performer.multi_.is_connection(socket)) {
+          performer.reactor_.watch(socket, 0);
+        } else {
+          performer.reactor_.forget(socket);
+        }
+        break;
     }
     return 0;
   } catch (...) {
