@@ -133,6 +133,7 @@ TEST_CASE("PollDriver: callbacks may start and cancel flows, and what they throw
 }
 
 TEST_CASE("PollDriver: an end in the middle of everything") {
+  const auto begun = std::make_shared<std::atomic<bool>>(false);
   const auto released = std::make_shared<std::atomic<bool>>(false);
   const auto finished = std::make_shared<std::atomic<bool>>(false);
   const Event event;
@@ -141,14 +142,15 @@ TEST_CASE("PollDriver: an end in the middle of everything") {
     const auto never = [](const Text&) { FAIL("nothing ends any more"); };
     driver.start<std::string>(resting(3600s), never);
     driver.start<std::string>(waiting_for(event), never);
-    driver.start<std::string>(calling([released, finished]() -> Result<void> {
+    driver.start<std::string>(calling([begun, released, finished]() -> Result<void> {
+                                *begun = true;
                                 while (!*released) std::this_thread::sleep_for(1ms);
                                 *finished = true;
                                 return {};
                               }),
                               never);
     driver.start<std::string>(shielded(resting(3600s)), never);
-    driver.process();
+    while (!*begun) driver.process();
   }
   CHECK_FALSE(*finished);
   *released = true;

@@ -2,54 +2,17 @@
 // own.
 #include <doctest/doctest.h>
 
-#include <atomic>
 #include <chrono>
-#include <string_view>
-#include <thread>
-
-#include <dlfcn.h>
-#include <netdb.h>
 
 #include "culmen/asks.hpp"
 #include "http/multi.hpp"
+#include "support/hanging_resolver.hpp"
 #include "support/multi_runner.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
-
-namespace {
-
-std::atomic<bool> resolver_hangs = false;
-std::atomic<int> lookups_begun = 0;
-std::atomic<int> lookups_ended = 0;
-
-const std::string hanging_url = "https://hangs.invalid/directory";
-
-struct HangingResolver {
-  HangingResolver() { resolver_hangs = true; }
-  ~HangingResolver() {
-    resolver_hangs = false;
-    while (lookups_ended != lookups_begun) std::this_thread::sleep_for(1ms);
-    std::this_thread::sleep_for(50ms);  // for libcurl's thread to free what it holds
-  }
-  HangingResolver(const HangingResolver&) = delete;
-  HangingResolver& operator=(const HangingResolver&) = delete;
-  const int before = lookups_begun;
-  bool is_asked() const { return lookups_begun > before; }
-  bool is_hanging() const { return lookups_ended == before; }
-};
-
-}  // namespace
-
-extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints, addrinfo** found) {
-  using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
-  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "getaddrinfo"));
-  if (!name || std::string_view(name) != "hangs.invalid") return real(name, service, hints, found);
-  ++lookups_begun;
-  for (int i = 0; i < 400 && resolver_hangs; ++i) std::this_thread::sleep_for(10ms);
-  ++lookups_ended;
-  return EAI_AGAIN;
-}
+using test::hanging_url;
+using test::HangingResolver;
 
 TEST_CASE("a request that is withdrawn does not wait for the resolver") {
   http::Transport transport({}, nullptr);
