@@ -322,6 +322,28 @@ TEST_CASE("what has expired is forgotten, what is needed is not") {
   CHECK(pem_to_der(u.caller.issue({"a.example"}, key)).size() == 2);
 }
 
+TEST_CASE("what an order refers to is kept as long as the order") {
+  TestCaOptions options;
+  options.order_lifetime = 2h;
+  options.certificate_lifetime = 30min;
+  options.keep_expired = 0s;
+  Unstarted u(std::move(options));
+  u.caller.post(u.caller.url("/acme/new-authz"), R"({"identifier":{"type":"dns","value":"early.example"}})");
+  u.now += 1h;
+  const Reply early = u.caller.new_order({"early.example"});  // its authorization expires an hour before it
+  const Reply created = u.caller.new_order({"a.example"});
+  u.caller.answer_challenges(body_of(created));
+  u.caller.finalize(body_of(created), {"a.example"}, PrivateKey::generate());
+  u.now += 90min;
+  CHECK(u.ca.sizes().authorizations == 2);
+  const std::string url = text_at(u.read(std::string(created.header("location"))), "certificate");
+  CHECK(pem_to_der(u.caller.post(url).body).size() == 2);
+  CHECK(text_at(u.read(std::string(early.header("location"))), "status") == "invalid");
+  u.now += 1h;
+  CHECK(u.caller.post(url).status != 200);
+  CHECK(u.ca.sizes().authorizations == 1);  // a valid one
+}
+
 TEST_CASE("a replaced certificate stays replaced when the order is forgotten, unless the order came to nothing") {
   TestCaOptions options;
   options.order_lifetime = 1h;
