@@ -6,7 +6,8 @@
 #include <boost/json/serialize.hpp>
 
 #include <chrono>
-#include <set>
+#include <filesystem>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,10 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::string_view base = "https://test-ca.invalid";
+constexpr std::string_view base_url = "https://test-ca.invalid";
 
 TimedResponse fetch(TestCa& ca, std::string_view path, HttpMethod method = HttpMethod::get) {
-  const HttpRequest request(method, std::string(base) + std::string(path));
+  const HttpRequest request(method, std::string(base_url) + std::string(path));
   return ca.handle(request);
 }
 
@@ -41,7 +42,7 @@ struct Unstarted {
     converted.method = request.method == "POST"   ? HttpMethod::post
                        : request.method == "HEAD" ? HttpMethod::head
                                                   : HttpMethod::get;
-    converted.url = std::string(base) + request.target;
+    converted.url = std::string(base_url) + request.target;
     converted.body = request.body;
     converted.content_type = std::string(request.header("content-type"));
     const TimedResponse timed = ca.handle(converted);
@@ -70,7 +71,7 @@ struct Unstarted {
   std::chrono::milliseconds after{0};
   std::optional<Errc> lost;
   TestCa ca;
-  AcmeCaller caller{[this](const Request& request) { return exchange(request); }, std::string(base)};
+  AcmeCaller caller{[this](const Request& request) { return exchange(request); }, std::string(base_url)};
 };
 
 }  // namespace
@@ -93,6 +94,17 @@ TEST_CASE("handle: a certificate without start, on the clock that was given") {
   TestCaOptions bad;
   bad.base_url = "https://other.test/";
   CHECK_THROWS_AS(TestCa{std::move(bad)}, Error);
+}
+
+TEST_CASE("handle: neither sockets nor threads") {
+  const auto entries = [](const char* folder) {
+    return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
+  };
+  const auto threads = entries("/proc/self/task"), descriptors = entries("/proc/self/fd");
+  Unstarted u;
+  u.caller.issue({"a.example"}, PrivateKey::generate());
+  CHECK(entries("/proc/self/task") == threads);
+  CHECK(entries("/proc/self/fd") == descriptors);
 }
 
 TEST_CASE("handle: headers in lower case, HEAD without a body, and no other server's URLs") {
@@ -190,7 +202,7 @@ TEST_CASE("handle: validation over the network without start fails, and says wha
   AcmeCaller caller(
       [&ca](const Request& request) {
         HttpRequest converted(request.method == "POST" ? HttpMethod::post : HttpMethod::head,
-                              std::string(base) + request.target);
+                              std::string(base_url) + request.target);
         converted.body = request.body;
         converted.content_type = std::string(request.header("content-type"));
         const TimedResponse timed = ca.handle(converted);
@@ -199,7 +211,7 @@ TEST_CASE("handle: validation over the network without start fails, and says wha
         reply.body = timed.response->body;
         return reply;
       },
-      std::string(base));
+      std::string(base_url));
   caller.register_account();
   const Reply created = caller.new_order({"a.example"});
   caller.answer_challenges(body_of(created));
@@ -265,7 +277,7 @@ TEST_CASE("endpoints that move: the old URLs answer 404, accounts and orders sta
   };
   const std::string old_order(created.header("location"));
   CHECK(u.caller.post_signed(old_order, u.caller.kid_header(nonce(), old_order), "", u.caller.key).status == 200);
-  const std::string moved = std::string(base) + "/v2/acme/new-order";
+  const std::string moved = std::string(base_url) + "/v2/acme/new-order";
   CHECK(u.caller
             .post_signed(moved, u.caller.kid_header(nonce(), moved),
                          R"({"identifiers":[{"type":"dns","value":"b.example"}]})", u.caller.key)

@@ -208,7 +208,8 @@ TEST_CASE("virtual driver: a flow that spins is named, whether its waits are sho
   options.asks_per_minute = 1000;
   VirtualDriver driver(VirtualClock(start), &echo, options);
   std::vector<std::string> log;
-  driver.start<Result<void>>(sleeper(100ms, 5000, log, "decent"), {}, "decent");
+  CHECK(driver.drive(sleeper(100ms, 5000, log, "x"), "decent").has_value());
+  driver.start<Result<void>>(sleeper(100ms, 5000, log, "x"), {}, "decent");
   driver.start<Result<void>>(spin(), {}, "renewal of a.example");
   const std::string what = thrown_by([&driver] { driver.run(); });
   CHECK_MESSAGE(what.find("renewal of a.example") != std::string::npos, what);
