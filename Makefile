@@ -2,12 +2,14 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test test-in check asan tsan clang fuzz bench headers install clean
+.PHONY: help demo test test-in check asan tsan clang fuzz simulation bench headers install clean
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 20
+SIMULATION_ARGS ?=
+SIMULATION_SECONDS ?= 600
 BENCH_ARGS ?=
 HEADER_SECONDS ?= 1.5
 DISTRIBUTION ?= trixie
@@ -22,6 +24,7 @@ help:
 	@echo 'make tsan     whatever has threads under ThreadSanitizer'
 	@echo 'make clang    the tests, built with clang'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
+	@echo 'make simulation  50 clients for a day of virtual time against a CA that fails in every way; at most SIMULATION_SECONDS'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
 	@echo 'make headers  what each public header costs to compile; over HEADER_SECONDS ($(HEADER_SECONDS)) is an error'
 	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
@@ -59,6 +62,11 @@ clang:
 fuzz:
 	@tools/install-deps.sh build fuzz
 	@tools/run-fuzzers.sh $(FUZZ_SECONDS)
+
+simulation:
+	@tools/install-deps.sh build test
+	@tools/build.sh dev culmen_simulation
+	@timeout $(SIMULATION_SECONDS) build/dev/tests/simulation/culmen_simulation $(SIMULATION_ARGS)
 
 bench:
 	@tools/install-deps.sh build bench

@@ -67,7 +67,7 @@ Reply AcmeServer::new_account(Call& call) {
     throw Refusal(403, "externalAccountRequired", "this CA only makes accounts that are bound to an external one");
 
   auto made = std::make_unique<Account>(state_.random_id(), std::move(call.jwk->key), std::move(call.jwk->thumbprint));
-  made->contacts = std::move(contacts);
+  if (!faults_.ignore_contacts) made->contacts = std::move(contacts);
   made->terms_agreed = agreed;
   made->external_account_binding = std::move(binding);
   Account& account = *made;
@@ -83,7 +83,7 @@ Reply AcmeServer::account(Call& call) {
 
   json::object request = read_object(call.payload, "the payload");
   std::optional<std::string> status = string_member(request, "status");
-  if (request.contains("contact")) account.contacts = read_contacts(request);
+  if (request.contains("contact") && !faults_.ignore_contacts) account.contacts = read_contacts(request);
   if (status == "deactivated") {
     account.state = AccountState::deactivated;
     // RFC 8555 §7.3.6: "If a server receives a POST or POST-as-GET from a deactivated account, it MUST return an error"

@@ -1,5 +1,6 @@
 #include "testca/acme_server.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <boost/json/array.hpp>
@@ -64,32 +65,34 @@ AcmeServer::AcmeServer(TestCaOptions options, std::map<std::string, Validator> v
     : options_(std::move(options)),
       validators_(std::move(validators)),
       token_authority_(read_token_authority(options_.token_authority_key)),
+      base_url_(options_.base_url),
       faults_(options_.faults),
       state_(options_.seed),
-      authority_(options_.chain_length, options_.alternate_roots, base::hex_encode(state_.random_octets(3)),
-                 std::chrono::system_clock::now()) {}
+      authority_(options_.chain_length, options_.alternate_roots, base::hex_encode(state_.random_octets(3)), now()) {}
 
 TimePoint AcmeServer::now() const {
-  return std::chrono::system_clock::now() + std::chrono::seconds(clock_offset_.load());
+  const TimePoint time = options_.clock ? options_.clock() : std::chrono::system_clock::now();
+  return time + std::chrono::seconds(clock_offset_.load());
 }
 
 Reply AcmeServer::handle(const Request& request) {
-  Route route = find_route(request.target);
-  std::string name(route.resource ? route.resource->name : "unknown");
+  using Kind = TestCaFault::Kind;
+  Route route;
   std::optional<TestCaFault> fault;
   {
     std::lock_guard lock(mutex_);
+    forget_expired();
+    route = find_route(request.target, endpoint_prefix_);
+    std::string name(route.resource ? route.resource->name : "unknown");
     ++counts_[name];
     ++counts_["total"];
     fault = plan_.take(name);
+    if (!fault) fault = random_fault(faults_, state_);
   }
-  Reply reply;
-  if (fault && fault->kind != TestCaFault::Kind::drop_after) {
-    reply = faulty_reply(*fault, now());
-  } else {
-    reply = checked(request, route);
-    if (fault) reply.delivery = Reply::Delivery::close;
-  }
+  const bool is_processed = !fault || fault->kind == Kind::drop_after || fault->kind == Kind::slow;
+  Reply reply = is_processed ? checked(request, route) : faulty_reply(*fault, now());
+  if (fault && fault->kind == Kind::drop_after) reply.delivery = Reply::Delivery::close;
+  if (fault && fault->kind == Kind::slow) reply.after = fault->delay;
   decorate(request, route, reply);
   if (options_.verbose) {
     std::string line = "test-ca: " + request.method + " " + printable(request.target) + " -> " +
@@ -120,6 +123,13 @@ void AcmeServer::force_validation(const std::string& identifier, std::optional<b
 
 void AcmeServer::advance_clock(std::chrono::seconds by) { clock_offset_ += by.count(); }
 
+void AcmeServer::set_endpoint_prefix(const std::string& prefix) {
+  if (!prefix.empty() && !prefix.starts_with('/'))
+    throw Error(Errc::invalid_argument, "moving the endpoints of a test CA", "the prefix must start with \"/\"");
+  std::lock_guard lock(mutex_);
+  endpoint_prefix_ = prefix;
+}
+
 void AcmeServer::count_connection() {
   std::lock_guard lock(mutex_);
   ++counts_["connections"];
@@ -133,6 +143,17 @@ std::map<std::string, int> AcmeServer::request_counts() const {
 void AcmeServer::reset_counts() {
   std::lock_guard lock(mutex_);
   counts_.clear();
+}
+
+TestCaSizes AcmeServer::sizes() const {
+  std::lock_guard lock(mutex_);
+  TestCaSizes sizes;
+  sizes.accounts = state_.accounts.size();
+  sizes.orders = state_.orders.size();
+  sizes.authorizations = state_.authzs.size();
+  sizes.certificates = state_.certificates.size();
+  sizes.nonces = nonces_.size();
+  return sizes;
 }
 
 std::vector<std::string> AcmeServer::issued() const {
@@ -161,34 +182,38 @@ bool AcmeServer::is_revoked(ByteView certificate_der) const {
 const std::vector<AcmeServer::Resource>& AcmeServer::resources() {
   static const std::vector<Resource> table = {
       {"directory", "/directory", Signer::anyone, &AcmeServer::directory},
-      {"new-nonce", "/acme/new-nonce", Signer::anyone, &AcmeServer::new_nonce},
-      {"new-account", "/acme/new-account", Signer::key, &AcmeServer::new_account},
+      {"new-nonce", "/acme/new-nonce", Signer::anyone, &AcmeServer::new_nonce, true},
+      {"new-account", "/acme/new-account", Signer::key, &AcmeServer::new_account, true},
       {"account", "/acme/account/*", Signer::account, &AcmeServer::account},
       {"orders", "/acme/account/*/orders", Signer::account, &AcmeServer::orders},
       {"delegations", "/acme/account/*/delegations", Signer::account, &AcmeServer::delegations},
       {"delegation", "/acme/delegation/*", Signer::account, &AcmeServer::delegation},
-      {"key-change", "/acme/key-change", Signer::account, &AcmeServer::key_change},
-      {"new-order", "/acme/new-order", Signer::account, &AcmeServer::new_order},
+      {"key-change", "/acme/key-change", Signer::account, &AcmeServer::key_change, true},
+      {"new-order", "/acme/new-order", Signer::account, &AcmeServer::new_order, true},
       {"order", "/acme/order/*", Signer::account, &AcmeServer::order},
       {"finalize", "/acme/order/*/finalize", Signer::account, &AcmeServer::finalize},
-      {"new-authz", "/acme/new-authz", Signer::account, &AcmeServer::new_authz},
+      {"new-authz", "/acme/new-authz", Signer::account, &AcmeServer::new_authz, true},
       {"authz", "/acme/authz/*", Signer::account, &AcmeServer::authz},
       {"challenge", "/acme/challenge/*", Signer::account, &AcmeServer::challenge},
       {"certificate", "/acme/certificate/*", Signer::anyone, &AcmeServer::certificate},
       {"certificate", "/acme/certificate/*/*", Signer::anyone, &AcmeServer::certificate},
       {"star-certificate", "/acme/star/*", Signer::anyone, &AcmeServer::star_certificate},
-      {"renewal-info", "/acme/renewal-info/*", Signer::anyone, &AcmeServer::renewal_info},
-      {"revoke-cert", "/acme/revoke-cert", Signer::either, &AcmeServer::revoke_cert},
+      {"renewal-info", "/acme/renewal-info/*", Signer::anyone, &AcmeServer::renewal_info, true},
+      {"revoke-cert", "/acme/revoke-cert", Signer::either, &AcmeServer::revoke_cert, true},
   };
   return table;
 }
 
-AcmeServer::Route AcmeServer::find_route(std::string_view target) {
+AcmeServer::Route AcmeServer::find_route(std::string_view target, std::string_view endpoint_prefix) {
   Route route;
   std::size_t question = target.find('?');
-  std::vector<std::string> segments = split(target.substr(0, question), '/');
+  const std::string_view path = target.substr(0, question);
+  const std::vector<std::string> as_it_is = split(path, '/');
+  std::vector<std::string> below_prefix;
+  if (path.starts_with(endpoint_prefix)) below_prefix = split(path.substr(endpoint_prefix.size()), '/');
   if (question != std::string_view::npos) route.query = target.substr(question + 1);
   for (const Resource& resource : resources()) {
+    const std::vector<std::string>& segments = resource.is_endpoint ? below_prefix : as_it_is;
     std::vector<std::string> wanted = split(resource.pattern, '/');
     if (wanted.size() != segments.size()) continue;
     route.path.clear();
@@ -204,6 +229,13 @@ AcmeServer::Route AcmeServer::find_route(std::string_view target) {
     return route;
   }
   return route;
+}
+
+void AcmeServer::forget_expired() {
+  const TimePoint time = now();
+  if (time < next_sweep_ || outside_ > 0) return;
+  next_sweep_ = time + std::max<std::chrono::seconds>(options_.keep_expired / 4, std::chrono::seconds(1));
+  state_.forget_expired(time - options_.keep_expired);
 }
 
 Reply AcmeServer::checked(const Request& request, const Route& route) try {
@@ -292,6 +324,7 @@ void AcmeServer::check_nonce(const json::object& header) {
   // RFC 8555 §6.5: badNonce when the nonce "was unacceptable (or not present)"; malformed when it is not base64url.
   if (!nonce) throw Refusal(400, "badNonce", "the protected header has no nonce");
   if (nonce->empty() || !base::base64url_decode(*nonce)) throw malformed("the nonce is not base64url");
+  nonces_.forget_older_than(now() - options_.nonce_lifetime);
   bool good = nonces_.consume(*nonce);
   if (good) good = !state_.chance(faults_.reject_nonces_percent);
   if (!good) throw Refusal(400, "badNonce", "the nonce is not one of ours, or was used before");
@@ -304,7 +337,7 @@ void AcmeServer::decorate(const Request& request, const Route& route, Reply& rep
   bool from_a_proxy = reply.header("content-type") == "text/html";
   if ((request.method == "POST" || new_nonce) && reply.delivery != Reply::Delivery::close && !from_a_proxy) {
     std::string nonce = state_.random_token();
-    nonces_.add(nonce);
+    nonces_.add(nonce, now());
     reply.add("Replay-Nonce", nonce);
   }
   if (!is_directory) add_link(reply, directory_url(), "index");
@@ -332,13 +365,13 @@ Reply AcmeServer::directory(Call&) {
     meta["issuerDomainNames"] = json::array{json::value(options_.issuer_domain)};
     meta["accountHashPrefix"] = prefix;
   }
-  json::object body{{"newNonce", url("/acme/new-nonce")},
-                    {"newAccount", url("/acme/new-account")},
-                    {"newOrder", url("/acme/new-order")},
-                    {"revokeCert", url("/acme/revoke-cert")},
-                    {"keyChange", url("/acme/key-change")}};
-  if (options_.pre_authorization) body["newAuthz"] = url("/acme/new-authz");
-  if (options_.renewal_info) body["renewalInfo"] = url("/acme/renewal-info");
+  json::object body{{"newNonce", endpoint("/acme/new-nonce")},
+                    {"newAccount", endpoint("/acme/new-account")},
+                    {"newOrder", endpoint("/acme/new-order")},
+                    {"revokeCert", endpoint("/acme/revoke-cert")},
+                    {"keyChange", endpoint("/acme/key-change")}};
+  if (options_.pre_authorization) body["newAuthz"] = endpoint("/acme/new-authz");
+  if (options_.renewal_info) body["renewalInfo"] = endpoint("/acme/renewal-info");
   if (options_.auto_renewal) meta["auto-renewal"] = star_meta();
   if (!options_.delegations.empty()) meta["delegation-enabled"] = true;
   if (options_.certificate_get) meta["allow-certificate-get"] = true;

@@ -58,8 +58,9 @@ class AcmeServer {
   /// `validators` by challenge type; a type without one is offered, and fails when triggered.
   AcmeServer(TestCaOptions options, std::map<std::string, Validator> validators);
 
-  /// "https://127.0.0.1:14000": the start of every URL. To be called before the first request.
+  /// "https://127.0.0.1:14000": the start of every URL. Not while requests are handled.
   void set_base_url(std::string base_url) { base_url_ = std::move(base_url); }
+  const std::string& base_url() const noexcept { return base_url_; }
   std::string directory_url() const { return base_url_ + "/directory"; }
 
   /// Thread-safe; never throws, never waits for a validation.
@@ -73,9 +74,11 @@ class AcmeServer {
   void set_faults(TestCaFaults faults);
   void force_validation(const std::string& identifier, std::optional<bool> outcome);
   void advance_clock(std::chrono::seconds by);
+  void set_endpoint_prefix(const std::string& prefix);
   void count_connection();
   std::map<std::string, int> request_counts() const;
   void reset_counts();
+  TestCaSizes sizes() const;
   std::vector<std::string> issued() const;
   bool is_revoked(ByteView certificate_der) const;
   /// Throws Error (invalid_argument) for a certificate of another CA and for a window without width.
@@ -106,6 +109,7 @@ class AcmeServer {
     std::string_view pattern;
     Signer signer;
     Reply (AcmeServer::*answer)(Call&);
+    bool is_endpoint = false;  ///< The directory lists it: its URL can move.
   };
   struct Route {
     const Resource* resource = nullptr;
@@ -113,9 +117,29 @@ class AcmeServer {
     std::string query;
   };
   static const std::vector<Resource>& resources();
-  static Route find_route(std::string_view target);
+  static Route find_route(std::string_view target, std::string_view endpoint_prefix);
+
+  /// Lets other requests in while it exists; nothing is forgotten meanwhile.
+  class Outside {
+   public:
+    Outside(AcmeServer& server, Call& call) : server_(server), lock_(call.lock) {
+      ++server_.outside_;
+      lock_.unlock();
+    }
+    ~Outside() {
+      lock_.lock();
+      --server_.outside_;
+    }
+    Outside(const Outside&) = delete;
+    Outside& operator=(const Outside&) = delete;
+
+   private:
+    AcmeServer& server_;
+    std::unique_lock<std::mutex>& lock_;
+  };
 
   // acme_server.cpp
+  void forget_expired();
   Reply checked(const Request& request, const Route& route);
   Reply answer_get(const Request& request, const Route& route);
   Reply answer_post(const Request& request, const Route& route);
@@ -148,6 +172,8 @@ class AcmeServer {
   Reply certificate(Call& call);
   Reply revoke_cert(Call& call);
   void issue(Order& order, ByteView csr_der, Call& call);
+  /// Makes of it what the faults say.
+  void distort(crypto::CertificateTemplate& what, const Order& order, const TestCaFaults& faults) const;
   /// Signs and keeps. What must be in step with the rest of the state has been drawn already.
   std::unique_ptr<IssuedCertificate> signed_certificate(const Order& order, std::string id, std::string thumbprint,
                                                         const crypto::CertificateTemplate& what) const;
@@ -197,12 +223,16 @@ class AcmeServer {
   void check_onion_names(const std::vector<Identifier>& identifiers) const;
   std::string account_hash_prefix() const;
   void trigger(Challenge& challenge, Call& call);
-  void finish(Challenge& challenge, std::optional<Problem> failure);
+  std::optional<Problem> ask_caller(const Challenge& challenge, Call& call);
+  /// The outcome of a validation: visible at once, or after the delay.
+  void decide(Challenge& challenge, std::optional<Problem> failure);
+  void finish(Challenge& challenge);
   boost::json::object challenge_json(const Challenge& challenge) const;
   Reply authz_reply(int status, const Authz& authz) const;
 
   // URLs
   std::string url(std::string_view path) const { return base_url_ + std::string(path); }
+  std::string endpoint(std::string_view path) const { return base_url_ + endpoint_prefix_ + std::string(path); }
   std::string account_url(const Account& account) const { return url("/acme/account/" + account.id); }
   std::string order_url(const Order& order) const { return url("/acme/order/" + order.id); }
   std::string authz_url(const Authz& authz) const { return url("/acme/authz/" + authz.id); }
@@ -225,6 +255,9 @@ class AcmeServer {
   mutable std::mutex mutex_;  ///< Guards all that follows, but not authority_, which does not change.
   TestCaFaults faults_;
   FaultPlan plan_;
+  std::string endpoint_prefix_;
+  TimePoint next_sweep_;
+  int outside_ = 0;  ///< Requests inside Outside.
   State state_;
   Nonces nonces_;
   std::map<std::string, bool> forced_;

@@ -1,5 +1,7 @@
 #include "testca/authority.hpp"
 
+#include <algorithm>
+
 #include "base/name.hpp"
 #include "culmen/certificate.hpp"
 
@@ -12,7 +14,9 @@ constexpr auto day = std::chrono::hours(24);
 
 Authority::Authority(int chain_length, int alternate_roots, const std::string& label,
                      std::chrono::system_clock::time_point now)
-    : root_key_(PrivateKey::generate("ec:P-256")), not_before_(now - day), not_after_(now + 3650 * day) {
+    : root_key_(PrivateKey::generate("ec:P-256")),
+      not_before_(std::min(now, std::chrono::system_clock::now()) - day),
+      not_after_(std::max(now, std::chrono::system_clock::now()) + 3650 * day) {
   auto ca = [&](const std::string& name, const PrivateKey& key, const PrivateKey& signer, ByteView signer_der) {
     crypto::CertificateTemplate what;
     what.common_name = name + " " + label;
@@ -70,8 +74,8 @@ Authority::TlsIdentity Authority::tls_identity(const std::string& address) const
   auto ip = base::canonical_ip(address);
   if (ip && *ip != "127.0.0.1" && *ip != "::1") what.identifiers.emplace_back("ip", *ip);
   what.public_key_der = key.public_key_der();
-  what.not_before = not_before_;
-  what.not_after = not_before_ + 397 * day;
+  what.not_before = std::chrono::system_clock::now() - day;
+  what.not_after = what.not_before + 397 * day;
   Bytes der = crypto::sign_certificate(what, root_key_, root_der_);
   TlsIdentity identity;
   identity.certificate_pem = der_to_pem(der);

@@ -15,7 +15,8 @@ namespace culmen::testca {
 /// Made once, then only read: safe to sign with from several threads.
 class Authority {
  public:
-  /// `label` tells this CA's names from another's; times are real ones, not the CA's clock.
+  /// `label` tells this CA's names from another's. Its certificates are valid by the clock of `now` and by the real
+  /// one.
   Authority(int chain_length, int alternate_roots, const std::string& label, std::chrono::system_clock::time_point now);
 
   /// `what` needs no issuer data; returns the leaf's DER.

@@ -19,9 +19,6 @@ namespace json = boost::json;
 
 namespace {
 
-// RFC 8555 §7.1.4: "expires" is required in valid authorizations; how long one is good is the CA's choice.
-constexpr auto valid_authz_lifetime = std::chrono::hours(24 * 30);
-
 /// Which challenges go with which identifiers.
 struct ChallengeKind {
   const char* type;
@@ -157,6 +154,8 @@ Authz& AcmeServer::authz_for_order(Account& account, const Identifier& identifie
 }
 
 void AcmeServer::update(Authz& authz) {
+  for (const auto& challenge : authz.challenges)
+    if (challenge->outcome && challenge->outcome->at <= now()) finish(*challenge);
   bool can_expire = authz.state == AuthzState::pending || authz.state == AuthzState::valid;
   if (can_expire && authz.expires <= now()) authz.state = AuthzState::expired;
 }
@@ -177,7 +176,7 @@ void AcmeServer::respond_to_onion(Challenge& challenge, const json::object& resp
     throw malformed("the authorization is " + std::string(to_string(challenge.authz->state)) + ", not pending");
   challenge.state = ChallengeState::processing;
   const Identifier& identifier = challenge.authz->identifier;
-  finish(challenge, challenge.token.empty() ? judge_onion_csr(csr, identifier, challenge.nonce)
+  decide(challenge, challenge.token.empty() ? judge_onion_csr(csr, identifier, challenge.nonce)
                                             : judge_onion_csr_with_token(
                                                   csr, identifier, challenge.token + "." + call.account->thumbprint));
 }
@@ -191,10 +190,9 @@ void AcmeServer::respond_to_token(Challenge& challenge, const json::object& resp
   challenge.state = ChallengeState::processing;
   TimePoint expires;
   const TokenJob job(authz.identifier, call.account->thumbprint, now());
-  finish(challenge, judge_authority_token(token, job, *token_authority_, expires));
-  if (authz.state != AuthzState::valid) return;
-  authz.token_expires = expires;
-  authz.expires = std::min(authz.expires, expires);
+  std::optional<Problem> failure = judge_authority_token(token, job, *token_authority_, expires);
+  if (!failure) authz.token_expires = expires;
+  decide(challenge, std::move(failure));
 }
 
 void AcmeServer::check_onion_names(const std::vector<Identifier>& identifiers) const {
@@ -225,12 +223,13 @@ void AcmeServer::trigger(Challenge& challenge, Call& call) {
   if (auto forced = forced_.find(name); forced != forced_.end()) {
     std::optional<Problem> failure;
     if (!forced->second) failure = make_problem(403, "incorrectResponse", "this validation was made to fail");
-    return finish(challenge, failure);
+    return decide(challenge, failure);
   }
-  if (options_.skip_validation) return finish(challenge, std::nullopt);
+  if (options_.skip_validation) return decide(challenge, std::nullopt);
+  if (options_.validate) return decide(challenge, ask_caller(challenge, call));
   auto validator = validators_.find(challenge.type);
   if (validator == validators_.end())
-    return finish(challenge,
+    return decide(challenge,
                   make_problem(500, "serverInternal", "this test CA has no validator for " + challenge.type + " yet"));
 
   // RFC 8555 §8.2: the key authorization is that of the account's key when the response arrives.
@@ -243,27 +242,58 @@ void AcmeServer::trigger(Challenge& challenge, Call& call) {
   job.issuer_domain = options_.issuer_domain;
   job.account_hash_prefix = account_hash_prefix();
   job.now = std::chrono::floor<std::chrono::seconds>(now().time_since_epoch()).count();
-  call.lock.unlock();
-  validator->second(job, [this, &challenge](std::optional<Problem> failure) {
+  const Outside outside(*this, call);
+  validator->second(job, [this, id = challenge.id](std::optional<Problem> failure) {
     std::lock_guard lock(mutex_);
-    finish(challenge, std::move(failure));
+    const auto found = state_.challenges.find(id);
+    if (found != state_.challenges.end()) decide(*found->second, std::move(failure));
   });
-  call.lock.lock();
 }
 
-void AcmeServer::finish(Challenge& challenge, std::optional<Problem> failure) {
+std::optional<Problem> AcmeServer::ask_caller(const Challenge& challenge, Call& call) {
+  TestCaValidation validation(challenge.authz->identifier);
+  validation.wildcard = challenge.authz->wildcard;
+  validation.type = challenge.type;
+  validation.token = challenge.token;
+  validation.key_authorization = challenge.token + "." + call.account->thumbprint;
+  validation.account_url = account_url(*call.account);
+  const Outside outside(*this, call);
+  try {
+    std::optional<std::string> failure = options_.validate(validation);
+    if (!failure) return std::nullopt;
+    return make_problem(403, "incorrectResponse", std::move(*failure));
+  } catch (const std::exception& error) {
+    return make_problem(500, "serverInternal", std::string("TestCaOptions::validate threw: ") + error.what());
+  } catch (...) {
+    return make_problem(500, "serverInternal", "TestCaOptions::validate threw");
+  }
+}
+
+void AcmeServer::decide(Challenge& challenge, std::optional<Problem> failure) {
+  if (challenge.state != ChallengeState::processing || challenge.outcome) return;
+  challenge.outcome.emplace(now() + options_.validation_delay, std::move(failure));
+  update(*challenge.authz);
+}
+
+void AcmeServer::finish(Challenge& challenge) {
   Authz& authz = *challenge.authz;
-  if (challenge.state != ChallengeState::processing) return;
-  challenge.state = failure ? ChallengeState::invalid : ChallengeState::valid;
-  challenge.error = std::move(failure);
-  challenge.validated = now();
+  const Challenge::Outcome outcome = *std::exchange(challenge.outcome, std::nullopt);
+  challenge.error = outcome.failure;
+  const bool stays_pending = outcome.failure && faults_.failed_challenge_stays_pending;
+  if (stays_pending) {
+    challenge.state = ChallengeState::pending;
+    return;
+  }
+  challenge.state = outcome.failure ? ChallengeState::invalid : ChallengeState::valid;
+  challenge.validated = outcome.at;
   if (authz.state != AuthzState::pending) return;  // deactivated or decided meanwhile
   if (challenge.state == ChallengeState::invalid) {
     authz.state = AuthzState::invalid;
     return;
   }
   authz.state = AuthzState::valid;
-  authz.expires = now() + valid_authz_lifetime;
+  authz.expires = outcome.at + options_.authorization_lifetime;
+  if (authz.token_expires) authz.expires = std::min(authz.expires, *authz.token_expires);
   authz.looks_pending = faults_.pending_polls;
 }
 

@@ -14,6 +14,7 @@
 #include "crypto/ca.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/error.hpp"
+#include "culmen/private_key.hpp"
 #include "jose/jwk.hpp"
 #include "testca/acme_server.hpp"
 #include "testca/delegation.hpp"
@@ -73,7 +74,7 @@ void check_delegated_names(const crypto::Csr& csr, const Order& order) {
 }
 
 /// The extensions that go into the certificate; what we would have to leave out silently is refused.
-std::vector<crypto::OidValue> granted_extensions(const crypto::Csr& csr) {
+std::vector<crypto::OidValue> granted_extensions(const crypto::Csr& csr, bool ignore_must_staple) {
   std::vector<crypto::OidValue> granted;
   std::set<std::string> seen;
   const bool has_numbers =
@@ -82,7 +83,7 @@ std::vector<crypto::OidValue> granted_extensions(const crypto::Csr& csr) {
     if (!seen.insert(extension.oid).second) throw bad_csr("the CSR asks for the extension " + extension.oid + " twice");
     const bool of_numbers = extension.oid == tn_auth_list || (extension.oid == jwt_claim_constraints && has_numbers);
     if (extension.oid == tls_feature || of_numbers) {
-      granted.push_back(extension);
+      if (extension.oid != tls_feature || !ignore_must_staple) granted.push_back(extension);
     } else if (extension.oid == basic_constraints) {
       if (extension.value != Bytes{0x30, 0x00}) throw bad_csr("the CSR asks for a CA certificate");
     } else if (extension.oid != subject_alt_name &&
@@ -127,6 +128,7 @@ Reply AcmeServer::finalize(Call& call) {
 
 /// Checks the CSR and signs; what is slow happens without the lock.
 void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
+  const TestCaFaults faults = faults_;
   call.lock.unlock();
   crypto::Csr csr = read_csr(csr_der);
   if (!is_acceptable_key(csr.key_type)) throw bad_csr("this CA does not certify keys of type " + csr.key_type);
@@ -141,7 +143,7 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
         what.extensions.emplace_back(extension.oid, extension.value, csr.common_name.empty());
   } else {
     check_names(csr, order);
-    what.extensions = granted_extensions(csr);
+    what.extensions = granted_extensions(csr, faults.ignore_must_staple);
     // What stands in subjectAltName; numbers are among the extensions.
     std::ranges::copy_if(order.identifiers, std::back_inserter(what.identifiers),
                          [](const Identifier& identifier) { return identifier.type != "TNAuthList"; });
@@ -172,13 +174,41 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   const bool nameless = what.identifiers.empty() && !order.delegation && what.common_name.empty();
   if (nameless) what.common_name = "subscriber " + order.account->id;
   what.public_key = csr.public_key;
+  distort(what, order, faults);
   auto made = signed_certificate(order, std::move(id), std::move(thumbprint), what);
 
   call.lock.lock();
   if (order.star) order.star->what = std::move(what);
   keep(order, std::move(made));
   order.state = OrderState::valid;
+  order.issued = now() + options_.issuance_delay;
   order.looks_processing = faults_.processing_polls;
+}
+
+void AcmeServer::distort(crypto::CertificateTemplate& what, const Order& order, const TestCaFaults& faults) const {
+  if (faults.missing_name) {
+    const Identifier& missing = order.identifiers.back();
+    std::erase(what.identifiers, missing);
+    if (what.common_name == missing.value) what.common_name = "subscriber " + order.account->id;
+  }
+  for (const std::string& name : faults.extra_names) what.identifiers.push_back(Identifier::parse(name));
+  if (faults.other_public_key) {
+    what.public_key.reset();
+    what.public_key_der = PrivateKey::generate("ec:P-256").public_key_der();
+  }
+  const auto lifetime = what.not_after - what.not_before;
+  switch (faults.validity) {
+    case TestCaFaults::Validity::regular: break;
+    case TestCaFaults::Validity::expired:
+      what.not_after = what.not_before - std::chrono::hours(1);
+      what.not_before = what.not_after - lifetime;
+      break;
+    case TestCaFaults::Validity::not_yet_valid:
+      what.not_before = what.not_after;
+      what.not_after += lifetime;
+      break;
+    case TestCaFaults::Validity::empty: what.not_after = what.not_before; break;
+  }
 }
 
 std::unique_ptr<IssuedCertificate> AcmeServer::signed_certificate(const Order& order, std::string id,
@@ -195,7 +225,8 @@ std::unique_ptr<IssuedCertificate> AcmeServer::signed_certificate(const Order& o
 }
 
 void AcmeServer::keep(Order& order, std::unique_ptr<IssuedCertificate> made) {
-  made->order = &order;
+  made->allow_get = order.allow_get;
+  made->is_star = order.star.has_value();
   order.certificate = made.get();
   state_.certificate_by_der[made->der] = made.get();
   state_.certificate_by_id[certificate_id(made->der)] = made.get();
@@ -214,7 +245,7 @@ Reply AcmeServer::certificate(Call& call) {
             chain > 0 && chain < authority_.chains().size();
   }
   // RFC 9115 §2.3.5: without an account only when that was asked for and granted.
-  if (!call.account && !(known && found->second->order->allow_get))
+  if (!call.account && !(known && found->second->allow_get))
     throw Refusal(405, "malformed", "this certificate is fetched with POST-as-GET").with_header("Allow", "POST");
   if (!known) throw Refusal(404, "malformed", "there is no such certificate");
   const IssuedCertificate& certificate = *found->second;
@@ -251,7 +282,7 @@ Reply AcmeServer::revoke_cert(Call& call) {
     throw unauthorized(
         "neither the certificate's key, nor its account, nor an account authorized for all its names signed");
   // RFC 8739 §2.3: STAR certificates are canceled, not revoked.
-  if (certificate.order->star)
+  if (certificate.is_star)
     throw Refusal(403, "autoRenewalRevocationNotSupported", "a STAR certificate is not revoked: cancel its order");
   std::optional<int> reason;
   if (const json::value* asked = request.if_contains("reason")) {

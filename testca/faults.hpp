@@ -1,4 +1,4 @@
-// Planned misbehaviour, one request at a time. (The standing kind is TestCaFaults.)
+// Faults of single requests: planned ones, and those that TestCaFaults spreads by percentages.
 #pragma once
 
 #include <optional>
@@ -20,6 +20,12 @@ class FaultPlan {
  private:
   std::vector<TestCaFault> planned_;
 };
+
+/// Throws Error (invalid_argument) for percentages that exceed 100 together, and names that are not valid.
+void check_faults(const TestCaFaults& faults);
+
+/// Draws one of the faults that have a percentage. Draws nothing from `state` if there are none.
+std::optional<TestCaFault> random_fault(const TestCaFaults& faults, State& state);
 
 /// What a fault puts in the place of an answer.
 Reply faulty_reply(const TestCaFault& fault, TimePoint now);

@@ -1,6 +1,7 @@
 // HTTP requests and replies as the CA sees them: nothing of sockets.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,6 +36,7 @@ struct Reply {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   Delivery delivery = Delivery::whole;
+  std::chrono::milliseconds after{0};  ///< How long it is held back.
 };
 
 }  // namespace culmen::testca

@@ -16,6 +16,13 @@ namespace culmen::testca {
 namespace asio = boost::asio;
 namespace beast_http = boost::beast::http;
 
+namespace {
+
+// What the parser can use once there is more of it: a line, or the whole header, whose limit is lower.
+constexpr std::size_t max_unparsed = 64 * 1024;
+
+}  // namespace
+
 template <class Parser>
 asio::awaitable<void> HttpReader::read(Parser& parser, error_code& error) {
   parser.eager(true);
@@ -26,6 +33,10 @@ asio::awaitable<void> HttpReader::read(Parser& parser, error_code& error) {
       buffered_.erase(0, parsed);
       if (error == beast_http::error::need_more) error = {};
       if (error || parser.is_done()) co_return;
+      if (buffered_.size() > max_unparsed) {
+        error = beast_http::error::header_limit;
+        co_return;
+      }
     }
     const std::size_t got = co_await stream_.read_some(asio::buffer(chunk), error);
     buffered_.append(chunk.data(), got);

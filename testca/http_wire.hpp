@@ -20,7 +20,8 @@ struct HttpAnswer {
   std::string body;
 };
 
-/// Reads one message after the other. Bodies and headers over the limits are an error (see is_body_limit).
+/// Reads one message after the other. Bodies and headers over the limits are an error (see is_body_limit); so is
+/// anything else that does not end, such as the extension of a chunk.
 class HttpReader {
  public:
   explicit HttpReader(Stream& stream) : stream_(stream) {}

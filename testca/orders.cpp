@@ -60,14 +60,16 @@ Reply AcmeServer::new_order(Call& call) {
     throw malformed("\"notAfter\" must be later than \"notBefore\" and than now");
   if (std::max(not_after.value_or(TimePoint()), not_before.value_or(TimePoint())) > authority_.not_after())
     throw malformed("the validity asked for ends after that of the CA");
+  if (faults_.ignore_validity) not_before = not_after = std::nullopt;
   std::optional<StarRenewal> star = options_.auto_renewal ? read_star(request) : std::nullopt;
   IssuedCertificate* predecessor = nullptr;
   const std::optional<std::string> replaces = string_member(request, "replaces");
   if (replaces && options_.renewal_info) predecessor = &checked_predecessor(*replaces, *call.account, identifiers);
   std::optional<std::string> profile = string_member(request, "profile");
+  if (faults_.ignore_profile) profile.reset();
   if (profile && !options_.profiles.contains(*profile))
     throw Refusal(400, "invalidProfile", "this CA has no profile \"" + *profile + "\"");
-  if (!profile && !options_.profiles.empty()) profile = options_.profiles.begin()->first;
+  if (!profile && !options_.profiles.empty() && !faults_.ignore_profile) profile = options_.profiles.begin()->first;
 
   auto made = std::make_unique<Order>(state_.random_id(), *call.account);
   made->identifiers = std::move(identifiers);
@@ -81,6 +83,8 @@ Reply AcmeServer::new_order(Call& call) {
   // RFC 9115 §2.3.2: the owner of the names proves control of them, so an order for a delegation is ready at once.
   if (!faults_.empty_authorization_list && !made->delegation)
     for (const Identifier& identifier : made->identifiers) add_authz(*made, identifier, ancestors);
+  for (const std::string& name : faults_.extra_authorizations)
+    made->authzs.push_back(&make_authz(*call.account, Identifier::parse(name)));
   if (faults_.reorder_identifiers) {
     std::ranges::reverse(made->identifiers);
     if (!made->authzs.empty()) std::rotate(made->authzs.begin(), made->authzs.begin() + 1, made->authzs.end());
@@ -88,7 +92,7 @@ Reply AcmeServer::new_order(Call& call) {
   Order& order = *made;
   call.account->orders.push_back(&order);
   state_.orders[order.id] = std::move(made);
-  if (predecessor) predecessor->replacement = &order;
+  if (predecessor) predecessor->replacement = order.id;
   update(order);
   Reply reply = order_reply(201, order);
   reply.add("Location", order_url(order));
@@ -151,7 +155,8 @@ void AcmeServer::update(Order& order) {
 }
 
 OrderState AcmeServer::visible_state(const Order& order) const {
-  return order.state == OrderState::valid && order.looks_processing > 0 ? OrderState::processing : order.state;
+  const bool is_issued = order.looks_processing == 0 && order.issued <= now();
+  return order.state == OrderState::valid && !is_issued ? OrderState::processing : order.state;
 }
 
 Reply AcmeServer::order_reply(int status, const Order& order) const {

@@ -81,10 +81,12 @@ IssuedCertificate& AcmeServer::checked_predecessor(std::string_view id, const Ac
     return std::ranges::find(identifiers, identifier) != identifiers.end();
   });
   if (!shared) throw malformed("\"replaces\" names a certificate that has no name in common with the order");
-  if (Order* before = predecessor.replacement) {
-    update(*before);
-    // RFC 9773 §5: "Servers SHOULD … reject the request" with alreadyReplaced, 409.
-    if (before->state != OrderState::invalid)
+  if (!predecessor.replacement.empty()) {
+    const auto before = state_.orders.find(predecessor.replacement);
+    if (before != state_.orders.end()) update(*before->second);
+    // RFC 9773 §5: "Servers SHOULD … reject the request" with alreadyReplaced, 409. An order that is forgotten was a
+    // success; see State::forget_expired().
+    if (before == state_.orders.end() || before->second->state != OrderState::invalid)
       throw Refusal(409, "alreadyReplaced", "the certificate in \"replaces\" has been replaced by another order");
   }
   return predecessor;

@@ -109,6 +109,11 @@ class HttpsServer::Impl {
       const Request request = co_await reader.request(max_http_body, keep_alive, error);
       if (error) break;
       const Reply reply = handler_(request);
+      if (reply.after.count() > 0) {
+        asio::steady_timer pause(context_, reply.after);
+        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+        stream->expires_after(idle_limit);
+      }
       if (reply.delivery == Reply::Delivery::close) co_return;
       if (reply.delivery == Reply::Delivery::endless) {
         co_await write_endlessly(*stream, reply);

@@ -62,6 +62,13 @@ struct Challenge {
   ChallengeState state = ChallengeState::pending;
   TimePoint validated;
   std::optional<Problem> error;
+  /// What a validation found, and when that becomes visible.
+  struct Outcome {
+    Outcome(TimePoint at_, std::optional<Problem> failure_) : at(at_), failure(std::move(failure_)) {}
+    TimePoint at;
+    std::optional<Problem> failure;
+  };
+  std::optional<Outcome> outcome;
 };
 
 struct Authz {
@@ -89,8 +96,9 @@ struct IssuedCertificate {
   std::vector<Identifier> identifiers;
   std::string key_thumbprint;
   TimePoint not_before, not_after;
-  Order* order = nullptr;
-  Order* replacement = nullptr;                                   ///< The last order that names it as its predecessor.
+  bool allow_get = false;                                         ///< Of its order.
+  bool is_star = false;                                           ///< Its order is a STAR order.
+  std::string replacement;                                        ///< The last order that names it as its predecessor.
   std::optional<std::pair<TimePoint, TimePoint>> renewal_window;  ///< In place of the usual one (RFC 9773).
   bool revoked = false;
   std::optional<int> revocation_reason;
@@ -125,11 +133,12 @@ struct Order {
   std::optional<Problem> error;
   IssuedCertificate* certificate = nullptr;
   int looks_processing = 0;  ///< Reads for which a valid order still says processing.
+  TimePoint issued;          ///< Until then it says so, too.
   bool raced = false;        ///< The ready race has been played on it.
 };
 
 /// Everything, and the generator of what must look random. Guarded by the mutex of AcmeServer.
-/// Nothing is ever erased: pointers into the maps stay good.
+/// Nothing is erased but by forget_expired(): pointers into the maps stay good until then.
 class State {
  public:
   explicit State(std::uint64_t seed);
@@ -140,9 +149,14 @@ class State {
   /// Short, for URLs.
   std::string random_id();
   bool chance(int percent);
+  /// 0 to 99.
+  int percentile();
 
   Account* find_account(std::string_view id);
   Account* account_of_key(std::string_view thumbprint);
+
+  /// Erases orders, authorizations and certificates that expired before `limit` and that nothing else refers to.
+  void forget_expired(TimePoint limit);
 
   std::map<std::string, std::unique_ptr<Account>, std::less<>> accounts;
   std::map<std::string, Account*, std::less<>> account_by_thumbprint;  ///< Current keys only.
@@ -157,6 +171,10 @@ class State {
   std::map<std::tuple<std::string, Identifier, bool>, Authz*> reusable;
 
  private:
+  void forget_orders(TimePoint limit);
+  void forget_authzs(TimePoint limit);
+  void forget_certificates(TimePoint limit);
+
   std::mt19937_64 generator_;
 };
 

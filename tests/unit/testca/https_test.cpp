@@ -313,6 +313,24 @@ TEST_CASE("loopback is only visited when allowed, a closed port is a connection 
   CHECK(web.requests == 0);
 }
 
+TEST_CASE("a slow response is held back, and others are not") {
+  Running running(TestCaOptions{});
+  OverHttps slow(running), other(running);
+  other.caller.nonce();
+  TestCaFault fault("directory", TestCaFault::Kind::slow);
+  fault.delay = std::chrono::milliseconds(400);
+  running.ca.plan(fault);
+  const auto start = std::chrono::steady_clock::now();
+  std::thread held([&] { CHECK(slow.caller.get(running.ca.directory_url()).status == 200); });
+  while (running.ca.request_counts()["directory"] == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(other.caller.get(running.ca.directory_url()).status == 200);
+  const auto other_took = std::chrono::steady_clock::now() - start;
+  held.join();
+  const auto slow_took = std::chrono::steady_clock::now() - start;
+  CHECK(slow_took >= fault.delay);
+  CHECK(other_took < slow_took);
+}
+
 TEST_CASE("a slow validation does not hold others up") {
   std::atomic<bool> release = false;
   WebServer web([&](const std::string&) {

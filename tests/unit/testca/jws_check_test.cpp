@@ -122,13 +122,19 @@ TEST_CASE("a nonce is spent even when a later check fails, and kept when the sig
   CHECK(r.caller.post_signed(url, r.caller.kid_header(nonce, url), "", r.caller.key).status == 200);
 }
 
-TEST_CASE("only so many nonces are remembered") {
+TEST_CASE("only so many nonces are remembered, and only for so long") {
   Nonces nonces(3);
-  for (const char* nonce : {"a", "b", "c", "d"}) nonces.add(nonce);
+  const TimePoint start{std::chrono::seconds(1'790'000'000)};
+  for (const char* nonce : {"a", "b", "c", "d"}) nonces.add(nonce, start);
   CHECK_FALSE(nonces.consume("a"));
   CHECK(nonces.consume("b"));
   CHECK_FALSE(nonces.consume("b"));
   CHECK(nonces.consume("d"));
+  nonces.add("e", start + std::chrono::seconds(5));
+  nonces.forget_older_than(start + std::chrono::seconds(5));
+  CHECK(nonces.size() == 1);
+  CHECK_FALSE(nonces.consume("c"));
+  CHECK(nonces.consume("e"));
 }
 
 TEST_CASE("the shape of the JWS") {
