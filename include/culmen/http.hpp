@@ -1,6 +1,7 @@
 // The HTTP messages that flows ask a driver to exchange.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ class HttpRequest {
   std::string body;
   std::string content_type;  ///< Empty: no Content-Type header.
   std::string accept;        ///< Empty: no Accept header.
+  /// Time limit for this exchange, if it is shorter than the driver's own.
+  std::optional<std::chrono::milliseconds> time_limit;
 };
 
 /// One HTTP response, with any status. Header names are in lower case. A plain value.

@@ -29,14 +29,7 @@ Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session sess
   co_return authorizations;
 }
 
-Flow<Result<void>> pause_for(milliseconds duration) { co_return co_await wait(duration); }
-
-Flow<Result<Order>> finalize_and_watch(engine::Session session, Account account, Order order, Bytes csr,
-                                       engine::PollOptions options) {
-  Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr));
-  if (!finalized) co_return finalized;
-  co_return co_await engine::await_certificate(session, account, std::move(*finalized), options);
-}
+Flow<Result<void>> let_pass(milliseconds duration) { co_return co_await wait(duration); }
 
 }  // namespace
 
@@ -58,7 +51,7 @@ bool NewOrder::is_validated() const noexcept { return order_.status == OrderStat
 void NewOrder::refresh(CancelToken cancel) {
   const AcmeClient& client = account_.client();
   const milliseconds pause = engine::refresh_pause(backoff_, order_.retry_after);
-  if (pause > milliseconds(0)) client.run(pause_for(pause), cancel);
+  if (pause > milliseconds(0)) client.run(let_pass(pause), cancel);
 
   Order fresh = client.get_order(account_.api_account(), order_.url, cancel);
   const bool is_over = fresh.status == OrderStatus::invalid || fresh.status == OrderStatus::canceled;
@@ -92,8 +85,8 @@ CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chron
   // From here on the CA may issue a certificate for this key, even if this process ends.
   faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_, faces::PendingOrder(order_.url, key));
   const AcmeClient& client = account_.client();
-  Order order = client.run(finalize_and_watch(client.session(), account_.api_account(), order_, std::move(csr),
-                                              engine::PollOptions(delay, limit)),
+  Order order = client.run(engine::finalize_and_wait(client.session(), account_.api_account(), order_, std::move(csr), {},
+                                                     engine::PollOptions(delay, limit)),
                            std::move(cancel));
   return CertOrder(account_, primary_name_, std::move(order), std::move(key));
 }

@@ -47,7 +47,8 @@ class AcmeClient {
   /// TransportOptions).
   explicit AcmeClient(std::string directory_url, ClientOptions options = {}, CancelToken cancel = CancelToken::never());
 
-  const Directory& directory() const noexcept;
+  /// A copy of the directory as last fetched; see engine::Session.
+  Directory directory() const;
 
   Account new_account(AccountKey key, AccountOptions options, CancelToken cancel = CancelToken::never()) const;
   Account find_account(AccountKey key, CancelToken cancel = CancelToken::never()) const;
@@ -96,6 +97,13 @@ class AcmeClient {
   Authorization poll_authorization(Account account, std::string authorization_url,
                                    std::optional<std::chrono::seconds> deadline = {},
                                    CancelToken cancel = CancelToken::never()) const;
+  /// Completes an authorization. The solvers must outlive the call.
+  Authorization authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                          std::optional<std::chrono::seconds> deadline = {},
+                          CancelToken cancel = CancelToken::never()) const;
+  Authorization authorize(Account account, std::string authorization_url, std::vector<ChallengeSolver*> solvers,
+                          std::optional<std::chrono::seconds> deadline = {},
+                          CancelToken cancel = CancelToken::never()) const;
   Challenge trigger_challenge(Account account, Challenge challenge, std::string response = "{}",
                               CancelToken cancel = CancelToken::never()) const;
   Challenge trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der,
