@@ -111,9 +111,9 @@ Flow<Result<Authorization>> poll_authorization(Session session, Account account,
 Flow<Result<Authorization>> authorize(Session session, Account account, std::string authorization_url,
                                       std::vector<ChallengeSolver*> solvers,
                                       std::optional<std::chrono::seconds> deadline = {});
-/// Tells the server to validate the challenge (§7.5.1). `response` is JSON, `{}` for most types. If the response is lost,
-/// the challenge shows whether the request arrived. Any 2xx is success: the status is `unknown` if the body cannot be
-/// read.
+/// Tells the server to validate the challenge (§7.5.1). `response` is JSON, `{}` for most types. If the response is
+/// lost, the challenge shows whether the request arrived. Any 2xx is success: the status is `unknown` if the body
+/// cannot be read.
 Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Challenge challenge,
                                           std::string response = "{}");
 
@@ -150,9 +150,9 @@ Flow<Result<StarCertificate>> download_star_certificate(Session session, Account
 Flow<Result<StarCertificate>> get_star_certificate(std::string star_url);
 
 /// Issues a certificate: order, concurrent validation of all authorizations, finalization, download. For each
-/// authorization the first solver that can solve it is used; not_offered if there is none. All challenges are presented,
-/// then all are triggered. Every challenge presented is cleaned up after success, failure and cancellation, also if user
-/// code throws. A challenge that the CA leaves pending with an error is posted again, as by authorize().
+/// authorization the first solver that can solve it is used; not_offered if there is none. All challenges are
+/// presented, then all are triggered. Every challenge presented is cleaned up after success, failure and cancellation,
+/// also if user code throws. A challenge that the CA leaves pending with an error is posted again, as by authorize().
 ///
 /// bad_response if the CA asks for authorizations of other names, or if the certificate is not for the key and exactly
 /// the names asked for, or is not valid now. The solvers must outlive the flow.

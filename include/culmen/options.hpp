@@ -12,8 +12,8 @@
 
 namespace culmen {
 
-/// Retries, polling and nonces. A plain value. Values out of range are replaced by the nearest that is allowed: times by
-/// 0 s to 10 years, numbers by 0 to 100 (`nonce_pool`: 10,000), `poll_interval_limit` by 1 ms to 1 h.
+/// Retries, polling and nonces. A plain value. Values out of range are replaced by the nearest that is allowed: times
+/// by 0 s to 10 years, numbers by 0 to 100 (`nonce_pool`: 10,000), `poll_interval_limit` by 1 ms to 1 h.
 struct SessionOptions {
   SessionOptions() = default;
   /// How often to repeat a request that got badNonce (RFC 8555 §6.5). issue() uses at least 10.

@@ -13,7 +13,8 @@ namespace culmen::engine {
 /// session. Thread-safe; may be used by several executions at once. Calling functions of an empty handle is undefined.
 ///
 /// The directory is fetched again by the first request after SessionOptions::directory_lifetime, and when an endpoint
-/// answers 404 or 410; then the request is repeated at the new URL. If it cannot be fetched, the old one remains in use.
+/// answers 404 or 410; then the request is repeated at the new URL. If it cannot be fetched, the old one remains in
+/// use.
 class Session {
  public:
   struct State;

@@ -50,8 +50,7 @@ Flow<Result<void>> trigger(Validation& validation, Solving& solving) {
   const Challenge& challenge = solving.context.challenge;
   const bool untouched = challenge.status == ChallengeStatus::pending || challenge.status == ChallengeStatus::unknown;
   if (!untouched) co_return Result<void>();  // triggered by an earlier run
-  Result<std::string> response =
-      guarded_call([&solving] { return solving.solver->response(solving.context); }, "");
+  Result<std::string> response = guarded_call([&solving] { return solving.solver->response(solving.context); }, "");
   if (!response) {
     validation.abandoned = true;
     co_return response.error().while_doing("answering " + solving.context.type + " for " + name_of(solving));
@@ -143,8 +142,8 @@ Result<void> plan(Validation& validation, Authorization authorization) {
     const Challenge* challenge = pending.find_challenge(solver->type());
     if (!challenge) continue;
     const std::string doing = "preparing " + challenge->type + " for " + name;
-    const Result<bool> can_solve = guarded_call(
-        [&]() -> Result<bool> { return solver->can_solve(pending.identifier, pending.wildcard); }, doing);
+    const Result<bool> can_solve =
+        guarded_call([&]() -> Result<bool> { return solver->can_solve(pending.identifier, pending.wildcard); }, doing);
     if (!can_solve) return can_solve.error();
     if (!*can_solve) continue;
     if (!challenge->token.empty() && !base::is_token(challenge->token)) {
@@ -273,8 +272,8 @@ Result<void> note(Validation& validation, const Authorization& seen, Instant now
   if (found == validation.solving.end()) return {};
   Solving& solving = *found;
   solving.valid = seen.status == AuthorizationStatus::valid;
-  solving.failed = !solving.valid && seen.status != AuthorizationStatus::pending &&
-                   seen.status != AuthorizationStatus::unknown;
+  solving.failed =
+      !solving.valid && seen.status != AuthorizationStatus::pending && seen.status != AuthorizationStatus::unknown;
   if (seen.retry_after) solving.look_after = now.steady + *seen.retry_after;
   if (solving.failed) solving.authorization = seen;
   if (solving.valid || solving.failed) {
@@ -334,8 +333,7 @@ Flow<Result<Authorization>> authorize(Session session, Account account, std::str
   }
   const int nonce_retries = std::max(min_issue_nonce_retries, session.nonce_retries());
   Validation validation(session.with_nonce_retries(nonce_retries), std::move(account), std::move(solvers), 1);
-  Result<Authorization> seen =
-      co_await get_authorization(validation.session, validation.account, authorization_url);
+  Result<Authorization> seen = co_await get_authorization(validation.session, validation.account, authorization_url);
   if (!seen || seen->status == AuthorizationStatus::valid) co_return seen;
   if (seen->status != AuthorizationStatus::pending) {
     co_return ended_badly(*seen, "completing the authorization of " + printable(display_name(*seen), 260));

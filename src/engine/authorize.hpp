@@ -34,7 +34,8 @@ struct Solving {
   std::optional<std::chrono::steady_clock::time_point> look_after;  ///< Retry-After.
 };
 
-/// State shared by all parts of one validation. Lives in the frame of the flow that validates, which outlives the parts.
+/// State shared by all parts of one validation. Lives in the frame of the flow that validates, which outlives the
+/// parts.
 struct Validation {
   Validation(Session session_, Account account_, std::vector<ChallengeSolver*> solvers_, std::size_t width_)
       : session(std::move(session_)), account(std::move(account_)), solvers(std::move(solvers_)), width(width_) {}

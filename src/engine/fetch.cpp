@@ -10,7 +10,7 @@ namespace culmen::engine {
 
 Flow<Result<HttpResponse>> fetch(SessionOptions options, HttpRequest request, std::string doing) {
   const Instant start = co_await now();
-  RequestRetries retries(options, 0, Repeat::freely, start);
+  RequestRetries retries(options, 0, Repeat::freely, start, request.time_limit);
   for (;;) {
     Result<HttpResponse> response = co_await send(request);
     const Instant instant = co_await now();

@@ -176,7 +176,7 @@ bool is_about_replaces(const Error& error) {
   if (!error.problem()) return false;
   switch (error.code()) {
     case Errc::already_replaced:
-    case Errc::malformed:             // unknown certificate, or no name in common
+    case Errc::malformed:                  // unknown certificate, or no name in common
     case Errc::unauthorized: return true;  // the certificate of another account
     case Errc::rate_limited: return false;
     default: return error.http_status() == 409;
@@ -313,7 +313,8 @@ Flow<Result<IssuedCertificate>> issue_one(Issuing& issuing) {
   order = co_await complete(issuing, *order);
   if (!order) co_return order.error();
   if (order->certificate.empty()) {
-    co_return Error(Errc::bad_response, "downloading the certificate", "the order is valid, but has no certificate URL");
+    co_return Error(Errc::bad_response, "downloading the certificate",
+                    "the order is valid, but has no certificate URL");
   }
   Result<CertificateChain> chain = co_await download_preferred_chain(
       issuing.session, issuing.account, order->certificate, issuing.request.preferred_chain);

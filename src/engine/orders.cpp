@@ -257,8 +257,7 @@ Flow<Result<Order>> finalize(Session session, Account account, Order order, Byte
 Flow<Result<Order>> finalize_and_wait(Session session, Account account, Order order, Bytes csr_der,
                                       std::vector<OnionCaa> onion_caa, PollOptions options,
                                       std::function<void()> finalized) {
-  Result<Order> seen =
-      co_await finalize(session, account, std::move(order), std::move(csr_der), std::move(onion_caa));
+  Result<Order> seen = co_await finalize(session, account, std::move(order), std::move(csr_der), std::move(onion_caa));
   if (!seen) co_return seen;
   if (finalized) finalized();
   const Instant begun = co_await now();

@@ -1,7 +1,6 @@
 // Asking the CA when to renew (RFC 9773 §4.1).
 #include "protocol/renewal_info.hpp"
 
-#include <algorithm>
 #include <chrono>
 
 #include "culmen/engine.hpp"
@@ -29,9 +28,7 @@ Flow<Result<RenewalInfo>> get_renewal_info(Session session, std::string certific
     HttpRequest request(HttpMethod::get, protocol::renewal_info_url((*directory)->renewal_info, *id));
     request.accept = "application/json";
     request.time_limit = longest_answer;
-    SessionOptions options = session.options();
-    options.poll_deadline = std::min(options.poll_deadline, longest_answer);
-    Result<HttpResponse> response = co_await fetch(options, std::move(request), doing);
+    Result<HttpResponse> response = co_await fetch(session.options(), std::move(request), doing);
     if (response) {
       const Instant instant = co_await now();
       co_return protocol::parse_renewal_info(*response, instant.wall);

@@ -55,6 +55,13 @@ bool outcome_unknown(const Error& error) noexcept { return is_lost(error) || err
 
 // ---- RequestRetries ----
 
+RequestRetries::RequestRetries(const SessionOptions& options, int nonce_retries, Repeat repeat, Instant start,
+                               std::optional<milliseconds> time_limit)
+    : busy_retries_(options.busy_retries),
+      nonce_retries_(nonce_retries),
+      repeat_(repeat),
+      end_(start.steady + std::min<milliseconds>(options.poll_deadline, time_limit.value_or(options.poll_deadline))) {}
+
 std::optional<milliseconds> RequestRetries::pause_after(const Error& error, Instant now) {
   std::optional<milliseconds> pause;
   if (error.code() == Errc::bad_nonce) {
@@ -67,7 +74,7 @@ std::optional<milliseconds> RequestRetries::pause_after(const Error& error, Inst
   } else if (is_lost(error) || is_server_failure(error)) {
     pause = failure_pause(error);
   }
-  if (!pause || *pause > options_.poll_deadline - (now.steady - start_)) return std::nullopt;
+  if (!pause || *pause >= end_ - now.steady) return std::nullopt;
   ++(is_busy(error) ? times_busy_ : failures_);
   return pause;
 }
@@ -75,15 +82,17 @@ std::optional<milliseconds> RequestRetries::pause_after(const Error& error, Inst
 std::optional<milliseconds> RequestRetries::failure_pause(const Error& error) {
   const int most = repeat_ == Repeat::freely ? 3 : repeat_ == Repeat::once ? 1 : 0;
   if (failures_ >= most) return std::nullopt;
-  if (const std::optional<seconds> asked = error.retry_after()) return std::max<milliseconds>(*asked, first_failure_pause);
+  if (const std::optional<seconds> asked = error.retry_after())
+    return std::max<milliseconds>(*asked, first_failure_pause);
   // The server closes connections that were idle: another connection works at once.
   if (is_lost(error)) return failures_ == 0 ? milliseconds(0) : doubled(first_failure_pause, failures_ - 1);
   return doubled(first_failure_pause, failures_);
 }
 
 std::optional<milliseconds> RequestRetries::busy_pause(const Error& error) {
-  if (times_busy_ >= options_.busy_retries) return std::nullopt;
-  if (const std::optional<seconds> asked = error.retry_after()) return std::max<milliseconds>(*asked, shortest_busy_pause);
+  if (times_busy_ >= busy_retries_) return std::nullopt;
+  if (const std::optional<seconds> asked = error.retry_after())
+    return std::max<milliseconds>(*asked, shortest_busy_pause);
   // A rate limit without a time: trying again would only count against it.
   if (error.http_status() == 429) return std::nullopt;
   return doubled(first_busy_pause, times_busy_);
@@ -107,8 +116,8 @@ CompletionEstimate::Estimate CompletionEstimate::current() {
 
 void CompletionEstimate::seen_done(const Estimate& began_with, std::chrono::steady_clock::duration after,
                                    bool at_first_poll) {
-  // Down quickly until the first miss. From then on a few first polls in a hundred come too early: a poll more costs less
-  // than to be late each time.
+  // Down quickly until the first miss. From then on a few first polls in a hundred come too early: a poll more costs
+  // less than to be late each time.
   constexpr double much_sooner = 0.85, sooner = 0.95, later = 1.25;
   const std::chrono::duration<double, std::milli> took = after;
   const std::lock_guard lock(mutex_);

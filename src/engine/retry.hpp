@@ -48,25 +48,26 @@ enum class Repeat {
 /// Decides for one request whether to send it again after an error, and when.
 class RequestRetries {
  public:
-  RequestRetries(const SessionOptions& options, int nonce_retries, Repeat repeat, Instant start)
-      : options_(options), nonce_retries_(nonce_retries), repeat_(repeat), start_(start.steady) {}
+  /// `time_limit`: for all attempts together, if it is shorter than SessionOptions::poll_deadline.
+  RequestRetries(const SessionOptions& options, int nonce_retries, Repeat repeat, Instant start,
+                 std::optional<std::chrono::milliseconds> time_limit = std::nullopt);
 
   /// How long to wait before the next attempt, possibly zero; nullopt: report the error.
   ///
   /// badNonce: at once, `nonce_retries` times (RFC 8555 §6.5). A lost connection or response, or a temporary 5xx: as
   /// `Repeat` says. The first repetition after a lost connection is at once; all others wait, for Retry-After or with
   /// back-off. 429 and 503: after Retry-After, or with back-off for a 503 without one, SessionOptions::busy_retries
-  /// times. No pause goes past SessionOptions::poll_deadline.
+  /// times. No attempt begins after the time limit.
   std::optional<std::chrono::milliseconds> pause_after(const Error& error, Instant now);
 
  private:
   std::optional<std::chrono::milliseconds> failure_pause(const Error& error);
   std::optional<std::chrono::milliseconds> busy_pause(const Error& error);
 
-  SessionOptions options_;
+  int busy_retries_;
   int nonce_retries_;
   Repeat repeat_;
-  std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point end_;
   int nonces_refused_ = 0;
   int times_busy_ = 0;
   int failures_ = 0;
@@ -127,9 +128,7 @@ class PollTimer {
 };
 
 /// Asks to wait, rounded up to what a driver can wait.
-inline auto pause_for(microseconds duration) {
-  return wait(std::chrono::ceil<decltype(WaitAsk::duration)>(duration));
-}
+inline auto pause_for(microseconds duration) { return wait(std::chrono::ceil<decltype(WaitAsk::duration)>(duration)); }
 
 /// The back-off for a caller's loop around blocking::NewOrder::refresh(): the pause before the next request, and the
 /// next back-off.

@@ -73,7 +73,9 @@ void Session::State::refreshed(Directory directory, Instant now) {
 
 Directory Session::directory() const { return *state_->directory(); }
 const SessionOptions& Session::options() const noexcept { return state_->options; }
-Session Session::with_nonce_retries(int retries) const noexcept { return Session(state_, checked_nonce_retries(retries)); }
+Session Session::with_nonce_retries(int retries) const noexcept {
+  return Session(state_, checked_nonce_retries(retries));
+}
 
 namespace {
 Flow<Result<Directory>> fetch_directory(std::string url, SessionOptions options) {

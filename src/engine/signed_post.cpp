@@ -54,7 +54,7 @@ Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request) {
   const Instant start = co_await now();
   // RFC 8555 §6.3: a POST-as-GET changes nothing.
   const Repeat repeat = request.payload.empty() ? Repeat::freely : request.repeat;
-  RequestRetries retries(state.options, session.nonce_retries(), repeat, start);
+  RequestRetries retries(state.options, session.nonce_retries(), repeat, start, request.time_limit);
   std::optional<std::string> given_nonce;  // by the last error: RFC 8555 §6.5 wants that one used
   for (;;) {
     const Instant before = co_await now();

@@ -85,8 +85,8 @@ CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chron
   // From here on the CA may issue a certificate for this key, even if this process ends.
   faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_, faces::PendingOrder(order_.url, key));
   const AcmeClient& client = account_.client();
-  Order order = client.run(engine::finalize_and_wait(client.session(), account_.api_account(), order_, std::move(csr), {},
-                                                     engine::PollOptions(delay, limit)),
+  Order order = client.run(engine::finalize_and_wait(client.session(), account_.api_account(), order_, std::move(csr),
+                                                     {}, engine::PollOptions(delay, limit)),
                            std::move(cancel));
   return CertOrder(account_, primary_name_, std::move(order), std::move(key));
 }

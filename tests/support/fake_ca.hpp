@@ -41,11 +41,12 @@ class FakeCa {
   std::string http01_token_prefix = "token";
   int busy = 0;  // the next so many POSTs get 503
   std::string busy_retry_after;
-  std::map<std::string, int> failing_attempts;  // by name: so many validations leave the challenge pending with an error
-  std::string attempt_error = "connection";     // its type
-  bool attempts_in_reply = false;               // the reply to the trigger has that error already
-  bool order_stays_pending = false;             // whatever becomes of the authorizations
-  std::map<std::string, int> odd_replies;       // "POST /path": the next so many successful replies are no JSON
+  std::map<std::string, int>
+      failing_attempts;                      // by name: so many validations leave the challenge pending with an error
+  std::string attempt_error = "connection";  // its type
+  bool attempts_in_reply = false;            // the reply to the trigger has that error already
+  bool order_stays_pending = false;          // whatever becomes of the authorizations
+  std::map<std::string, int> odd_replies;    // "POST /path": the next so many successful replies are no JSON
   std::optional<std::pair<int, std::string>> refuse_order;  // status and problem type, for orders with "replaces"
   std::string version;                                      // prefix of the endpoints: others answer 404
   int endpoint_status = 404;                                // or 410
@@ -130,7 +131,8 @@ class FakeCa {
       return account(request, 201);
     }
     if (path == version + "/key-change") {
-      const boost::json::object inner = boost::json::parse(decoded(boost::json::parse(payload).at("protected"))).as_object();
+      const boost::json::object inner =
+          boost::json::parse(decoded(boost::json::parse(payload).at("protected"))).as_object();
       account_jwk = inner.at("jwk").as_object();
       return plain(request, 200, "");
     }
@@ -196,7 +198,7 @@ class FakeCa {
   }
 
   std::string order_status(bool look) {
-    if (order_failed()) return "invalid";
+    if (order_failed() && !order_stays_pending) return "invalid";
     if (issued) {
       if (processing_polls > 0) {
         if (look) --processing_polls;
@@ -241,7 +243,9 @@ class FakeCa {
     const bool valid = !extra && !failed && is_validated(i);
     boost::json::object challenge{{"type", "http-01"},
                                   {"url", "https://ca.test/chall/" + std::to_string(i)},
-                                  {"status", failed ? "invalid" : valid ? "valid" : "pending"},
+                                  {"status", failed  ? "invalid"
+                                             : valid ? "valid"
+                                                     : "pending"},
                                   {"token", http01_token_prefix + std::to_string(i)}};
     if (failed || (!valid && !extra && triggered[i] > 0)) {
       challenge["error"] =
@@ -256,7 +260,8 @@ class FakeCa {
     boost::json::object unknown{{"type", "brand-new-02"}, {"url", "https://ca.test/chall/x"}};
     std::string value = i < names.size() ? names[i] : extra_authorizations.at(i - names.size());
     if (shown_as.contains(value)) value = shown_as.at(value);
-    boost::json::object body{{"status", challenge.at("status")}, {"challenges", boost::json::array{unknown, challenge}}};
+    boost::json::object body{{"status", challenge.at("status")},
+                             {"challenges", boost::json::array{unknown, challenge}}};
     if (authorization_deactivated) body["status"] = "deactivated";
     if (value.starts_with("*.")) {
       value.erase(0, 2);
