@@ -5,6 +5,8 @@
 
 #include "culmen/csr.hpp"
 #include "culmen/engine.hpp"
+#include "drivers/clock.hpp"
+#include "engine/check_certificate.hpp"
 #include "engine/orders.hpp"
 #include "faces/pending_order.hpp"
 
@@ -106,12 +108,11 @@ CertOrder::CertOrder(AccountHandle account, std::string primary_name, Order orde
 
 CertificateWithKey CertOrder::download_cert(CancelToken cancel) const {
   const AcmeClient& client = account_.client();
-  CertificateWithKey certificate(
-      key_.to_pem(), client.download_certificate(account_.api_account(), order_.certificate, std::move(cancel)));
-  if (!certificate.is_matching()) {
-    throw Error(Errc::bad_response, "checking the new certificate",
-                "it is not for our key; it was downloaded from " + printable(order_.certificate, 200));
-  }
+  const CertificateChain chain = client.download_chain(account_.api_account(), order_.certificate, std::move(cancel));
+  IssueRequest asked(order_.identifiers);
+  asked.key = key_;
+  engine::check_certificate(asked, chain, drivers::instant_now().wall).value();
+  CertificateWithKey certificate(key_.to_pem(), chain.pem);
   return certificate;
 }
 

@@ -34,8 +34,7 @@ namespace culmen::blocking {
 /// Errc::cancelled after its challenges are cleaned up.
 ///
 /// Thread safety: every function may be called on several threads at once. The client has no threads: solvers and
-/// callbacks, including the log callback, run on the thread of the call. Exceptions other than Error come only from
-/// solvers that throw instead of returning an Error.
+/// callbacks, including the log callback, run on the thread of the call.
 ///
 /// See engine.hpp for what each function does, its errors, and the section of the RFC.
 ///

@@ -41,7 +41,7 @@ const std::map<std::string, Outcomes>& expected_outcomes() {
       {"POST /chall", {succeeds, succeeds, succeeds, succeeds, E::cancelled, succeeds}},
       {"POST /order", {succeeds, succeeds, E::bad_response, succeeds, E::cancelled, succeeds}},
       {"POST /finalize", {succeeds, succeeds, succeeds, succeeds, E::cancelled, succeeds}},
-      {"POST /cert", {succeeds, succeeds, E::crypto_failed, succeeds, E::cancelled, succeeds}},
+      {"POST /cert", {succeeds, succeeds, E::bad_response, succeeds, E::cancelled, succeeds}},
       {"present",
        {E::connection_failed, E::connection_failed, E::connection_failed, E::connection_failed, E::cancelled,
         E::connection_failed}},
