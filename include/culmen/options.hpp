@@ -12,7 +12,8 @@
 
 namespace culmen {
 
-/// Retries, polling and nonces. A plain value.
+/// Retries, polling and nonces. A plain value. Values out of range are replaced by the nearest that is allowed: times
+/// by 0 s to 10 years, numbers by 0 to 100 (`nonce_pool`: 10,000), `poll_interval_limit` by 1 ms to 1 h.
 struct SessionOptions {
   SessionOptions() = default;
   /// How often to repeat a request that got badNonce (RFC 8555 §6.5). issue() uses at least 10.
@@ -21,12 +22,14 @@ struct SessionOptions {
   std::size_t nonce_pool = 64;
   /// Maximum age of a nonce; older ones are discarded.
   std::chrono::seconds nonce_lifetime{900};
-  /// Default time limit of the polling functions, and the limit for waiting before a busy retry.
+  /// Default time limit of the polling functions, and the limit for all repetitions of one request.
   std::chrono::seconds poll_deadline{30};
   /// Maximum pause between two polls if the server sends no Retry-After.
   std::chrono::milliseconds poll_interval_limit{5000};
   /// How often to repeat a request after 429 with Retry-After, or after 503, if the pause fits into `poll_deadline`.
   int busy_retries = 3;
+  /// Maximum age of the directory; at least 1 s. It is fetched again before the first request after that time.
+  std::chrono::seconds directory_lifetime{24 * 3600};
 };
 
 /// HTTP, TLS and proxy. A plain value. A client checks the options when it connects: Error (invalid_argument), and for

@@ -48,7 +48,6 @@ namespace culmen {
 /// is an Error, and the handler, which may be move-only, is called through its associated executor. Arguments that have
 /// defaults in the coroutine must be given. Without a token it returns a deferred operation, which a coroutine cannot
 /// await with Boost 1.81 (a fault of its awaitable.hpp): use the coroutine form there, or pass use_awaitable.
-/// Exceptions other than Error come only from solvers that throw instead of returning an Error.
 ///
 /// Asio cancellation cancels the operation, which ends with Errc::cancelled after its challenges are cleaned up.
 ///
@@ -75,7 +74,8 @@ class AcmeClient {
         token, std::move(executor), std::move(directory_url), std::move(options));
   }
 
-  const Directory& directory() const noexcept;
+  /// A copy of the directory as last fetched; see engine::Session.
+  Directory directory() const;
 
   // ---- Coroutines ----
 
@@ -115,6 +115,12 @@ class AcmeClient {
   awaitable<Authorization> deactivate_authorization(Account account, std::string authorization_url) const;
   awaitable<Authorization> poll_authorization(Account account, std::string authorization_url,
                                               std::optional<std::chrono::seconds> deadline = {}) const;
+  /// Completes an authorization. The solvers must outlive the call.
+  awaitable<Authorization> authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                                     std::optional<std::chrono::seconds> deadline = {}) const;
+  awaitable<Authorization> authorize(Account account, std::string authorization_url,
+                                     std::vector<ChallengeSolver*> solvers,
+                                     std::optional<std::chrono::seconds> deadline = {}) const;
   awaitable<Challenge> trigger_challenge(Account account, Challenge challenge, std::string response = "{}") const;
   awaitable<Challenge> trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der) const;
 
@@ -255,6 +261,20 @@ class AcmeClient {
                                 std::optional<std::chrono::seconds> deadline, Token&& token = Token()) const {
     return initiate(engine::poll_authorization(session(), std::move(account), std::move(authorization_url), deadline),
                     token);
+  }
+  template <class Token = boost::asio::deferred_t>
+  auto async_authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                       std::optional<std::chrono::seconds> deadline, Token&& token = Token()) const {
+    return initiate(engine::authorize(session(), std::move(account), std::move(authorization_url),
+                                      std::vector<ChallengeSolver*>(1, &solver), deadline),
+                    std::forward<Token>(token));
+  }
+  template <class Token = boost::asio::deferred_t>
+  auto async_authorize(Account account, std::string authorization_url, std::vector<ChallengeSolver*> solvers,
+                       std::optional<std::chrono::seconds> deadline, Token&& token = Token()) const {
+    return initiate(
+        engine::authorize(session(), std::move(account), std::move(authorization_url), std::move(solvers), deadline),
+        std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_trigger_challenge(Account account, Challenge challenge, std::string response,
