@@ -8,8 +8,13 @@ function(culmen_server_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LABELS" ${ARGN})
   culmen_test(${name} SOURCES ${ARG_SOURCES} ../support/unpacked_server.cpp ../support/culmen_program.cpp
     LINKS culmen_testca culmen_culmen culmen_core OpenSSL::SSL LABELS ${ARG_LABELS}
-    PROPERTIES FIXTURES_REQUIRED servers SKIP_REGULAR_EXPRESSION "no unpacked server to be had")
+    PROPERTIES FIXTURES_REQUIRED servers SKIP_REGULAR_EXPRESSION "no (unpacked server|network namespace) to be had")
   target_compile_definitions(${name} PRIVATE CULMEN_SERVERS="${PROJECT_SOURCE_DIR}/build/servers" CULMEN_PROGRAM="")
 endfunction()
 
+culmen_test(integration_child_process SOURCES child_process_test.cpp ../support/culmen_program.cpp LABELS servers)
+target_compile_definitions(integration_child_process PRIVATE CULMEN_PROGRAM="")
+
 culmen_server_test(integration_nginx SOURCES nginx_test.cpp ../support/nginx.cpp LABELS servers)
+# In a network namespace of its own: validation goes to port 80.
+culmen_server_test(integration_caddy SOURCES caddy_test.cpp ../support/caddy.cpp LABELS servers)
