@@ -29,8 +29,8 @@ using server_test::NginxOptions;
 
 namespace {
 
-constexpr int issuances = 4;
-constexpr int names_each = 12;
+constexpr int issuances = 3;
+constexpr int names_each = 8;
 
 /// A CA that believes everything, behind nginx.
 struct BehindNginx {
