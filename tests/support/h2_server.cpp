@@ -61,7 +61,7 @@ class H2Server::Connection {
       if (wait() && !receive()) return;
       send_what_is_due();
     }
-    if (!cut_off_) SSL_shutdown(ssl_.get());
+    if (!cut_off_) linger();
   }
 
  private:
@@ -104,6 +104,16 @@ class H2Server::Connection {
     return got > 0 && nghttp2_session_mem_recv(session_.get(), piece.data(), static_cast<std::size_t>(got)) >= 0;
   }
 
+  /// Ends the connection so that the client gets all that was sent: to close while it still sends would be a reset.
+  void linger() {
+    SSL_shutdown(ssl_.get());
+    ::shutdown(descriptor_, SHUT_WR);
+    std::array<std::uint8_t, 4096> ignored{};
+    pollfd readable{descriptor_, POLLIN, 0};
+    while (::poll(&readable, 1, 500) == 1 && ::recv(descriptor_, ignored.data(), ignored.size(), 0) > 0) {
+    }
+  }
+
   void send_what_is_due() {
     std::vector<std::int32_t> due;
     for (const auto& [id, stream] : streams_) {
@@ -119,7 +129,7 @@ class H2Server::Connection {
     stream.request.number = ++server_.requests_;
     stream.answer = server_.handler_(stream.request);
     stream.due = H2Clock::now() + stream.answer.delay;
-    if (stream.answer.how == H2Answer::How::go_away) last_ = id - 2;
+    if (stream.answer.how == H2Answer::How::go_away) last_ = std::max(0, id - 2);
     if (stream.answer.delay.count() == 0) begin_answer(id);
   }
 
