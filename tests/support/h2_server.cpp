@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
 #include <signal.h>
@@ -258,6 +259,8 @@ void H2Server::accept_all() {
   while (!stopping_) {
     const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (descriptor < 0) continue;
+    const int at_once = 1;  // frames are written one by one
+    ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
     const int number = ++connections_;
     const std::lock_guard lock(mutex_);
     open_.push_back(descriptor);
