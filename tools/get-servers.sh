@@ -46,12 +46,12 @@ CONF
 # get NAME PROGRAM
 get() {
   local name="$1" to="$work/$1" library
-  unpack "$name" "$to" || none "the package $name could not be had: $(tail -n 1 "$work/log")"
+  unpack "$name" "$to" || none "the package $name could not be had from the mirror"
   mkdir "$to/libraries"
   if ldd "$to/$2" | grep -q 'not found'; then
     while read -r library; do
       unpack "$library" "$work/needed-$name" ||
-        none "the package $library, which $name needs, could not be had: $(tail -n 1 "$work/log")"
+        none "the package $library, which $name needs, could not be had from the mirror"
     done < <(apt-cache depends --important "$name" | sed -n 's/^ *Depends: \(lib.*\)/\1/p' | grep -v '^libc6$')
     find "$work/needed-$name" -name 'lib*.so*' -exec cp -a {} "$to/libraries" \;
   fi
@@ -69,6 +69,7 @@ unpack() {
 }
 
 none() {
+  [ ! -s "$work/log" ] || tail -n 12 "$work/log" >&2  # what apt-get said
   echo "get-servers.sh: $*" >&2
   (. /etc/os-release && [[ ${ID:-} == debian ]]) && exit 1
   exit 3
