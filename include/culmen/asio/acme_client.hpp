@@ -37,11 +37,13 @@
 namespace culmen {
 
 /// A client of one CA. A shared handle: copies are the same client. It lives until the last copy is destroyed and every
-/// operation has ended. It must not outlive the executor's context. Calling functions of an empty handle is undefined.
+/// operation has ended. When the executor's context goes first, what runs is dropped without clean-up, and later
+/// operations end with Errc::io_failed. Calling functions of an empty handle is undefined.
 ///
 /// Thread safety: every function may be called on several threads and in several coroutines at once. The client runs on
 /// a strand of the executor that connect() was awaited on, and so do solvers, on_progress and the log callback.
-/// Functions that may block (those of make_solver(), keep_key, …) run one at a time on a thread of the client.
+/// Functions that may block (those of make_solver(), …) run on up to four threads of the client, keep_key and
+/// keep_order never behind them. They may still run when the client is gone.
 ///
 /// Each function has two forms. The coroutine, `co_await client.new_order(…)`, throws Error. The function with a
 /// completion token, `client.async_new_order(…, token)`, has the signature void(std::exception_ptr, T); the exception
