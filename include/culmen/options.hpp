@@ -35,6 +35,7 @@ struct SessionOptions {
 /// HTTP, TLS and proxy. A plain value. A client checks the options when it connects: Error (invalid_argument), and for
 /// the root file (io_failed, crypto_failed).
 struct TransportOptions {
+  // Time limits above 24 h count as 24 h.
   std::chrono::seconds connect_timeout{15};
   /// For one request, from start to the last byte, including redirects.
   std::chrono::seconds request_timeout{60};
@@ -42,7 +43,8 @@ struct TransportOptions {
   std::chrono::seconds stall_timeout{30};
   /// Larger bodies are rejected (response_too_large) while they arrive.
   std::size_t max_response_bytes = 1 << 20;
-  /// Concurrent connections to one host. With HTTP/2 one is enough.
+  /// Concurrent connections to one host, 1 to 1000. Where HTTP/2 is spoken, two are used: one with HTTP/1.1 for
+  /// requests that are alone, and one with HTTP/2.
   long max_connections = 8;
   /// PEM file with additional root certificates to trust; empty: none.
   std::string extra_root_file{};
@@ -52,9 +54,10 @@ struct TransportOptions {
   std::string proxy{};
   /// If `proxy` is empty, take the proxy from the environment (https_proxy, no_proxy, …).
   bool proxy_from_environment = false;
-  /// Connect to this Unix socket instead of host and port; empty: no.
+  /// Connect to this Unix socket instead of host and port; empty: no. Not for requests with HttpTrust::system.
   std::string unix_socket{};
-  /// Allow http:// URLs to hosts other than loopback.
+  /// Allow http:// URLs to hosts other than loopback, and redirects from https to http; not for requests with
+  /// HttpRequest::require_https.
   bool allow_insecure_http = false;
   /// "host:port:address" rules as for curl's --resolve, separated by commas; empty: none.
   std::string resolve{};

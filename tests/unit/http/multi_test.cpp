@@ -1,6 +1,7 @@
 // How a Multi uses connections, withdraws, queues, and keeps exceptions out of curl's frames.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <limits>
@@ -10,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 
 #include "http/multi.hpp"
@@ -25,6 +27,10 @@ using test::answering;
 namespace {
 
 thread_local std::size_t largest_allocation = std::numeric_limits<std::size_t>::max();
+
+// How many handles curl has, by the program's curl_multi_add_handle() and curl_multi_remove_handle().
+thread_local int handles_in_curl = 0;
+thread_local int most_handles_in_curl = 0;
 
 std::string say_ok(const test::Request&) { return test::response(200, "ok"); }
 
@@ -42,6 +48,15 @@ struct TlsServer {
   test::Identity leaf = test::make_identity("leaf", "DNS:localhost", &root);
   test::Server server;
   TransportOptions options;
+};
+
+/// Lets a server that is held go on, also when a test ends early: the server waits for its threads.
+struct ReleaseAtEnd {
+  explicit ReleaseAtEnd(std::atomic<bool>& held_) : held(held_) {}
+  ~ReleaseAtEnd() { held = false; }
+  ReleaseAtEnd(const ReleaseAtEnd&) = delete;
+  ReleaseAtEnd& operator=(const ReleaseAtEnd&) = delete;
+  std::atomic<bool>& held;
 };
 
 /// Several requests at the same time, on behalf of this object.
@@ -76,6 +91,19 @@ void* operator new(std::size_t size) {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+extern "C" CURLMcode curl_multi_add_handle(CURLM* multi, CURL* handle) {
+  using Function = CURLMcode (*)(CURLM*, CURL*);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "curl_multi_add_handle"));
+  most_handles_in_curl = std::max(most_handles_in_curl, ++handles_in_curl);
+  return real(multi, handle);
+}
+extern "C" CURLMcode curl_multi_remove_handle(CURLM* multi, CURL* handle) {
+  using Function = CURLMcode (*)(CURLM*, CURL*);
+  static const auto real = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "curl_multi_remove_handle"));
+  --handles_in_curl;
+  return real(multi, handle);
+}
 
 TEST_CASE("resolve rules hold for every transfer, on every Multi and thread") {
   test::Server server(answering(say_ok));
@@ -145,6 +173,7 @@ TEST_CASE("all exchanges of an owner are withdrawn, those in the queue too, and 
     while (held && request.target == "/held") std::this_thread::sleep_for(1ms);
     return test::response(200, "ok");
   }));
+  const ReleaseAtEnd release(held);
   TransportOptions options;
   options.max_connections = 4;
   http::Transport transport(options, nullptr);
@@ -158,7 +187,6 @@ TEST_CASE("all exchanges of an owner are withdrawn, those in the queue too, and 
     CHECK(others.succeeded == 20);
   }
   CHECK(arrived == 24);
-  held = false;
 }
 
 TEST_CASE("a request that is withdrawn lets the next one run") {
@@ -169,6 +197,7 @@ TEST_CASE("a request that is withdrawn lets the next one run") {
     while (held && request.target == "/held") std::this_thread::sleep_for(1ms);
     return test::response(200, "ok");
   }));
+  const ReleaseAtEnd release(held);
   TransportOptions options;
   options.max_connections = 1;
   http::Transport transport(options, nullptr);
@@ -180,7 +209,6 @@ TEST_CASE("a request that is withdrawn lets the next one run") {
   multi.withdraw(first);
   second.finish();
   CHECK(second.succeeded == 1);
-  held = false;
 }
 
 TEST_CASE("no more connections to one server than allowed") {
@@ -195,10 +223,12 @@ TEST_CASE("no more connections to one server than allowed") {
     http::Transport transport(options, nullptr);
     http::Multi multi(transport);
     const int before = server.connections();
+    most_handles_in_curl = 0;
     Batch batch(multi, server.url(), 200);
     batch.finish();
     CHECK(batch.succeeded == 200);
     CHECK(server.connections() - before == allowed);
+    CHECK(most_handles_in_curl == allowed);  // the end of a transfer costs curl more with each handle that waits
   }
 }
 
@@ -216,6 +246,7 @@ TEST_CASE("HTTP/1.1 for a request that is alone, HTTP/2 for those beside it, wit
         }
       },
       [](SSL_CTX* context) { test::offer_http2(context); });
+  const ReleaseAtEnd release(held);
   http::Transport transport(tls.options, nullptr);
   http::Multi multi(transport);
   const std::string url = tls.server.url();
@@ -225,12 +256,14 @@ TEST_CASE("HTTP/1.1 for a request that is alone, HTTP/2 for those beside it, wit
   CHECK(tls.server.connections() == 1);
 
   held = true;
+  most_handles_in_curl = 0;
   Batch one(multi, url, 1);
   test::perform_until(multi, [&alone] { return alone == 6; });
   Batch many(multi, url, 250);
   many.finish();
   CHECK(many.succeeded == 250);
   CHECK(shared == 250);
+  CHECK(most_handles_in_curl == 100);
   held = false;
   one.finish();
   CHECK(one.succeeded == 1);
