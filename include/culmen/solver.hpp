@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "culmen/authorization.hpp"
 #include "culmen/flow.hpp"
@@ -44,6 +45,9 @@ class ChallengeSolver {
   virtual bool can_solve(const Identifier& identifier, bool wildcard) const;
 
   virtual Flow<Result<void>> present(ChallengeContext context) = 0;
+  /// Called once an issuance, after all of its challenges for this solver were presented and before the first is
+  /// triggered: wait here until the answers can be seen (DNS propagation). The default returns at once.
+  virtual Flow<Result<void>> ready(std::vector<ChallengeContext> contexts);
   virtual Flow<Result<void>> cleanup(ChallengeContext context) = 0;
 
   /// The JSON to post to the challenge URL once it is presented; `{}` for most types.
