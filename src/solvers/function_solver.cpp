@@ -10,7 +10,9 @@ class FunctionSolver final : public ChallengeSolver {
   using Function = std::function<void(const ChallengeContext&)>;
 
   FunctionSolver(std::string type, Function present, Function cleanup)
-      : type_(std::move(type)), present_(std::move(present)), cleanup_(std::move(cleanup)) {}
+      : type_(std::move(type)),
+        present_(std::make_shared<const Function>(std::move(present))),
+        cleanup_(std::make_shared<const Function>(std::move(cleanup))) {}
 
   std::string_view type() const noexcept override { return type_; }
 
@@ -24,18 +26,17 @@ class FunctionSolver final : public ChallengeSolver {
   Flow<Result<void>> cleanup(ChallengeContext context) override { return run(cleanup_, std::move(context)); }
 
  private:
-  static Flow<Result<void>> run(Function function, ChallengeContext context) {
-    if (!function) co_return Result<void>();
-    std::function<Result<void>()> bound = [&function, &context]() -> Result<void> {
-      function(context);
+  static Flow<Result<void>> run(std::shared_ptr<const Function> function, ChallengeContext context) {
+    if (!*function) co_return Result<void>();
+    std::function<Result<void>()> bound = [function, context = std::move(context)]() -> Result<void> {
+      (*function)(context);
       return {};
     };
     co_return co_await call(std::move(bound));
   }
 
   std::string type_;
-  Function present_;
-  Function cleanup_;
+  std::shared_ptr<const Function> present_, cleanup_;  // a call may outlive the solver
 };
 }  // namespace
 
