@@ -46,7 +46,7 @@ class AuthorityTokenSolver final : public ChallengeSolver {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace culmen

@@ -116,7 +116,7 @@ class DnsHookSolver final : public ChallengeSolver {
   Flow<Result<void>> run(std::string action, ChallengeContext context);
 
   struct Hook;
-  std::shared_ptr<Hook> hook_;
+  const std::shared_ptr<Hook> hook_;
   DnsHookOptions options_;
 };
 
@@ -152,9 +152,9 @@ class DnsPersistSolver final : public ChallengeSolver {
   Directory directory_;
   Account account_;
   class Records;
-  std::shared_ptr<const Publish> publish_;
+  const std::shared_ptr<const Publish> publish_;
   DnsPersistOptions options_;
-  std::shared_ptr<Records> records_;
+  const std::shared_ptr<Records> records_;
 };
 
 }  // namespace culmen

@@ -88,7 +88,7 @@ class WebrootSolver final : public ChallengeSolver {
 
  private:
   std::filesystem::path folder_;
-  std::shared_ptr<std::once_flag> swept_;
+  const std::shared_ptr<std::once_flag> swept_;
 };
 
 }  // namespace culmen
