@@ -132,6 +132,20 @@ class TroubledStore : public Persist {
   }
 };
 
+/// Takes its time to read, as a store behind a network does.
+class SlowStore : public Persist {
+ public:
+  void put(const PersistKey& key, std::string_view value) override { memory_.put(key, value); }
+  std::optional<std::string> get(const PersistKey& key) override {
+    std::optional<std::string> value = memory_.get(key);
+    std::this_thread::sleep_for(50ms);
+    return value;
+  }
+
+ private:
+  MemoryPersist memory_;
+};
+
 }  // namespace
 
 TEST_CASE("from nothing to a certificate that is kept, http-01 answered for real") {
@@ -401,8 +415,8 @@ TEST_CASE("two orders for one name: neither loses the other's key") {
 
 TEST_CASE("orders for one name, finalized on several threads: no key is lost") {
   const Bench bench;
-  MemoryPersist memory;
-  const blocking::AccountHandle account = bench.directory(memory).account(email);
+  SlowStore store;
+  const blocking::AccountHandle account = bench.directory(store).account(email);
   std::vector<blocking::CsrOrder> orders;
   for (int i = 0; i < 6; ++i) {
     orders.push_back(proven(account.new_order("example.test", {"n" + std::to_string(i) + ".example.test"})));
@@ -412,7 +426,7 @@ TEST_CASE("orders for one name, finalized on several threads: no key is lost") {
     threads.emplace_back([&order] { order.finalize_pkey(create_p256_key(), 0ms); });
   }
   for (std::thread& thread : threads) thread.join();
-  const std::string kept = memory.get(key_of("example.test/pending")).value();
+  const std::string kept = store.get(key_of("example.test/pending")).value();
   for (const blocking::CsrOrder& order : orders) CHECK(contains(kept, "order: " + order.api_order().url + "\n"));
 }
 
