@@ -21,7 +21,7 @@ TEST_CASE("the key authorization is the token, a dot and the thumbprint") {
   CHECK(Account("https://ca.test/acme/acct/1", key).key_authorization("t") == "t." + key.thumbprint());
 }
 
-TEST_CASE("no account key: a default one, and one that was moved from; and an account's") {
+TEST_CASE("no account key: a default one, and one that was moved from, alone and in an account") {
   AccountKey key = AccountKey::generate();
   Account account("https://ca.test/1", key);
   const AccountKey taken = std::move(key);
