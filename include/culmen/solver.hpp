@@ -46,18 +46,17 @@ class ChallengeSolver {
   virtual bool can_solve(const Identifier& identifier, bool wildcard) const;
 
   virtual Flow<Result<void>> present(ChallengeContext context) = 0;
-  virtual Flow<Result<void>> cleanup(ChallengeContext context) = 0;
   /// Called once an issuance, after all of its challenges for this solver were presented and before the first is
   /// triggered: wait here until the answers can be seen (DNS propagation). The default returns at once.
   virtual Flow<Result<void>> ready(std::vector<ChallengeContext> contexts);
+  virtual Flow<Result<void>> cleanup(ChallengeContext context) = 0;
 
   /// The JSON to post to the challenge URL once it is presented; `{}` for most types.
   virtual Result<std::string> response(const ChallengeContext& context) const;
 };
 
 /// A solver made from two functions, which may block and throw; an empty function does nothing. The blocking client
-/// calls them on the calling thread, the Asio client on a thread of the client: one at a time for each client or
-/// blocking call.
+/// calls them on the calling thread, the Asio client on a thread of the client: one at a time for each solver.
 std::unique_ptr<ChallengeSolver> make_solver(std::string type, std::function<void(const ChallengeContext&)> present,
                                              std::function<void(const ChallengeContext&)> cleanup);
 

@@ -31,6 +31,10 @@ Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session sess
   co_return authorizations;
 }
 
+bool was_finalized(const Order& order) {
+  return order.status == OrderStatus::processing || order.status == OrderStatus::valid;
+}
+
 Flow<Result<void>> let_pass(milliseconds duration) { co_return co_await wait(duration); }
 
 }  // namespace
@@ -48,7 +52,10 @@ std::optional<CsrOrder> NewOrder::confirm_validations() const {
   return CsrOrder(account_, primary_name_, identifiers_, order_);
 }
 
-bool NewOrder::is_validated() const noexcept { return order_.status == OrderStatus::ready; }
+bool NewOrder::is_validated() const noexcept {
+  // RFC 8555 §7.1.6: an order is ready, processing or valid only after all of its authorizations are valid.
+  return order_.status == OrderStatus::ready || was_finalized(order_);
+}
 
 void NewOrder::refresh(CancelToken cancel) {
   const AcmeClient& client = account_.client();
@@ -83,9 +90,18 @@ CsrOrder::CsrOrder(AccountHandle account, std::string primary_name, std::vector<
 
 CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chrono::seconds limit,
                                   CancelToken cancel) const {
+  if (was_finalized(order_)) {
+    throw Error(Errc::invalid_argument, "finalizing the order",
+                "it was finalized before, with another key: its certificate is that of unsaved_order(), or make a new "
+                "order");
+  }
   Bytes csr = build_csr(identifiers_, key);
-  // From here on the CA may issue a certificate for this key, even if this process ends.
-  faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_, faces::PendingOrder(order_.url, key));
+  {
+    // From here on the CA may issue a certificate for this key, even if this process ends.
+    const std::lock_guard lock(account_.pending_mutex());
+    faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_,
+                              faces::PendingOrder(order_.url, key));
+  }
   const AcmeClient& client = account_.client();
   Order order = client.run(engine::finalize_and_wait(client.session(), account_.api_account(), order_, std::move(csr),
                                                      {}, engine::PollOptions(delay, limit)),
@@ -119,7 +135,9 @@ CertificateWithKey CertOrder::download_cert(CancelToken cancel) const {
 CertificateWithKey CertOrder::download_and_save_cert(CancelToken cancel) const {
   CertificateWithKey certificate = download_cert(std::move(cancel));
   const StoredCertificate stored(certificate.private_key(), certificate.certificate());
+  const std::lock_guard lock(account_.pending_mutex());
   account_.persist().put_certificate(account_.realm(), primary_name_, stored);
+  faces::forget_pending_order(account_.persist(), account_.realm(), primary_name_, order_.url);
   return certificate;
 }
 
