@@ -77,26 +77,36 @@ Result<void> first_error(const std::vector<Result<void>>& outcomes) {
 
 // ---- Watching ----
 
-Error left_pending(const Solving& solving, Problem problem) {
-  if (!problem.identifier) problem.identifier = solving.authorization.identifier;
-  return Error(Errc::authorization_invalid, "validating " + name_of(solving) + " by " + solving.context.type,
-               "the CA still reports an error after " + std::to_string(solving.retries) + " more attempts")
-      .with_problems(std::vector<Problem>(1, std::move(problem)));
+/// The authorization is pending, but its challenge will not succeed any more.
+Error without_hope(const Solving& solving, const Challenge& challenge) {
+  const std::string why =
+      challenge.status == ChallengeStatus::invalid
+          ? "the challenge is invalid"
+          : "the CA still reports an error after " + std::to_string(solving.retries) + " more attempts";
+  std::vector<Problem> problems;
+  if (challenge.error) problems.push_back(*challenge.error);
+  for (Problem& problem : problems) {
+    if (!problem.identifier) problem.identifier = solving.authorization.identifier;
+  }
+  return Error(Errc::authorization_invalid, "validating " + name_of(solving) + " by " + solving.context.type, why)
+      .with_problems(std::move(problems));
 }
 
-/// RFC 8555 §8.2: a challenge that is left pending with an error may be posted again. One that is processing is not:
-/// the CA is trying again by itself.
 Result<void> note_challenge(Solving& solving, const Challenge& challenge, Instant now,
                             std::optional<std::chrono::seconds> retry_after) {
-  if (!challenge.error || challenge.status != ChallengeStatus::pending || !solving.triggered) return {};
+  // RFC 8555 §8.2: a challenge that is left pending with an error may be posted again. One that is processing is not:
+  // the CA is trying again by itself.
+  const bool left_pending = challenge.status == ChallengeStatus::pending && challenge.error && solving.triggered;
+  if (!left_pending && challenge.status != ChallengeStatus::invalid) return {};
   if (solving.retry_at) return {};
-  if (solving.retries < max_challenge_retries) {
+  if (left_pending && solving.retries < max_challenge_retries) {
     const std::chrono::milliseconds asked = retry_after.value_or(std::chrono::seconds(0));
     solving.retry_at = now.steady + std::max(challenge_retry_pause(solving.retries), asked);
     return {};
   }
+  // Not at once: a poll of the order may report this together with all other problems.
   if (++solving.looks_after_last < looks_after_last_retry) return {};
-  return left_pending(solving, *challenge.error);
+  return without_hope(solving, challenge);
 }
 
 Flow<Result<void>> trigger_again(Validation& validation, Solving& solving) {

@@ -44,6 +44,7 @@ class FakeCa {
   std::map<std::string, int>
       failing_attempts;                      // by name: so many validations leave the challenge pending with an error
   std::string attempt_error = "connection";  // its type
+  bool stuck_authorizations = false;         // stay pending when their challenge is invalid
   bool attempts_in_reply = false;            // the reply to the trigger has that error already
   bool order_stays_pending = false;          // whatever becomes of the authorizations
   std::map<std::string, int> odd_replies;    // "POST /path": the next so many successful replies are no JSON
@@ -263,6 +264,7 @@ class FakeCa {
     boost::json::object body{{"status", challenge.at("status")},
                              {"challenges", boost::json::array{unknown, challenge}}};
     if (authorization_deactivated) body["status"] = "deactivated";
+    if (stuck_authorizations && body["status"] == "invalid") body["status"] = "pending";
     if (value.starts_with("*.")) {
       value.erase(0, 2);
       body["wildcard"] = true;

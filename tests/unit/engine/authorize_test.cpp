@@ -231,6 +231,24 @@ TEST_CASE("issue: an authorization that fails while the order stays pending is r
   CHECK(run.driver.waited < 5s);
 }
 
+TEST_CASE("an invalid challenge of an authorization that stays pending is reported with its reason") {
+  Run run({"a.example.com", "bad.example.com"});
+  run.ca.failing_name = "bad.example.com";
+  run.ca.order_stays_pending = run.ca.stuck_authorizations = true;
+  const Result<IssuedCertificate> issued = run.go();
+  REQUIRE_FALSE(issued.has_value());
+  CHECK(issued.error().code() == Errc::authorization_invalid);
+  CHECK(std::string(issued.error().what()).find("wrong answer") != std::string::npos);
+  CHECK(run.driver.waited < 5s);
+  AuthorizeRun one;
+  one.ca.failing_name = "a.example.com";
+  one.ca.stuck_authorizations = true;
+  const Result<Authorization> failed = one.go();
+  REQUIRE_FALSE(failed.has_value());
+  CHECK(std::string(failed.error().what()).find("wrong answer") != std::string::npos);
+  CHECK(one.driver.waited < 5s);
+}
+
 TEST_CASE("issue: a CA does not choose the names for which challenges are presented") {
   Run more({"a.example.com"});
   more.ca.extra_authorizations = {"other.example.com"};
