@@ -6,6 +6,7 @@
 
 #include "drivers/await_ask.hpp"
 #include "drivers/clock.hpp"
+#include "http/curl_options.hpp"
 
 namespace culmen::drivers {
 
@@ -55,10 +56,13 @@ Performer::Performer(http::Transport& transport, Reactor& reactor, CallPool* poo
       pool_(pool),
       multi_(transport, [this](curl_socket_t socket) { reactor_.forget(socket); }),
       mailbox_(std::make_shared<Mailbox>(reactor)) {
-  curl_multi_setopt(multi_.handle(), CURLMOPT_SOCKETFUNCTION, &Performer::on_curl_socket);
-  curl_multi_setopt(multi_.handle(), CURLMOPT_SOCKETDATA, this);
-  curl_multi_setopt(multi_.handle(), CURLMOPT_TIMERFUNCTION, &Performer::on_curl_timer);
-  curl_multi_setopt(multi_.handle(), CURLMOPT_TIMERDATA, this);
+  const auto set = [this](CURLMoption option, const char* name, auto value) {
+    http::require_option(curl_multi_setopt(multi_.handle(), option, value), name);
+  };
+  set(CURLMOPT_SOCKETFUNCTION, "CURLMOPT_SOCKETFUNCTION", &Performer::on_curl_socket);
+  set(CURLMOPT_SOCKETDATA, "CURLMOPT_SOCKETDATA", this);
+  set(CURLMOPT_TIMERFUNCTION, "CURLMOPT_TIMERFUNCTION", &Performer::on_curl_timer);
+  set(CURLMOPT_TIMERDATA, "CURLMOPT_TIMERDATA", this);
 }
 
 Performer::~Performer() { mailbox_->close(); }

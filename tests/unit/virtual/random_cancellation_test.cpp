@@ -62,7 +62,7 @@ struct RandomRun {
     TestCaOptions ca;
     ca.seed = seed;
     ca.validation_delay = 1s;
-    ca.issuance_delay = 500ms;
+    ca.issuance_delay = 1s;
     return ca;
   }
   int below(int limit) { return std::uniform_int_distribution<int>(0, limit - 1)(random); }
