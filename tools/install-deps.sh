@@ -94,7 +94,7 @@ on_unknown_system() {
 This system ($system) is not one of those whose packages are known here ($known).
 Please install what these packages hold, by whatever names your system has for them:
 $(packages_of debian-13 "$@" | sed 's/^/    /')
-At least: a C++20 compiler (g++ 12, clang 14), CMake 3.25, Boost 1.81, OpenSSL 3.0, libcurl 7.85.
+At least: a C++20 compiler (g++ 12, clang 14), CMake 3.25, Boost 1.81, OpenSSL 3.0, libcurl 7.87.
 When they are there, go on with CULMEN_SKIP_DEPS=1 set in the environment.
 TEXT
   exit 1

@@ -58,7 +58,10 @@ Multi::Multi(Transport& transport, Closing closing)
 }
 
 Multi::~Multi() {
-  for (auto& [ask, entry] : entries_) land(entry);
+  for (auto& [ask, entry] : entries_) {  // the asks may be gone
+    if (entry.easy) curl_multi_remove_handle(handle_.get(), entry.easy.get());
+    entry.exchange.detach();
+  }
 }
 
 std::optional<Error> Multi::start(SendAsk& ask, void* owner) {

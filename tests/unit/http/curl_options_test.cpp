@@ -2,7 +2,6 @@
 // libcurl's.
 #include <doctest/doctest.h>
 
-#include <cstdarg>
 #include <optional>
 #include <set>
 
@@ -39,12 +38,13 @@ HttpRequest demanding_request(const std::string& url, const test::Identity& iden
 
 }  // namespace
 
-// On the platforms of this project each value is passed as a pointer would be.
-extern "C" CURLcode(curl_easy_setopt)(CURL* handle, CURLoption option, ...) {
-  va_list arguments;
-  va_start(arguments, option);
-  void* const value = va_arg(arguments, void*);
-  va_end(arguments);
+// Both are variadic. On the platforms of this project their third argument arrives as that of these functions does.
+extern "C" {
+CURLcode easy_setopt_of_test(CURL* handle, CURLoption option, void* value) __asm__("curl_easy_setopt");
+CURLMcode multi_setopt_of_test(CURLM* handle, CURLMoption option, void* value) __asm__("curl_multi_setopt");
+}
+
+CURLcode easy_setopt_of_test(CURL* handle, CURLoption option, void* value) {
   if (options_seen) options_seen->insert(option);
   if (refused_easy == option) return CURLE_UNKNOWN_OPTION;
   using Function = CURLcode (*)(CURL*, CURLoption, ...);
@@ -52,11 +52,7 @@ extern "C" CURLcode(curl_easy_setopt)(CURL* handle, CURLoption option, ...) {
   return real(handle, option, value);
 }
 
-extern "C" CURLMcode(curl_multi_setopt)(CURLM* handle, CURLMoption option, ...) {
-  va_list arguments;
-  va_start(arguments, option);
-  void* const value = va_arg(arguments, void*);
-  va_end(arguments);
+CURLMcode multi_setopt_of_test(CURLM* handle, CURLMoption option, void* value) {
   if (multi_options_seen) multi_options_seen->insert(option);
   if (refused_multi == option) return CURLM_UNKNOWN_OPTION;
   using Function = CURLMcode (*)(CURLM*, CURLMoption, ...);
