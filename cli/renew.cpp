@@ -179,13 +179,13 @@ RenewalState Renewal::current_state(const CertificateFolder& folder, const Store
   if (live.leaf.not_after <= now || (state.next_check && now < *state.next_check)) return state;
   try {
     blocking::AcmeClient client = client_of(issue);
-    if (client.directory().renewal_info.empty()) return state;
-    state = ask_for_renewal_info(client, live, std::move(state), output_);
+    state = client.directory().renewal_info.empty() ? with_answer(live, std::move(state), std::nullopt)
+                                                    : ask_for_renewal_info(client, live, std::move(state), output_);
   } catch (const Error& error) {
     // The lifetime decides without the CA as well.
     if (error.code() == Errc::cancelled) throw;
     output_.warn(folder.name() + ": could not ask the CA when to renew: " + error.what());
-    state = updated_renewal_state(std::move(state), std::nullopt, now, 0);
+    state = with_answer(live, std::move(state), std::nullopt);
   }
   // Also in a dry run: what was picked in the CA's window stays, and so does when to ask again.
   write_renewal_state(live, state);
@@ -216,7 +216,7 @@ void define_renew(Command& command) {
   command.describe(
       "Renews every certificate of the state folder that is due, the way it was issued. A certificate is due when its "
       "CA\n"
-      "suggests so (ARI), or when a third of its lifetime is left (half, if it lives shorter than 10 days).");
+      "suggests so (ARI), or when about a third of its lifetime is left (half, if it lives shorter than 10 days).");
   command.arguments("name NAME", flags->names, "Only these certificates, by their names in the state folder");
   add_dir_flag(command, flags->dir);
   command.flag("--dry-run", flags->dry_run, "Say what would be done and why, and do nothing");

@@ -13,6 +13,9 @@ class Output;
 RenewalState read_renewal_state(const StoredCertificate& live);
 void write_renewal_state(const StoredCertificate& live, const RenewalState& state);
 
+/// The state with the CA's answer, or without one: the CA could not be asked, or has no renewal information.
+RenewalState with_answer(const StoredCertificate& live, RenewalState state, const std::optional<RenewalInfo>& answer);
+
 /// Asks the CA and takes its answer, or that there was none, into the state. Throws Error only when it is cancelled.
 RenewalState ask_for_renewal_info(blocking::AcmeClient& client, const StoredCertificate& live, RenewalState state,
                                   Output& output);

@@ -35,15 +35,8 @@ boost::asio::awaitable<void> get_certificate(std::string directory_url, std::str
 
   Http01Solver solver(http_port);
   co_await solver.start();
-  for (const std::string& url : order.authorizations) {
-    Authorization authz = co_await client.get_authorization(account, url);
-    if (authz.status == AuthorizationStatus::valid) continue;
-    const Challenge& challenge = authz.challenge("http-01");
-    co_await solver.present(challenge.token, account.key_authorization(challenge.token));
-    co_await client.trigger_challenge(account, challenge);
-    co_await client.poll_authorization(account, url);
-    co_await solver.cleanup(challenge.token);
-  }
+  // Presents the challenge, triggers it, waits for the CA, and cleans up, also if validation fails.
+  for (const std::string& url : order.authorizations) co_await client.authorize(account, url, solver);
   order = co_await client.poll_order(account, order.url);
 
   auto cert_key = PrivateKey::generate("ec:P-256");

@@ -94,6 +94,9 @@ class TestCa::Impl {
       case HttpMethod::get: converted.method = "GET"; break;
       case HttpMethod::head: converted.method = "HEAD"; break;
       case HttpMethod::post: converted.method = "POST"; break;
+      case HttpMethod::put: converted.method = "PUT"; break;
+      case HttpMethod::patch: converted.method = "PATCH"; break;
+      case HttpMethod::del: converted.method = "DELETE"; break;
     }
     converted.target = request.url.substr(base_length);
     converted.headers.emplace_back("user-agent", "in-process");

@@ -32,6 +32,9 @@ EXTRA_VERBS = {
         "download_chain() for those who only want the PEM text",
     "Flow<Result<IssuedCertificate>> issue(Session session, Account account, IssueRequest request, ChallengeSolver& solver);":
         "most programs have one solver",
+    "Flow<Result<Authorization>> authorize(Session session, Account account, std::string authorization_url, ChallengeSolver& solver, "
+    "std::optional<std::chrono::seconds> deadline = {});":
+        "the same",
 }
 
 # Verbs of the engine that no face has under that name, and why.

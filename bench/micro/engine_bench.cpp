@@ -55,7 +55,9 @@ class PreparedDriver {
         auto& call = static_cast<CallAsk&>(ask);
         return execution.answer(call, call_function(call));
       }
-      case Ask::Kind::await: throw std::logic_error("nothing here reports later");
+      case Ask::Kind::await:
+      case Ask::Kind::exchange:
+      case Ask::Kind::signal: throw std::logic_error("nothing here asks for that");
     }
   }
 

@@ -33,6 +33,8 @@ struct Account {
   std::string orders;       ///< URL of the list of orders; empty if the server has none.
   std::string delegations;  ///< URL of the list of delegations (RFC 9115); empty if the server has none.
   bool created = false;     ///< True if newAccount created it (201), false if it existed (200).
+  /// What newAccount or an update asked for and the CA did not do, such as keeping the contacts. One sentence each.
+  std::vector<std::string> warnings;
 };
 
 /// What to send with newAccount (RFC 8555 §7.3). A plain value.

@@ -11,7 +11,8 @@ namespace culmen {
 /// The key that signs an account's requests (RFC 8555 §6.2). Copies share one immutable key. Thread-safe.
 class AccountKey {
  public:
-  /// No key. Using it throws, as with PrivateKey; thumbprint() and alg() are then empty.
+  /// No key. Using it, or a key that was moved from, throws Error (invalid_argument); thumbprint() and alg() are then
+  /// empty.
   AccountKey() noexcept = default;
 
   /// A new key; see PrivateKey for the type names. Throws Error (unsupported_key_type, crypto_failed).

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "culmen/bytes.hpp"
 #include "culmen/http.hpp"
 #include "culmen/result.hpp"
 
@@ -23,16 +27,24 @@ struct Instant {
 
 class Strand;
 class ExecutionBase;
+namespace detail {
+template <class Item>
+class List;
+}
 
 /// One request from a flow to its driver. Lives in the frame of the asking coroutine, and keeps its address until it is
-/// answered or withdrawn. Not thread-safe: answer it through ExecutionBase::answer(), on the execution's thread.
+/// answered, withdrawn or abandoned (AskPerformer). Not thread-safe: answer it through ExecutionBase::answer(), on the
+/// execution's thread.
 class Ask {
  public:
+  /// More kinds may come: a driver gives those it does not know to perform_blocking() (driver.hpp).
   enum class Kind {
-    send,   ///< SendAsk: exchange an HTTP request.
-    wait,   ///< WaitAsk: wait for a duration.
-    call,   ///< CallAsk: call a function that may block.
-    await,  ///< AwaitAsk: start an operation that reports its result later.
+    send,      ///< SendAsk: exchange an HTTP request.
+    wait,      ///< WaitAsk: wait for a duration.
+    call,      ///< CallAsk: call a function that may block.
+    await,     ///< AwaitAsk: start an operation that reports its result later.
+    exchange,  ///< ExchangeAsk: send bytes to a server, and receive its answer.
+    signal,    ///< Internal: flows of one execution wait for each other. Drivers never see it.
   };
   Kind kind() const noexcept { return kind_; }
 
@@ -46,9 +58,14 @@ class Ask {
  private:
   friend class ExecutionBase;
   friend class Strand;
+  friend class detail::List<Ask>;
+  enum class State { idle, queued, handed_out };
   Kind kind_;
-  bool handed_out_ = false;
-  Strand* strand_ = nullptr;
+  State state_ = State::idle;
+  bool ends_flow_ = false;    // refused so often that the flow has to end
+  Strand* strand_ = nullptr;  // until it is answered
+  Ask* before_ = nullptr;     // in the execution's queue
+  Ask* after_ = nullptr;
 };
 
 /// Asks to send `request`. The answer is the response with any status, or the transport error.
@@ -59,15 +76,16 @@ class SendAsk final : public Ask {
   std::optional<Result<HttpResponse>> answer;
 };
 
-/// Asks to wait for `duration`; zero and negative durations end at once.
+/// Asks to wait for `duration`, at least; zero and negative durations end at once.
 class WaitAsk final : public Ask {
  public:
-  explicit WaitAsk(std::chrono::milliseconds duration_) : Ask(Kind::wait), duration(duration_) {}
-  std::chrono::milliseconds duration;
+  explicit WaitAsk(std::chrono::microseconds duration_) : Ask(Kind::wait), duration(duration_) {}
+  std::chrono::microseconds duration;
   std::optional<Result<void>> answer;
 };
 
-/// Asks to call `function`; see call_function() in driver.hpp. Cancellation does not interrupt the call.
+/// Asks to call `function`; see call_function() in driver.hpp. Cancellation withdraws a call that has not begun, and
+/// does not interrupt one that has.
 class CallAsk final : public Ask {
  public:
   /// What the function does. Storing never waits until a function of the user returns.
@@ -75,14 +93,14 @@ class CallAsk final : public Ask {
   explicit CallAsk(std::function<Result<void>()> function_, Purpose purpose_ = Purpose::user_code)
       : Ask(Kind::call), function(std::move(function_)), purpose(purpose_) {}
   /// May block: a driver with an event loop calls it on another thread. An Error it throws becomes the answer; any
-  /// other exception becomes solver_failed.
+  /// other exception becomes solver_failed. It may still run when the flow and the driver are gone.
   std::function<Result<void>()> function;
   Purpose purpose;
   std::optional<Result<void>> answer;
 };
 
-/// Asks to start an operation that reports its result later. Cancellation does not interrupt it: the execution waits
-/// for the report.
+/// Asks to start an operation that reports its result later. Cancellation does not interrupt the operation, but answers
+/// the ask: a later report is ignored.
 class AwaitAsk final : public Ask {
  public:
   using Done = std::function<void(Result<void>)>;
@@ -91,6 +109,43 @@ class AwaitAsk final : public Ask {
   /// once, on any thread, before or after it returns. Later calls are ignored. culmen's drivers answer with an
   /// exception that it throws, and with solver_failed if the last copy of `Done` is destroyed without a call.
   std::function<void(Done)> start;
+  std::optional<Result<void>> answer;
+};
+
+/// Bytes for one server, and how to recognize its answer: the way of DNS (RFC 1035 §4.2). A plain value with a
+/// callback.
+struct ExchangeRequest {
+  enum class Transport {
+    udp,  ///< One datagram out, one back. Nothing is sent again.
+    tcp,  ///< One message each way, after its length in two octets, which the driver adds and removes.
+  };
+  ExchangeRequest(Transport transport_, std::string address_, std::uint16_t port_, Bytes message_)
+      : transport(transport_), address(std::move(address_)), port(port_), message(std::move(message_)) {}
+
+  Transport transport;
+  std::string address;  ///< An IPv4 or IPv6 address; a name is invalid_argument.
+  std::uint16_t port;
+  Bytes message;
+  std::chrono::milliseconds time_limit{5000};  ///< For the whole exchange; then the error is timeout.
+  std::size_t max_response_bytes = 65535;      ///< A longer answer is response_too_large.
+  /// Whether the bytes are the answer. Over UDP others are ignored, which is what a forged or late datagram deserves;
+  /// over TCP they are bad_response. Called on the execution's thread; must not block. Empty: everything is.
+  std::function<bool(ByteView)> accepts;
+};
+
+/// Asks to exchange bytes with one server. The answer is its message, or the error: connection_failed, timeout,
+/// response_too_large, bad_response, invalid_argument.
+class ExchangeAsk final : public Ask {
+ public:
+  explicit ExchangeAsk(ExchangeRequest request_) : Ask(Kind::exchange), request(std::move(request_)) {}
+  ExchangeRequest request;
+  std::optional<Result<Bytes>> answer;
+};
+
+/// Internal: waits until another flow of the execution says so.
+class SignalAsk final : public Ask {
+ public:
+  SignalAsk() noexcept : Ask(Kind::signal) {}
   std::optional<Result<void>> answer;
 };
 

@@ -1,6 +1,7 @@
 // Replacing files atomically. All functions are thread-safe.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -26,6 +27,11 @@ struct FileContents {
 /// Replaces several files in a folder, each as write_file_atomically() does, and faster than one by one. No file is
 /// replaced before all contents are written. Throws Error (io_failed); some files may then have been replaced.
 void write_files_atomically(const std::filesystem::path& folder, const std::vector<FileContents>& files);
+
+/// Removes from the folder what the functions above left when they were killed: regular files with the name of their
+/// temporary files that belong to this user and were last written `age` ago or earlier. They may contain keys. Errors
+/// are ignored.
+void remove_unfinished_files(const std::filesystem::path& folder, std::chrono::seconds age);
 
 /// The contents of the file; nullopt if it does not exist. Throws Error (io_failed) on any other failure, and if the
 /// file is larger than `limit` bytes.

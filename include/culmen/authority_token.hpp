@@ -2,8 +2,7 @@
 #pragma once
 
 #include <functional>
-#include <map>
-#include <mutex>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -33,7 +32,7 @@ class AuthorityTokenSolver final : public ChallengeSolver {
 
   /// `get_token` may block and throw. The blocking client calls it on the calling thread, the Asio client on a thread
   /// of the client. Calls from different clients or threads may overlap.
-  explicit AuthorityTokenSolver(GetToken get_token) : get_token_(std::move(get_token)) {}
+  explicit AuthorityTokenSolver(GetToken get_token);
 
   std::string_view type() const noexcept override { return "tkauth-01"; }
   bool can_solve(const Identifier& identifier, bool wildcard) const override;
@@ -46,9 +45,8 @@ class AuthorityTokenSolver final : public ChallengeSolver {
   Result<std::string> response(const ChallengeContext& context) const override;
 
  private:
-  const GetToken get_token_;
-  mutable std::mutex mutex_;
-  std::map<std::string, std::string> tokens_;  ///< By the challenge's URL.
+  struct State;
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace culmen

@@ -4,11 +4,10 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "culmen/account.hpp"
 #include "culmen/directory.hpp"
@@ -33,12 +32,13 @@ TxtRecord dns_record(const ChallengeContext& context);
 /// changes one value and keeps the others.
 ///
 /// The functions are flows: the client runs them on its own thread or strand, as it does ChallengeSolver's, so they
-/// must not block outside call(). They report failures as the result and must not throw. Several run concurrently,
-/// within one issue() and across threads.
+/// must not block outside call(). They report failures as the result; what they throw becomes one. Several run
+/// concurrently, within one issue() and across threads.
 class DnsProvider {
  public:
   virtual ~DnsProvider() = default;
-  /// Adds the value. Finishes once the authoritative servers have it. It is not an error if the value exists.
+  /// Adds the value. Finishes once the authoritative servers have it, or set DnsSolverOptions::settle. It is not an
+  /// error if the value exists.
   virtual Flow<Result<void>> add_txt(std::string name, std::string value) = 0;
   /// Removes the value. It is not an error if the value does not exist.
   virtual Flow<Result<void>> remove_txt(std::string name, std::string value) = 0;
@@ -47,17 +47,20 @@ class DnsProvider {
 /// Adds or removes a TXT value. May block and throw.
 using TxtFunction = std::function<void(const std::string& name, const std::string& value)>;
 /// A provider made from two functions. An empty function does nothing. Threads as for make_solver(): the blocking
-/// client calls them on the calling thread, the Asio client on a thread of the client.
+/// client calls them on the calling thread, the Asio client on a thread of the client, one at a time for each provider.
 std::unique_ptr<DnsProvider> make_dns_provider(TxtFunction add_txt, TxtFunction remove_txt);
 
 /// Options of DnsSolver. A plain value.
 struct DnsSolverOptions {
   std::string type = "dns-01";     ///< Or "dns-account-01".
-  std::chrono::seconds settle{0};  ///< Wait after adding the value, for slow secondary servers.
+  std::chrono::seconds settle{0};  ///< How long slow secondary servers take to have a new value: ready() waits for it.
 };
 
 /// Solves dns-01 or dns-account-01 through a provider, which must outlive the solver. DNS names only, except .onion. As
 /// thread-safe as the provider. Must outlive the calls that use it.
+///
+/// present() adds the value and does not wait for `settle`: issue() presents all names, then waits once, in ready().
+/// To use a solver without issue(), await present(), then ready(), then trigger the challenge.
 class DnsSolver final : public ChallengeSolver {
  public:
   /// Throws Error (invalid_argument) if `options.type` is not one of the two.
@@ -66,6 +69,7 @@ class DnsSolver final : public ChallengeSolver {
   std::string_view type() const noexcept override { return options_.type; }
   bool can_solve(const Identifier& identifier, bool wildcard) const override;
   Flow<Result<void>> present(ChallengeContext context) override;
+  Flow<Result<void>> ready(std::vector<ChallengeContext> contexts) override;
   Flow<Result<void>> cleanup(ChallengeContext context) override;
 
  private:
@@ -96,7 +100,7 @@ struct DnsHookOptions {
 };
 
 /// Solves dns-01 or dns-account-01 by running a program, never two at a time for one solver. DNS names only, except
-/// .onion. Thread-safe. Must outlive the calls that use it.
+/// .onion. ready() waits for `settle`, as DnsSolver's does. Thread-safe. Must outlive the calls that use it.
 class DnsHookSolver final : public ChallengeSolver {
  public:
   /// Throws Error (invalid_argument) if `options.type` is not one of the two.
@@ -105,24 +109,25 @@ class DnsHookSolver final : public ChallengeSolver {
   std::string_view type() const noexcept override { return options_.type; }
   bool can_solve(const Identifier& identifier, bool wildcard) const override;
   Flow<Result<void>> present(ChallengeContext context) override;
+  Flow<Result<void>> ready(std::vector<ChallengeContext> contexts) override;
   Flow<Result<void>> cleanup(ChallengeContext context) override;
 
  private:
   Flow<Result<void>> run(std::string action, ChallengeContext context);
 
-  DnsHook hook_;
+  struct Hook;
+  const std::shared_ptr<Hook> hook_;
   DnsHookOptions options_;
-  std::mutex one_at_a_time_;
 };
 
 /// Options of DnsPersistSolver. A plain value.
 struct DnsPersistOptions {
   DnsPersist01Helper::Options record{};  ///< `wildcard` is implied for wildcard authorizations.
-  std::chrono::seconds settle{0};        ///< Wait after `publish`, for slow secondary servers.
+  std::chrono::seconds settle{0};        ///< As in DnsSolverOptions, after `publish`.
 };
 
-/// Solves dns-persist-01. The record stays: cleanup() does nothing. DNS names only, except .onion. Thread-safe. Must
-/// outlive the calls that use it.
+/// Solves dns-persist-01. The record stays: cleanup() does nothing. ready() waits for `settle` if a record is new. DNS
+/// names only, except .onion. Thread-safe. Must outlive the calls that use it.
 class DnsPersistSolver final : public ChallengeSolver {
  public:
   /// Publishes the record. May block and throw. Called until it succeeds once for each record, never concurrently: the
@@ -136,6 +141,7 @@ class DnsPersistSolver final : public ChallengeSolver {
   std::string_view type() const noexcept override { return "dns-persist-01"; }
   bool can_solve(const Identifier& identifier, bool wildcard) const override;
   Flow<Result<void>> present(ChallengeContext context) override;
+  Flow<Result<void>> ready(std::vector<ChallengeContext> contexts) override;
   Flow<Result<void>> cleanup(ChallengeContext context) override;
 
   /// The record for the challenge. Throws as DnsPersist01Helper::record_value() does, and Error (invalid_argument) if
@@ -145,10 +151,10 @@ class DnsPersistSolver final : public ChallengeSolver {
  private:
   Directory directory_;
   Account account_;
-  Publish publish_;
+  class Records;
+  const std::shared_ptr<const Publish> publish_;
   DnsPersistOptions options_;
-  std::mutex mutex_;
-  std::set<TxtRecord> published_;
+  const std::shared_ptr<Records> records_;
 };
 
 }  // namespace culmen

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <coroutine>
-#include <deque>
 #include <functional>
 #include <utility>
 
@@ -17,6 +16,21 @@ namespace culmen {
 /// becomes an Error (solver_failed).
 Result<void> call_function(const CallAsk& ask);
 
+/// The part of a driver that lets go of asks. Both functions are called on the execution's thread, inside next(),
+/// cancel() or the destructor of the execution; they must not call the execution. An ask that was answered is not
+/// passed to them.
+class AskPerformer {
+ public:
+  /// The ask is cancelled: stop working on it, do not answer it, and return true. Only for a call whose function has
+  /// begun return false: let it run, and answer it when it returns.
+  virtual bool withdraw(Ask& ask) noexcept = 0;
+  /// The ask is about to be destroyed: do not refer to it again. A function that runs may run on, without the ask.
+  virtual void abandon(Ask& ask) noexcept = 0;
+
+ protected:
+  ~AskPerformer() = default;
+};
+
 /// An execution without its result type: the interface for drivers. Not thread-safe: all functions must be called on
 /// one thread or strand at a time, also answer(). The flow's code runs inside next().
 class ExecutionBase {
@@ -26,6 +40,11 @@ class ExecutionBase {
 
   ExecutionBase(const ExecutionBase&) = delete;
   ExecutionBase& operator=(const ExecutionBase&) = delete;
+
+  /// Whom the execution tells that an ask is withdrawn or abandoned; nullptr: nobody. Without a performer, asks that
+  /// were handed out are only cancelled when they are answered, and the driver must have dropped every ask before the
+  /// execution is destroyed. The performer must outlive the execution, or be replaced.
+  void set_performer(AskPerformer* performer) noexcept { performer_ = performer; }
 
   /// Runs the flow until it needs an answer, and returns an ask that was not returned before. Returns nullptr if there
   /// is none: the flow is done(), or waits for answers to asks already handed out.
@@ -38,34 +57,36 @@ class ExecutionBase {
   void answer(WaitAsk& ask, Result<void> answer);
   void answer(CallAsk& ask, Result<void> answer);
   void answer(AwaitAsk& ask, Result<void> answer);
+  void answer(ExchangeAsk& ask, Result<Bytes> answer);
 
-  /// Cancels the flow: every pending send and wait outside shielded() is answered with Errc::cancelled. `withdraw` is
-  /// called with each of those that was handed out; the driver must stop working on it and not answer it. A call or
-  /// await in progress finishes first; the next ask after it is cancelled. Keep driving until done(): clean-up asks
-  /// too.
-  void cancel(const std::function<void(Ask&)>& withdraw);
+  /// Cancels the flow, for good: every ask outside shielded(), pending or new, is answered with Errc::cancelled. A call
+  /// whose function has begun finishes first. Keep driving until done(): clean-up asks too. A flow that goes on asking
+  /// all the same, a thousand times, gets the Error thrown.
+  void cancel();
 
  protected:
   explicit ExecutionBase(Clock clock);
   ~ExecutionBase() = default;
-  void start(std::coroutine_handle<> root) { ready_.push_back(root); }
+  void start(std::coroutine_handle<> root) noexcept;
   Strand root_;
 
  private:
   friend class Strand;
-  friend class AllState;
-  void answered(Ask& ask);
-  void cancel_strand(Strand& strand, const std::function<void(Ask&)>& withdraw);
-  static void refuse(Ask& ask);
+  void answered(Ask& ask) noexcept;
 
   Clock clock_;
-  std::deque<std::coroutine_handle<>> ready_;
-  std::deque<Ask*> asked_;
+  AskPerformer* performer_ = nullptr;
+  detail::List<Strand> ready_;
+  detail::List<Ask> asked_;
   bool done_ = false;
 };
 
-/// Runs one flow. Thread safety as for ExecutionBase. The driver must have dropped every ask before the execution is
-/// destroyed.
+/// Performs the ask on the calling thread, blocking it, and answers it: the default for kinds of asks that a driver
+/// does not know. HTTP requests go out with the default TransportOptions.
+void perform_blocking(ExecutionBase& execution, Ask& ask);
+
+/// Runs one flow. Thread safety as for ExecutionBase. May be destroyed at any time, except from inside the flow: the
+/// asks that are out are then abandoned (AskPerformer).
 template <class T>
 class Execution final : public ExecutionBase {
  public:

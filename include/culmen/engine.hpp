@@ -42,8 +42,9 @@ Flow<Result<Account>> find_account(Session session, AccountKey key);
 Flow<Result<Account>> get_account(Session session, Account account);
 /// Replaces the contacts; an empty list clears them (§7.3.2).
 Flow<Result<Account>> update_account(Session session, Account account, std::vector<std::string> contacts);
-/// Account key rollover (§7.3.5). Store `new_key` before the call. If the response is lost, culmen asks the CA which of
-/// the two keys is valid; if that fails too, the error says so, and either key may be the valid one.
+/// Account key rollover (§7.3.5). Store `new_key` before the call. If the response is lost or the call is cancelled,
+/// culmen asks the CA which of the two keys is valid; if that fails too, the error says so, and either key may be the
+/// valid one. A cancelled call whose change was applied succeeds.
 Flow<Result<Account>> key_change(Session session, Account account, AccountKey new_key);
 /// Deactivates the account permanently (§7.3.6).
 Flow<Result<Account>> deactivate_account(Session session, Account account);
@@ -63,11 +64,13 @@ Flow<Result<Order>> new_order(Session session, Account account, OrderRequest req
 Flow<Result<Order>> get_order(Session session, Account account, std::string order_url);
 /// Polls until the order is ready or valid. order_invalid, with the problems of the order and of the failed
 /// authorizations, if it becomes invalid or canceled. Obeys Retry-After. `deadline` is the time limit, by default
-/// SessionOptions::poll_deadline. deadline when it passes, or at once, with retry_after(), if Retry-After exceeds it.
+/// SessionOptions::poll_deadline. deadline when it passes, or at once, with retry_after(), if Retry-After exceeds it;
+/// the error names each authorization that is not valid, and has its problems.
 Flow<Result<Order>> poll_order(Session session, Account account, std::string order_url,
                                std::optional<std::chrono::seconds> deadline = {});
 /// Finalizes the order (§7.4) and returns it as processing or valid; does not wait for the certificate. On
-/// orderNotReady it polls the order and tries once more. order_invalid if the order becomes invalid.
+/// orderNotReady it polls the order and tries once more. If the response is lost, the order shows whether the CSR
+/// arrived. order_invalid if the order becomes invalid.
 Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der);
 /// The same, with the CAA records of onion services for CAs that do not fetch them over Tor (RFC 9799 §6.4).
 Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der,
@@ -99,8 +102,18 @@ Flow<Result<Authorization>> deactivate_authorization(Session session, Account ac
 /// `deadline` as for poll_order().
 Flow<Result<Authorization>> poll_authorization(Session session, Account account, std::string authorization_url,
                                                std::optional<std::chrono::seconds> deadline = {});
-/// Tells the server to validate the challenge (§7.5.1). `response` is JSON, `{}` for most types. If the error is a lost
-/// response, fetch the authorization before a retry.
+/// Completes an authorization: presents the challenge, waits for ChallengeSolver::ready(), triggers it, polls until the
+/// authorization is valid, and cleans up after success, failure and cancellation. Returns at once if it is valid
+/// already. A challenge that the CA leaves pending with an error is posted again after 1, 2 and 4 seconds (§8.2). The
+/// first solver that can solve it is used; not_offered if there is none, authorization_invalid, with the problems, if
+/// validation fails. A failed clean-up is not an error. `deadline` limits the polling, as for poll_order(). The solvers
+/// must outlive the flow.
+Flow<Result<Authorization>> authorize(Session session, Account account, std::string authorization_url,
+                                      std::vector<ChallengeSolver*> solvers,
+                                      std::optional<std::chrono::seconds> deadline = {});
+/// Tells the server to validate the challenge (§7.5.1). `response` is JSON, `{}` for most types. If the response is
+/// lost, the challenge shows whether the request arrived. Any 2xx is success: the status is `unknown` if the body
+/// cannot be read.
 Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Challenge challenge,
                                           std::string response = "{}");
 
@@ -108,7 +121,8 @@ Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Chal
 Flow<Result<Challenge>> trigger_challenge_onion(Session session, Account account, std::string challenge_url,
                                                 Bytes csr_der);
 
-/// Revokes with the account key (§7.6). `reason` is 0 to 6 or 8 to 10 (RFC 5280 §5.3.1); nullopt: unspecified.
+/// Revokes with the account key (§7.6). If the response is lost, the request is repeated; then already_revoked is
+/// success. `reason` is 0 to 6 or 8 to 10 (RFC 5280 §5.3.1); nullopt: unspecified.
 /// invalid_argument for other reasons.
 Flow<Result<void>> revoke_certificate(Session session, Account account, Bytes certificate_der,
                                       std::optional<int> reason = {});
@@ -116,8 +130,9 @@ Flow<Result<void>> revoke_certificate(Session session, Account account, Bytes ce
 Flow<Result<void>> revoke_certificate_with_cert_key(Session session, PrivateKey certificate_key, Bytes certificate_der,
                                                     std::optional<int> reason = {});
 
-/// Renewal information for the first certificate in a PEM text (RFC 9773 §4.1), by unsigned GET. not_offered if the CA
-/// does not offer it, or the certificate has no authority key identifier; crypto_failed if it cannot be parsed.
+/// Renewal information for the first certificate in a PEM text (RFC 9773 §4.1), by unsigned GET, which may take 10 s.
+/// not_offered if the CA does not offer it, or the certificate has no authority key identifier; crypto_failed if it
+/// cannot be parsed.
 Flow<Result<RenewalInfo>> get_renewal_info(Session session, std::string certificate_pem);
 
 /// Creates a STAR order (RFC 8739 §3.1). The CA's limits (auto-renewal in its directory) are checked before anything is
@@ -135,8 +150,12 @@ Flow<Result<StarCertificate>> download_star_certificate(Session session, Account
 Flow<Result<StarCertificate>> get_star_certificate(std::string star_url);
 
 /// Issues a certificate: order, concurrent validation of all authorizations, finalization, download. For each
-/// authorization the first solver that can solve it is used; not_offered if there is none. Every challenge presented is
-/// cleaned up after success, failure and cancellation. The solvers must outlive the flow.
+/// authorization the first solver that can solve it is used; not_offered if there is none. All challenges are
+/// presented, then all are triggered. Every challenge presented is cleaned up after success, failure and cancellation,
+/// also if user code throws. A challenge that the CA leaves pending with an error is posted again, as by authorize().
+///
+/// bad_response if the CA asks for authorizations of other names, or if the certificate is not for the key and exactly
+/// the names asked for, or is not valid now. The solvers must outlive the flow.
 Flow<Result<IssuedCertificate>> issue(Session session, Account account, IssueRequest request,
                                       std::vector<ChallengeSolver*> solvers);
 

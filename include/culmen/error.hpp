@@ -97,13 +97,16 @@ std::string_view to_string(ErrorKind kind) noexcept;
 Errc errc_from_type(std::string_view type) noexcept;
 
 /// An error: its code, what culmen was doing, and what the server said. Thrown by the clients and plain functions;
-/// carried in Result<T> inside flows. Copies share immutable data: cheap to copy, thread-safe. References returned are
-/// valid while the Error or a copy exists.
+/// carried in Result<T> inside flows. Copies share immutable data: cheap to copy, thread-safe. Moving copies: an Error
+/// that was moved from is still the same Error. References returned are valid while the Error or a copy exists.
 class Error : public std::exception {
  public:
   Error(Errc code, std::string_view doing, std::string_view detail = {});
   /// From a problem document; the code comes from its type.
   Error(Problem problem, std::string_view doing);
+  Error(const Error&) noexcept = default;
+  Error& operator=(const Error&) noexcept = default;
+  ~Error() override = default;
 
   Errc code() const noexcept;
   ErrorKind kind() const noexcept;

@@ -10,7 +10,9 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -66,9 +68,51 @@ class [[nodiscard]] Flow {
 };
 
 template <class T>
+struct First;
+
+template <class T>
 Flow<T> detail::FlowPromise<T>::get_return_object() noexcept {
   return Flow<T>(std::coroutine_handle<FlowPromise<T>>::from_promise(*this));
 }
+
+namespace detail {
+
+/// Resumes with the result of the flow that ended first.
+template <class T>
+class FirstAwaiter final : public GroupAwaiter<T> {
+ public:
+  explicit FirstAwaiter(std::vector<Flow<T>>&& flows)
+      : GroupAwaiter<T>(std::move(flows), 0, FixedGroup::Until::first) {}
+  First<T> await_resume() {
+    check_access(!this->flows_.empty());
+    const std::size_t first = this->group_->first();
+    return First<T>(first, this->flows_[first].handle().promise().take());
+  }
+};
+
+/// How a flow ended.
+template <class T>
+class Ending {
+ public:
+  Ending() = default;
+  std::optional<Result<T>> result;
+  std::exception_ptr thrown;
+};
+template <class T>
+Flow<Result<void>> keep_ending(Flow<Result<T>> flow, Ending<T>* ending) {
+  try {
+    Result<T> result = co_await std::move(flow);
+    ending->result.emplace(std::move(result));
+  } catch (...) {
+    ending->thrown = std::current_exception();
+  }
+  co_return Result<void>();
+}
+Flow<Result<void>> just_wait(std::chrono::microseconds duration);
+/// The error of with_deadline().
+Error late(std::chrono::microseconds limit, std::string_view doing);
+
+}  // namespace detail
 
 // ---- What a flow can await ----
 
@@ -77,7 +121,7 @@ inline detail::AskAwaiter<SendAsk, Result<HttpResponse>> send(HttpRequest reques
   return detail::AskAwaiter<SendAsk, Result<HttpResponse>>(std::move(request));
 }
 /// Asks to wait for `duration`. The answer is an error only on cancellation.
-inline detail::AskAwaiter<WaitAsk, Result<void>> wait(std::chrono::milliseconds duration) {
+inline detail::AskAwaiter<WaitAsk, Result<void>> wait(std::chrono::microseconds duration) {
   return detail::AskAwaiter<WaitAsk, Result<void>>(duration);
 }
 /// Asks to call a function that may block: a program, a user's callback. See CallAsk. Capture by value what it uses: it
@@ -93,6 +137,10 @@ inline detail::AskAwaiter<CallAsk, Result<void>> call_storing(std::function<Resu
 inline detail::AskAwaiter<AwaitAsk, Result<void>> await_done(std::function<void(AwaitAsk::Done)> start) {
   return detail::AskAwaiter<AwaitAsk, Result<void>>(std::move(start));
 }
+/// Asks for an exchange of bytes with one server, by UDP or TCP. See ExchangeAsk.
+inline detail::AskAwaiter<ExchangeAsk, Result<Bytes>> exchange(ExchangeRequest request) {
+  return detail::AskAwaiter<ExchangeAsk, Result<Bytes>>(std::move(request));
+}
 /// The current time. Never waits.
 inline detail::NowAwaiter now() { return {}; }
 /// Runs all flows concurrently (interleaved, not in parallel), at most `width` at a time (0: no limit). Returns their
@@ -101,6 +149,36 @@ template <class T>
 detail::AllAwaiter<T> all(std::vector<Flow<T>> flows, std::size_t width = 0) {
   return detail::AllAwaiter<T>(std::move(flows), width);
 }
+/// What first_of() returns. A plain value.
+template <class T>
+struct First {
+  First(std::size_t index_, T result_) : index(index_), result(std::move(result_)) {}
+  std::size_t index;  ///< Of the flow that ended first.
+  T result;
+};
+/// Runs all flows concurrently until one ends, cancels the others and waits for them to end. If the first one ends by
+/// an exception, rethrows it. There has to be at least one flow.
+template <class T>
+detail::FirstAwaiter<T> first_of(std::vector<Flow<T>> flows) {
+  return detail::FirstAwaiter<T>(std::move(flows));
+}
+
+/// Runs a flow for at most `limit`: then it is cancelled, waited for, and the error is Errc::deadline. Its result if it
+/// ends with success even so.
+template <class T>
+Flow<Result<T>> with_deadline(Flow<Result<T>> flow, std::chrono::microseconds limit, std::string doing) {
+  detail::Ending<T> ending;
+  std::vector<Flow<Result<void>>> both;
+  both.push_back(detail::keep_ending(std::move(flow), &ending));
+  both.push_back(detail::just_wait(limit));
+  First<Result<void>> first = co_await first_of(std::move(both));
+  if (ending.thrown) std::rethrow_exception(ending.thrown);
+  const bool time_is_up = first.index == 1 && first.result;
+  Result<T>& result = *ending.result;
+  if (time_is_up && !result && result.error().code() == Errc::cancelled) co_return detail::late(limit, doing);
+  co_return std::move(result);
+}
+
 /// Runs a flow of the user's (a solver, a provider), which `make` returns. What `make` or the flow throws becomes an
 /// Error: an Error with `doing` before it, any other exception as solver_failed.
 template <class T>
@@ -118,7 +196,8 @@ Flow<Result<T>> guarded(std::function<Flow<Result<T>>()> make, std::string doing
 /// Runs a flow that cancellation does not affect. For clean-up.
 template <class T>
 Flow<T> shielded(Flow<T> flow) {
-  const detail::Shield shield = co_await detail::ShieldAwaiter();
+  Strand* const strand = co_await detail::StrandAwaiter();
+  const detail::Shield shield(strand);
   T result = co_await std::move(flow);
   co_return result;
 }

@@ -1,17 +1,51 @@
 // The HTTP messages that flows ask a driver to exchange.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "culmen/error.hpp"
+
 namespace culmen {
 
-enum class HttpMethod { get, head, post };
+enum class HttpMethod { get, head, post, put, patch, del };
 
-/// One HTTP request. The driver adds User-Agent, Accept-Language and the headers of the transport. A plain value.
+/// A header field of a request. A plain value.
+class HttpHeader {
+ public:
+  HttpHeader(std::string name_, std::string value_, bool is_secret_ = false)
+      : name(std::move(name_)), value(std::move(value_)), is_secret(is_secret_) {}
+
+  std::string name;
+  std::string value;
+  bool is_secret;  ///< Such as Authorization: never sent to another origin when a GET is redirected.
+};
+
+/// A certificate for the client side of TLS. A plain value.
+class HttpClientCertificate {
+ public:
+  HttpClientCertificate(std::string certificate_pem_, std::string key_pem_)
+      : certificate_pem(std::move(certificate_pem_)), key_pem(std::move(key_pem_)) {}
+
+  std::string certificate_pem;  ///< The certificate, followed by intermediates if the server needs them.
+  std::string key_pem;          ///< Its private key, not encrypted.
+};
+
+/// Which root certificates a server's certificate is verified with.
+enum class HttpTrust {
+  client,  ///< Those of the client's TransportOptions.
+  system,  ///< The system's only: for servers other than the CA, such as the API of a DNS provider.
+};
+
+/// One HTTP request. The driver adds User-Agent, Accept-Language and the headers of the transport, and follows
+/// redirects of a GET. Refused with Errc::invalid_argument: URLs other than https (but see TransportOptions), header
+/// names that are no tokens, control characters in header values, a GET or HEAD with a body. A plain value.
 class HttpRequest {
  public:
   HttpRequest() = default;
@@ -20,8 +54,23 @@ class HttpRequest {
   HttpMethod method = HttpMethod::get;
   std::string url;
   std::string body;
-  std::string content_type;  ///< Empty: no Content-Type header.
-  std::string accept;        ///< Empty: no Accept header.
+  std::string content_type;         ///< Empty: no Content-Type header.
+  std::string accept;               ///< Empty: no Accept header.
+  std::vector<HttpHeader> headers;  ///< Further headers. They replace those that the driver would add.
+
+  std::optional<std::chrono::milliseconds> time_limit;  ///< Instead of TransportOptions::request_timeout.
+  std::optional<std::size_t> max_response_bytes;        ///< Instead of TransportOptions::max_response_bytes.
+
+  /// The request may be sent twice: if the server closes a kept connection before it answers, the driver sends it once
+  /// more on a new one. GET and HEAD are always idempotent.
+  bool is_idempotent = false;
+  /// Refuses http:// for this request and its redirects, also to loopback and with `allow_insecure_http`. For URLs that
+  /// come from a server that was itself reached by https. Errc::bad_response.
+  bool require_https = false;
+
+  HttpTrust trust = HttpTrust::client;
+  /// Not used for another origin when a GET is redirected. Only for https.
+  std::optional<HttpClientCertificate> client_certificate;
 };
 
 /// One HTTP response, with any status. Header names are in lower case. A plain value.
@@ -40,4 +89,21 @@ class HttpResponse {
   std::vector<std::string_view> all_headers(std::string_view lower_case_name) const;
 };
 
+/// How far a request got that has no response.
+enum class HttpFailure {
+  other = 1,  ///< It may have been received and carried out.
+  not_sent,   ///< Not a byte of it was sent.
+  /// The server closed a connection that had served other requests before, and sent nothing of an answer. Servers close
+  /// idle connections, so most likely it has not read this request, but it may have.
+  closed_unanswered,
+};
+
+/// Of an Error that a driver answered a SendAsk with; `other` for any other Error.
+HttpFailure http_failure(const Error& error) noexcept;
+/// As Error::system_code(): how drivers say so if there is no error of the operating system.
+std::error_code make_error_code(HttpFailure failure) noexcept;
+
 }  // namespace culmen
+
+template <>
+struct std::is_error_code_enum<culmen::HttpFailure> : std::true_type {};

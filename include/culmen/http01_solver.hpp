@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -72,7 +73,8 @@ class Http01Solver final : public ChallengeSolver {
 
 /// Solves http-01 with files in `<root>/.well-known/acme-challenge/`, for a running web server. Files are
 /// world-readable, written atomically and removed by cleanup(); folders that it creates stay. Not for wildcards. Files
-/// are written and removed with call(). Thread-safe. Must outlive the calls that use it.
+/// are written and removed with call(). The first present() removes what a killed program left half-written in the
+/// folder (remove_unfinished_files()). Thread-safe. Must outlive the calls that use it.
 ///
 /// present() fails with io_failed if the root is not a folder or cannot be written.
 class WebrootSolver final : public ChallengeSolver {
@@ -86,6 +88,7 @@ class WebrootSolver final : public ChallengeSolver {
 
  private:
   std::filesystem::path folder_;
+  const std::shared_ptr<std::once_flag> swept_;
 };
 
 }  // namespace culmen

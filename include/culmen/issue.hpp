@@ -67,13 +67,14 @@ struct IssueRequest {
   std::string onion_identifier_type = "dns";            ///< As in OrderRequest.
   std::string resume_order;  ///< URL of an order from an earlier run; a new order is created if it cannot be used.
 
-  /// Time limit for validation, and again for finalization.
+  /// Time limit for validation, and again for finalization; at most ten years.
   std::chrono::seconds poll_deadline{120};
-  /// Number of authorizations processed concurrently.
+  /// Number of authorizations processed concurrently, 1 to 100.
   std::size_t width = 12;
 
   // keep_order and keep_key may block and throw: an exception ends issue(). The blocking client calls them on the
-  // calling thread, the Asio client on a thread of the client.
+  // calling thread, the Asio client on a thread of the client. They may still run after issue() was abandoned together
+  // with its client: what they use must outlive that call.
 
   /// Called with the URL of a new order before anything else is done with it.
   std::function<void(const std::string& order_url)> keep_order;
@@ -91,6 +92,8 @@ struct IssuedCertificate {
   std::vector<Identifier> identifiers;
   Order order;
   CertificateChain chain;
+  /// What was asked for and the CA did not do: must-staple, the profile, notBefore, notAfter. One sentence each.
+  std::vector<std::string> warnings;
 };
 
 }  // namespace culmen

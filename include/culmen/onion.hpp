@@ -14,8 +14,7 @@
 
 namespace culmen {
 
-/// The Ed25519 identity key of an onion service. Copies share one immutable key. Thread-safe. A key that was moved from
-/// must not be used.
+/// The Ed25519 identity key of an onion service. Copies share one immutable key, and moving copies. Thread-safe.
 class OnionKey {
  public:
   /// From an Ed25519 private key in PKCS#8 PEM. Throws Error (crypto_failed).
@@ -33,6 +32,9 @@ class OnionKey {
   // Internal.
   struct Data;
   explicit OnionKey(std::shared_ptr<const Data> data) noexcept : data_(std::move(data)) {}
+  OnionKey(const OnionKey&) noexcept = default;
+  OnionKey& operator=(const OnionKey&) noexcept = default;
+  ~OnionKey() = default;
 
  private:
   std::shared_ptr<const Data> data_;

@@ -86,10 +86,13 @@ class FilePersist final : public Persist {
   std::filesystem::path folder_;
 };
 
-/// Stores everything in memory, until the last copy is destroyed. Thread-safe. Never throws an Error.
+/// Stores everything in memory, until the last copy is destroyed. Moving copies. Thread-safe. Never throws an Error.
 class MemoryPersist final : public Persist {
  public:
   MemoryPersist();
+  MemoryPersist(const MemoryPersist&) = default;
+  MemoryPersist& operator=(const MemoryPersist&) = default;
+  ~MemoryPersist() override = default;
 
   void put(const PersistKey& key, std::string_view value) override;
   std::optional<std::string> get(const PersistKey& key) override;

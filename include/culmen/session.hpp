@@ -11,6 +11,10 @@ namespace culmen::engine {
 
 /// One CA: its directory, its nonces, and the retry and polling options for it. A shared handle: copies are the same
 /// session. Thread-safe; may be used by several executions at once. Calling functions of an empty handle is undefined.
+///
+/// The directory is fetched again by the first request after SessionOptions::directory_lifetime, and when an endpoint
+/// answers 404 or 410; then the request is repeated at the new URL. If it cannot be fetched, the old one remains in
+/// use.
 class Session {
  public:
   struct State;
@@ -19,11 +23,12 @@ class Session {
   Session(std::shared_ptr<State> state, int nonce_retries) noexcept
       : state_(std::move(state)), nonce_retries_(nonce_retries) {}
 
-  const Directory& directory() const noexcept;
+  /// A copy of the directory as last fetched.
+  Directory directory() const;
   const SessionOptions& options() const noexcept;
 
   /// The same session with another value for SessionOptions::nonce_retries.
-  Session with_nonce_retries(int retries) const noexcept { return Session(state_, retries); }
+  Session with_nonce_retries(int retries) const noexcept;
   int nonce_retries() const noexcept { return nonce_retries_; }
 
   // Internal.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "culmen/authorization.hpp"
 #include "culmen/flow.hpp"
@@ -25,15 +26,16 @@ struct ChallengeContext {
 
 /// Presents the response to a challenge, and removes it afterwards.
 ///
-/// present() runs before the challenge is triggered. cleanup() runs once for every present() that was started, whether
-/// the issuance succeeds, fails or is cancelled. Several challenges are presented concurrently: both must be able to
-/// run at the same time for different tokens.
+/// All challenges of an issuance are presented before the first is triggered. cleanup() runs once for every present()
+/// that was started, whether the issuance succeeds, fails or is cancelled. Several challenges are presented
+/// concurrently: both must be able to run at the same time for different tokens.
 ///
 /// Threads: all functions run where the client runs its flows: on the calling thread of a blocking call, or on the Asio
 /// client's strand. They must not block; use call() for work that does. A solver shared by several clients or threads
 /// must be thread-safe. It must outlive the calls that use it.
 ///
-/// Failures are returned, not thrown: an exception ends issue() without clean-up.
+/// Failures are returned. What a function throws has the same effect: an Error as it is, any other exception as
+/// solver_failed. A failure of cleanup() does not fail an issuance.
 class ChallengeSolver {
  public:
   virtual ~ChallengeSolver() = default;
@@ -44,6 +46,9 @@ class ChallengeSolver {
   virtual bool can_solve(const Identifier& identifier, bool wildcard) const;
 
   virtual Flow<Result<void>> present(ChallengeContext context) = 0;
+  /// Called once an issuance, after all of its challenges for this solver were presented and before the first is
+  /// triggered: wait here until the answers can be seen (DNS propagation). The default returns at once.
+  virtual Flow<Result<void>> ready(std::vector<ChallengeContext> contexts);
   virtual Flow<Result<void>> cleanup(ChallengeContext context) = 0;
 
   /// The JSON to post to the challenge URL once it is presented; `{}` for most types.
@@ -51,8 +56,7 @@ class ChallengeSolver {
 };
 
 /// A solver made from two functions, which may block and throw; an empty function does nothing. The blocking client
-/// calls them on the calling thread, the Asio client on a thread of the client: one at a time for each client or
-/// blocking call.
+/// calls them on the calling thread, the Asio client on a thread of the client: one at a time for each solver.
 std::unique_ptr<ChallengeSolver> make_solver(std::string type, std::function<void(const ChallengeContext&)> present,
                                              std::function<void(const ChallengeContext&)> cleanup);
 

@@ -25,7 +25,7 @@ struct KeyParts {
   Bytes p, q, dp, dq, qi;  ///< RSA private.
 };
 
-/// A public key that came from outside. Copies share it; thread-safe.
+/// A public key that came from outside. Copies share it, and moving copies; thread-safe.
 class PublicKey {
  public:
   /// From parts; checks point on curve, sizes. Throws Error (crypto_failed, unsupported_key_type).
@@ -41,6 +41,9 @@ class PublicKey {
   bool verify(std::string_view alg, ByteView message, ByteView signature) const;
 
   explicit PublicKey(std::shared_ptr<const KeyHandle> handle) noexcept;
+  PublicKey(const PublicKey&) noexcept = default;
+  PublicKey& operator=(const PublicKey&) noexcept = default;
+  ~PublicKey() = default;
   const KeyHandle& handle() const noexcept { return *handle_; }
 
  private:

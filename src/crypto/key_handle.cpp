@@ -61,14 +61,18 @@ const Bytes& KeyHandle::public_key_der() const {
   return public_key_der_;
 }
 
-const EVP_MD_CTX* KeyHandle::signer() const {
-  std::call_once(signer_ready_, [this] {
+OwnedMdCtx KeyHandle::signer() const {
+  const auto failed = [this] { return openssl_error("signing with a key of the type " + type()); };
+  OwnedMdCtx copy(EVP_MD_CTX_new());
+  const std::lock_guard lock(signer_mutex_);
+  if (!signer_) {
     OwnedMdCtx ready(EVP_MD_CTX_new());
     if (!ready || !EVP_DigestSignInit_ex(ready.get(), nullptr, kind().digest, nullptr, nullptr, get(), nullptr))
-      throw openssl_error("signing with a key of the type " + type());
+      throw failed();
     signer_ = std::move(ready);
-  });
-  return signer_.get();
+  }
+  if (!copy || !EVP_MD_CTX_copy_ex(copy.get(), signer_.get())) throw failed();
+  return copy;
 }
 
 bool has_usable_length(const EVP_PKEY* rsa) noexcept {

@@ -45,9 +45,9 @@ class KeyHandle {
   const std::string& type() const noexcept { return type_; }
   /// The public key as SubjectPublicKeyInfo; written once. Throws Error (crypto_failed).
   const Bytes& public_key_der() const;
-  /// A context ready to sign, to be copied: that is cheaper than readying one for each signature. Made on first use.
+  /// A context that is ready to sign. Copied from one that is made on first use: that is cheaper than readying each.
   /// Throws Error (crypto_failed).
-  const EVP_MD_CTX* signer() const;
+  OwnedMdCtx signer() const;
   /// The digest for X.509 signatures; nullptr for EdDSA and ML-DSA, which take the message whole.
   const EVP_MD* digest() const noexcept { return kind_.digest ? EVP_get_digestbyname(kind_.digest) : nullptr; }
 
@@ -57,7 +57,7 @@ class KeyHandle {
   std::string type_;
   mutable std::once_flag public_key_written_;
   mutable Bytes public_key_der_;
-  mutable std::once_flag signer_ready_;
+  mutable std::mutex signer_mutex_;  // providers do not promise that one context may be copied on two threads at once
   mutable OwnedMdCtx signer_;
 };
 

@@ -169,11 +169,10 @@ std::string_view PrivateKey::alg() const noexcept { return handle_ ? handle_->ki
 
 Bytes PrivateKey::sign(ByteView message) const {
   const KeyKind& kind = handle().kind();
-  const OwnedMdCtx context(EVP_MD_CTX_new());
+  const OwnedMdCtx context = handle_->signer();
   std::size_t length = static_cast<std::size_t>(std::max(EVP_PKEY_get_size(handle_->get()), 0));
   Bytes signature(length);
-  if (!context || !EVP_MD_CTX_copy_ex(context.get(), handle_->signer()) ||
-      !EVP_DigestSign(context.get(), signature.data(), &length, message.data(), message.size()))
+  if (!EVP_DigestSign(context.get(), signature.data(), &length, message.data(), message.size()))
     throw openssl_error("signing with a key of the type " + handle_->type());
   signature.resize(length);
   return kind.family == KeyFamily::ec ? ecdsa_der_to_raw(signature, kind.width) : signature;

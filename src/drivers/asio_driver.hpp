@@ -13,8 +13,8 @@
 
 namespace culmen::drivers {
 
-/// Runs on a strand of the executor. Blocking calls run on one thread, which is started when first needed. Must not
-/// outlive the executor's context.
+/// Runs on a strand of the executor. Functions that may block run on a few threads, which are started when needed. May
+/// outlive the executor's context: that drops what runs.
 class AsioDriver {
  public:
   /// Throws as Transport does.

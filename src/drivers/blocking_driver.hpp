@@ -10,22 +10,23 @@
 
 #include "culmen/cancel_token.hpp"
 #include "culmen/driver.hpp"
-#include "drivers/wake_pipe.hpp"
-#include "http/multi.hpp"
+#include "drivers/performer.hpp"
+#include "drivers/poll_loop.hpp"
 #include "http/transport.hpp"
 
 namespace culmen::drivers {
 
-/// What one drive() works with. Kept until the driver goes, so that a signal handler may write to its pipe at any time.
+/// What one drive() works with. Kept until the driver goes, so that a signal handler may wake it at any time.
 struct Lane {
-  Lane() = default;
-  std::unique_ptr<http::Multi> multi;
-  WakePipe wake;
+  Lane() : loop(false) {}
+  PollLoop loop;
+  std::unique_ptr<Performer> performer;
   bool is_registered = false;
   bool is_busy = false;
 };
 
-/// Thread-safe: each drive() uses its own curl multi handle, and leaves it with its open connections for the next.
+/// Thread-safe: each drive() has a loop and a curl multi handle of its own, and leaves them with their open connections
+/// for the next.
 class BlockingDriver {
  public:
   /// Throws as Transport does.

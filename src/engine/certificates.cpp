@@ -1,7 +1,9 @@
 // Download and revocation (RFC 8555 §7.4.2, §7.6).
-#include <algorithm>
+#include <functional>
 
 #include "culmen/certificate.hpp"
+#include "engine/endpoints.hpp"
+#include "engine/fetch.hpp"
 #include "engine/signed_post.hpp"
 #include "protocol/order.hpp"
 
@@ -10,8 +12,20 @@ namespace culmen::engine {
 namespace {
 constexpr std::size_t max_alternates = 10;
 
-Flow<Result<void>> post_revocation(Session session, SignedRequest request) {
-  Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
+using MakeSignature = std::function<SignedRequest(std::string url, std::string payload)>;
+
+Flow<Result<void>> revoke(Session session, Bytes certificate_der, std::optional<int> reason, MakeSignature sign) {
+  Result<std::string> payload = protocol::revoke_payload(certificate_der, reason);
+  if (!payload) co_return payload.error();
+  MakeRequest make = [payload = *payload, sign](const Directory& directory) -> Result<SignedRequest> {
+    return sign(directory.revoke_cert, payload);
+  };
+  Result<HttpResponse> response = co_await post_to_endpoint(session, make);
+  if (!response && outcome_unknown(response.error())) {
+    response = co_await post_to_endpoint(session, make);
+    // The first request arrived.
+    if (!response && response.error().code() == Errc::already_revoked) co_return Result<void>();
+  }
   if (!response) co_return response.error();
   co_return Result<void>();
 }
@@ -33,6 +47,18 @@ Flow<Result<CertificateChain>> download_chain(Session session, Account account, 
   co_return protocol::parse_chain(*response);
 }
 
+Flow<Result<CertificateChain>> get_certificate(std::string certificate_url) {
+  const std::string doing = "getting the certificate without an account";
+  if (certificate_url.empty()) {
+    co_return Error(Errc::invalid_argument, doing, "there is no certificate URL: the order is not valid yet");
+  }
+  HttpRequest request(HttpMethod::get, std::move(certificate_url));
+  request.accept = "application/pem-certificate-chain";
+  Result<HttpResponse> response = co_await fetch(SessionOptions(), std::move(request), doing);
+  if (!response) co_return response.error();
+  co_return protocol::parse_chain(*response);
+}
+
 Flow<Result<CertificateChain>> download_preferred_chain(Session session, Account account, std::string certificate_url,
                                                         std::string issuer_common_name) {
   Result<CertificateChain> standard = co_await download_chain(session, account, std::move(certificate_url));
@@ -49,19 +75,18 @@ Flow<Result<CertificateChain>> download_preferred_chain(Session session, Account
 
 Flow<Result<void>> revoke_certificate(Session session, Account account, Bytes certificate_der,
                                       std::optional<int> reason) {
-  Result<std::string> payload = protocol::revoke_payload(certificate_der, reason);
-  if (!payload) co_return payload.error();
-  SignedRequest request(account, session.directory().revoke_cert, std::move(*payload), "revoking the certificate");
-  co_return co_await post_revocation(std::move(session), std::move(request));
+  MakeSignature sign = [account = std::move(account)](std::string url, std::string payload) {
+    return SignedRequest(account, std::move(url), std::move(payload), "revoking the certificate");
+  };
+  return revoke(std::move(session), std::move(certificate_der), reason, std::move(sign));
 }
 
 Flow<Result<void>> revoke_certificate_with_cert_key(Session session, PrivateKey certificate_key, Bytes certificate_der,
                                                     std::optional<int> reason) {
-  Result<std::string> payload = protocol::revoke_payload(certificate_der, reason);
-  if (!payload) co_return payload.error();
-  SignedRequest request(std::move(certificate_key), session.directory().revoke_cert, std::move(*payload),
-                        "revoking the certificate with its own key");
-  co_return co_await post_revocation(std::move(session), std::move(request));
+  MakeSignature sign = [key = std::move(certificate_key)](std::string url, std::string payload) {
+    return SignedRequest(key, std::move(url), std::move(payload), "revoking the certificate with its own key");
+  };
+  return revoke(std::move(session), std::move(certificate_der), reason, std::move(sign));
 }
 
 }  // namespace culmen::engine

@@ -3,7 +3,6 @@
 
 #include "engine/lists.hpp"
 #include "engine/signed_post.hpp"
-#include "protocol/order.hpp"
 
 namespace culmen::engine {
 
@@ -18,20 +17,6 @@ Flow<Result<Delegation>> get_delegation(Session session, Account account, std::s
   Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
   if (!response) co_return response.error();
   co_return protocol::parse_delegation(*response, std::move(delegation_url));
-}
-
-Flow<Result<CertificateChain>> get_certificate(std::string certificate_url) {
-  constexpr std::string_view doing = "getting the certificate without an account";
-  if (certificate_url.empty()) {
-    co_return Error(Errc::invalid_argument, doing, "there is no certificate URL: the order is not valid yet");
-  }
-  HttpRequest request(HttpMethod::get, std::move(certificate_url));
-  request.accept = "application/pem-certificate-chain";
-  Result<HttpResponse> response = co_await send(std::move(request));
-  if (!response) co_return response.error().while_doing(doing);
-  const Instant instant = co_await now();
-  if (!protocol::is_success(*response)) co_return protocol::error_from(*response, doing, instant.wall);
-  co_return protocol::parse_chain(*response);
 }
 
 }  // namespace culmen::engine

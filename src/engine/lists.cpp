@@ -1,12 +1,15 @@
 #include "engine/lists.hpp"
 
+#include <set>
+
 #include "engine/signed_post.hpp"
 #include "protocol/response.hpp"
 
 namespace culmen::engine {
 
 namespace {
-constexpr int max_pages = 1000;
+constexpr std::size_t max_pages = 1000;
+constexpr std::size_t max_entries = 100'000;
 }  // namespace
 
 Flow<Result<std::vector<std::string>>> whole_list(Session session, Account account, AccountList list) {
@@ -19,7 +22,8 @@ Flow<Result<std::vector<std::string>>> whole_list(Session session, Account accou
   }
   if (page_url.empty()) co_return Error(Errc::not_offered, doing, std::string(list.missing));
   std::vector<std::string> all;
-  for (int page = 0; page < max_pages; ++page) {
+  std::set<std::string> pages;
+  while (pages.size() < max_pages && all.size() <= max_entries && pages.insert(page_url).second) {
     SignedRequest request(account, page_url, "", doing);
     Result<HttpResponse> response = co_await signed_post(session, std::move(request));
     if (!response) co_return response.error();

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "crypto/onion.hpp"
+#include "engine/authorize.hpp"
+#include "engine/endpoints.hpp"
 #include "engine/orders.hpp"
 #include "engine/retry.hpp"
 #include "engine/session.hpp"
@@ -17,32 +19,39 @@ namespace {
 constexpr std::size_t max_explained_authorizations = 100;
 constexpr std::size_t explain_width = 8;
 
-Flow<Result<Order>> post_to_order(Session session, Account account, std::string url, std::string payload,
-                                  std::string doing) {
-  SignedRequest request(account, url, std::move(payload), doing);
-  Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
-  if (!response) co_return response.error();
-  const Instant instant = co_await now();
-  co_return protocol::parse_order(*response, std::move(url), doing, instant.wall);
+/// The order's authorizations, as far as they can be fetched.
+Flow<Result<std::vector<Authorization>>> fetch_authorizations(Session session, Account account, Order order) {
+  std::vector<Flow<Result<Authorization>>> looks;
+  for (const std::string& url : order.authorizations) {
+    if (looks.size() == max_explained_authorizations) break;
+    looks.push_back(get_authorization(session, account, url));
+  }
+  std::vector<Result<Authorization>> seen = co_await all(std::move(looks), explain_width);
+  std::vector<Authorization> fetched;
+  for (Result<Authorization>& authorization : seen) {
+    if (authorization) fetched.push_back(std::move(*authorization));
+  }
+  co_return fetched;
 }
 
 /// Why an order is invalid: its own error is often null, the authorizations tell (RFC 8555 §7.1.6).
 Flow<Result<Order>> explain_invalid(Session session, Account account, Order order, std::string doing) {
   std::vector<Problem> problems;
   if (order.error) problems.push_back(*order.error);
-  std::vector<Flow<Result<Authorization>>> looks;
-  for (const std::string& url : order.authorizations) {
-    if (looks.size() == max_explained_authorizations) break;
-    looks.push_back(get_authorization(session, account, url));
-  }
-  const std::vector<Result<Authorization>> seen = co_await all(std::move(looks), explain_width);
-  for (const Result<Authorization>& authorization : seen) {
-    if (!authorization) continue;
-    for (Problem& problem : protocol::problems_of(*authorization)) problems.push_back(std::move(problem));
+  const Result<std::vector<Authorization>> seen = co_await fetch_authorizations(session, account, order);
+  for (const Authorization& authorization : *seen) {
+    for (Problem& problem : protocol::problems_of(authorization)) problems.push_back(std::move(problem));
   }
   std::string why = "the order is " + std::string(to_string(order.status));
   if (problems.empty()) why += ", and the CA does not say why";
   co_return Error(Errc::order_invalid, doing, why).with_problems(std::move(problems));
+}
+
+/// A time-out: names the authorizations that the order waits for.
+Flow<Result<Order>> explain_timeout(Session session, Account account, std::optional<Order> order, Error timed_out) {
+  if (!order) co_return timed_out;
+  const Result<std::vector<Authorization>> seen = co_await fetch_authorizations(session, account, *order);
+  co_return with_authorizations(timed_out, *seen);
 }
 
 bool is_settled(const Order& order, OrderGoal goal) {
@@ -99,23 +108,33 @@ Result<void> check_request(const OrderRequest& request, const DirectoryMeta& met
 }  // namespace
 
 Flow<Result<Order>> new_order(Session session, Account account, OrderRequest request) {
-  constexpr std::string_view doing = "creating an order";
-  Result<void> checked = check_request(request, session.directory().meta);
-  if (!checked) co_return checked.error();
-  SignedRequest post(account, session.directory().new_order, protocol::new_order_payload(request), std::string(doing));
-  Result<HttpResponse> response = co_await signed_post(session, std::move(post));
+  const std::string doing = "creating an order";
+  MakeRequest make = [account, request, doing](const Directory& directory) -> Result<SignedRequest> {
+    if (Result<void> checked = check_request(request, directory.meta); !checked) return checked.error();
+    SignedRequest post(account, directory.new_order, protocol::new_order_payload(request), doing);
+    post.repeat = Repeat::once;  // An order that nobody uses only expires.
+    return post;
+  };
+  Result<HttpResponse> response = co_await post_to_endpoint(session, std::move(make));
   if (!response) co_return response.error();
   const Instant instant = co_await now();
-  co_return protocol::parse_new_order(*response, instant.wall);
+  Result<Order> order = protocol::parse_new_order(*response, instant.wall);
+  const std::optional<std::string> url = protocol::location(*response);
+  if (!order && url) order = co_await get_order(session, account, *url);
+  co_return order;
 }
 
 Flow<Result<Order>> get_order(Session session, Account account, std::string order_url) {
-  co_return co_await post_to_order(std::move(session), std::move(account), std::move(order_url), "",
-                                   "fetching the order");
+  const std::string doing = "fetching the order";
+  SignedRequest request(account, order_url, "", doing);
+  Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
+  if (!response) co_return response.error();
+  const Instant instant = co_await now();
+  co_return protocol::parse_order(*response, std::move(order_url), doing, instant.wall);
 }
 
 Flow<Result<Order>> poll_order_until(Session session, Account account, std::string order_url, OrderGoal goal,
-                                     PollOptions options, std::optional<Order> last_seen) {
+                                     PollOptions options, std::optional<Order> last_seen, Validation* validation) {
   const bool for_certificate = goal == OrderGoal::valid;
   const std::string doing = for_certificate ? "waiting for the certificate" : "waiting for the order to become ready";
   const Instant start = co_await now();
@@ -143,9 +162,11 @@ Flow<Result<Order>> poll_order_until(Session session, Account account, std::stri
       const Instant instant = co_await now();
       const std::optional<std::chrono::seconds> retry_after = seen ? seen->retry_after : std::nullopt;
       told_when = told_when || retry_after.value_or(std::chrono::seconds(0)).count() > 0;
-      Result<std::chrono::milliseconds> pause = timer.pause(retry_after, instant, doing);
-      if (!pause) co_return pause.error();
-      if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
+      Result<microseconds> pause = timer.pause(retry_after, instant, doing);
+      if (!pause && for_certificate) co_return pause.error();
+      if (!pause) co_return co_await explain_timeout(session, account, seen, pause.error());
+      Result<void> waited = co_await rest(validation, *pause);
+      if (!waited) co_return waited.error().while_doing(doing);
     }
     ++polls;
     rested = false;
@@ -153,15 +174,19 @@ Flow<Result<Order>> poll_order_until(Session session, Account account, std::stri
     if (order) {
       failed_polls = 0;
       seen = std::move(*order);
+      if (validation && !is_settled(*seen, goal)) {
+        if (Result<void> looked = co_await look(*validation); !looked) co_return looked.error().while_doing(doing);
+      }
       continue;
     }
     // The CA continues with the order whether this poll got through or not.
     if (!is_worth_retrying(order.error()) || ++failed_polls > max_failed_polls)
       co_return order.error().while_doing(doing);
     const Instant instant = co_await now();
-    Result<std::chrono::milliseconds> pause = timer.pause(order.error().retry_after(), instant, doing);
+    Result<microseconds> pause = timer.pause(order.error().retry_after(), instant, doing);
     if (!pause) co_return order.error().while_doing(doing);
-    if (Result<void> waited = co_await wait(*pause); !waited) co_return waited.error().while_doing(doing);
+    Result<void> waited = co_await rest(validation, *pause);
+    if (!waited) co_return waited.error().while_doing(doing);
     rested = true;
   }
 }
@@ -192,12 +217,27 @@ Flow<Result<Order>> finalize(Session session, Account account, Order order, Byte
                   std::vector<OnionCaa>());
 }
 
+namespace {
+Flow<Result<Order>> finalized_order(Session session, Account account, Order seen, std::string doing) {
+  if (seen.status == OrderStatus::invalid) co_return co_await explain_invalid(session, account, seen, doing);
+  co_return seen;
+}
+}  // namespace
+
 Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der,
                              std::vector<OnionCaa> onion_caa) {
   const std::string doing = "finalizing the order";
   const std::string payload = protocol::finalize_payload(csr_der, onion_caa);
+  if (order.finalize.empty()) co_return Error(Errc::bad_response, doing, "the order has no finalize URL");
   SignedRequest request(account, order.finalize, payload, doing);
   Result<HttpResponse> response = co_await signed_post(session, request);
+  if (!response && outcome_unknown(response.error())) {
+    // The CA may have accepted it: the order shows that. If it is still ready, the CSR did not arrive.
+    Result<Order> seen = co_await get_order(session, account, order.url);
+    if (!seen) co_return response.error();
+    if (seen->status != OrderStatus::ready) co_return co_await finalized_order(session, account, *seen, doing);
+    response = co_await signed_post(session, request);
+  }
   if (!response && response.error().code() == Errc::order_not_ready) {
     // RFC 8555 §7.4: the client then fetches the order. It may still become ready: some CAs update the order after its
     // authorizations.
@@ -208,11 +248,21 @@ Flow<Result<Order>> finalize(Session session, Account account, Order order, Byte
   }
   if (!response) co_return response.error();
   const Instant instant = co_await now();
-  Result<Order> finalized = protocol::parse_order(*response, order.url, doing, instant.wall);
-  if (finalized && finalized->status == OrderStatus::invalid) {
-    co_return co_await explain_invalid(session, account, *finalized, doing);
-  }
-  co_return finalized;
+  Result<Order> seen = protocol::parse_order(*response, order.url, doing, instant.wall);
+  if (!seen) seen = co_await get_order(session, account, order.url);
+  if (!seen) co_return seen;
+  co_return co_await finalized_order(session, account, *seen, doing);
+}
+
+Flow<Result<Order>> finalize_and_wait(Session session, Account account, Order order, Bytes csr_der,
+                                      std::vector<OnionCaa> onion_caa, PollOptions options,
+                                      std::function<void()> finalized) {
+  Result<Order> seen = co_await finalize(session, account, std::move(order), std::move(csr_der), std::move(onion_caa));
+  if (!seen) co_return seen;
+  if (finalized) finalized();
+  const Instant begun = co_await now();
+  if (!options.interval) options.begun = begun.steady;
+  co_return co_await await_certificate(session, account, *seen, options);
 }
 
 }  // namespace culmen::engine

@@ -11,9 +11,11 @@ using std::chrono::seconds;
 
 constexpr milliseconds first_busy_pause{1000};
 constexpr milliseconds shortest_busy_pause{50};
-constexpr int most_doublings = 16;  // of first_busy_pause: more than any deadline
+constexpr milliseconds first_failure_pause{500};
+constexpr milliseconds first_challenge_pause{1000};
+constexpr int most_doublings = 16;  // more than any deadline
 
-constexpr milliseconds first_poll_pause{4};
+constexpr microseconds first_poll_pause{4000};
 constexpr milliseconds shortest_wanted_interval{200};  // a caller that asks for 0 must not hammer the CA
 
 constexpr milliseconds first_refresh_backoff{250};
@@ -22,37 +24,82 @@ constexpr milliseconds longest_refresh_pause{60000};
 
 bool is_lost(const Error& error) { return error.code() == Errc::connection_failed || error.code() == Errc::timeout; }
 bool is_busy(const Error& error) { return error.http_status() == 429 || error.http_status() == 503; }
+bool is_server_failure(const Error& error) { return error.http_status() >= 500 && is_worth_retrying(error); }
+
+milliseconds doubled(milliseconds pause, int times) { return pause * (1 << std::clamp(times, 0, most_doublings)); }
 }  // namespace
+
+// ---- Limits of what callers pass ----
+
+seconds checked_deadline(seconds deadline) noexcept {
+  constexpr seconds longest = std::chrono::years(10);
+  return std::clamp(deadline, seconds(0), longest);
+}
+
+std::size_t checked_width(std::size_t width) noexcept { return std::clamp<std::size_t>(width, 1, 100); }
+
+int checked_nonce_retries(int retries) noexcept { return std::clamp(retries, 0, 100); }
+
+SessionOptions checked(SessionOptions options) noexcept {
+  options.nonce_retries = checked_nonce_retries(options.nonce_retries);
+  options.nonce_pool = std::min<std::size_t>(options.nonce_pool, 10'000);
+  options.nonce_lifetime = checked_deadline(options.nonce_lifetime);
+  options.poll_deadline = checked_deadline(options.poll_deadline);
+  options.poll_interval_limit = std::clamp<milliseconds>(options.poll_interval_limit, milliseconds(1), seconds(3600));
+  options.busy_retries = std::clamp(options.busy_retries, 0, 100);
+  options.directory_lifetime = std::max(checked_deadline(options.directory_lifetime), seconds(1));
+  return options;
+}
 
 bool outcome_unknown(const Error& error) noexcept { return is_lost(error) || error.http_status() >= 500; }
 
 // ---- RequestRetries ----
 
+RequestRetries::RequestRetries(const SessionOptions& options, int nonce_retries, Repeat repeat, Instant start,
+                               std::optional<milliseconds> time_limit)
+    : busy_retries_(options.busy_retries),
+      nonce_retries_(nonce_retries),
+      repeat_(repeat),
+      end_(start.steady + std::min<milliseconds>(options.poll_deadline, time_limit.value_or(options.poll_deadline))) {}
+
 std::optional<milliseconds> RequestRetries::pause_after(const Error& error, Instant now) {
-  if (is_lost(error)) {
-    if (!idempotent_ || std::exchange(lost_, true)) return std::nullopt;
-    return milliseconds(0);
-  }
+  std::optional<milliseconds> pause;
   if (error.code() == Errc::bad_nonce) {
     if (nonces_refused_ >= nonce_retries_) return std::nullopt;
     ++nonces_refused_;
     return milliseconds(0);
   }
-  if (is_busy(error)) return busy_pause(error, now);
-  return std::nullopt;
+  if (is_busy(error)) {
+    pause = busy_pause(error);
+  } else if (is_lost(error) || is_server_failure(error)) {
+    pause = failure_pause(error);
+  }
+  if (!pause || *pause >= end_ - now.steady) return std::nullopt;
+  ++(is_busy(error) ? times_busy_ : failures_);
+  return pause;
 }
 
-std::optional<milliseconds> RequestRetries::busy_pause(const Error& error, Instant now) {
-  if (times_busy_ >= options_.busy_retries) return std::nullopt;
-  milliseconds pause = first_busy_pause * (1 << std::min(times_busy_, most_doublings));
-  if (const std::optional<seconds> asked = error.retry_after()) {
-    pause = *asked;
-  } else if (error.http_status() == 429) {
-    return std::nullopt;  // A rate limit without a time: trying again would only count against it.
-  }
-  if (pause > options_.poll_deadline - (now.steady - start_)) return std::nullopt;
-  ++times_busy_;
-  return std::max(pause, shortest_busy_pause);
+std::optional<milliseconds> RequestRetries::failure_pause(const Error& error) {
+  const int most = repeat_ == Repeat::freely ? 3 : repeat_ == Repeat::once ? 1 : 0;
+  if (failures_ >= most) return std::nullopt;
+  if (const std::optional<seconds> asked = error.retry_after())
+    return std::max<milliseconds>(*asked, first_failure_pause);
+  // The server closes connections that were idle: another connection works at once.
+  if (is_lost(error)) return failures_ == 0 ? milliseconds(0) : doubled(first_failure_pause, failures_ - 1);
+  return doubled(first_failure_pause, failures_);
+}
+
+std::optional<milliseconds> RequestRetries::busy_pause(const Error& error) {
+  if (times_busy_ >= busy_retries_) return std::nullopt;
+  if (const std::optional<seconds> asked = error.retry_after())
+    return std::max<milliseconds>(*asked, shortest_busy_pause);
+  // A rate limit without a time: trying again would only count against it.
+  if (error.http_status() == 429) return std::nullopt;
+  return doubled(first_busy_pause, times_busy_);
+}
+
+milliseconds challenge_retry_pause(int retries_so_far) noexcept {
+  return doubled(first_challenge_pause, retries_so_far);
 }
 
 // ---- CompletionEstimate ----
@@ -62,15 +109,16 @@ CompletionEstimate::Estimate CompletionEstimate::current() {
   Estimate estimate;
   estimate.number = number_;
   if (expected_.count() > 0) {
-    estimate.first_poll = std::max(std::chrono::round<milliseconds>(expected_), milliseconds(1));
+    estimate.first_poll = std::max(std::chrono::round<microseconds>(expected_), microseconds(1));
   }
   return estimate;
 }
 
 void CompletionEstimate::seen_done(const Estimate& began_with, std::chrono::steady_clock::duration after,
                                    bool at_first_poll) {
-  // Down quickly until the first miss; from then on in balance at about one miss in twenty.
-  constexpr double much_sooner = 0.85, sooner = 0.988, later = 1.25;
+  // Down quickly until the first miss. From then on a few first polls in a hundred come too early: a poll more costs
+  // less than to be late each time.
+  constexpr double much_sooner = 0.85, sooner = 0.95, later = 1.25;
   const std::chrono::duration<double, std::milli> took = after;
   const std::lock_guard lock(mutex_);
   if (began_with.number != number_) return;
@@ -87,31 +135,32 @@ void CompletionEstimate::seen_done(const Estimate& began_with, std::chrono::stea
 
 // ---- PollTimer ----
 
-PollTimer::PollTimer(const SessionOptions& options, milliseconds round_trip, Instant start, const PollOptions& poll,
-                     std::optional<milliseconds> estimate)
-    : limit_(poll.interval ? std::max(*poll.interval, shortest_wanted_interval) : options.poll_interval_limit),
-      smallest_step_(estimate ? std::max(*estimate / 4, milliseconds(1)) : first_poll_pause),
-      interval_(poll.interval ? limit_ : std::clamp(2 * round_trip, first_poll_pause, limit_)),
-      end_(start.steady + poll.deadline.value_or(options.poll_deadline)) {
+PollTimer::PollTimer(const SessionOptions& options, microseconds round_trip, Instant start, const PollOptions& poll,
+                     std::optional<microseconds> estimate)
+    : limit_(poll.interval ? std::clamp<milliseconds>(*poll.interval, shortest_wanted_interval, seconds(3600))
+                           : options.poll_interval_limit),
+      smallest_step_(estimate ? std::max<microseconds>(*estimate / 4, milliseconds(1)) : first_poll_pause),
+      interval_(poll.interval ? limit_ : std::min(std::max(2 * round_trip, first_poll_pause), limit_)),
+      end_(start.steady + checked_deadline(poll.deadline.value_or(options.poll_deadline))) {
   if (poll.begun) first_poll_ = *poll.begun + std::min(estimate.value_or(interval_), limit_);
   if (estimate) interval_ = std::min(smallest_step_, limit_);
 }
 
-Result<milliseconds> PollTimer::pause(std::optional<seconds> retry_after, Instant now, const std::string& doing) {
-  const auto left = std::chrono::duration_cast<milliseconds>(end_ - now.steady);
-  if (left <= milliseconds(0)) return Error(Errc::deadline, doing, "still not finished; the time is up");
+Result<microseconds> PollTimer::pause(std::optional<seconds> retry_after, Instant now, const std::string& doing) {
+  const auto left = std::chrono::duration_cast<microseconds>(end_ - now.steady);
+  if (left <= microseconds(0)) return Error(Errc::deadline, doing, "still not finished; the time is up");
   if (retry_after && *retry_after > seconds(0)) {
     if (*retry_after > left) {
       return Error(Errc::deadline, doing, "the CA asks to wait longer than there is time")
           .with_retry_after(retry_after);
     }
-    return milliseconds(*retry_after);
+    return microseconds(*retry_after);
   }
   if (const auto first_poll = std::exchange(first_poll_, std::nullopt)) {
-    const auto until = std::chrono::ceil<milliseconds>(*first_poll - now.steady);
-    return std::clamp(until, milliseconds(0), left);
+    const auto until = std::chrono::ceil<microseconds>(*first_poll - now.steady);
+    return std::clamp(until, microseconds(0), left);
   }
-  const milliseconds pause = std::min(interval_, left);
+  const microseconds pause = std::min(interval_, left);
   interval_ = std::min(limit_, interval_ + std::max(interval_ / 2, smallest_step_));
   return pause;
 }

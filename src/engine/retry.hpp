@@ -1,9 +1,11 @@
-// Every rule about asking again: badNonce, lost responses, busy servers, polling, Retry-After, back-off.
+// Every rule about asking again: badNonce, lost responses, busy servers, polling, Retry-After, back-off, and the limits
+// of options. docs/requests.md has the rule for each request.
 //
 // How a Retry-After header is read and capped is in base/time.hpp; which errors are temporary is is_worth_retrying().
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -15,46 +17,73 @@
 
 namespace culmen::engine {
 
+using std::chrono::microseconds;
+
 /// issue() repeats a request that got badNonce at least this often; single operations SessionOptions::nonce_retries
 /// times.
 constexpr int min_issue_nonce_retries = 10;
-/// How often in a row a poll of an order may fail with a temporary error.
+/// How often in a row a poll may fail with a temporary error, after the repetitions of the request itself.
 constexpr int max_failed_polls = 3;
+
+// ---- Limits of what callers pass ----
+
+/// The options with every value in a range that the code can compute with. Applied once, when a session is made.
+SessionOptions checked(SessionOptions options) noexcept;
+/// At most ten years: longer times overflow the clock. Negative times are zero.
+std::chrono::seconds checked_deadline(std::chrono::seconds deadline) noexcept;
+/// For `all`: at least 1, at most 100.
+std::size_t checked_width(std::size_t width) noexcept;
+int checked_nonce_retries(int retries) noexcept;
 
 /// Whether the server may have acted on the request although this error came back: query the outcome before repeating.
 bool outcome_unknown(const Error& error) noexcept;
 
-/// Decides for one signed request whether to send it again after an error, and when.
+/// How often a request may be sent whose response was lost, or which failed with a temporary 5xx.
+enum class Repeat {
+  freely,  ///< Sending it again has no further effect: up to three times more.
+  once,    ///< Sending it again may leave something behind that only expires: a single time more.
+  never,   ///< The caller must query the outcome first.
+};
+
+/// Decides for one request whether to send it again after an error, and when.
 class RequestRetries {
  public:
-  /// `idempotent`: sending the request twice has the same effect as sending it once.
-  RequestRetries(const SessionOptions& options, int nonce_retries, bool idempotent, Instant start)
-      : options_(options), nonce_retries_(nonce_retries), idempotent_(idempotent), start_(start.steady) {}
+  /// `time_limit`: for all attempts together, if it is shorter than SessionOptions::poll_deadline.
+  RequestRetries(const SessionOptions& options, int nonce_retries, Repeat repeat, Instant start,
+                 std::optional<std::chrono::milliseconds> time_limit = std::nullopt);
 
   /// How long to wait before the next attempt, possibly zero; nullopt: report the error.
   ///
-  /// badNonce: at once, `nonce_retries` times (RFC 8555 §6.5). A lost connection or response: at once, a single time,
-  /// if the request is idempotent. 429 and 503: after Retry-After, or with back-off for a 503 without one,
-  /// SessionOptions::busy_retries times and within SessionOptions::poll_deadline.
+  /// badNonce: at once, `nonce_retries` times (RFC 8555 §6.5). A lost connection or response, or a temporary 5xx: as
+  /// `Repeat` says. The first repetition after a lost connection is at once; all others wait, for Retry-After or with
+  /// back-off. 429 and 503: after Retry-After, or with back-off for a 503 without one, SessionOptions::busy_retries
+  /// times. No attempt begins after the time limit.
   std::optional<std::chrono::milliseconds> pause_after(const Error& error, Instant now);
 
  private:
-  std::optional<std::chrono::milliseconds> busy_pause(const Error& error, Instant now);
+  std::optional<std::chrono::milliseconds> failure_pause(const Error& error);
+  std::optional<std::chrono::milliseconds> busy_pause(const Error& error);
 
-  const SessionOptions& options_;
+  int busy_retries_;
   int nonce_retries_;
-  bool idempotent_;
-  std::chrono::steady_clock::time_point start_;
+  Repeat repeat_;
+  std::chrono::steady_clock::time_point end_;
   int nonces_refused_ = 0;
   int times_busy_ = 0;
-  bool lost_ = false;
+  int failures_ = 0;
 };
+
+/// When to post a challenge again that the CA left pending with an error (RFC 8555 §8.2): after 1, 2 and 4 seconds.
+constexpr int max_challenge_retries = 3;
+/// How often the CA is seen to have left the error after the last repetition, before it counts as final.
+constexpr int looks_after_last_retry = 2;
+std::chrono::milliseconds challenge_retry_pause(int retries_so_far) noexcept;
 
 /// Learns how long a CA takes for its background work, so that about 95 % of first polls find it done. Thread-safe.
 class CompletionEstimate {
  public:
   struct Estimate {
-    std::optional<std::chrono::milliseconds> first_poll;  ///< When to poll first; nullopt: nothing is known yet.
+    std::optional<microseconds> first_poll;  ///< When to poll first; nullopt: nothing is known yet.
     unsigned number = 0;
   };
   Estimate current();
@@ -84,20 +113,22 @@ struct PollOptions {
 /// at the estimate if there is one, and growing by half each time.
 class PollTimer {
  public:
-  PollTimer(const SessionOptions& options, std::chrono::milliseconds round_trip, Instant start, const PollOptions& poll,
-            std::optional<std::chrono::milliseconds> estimate = std::nullopt);
+  PollTimer(const SessionOptions& options, microseconds round_trip, Instant start, const PollOptions& poll,
+            std::optional<microseconds> estimate = std::nullopt);
 
   /// How long to wait now. An error (deadline) when the time is up, or when the CA asks to wait past it.
-  Result<std::chrono::milliseconds> pause(std::optional<std::chrono::seconds> retry_after, Instant now,
-                                          const std::string& doing);
+  Result<microseconds> pause(std::optional<std::chrono::seconds> retry_after, Instant now, const std::string& doing);
 
  private:
-  std::chrono::milliseconds limit_;
-  std::chrono::milliseconds smallest_step_;  // by which pauses grow at least
+  microseconds limit_;
+  microseconds smallest_step_;  // by which pauses grow at least
   std::optional<std::chrono::steady_clock::time_point> first_poll_;
-  std::chrono::milliseconds interval_;
+  microseconds interval_;
   std::chrono::steady_clock::time_point end_;
 };
+
+/// Asks to wait, rounded up to what a driver can wait.
+inline auto pause_for(microseconds duration) { return wait(std::chrono::ceil<decltype(WaitAsk::duration)>(duration)); }
 
 /// The back-off for a caller's loop around blocking::NewOrder::refresh(): the pause before the next request, and the
 /// next back-off.

@@ -1,7 +1,11 @@
 #include "engine/session.hpp"
 
+#include <algorithm>
+#include <utility>
+
+#include "engine/endpoints.hpp"
+#include "engine/fetch.hpp"
 #include "protocol/directory.hpp"
-#include "protocol/response.hpp"
 
 namespace culmen::engine {
 
@@ -29,35 +33,114 @@ void NoncePool::clear() {
   entries_.clear();
 }
 
+bool is_https(std::string_view url) noexcept {
+  constexpr std::string_view scheme = "https:";
+  return url.size() >= scheme.size() && std::equal(scheme.begin(), scheme.end(), url.begin(), [](char wanted, char c) {
+           return (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) == wanted;
+         });
+}
+
 void Session::State::measured(std::chrono::steady_clock::duration round_trip) {
   const std::chrono::duration<double, std::milli> sample = round_trip;
   const std::lock_guard lock(mutex_);
   round_trip_ = round_trip_.count() == 0 ? sample : 0.7 * round_trip_ + 0.3 * sample;
 }
 
-std::chrono::milliseconds Session::State::round_trip() {
+std::chrono::microseconds Session::State::round_trip() {
   const std::lock_guard lock(mutex_);
-  return std::chrono::ceil<std::chrono::milliseconds>(round_trip_);
+  return std::chrono::ceil<std::chrono::microseconds>(round_trip_);
 }
 
-const Directory& Session::directory() const noexcept { return state_->directory; }
+std::shared_ptr<const Directory> Session::State::directory() const {
+  const std::lock_guard lock(mutex_);
+  return directory_;
+}
+
+bool Session::State::claim_refresh(Instant now) {
+  constexpr std::chrono::minutes pause_after_failure(5);
+  const std::lock_guard lock(mutex_);
+  if (now.steady < refresh_at_) return false;
+  refresh_at_ = now.steady + pause_after_failure;
+  return true;
+}
+
+bool Session::State::claim_refresh_of_endpoints(Instant now) {
+  constexpr std::chrono::minutes pause_after_refresh(1);
+  const std::lock_guard lock(mutex_);
+  if (endpoints_refreshed_ && now.steady < *endpoints_refreshed_ + pause_after_refresh) return false;
+  endpoints_refreshed_ = now.steady;
+  return true;
+}
+
+void Session::State::refreshed(Directory directory, Instant now) {
+  auto fresh = std::make_shared<const Directory>(std::move(directory));
+  const std::lock_guard lock(mutex_);
+  directory_ = std::move(fresh);
+  refresh_at_ = now.steady + options.directory_lifetime;
+}
+
+Directory Session::directory() const { return *state_->directory(); }
 const SessionOptions& Session::options() const noexcept { return state_->options; }
+Session Session::with_nonce_retries(int retries) const noexcept {
+  return Session(state_, checked_nonce_retries(retries));
+}
+
+namespace {
+Flow<Result<Directory>> fetch_directory(std::string url, SessionOptions options) {
+  HttpRequest request(HttpMethod::get, url);
+  request.accept = "application/json";
+  request.require_https = is_https(url);
+  Result<HttpResponse> response = co_await fetch(options, request, "fetching the directory " + printable(url, 200));
+  if (!response) co_return response.error();
+  co_return protocol::parse_directory(*response);
+}
+
+bool same_endpoints(const Directory& a, const Directory& b) {
+  return a.new_nonce == b.new_nonce && a.new_account == b.new_account && a.new_order == b.new_order &&
+         a.revoke_cert == b.revoke_cert && a.key_change == b.key_change && a.new_authz == b.new_authz &&
+         a.renewal_info == b.renewal_info;
+}
+
+/// Fetches the directory again. If that fails, the old one remains in use.
+Flow<Result<void>> refresh(Session session) {
+  Session::State& state = session.state();
+  Result<Directory> fresh = co_await fetch_directory(state.directory_url, state.options);
+  if (!fresh && fresh.error().code() == Errc::cancelled) co_return fresh.error();
+  const Instant instant = co_await now();
+  if (fresh) state.refreshed(std::move(*fresh), instant);
+  co_return Result<void>();
+}
+}  // namespace
 
 Flow<Result<Session>> connect(std::string directory_url, SessionOptions options) {
   const std::string url = resolve_directory_url(directory_url);
-  const std::string doing = "fetching the directory " + printable(url, 200);
-  HttpRequest request(HttpMethod::get, url);
-  request.accept = "application/json";
-  Result<HttpResponse> response = co_await send(std::move(request));
-  if (!response) co_return response.error().while_doing(doing);
-  if (!protocol::is_success(*response)) {
-    const Instant instant = co_await now();
-    co_return protocol::error_from(*response, doing, instant.wall);
-  }
-  Result<Directory> directory = protocol::parse_directory(*response);
+  options = checked(options);
+  Result<Directory> directory = co_await fetch_directory(url, options);
   if (!directory) co_return directory.error();
-  auto state = std::make_shared<Session::State>(std::move(*directory), options);
+  const Instant instant = co_await now();
+  auto state = std::make_shared<Session::State>(url, std::move(*directory), options, instant);
   co_return Session(std::move(state), options.nonce_retries);
+}
+
+Flow<Result<CurrentDirectory>> current_directory(Session session) {
+  const Instant instant = co_await now();
+  if (session.state().claim_refresh(instant)) {
+    Result<void> done = co_await refresh(session);
+    if (!done) co_return done.error();
+  }
+  co_return session.state().directory();
+}
+
+Flow<Result<CurrentDirectory>> moved_directory(Session session, CurrentDirectory used, Error error) {
+  if (error.http_status() != 404 && error.http_status() != 410) co_return error;
+  const Instant instant = co_await now();
+  if (session.state().claim_refresh_of_endpoints(instant)) {
+    Result<void> done = co_await refresh(session);
+    if (!done) co_return done.error();
+  }
+  CurrentDirectory fresh = session.state().directory();
+  if (same_endpoints(*fresh, *used)) co_return error;
+  co_return fresh;
 }
 
 }  // namespace culmen::engine

@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "culmen/engine.hpp"
 #include "engine/retry.hpp"
@@ -34,11 +36,21 @@ class NoncePool {
   std::deque<Entry> entries_;
 };
 
-struct Session::State {
-  State(Directory directory_, SessionOptions options_)
-      : directory(std::move(directory_)), options(options_), nonces(options.nonce_pool, options.nonce_lifetime) {}
+/// Whether the URL's scheme is https, in whatever case.
+bool is_https(std::string_view url) noexcept;
 
-  const Directory directory;
+struct Session::State {
+  State(std::string directory_url_, Directory directory, const SessionOptions& options_, Instant fetched)
+      : directory_url(std::move(directory_url_)),
+        over_https(is_https(directory_url)),
+        options(checked(options_)),
+        nonces(options.nonce_pool, options.nonce_lifetime),
+        directory_(std::make_shared<const Directory>(std::move(directory))),
+        refresh_at_(fetched.steady + options.directory_lifetime) {}
+
+  const std::string directory_url;  ///< As it was asked for, before redirects.
+  /// The directory was asked for by https: then no URL that this CA gives may lead to http.
+  const bool over_https;
   const SessionOptions options;
   NoncePool nonces;
   CompletionEstimate validation;
@@ -46,11 +58,23 @@ struct Session::State {
 
   void measured(std::chrono::steady_clock::duration round_trip);
   /// About what one request takes, from the last few.
-  std::chrono::milliseconds round_trip();
+  std::chrono::microseconds round_trip();
+
+  /// The directory as last fetched.
+  std::shared_ptr<const Directory> directory() const;
+  /// Whether its age calls for fetching it again. If so, this call also postpones the next time that this is true: one
+  /// of many concurrent flows refreshes, and a CA that does not answer is not asked before each request.
+  bool claim_refresh(Instant now);
+  /// The same after an endpoint answered 404 or 410: true at most once a minute if that changes nothing.
+  bool claim_refresh_of_endpoints(Instant now);
+  void refreshed(Directory directory, Instant now);
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::chrono::duration<double, std::milli> round_trip_{0};
+  std::shared_ptr<const Directory> directory_;
+  std::chrono::steady_clock::time_point refresh_at_;
+  std::optional<std::chrono::steady_clock::time_point> endpoints_refreshed_;
 };
 
 }  // namespace culmen::engine

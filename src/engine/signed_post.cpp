@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "engine/endpoints.hpp"
+#include "engine/fetch.hpp"
 #include "engine/retry.hpp"
 #include "engine/session.hpp"
 #include "jose/jws.hpp"
@@ -13,13 +15,21 @@ namespace culmen::engine {
 namespace {
 using std::chrono::milliseconds;
 
-Flow<Result<std::string>> fresh_nonce(Session session) {
-  constexpr std::string_view doing = "fetching a nonce";
-  HttpRequest request(HttpMethod::head, session.directory().new_nonce);
-  Result<HttpResponse> response = co_await send(std::move(request));
-  if (!response) co_return response.error().while_doing(doing);
-  const Instant instant = co_await now();
-  if (!protocol::is_success(*response)) co_return protocol::error_from(*response, doing, instant.wall);
+Flow<Result<std::string>> fresh_nonce(Session session, std::optional<milliseconds> time_limit) {
+  const std::string doing = "fetching a nonce";
+  Result<CurrentDirectory> directory = co_await current_directory(session);
+  if (!directory) co_return directory.error().while_doing(doing);
+  HttpRequest request(HttpMethod::head, (*directory)->new_nonce);
+  request.time_limit = time_limit;
+  request.require_https = session.state().over_https;
+  Result<HttpResponse> response = co_await fetch(session.options(), request, doing);
+  if (!response) {
+    directory = co_await moved_directory(session, *directory, response.error());
+    if (!directory) co_return directory.error();
+    request.url = (*directory)->new_nonce;
+    response = co_await fetch(session.options(), request, doing);
+  }
+  if (!response) co_return blame_server(response.error());
   std::optional<std::string> nonce = protocol::replay_nonce(*response);
   if (!nonce) co_return Error(Errc::bad_response, doing, "the answer has no usable Replay-Nonce");
   co_return std::move(*nonce);
@@ -29,6 +39,7 @@ Result<HttpRequest> signed_request(const SignedRequest& request, const std::stri
   HttpRequest http(HttpMethod::post, request.url);
   http.content_type = "application/jose+json";
   http.accept = request.accept;
+  http.time_limit = request.time_limit;
   Result<std::string> body = result_of([&] {
     return request.kid.empty() ? jose::sign_with_jwk(request.key, nonce, request.url, request.payload)
                                : jose::sign_with_kid(request.key, request.kid, nonce, request.url, request.payload);
@@ -43,20 +54,21 @@ Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request) {
   Session::State& state = session.state();
   const Instant start = co_await now();
   // RFC 8555 §6.3: a POST-as-GET changes nothing.
-  const bool idempotent = request.payload.empty() || request.idempotent;
-  RequestRetries retries(state.options, session.nonce_retries(), idempotent, start);
+  const Repeat repeat = request.payload.empty() ? Repeat::freely : request.repeat;
+  RequestRetries retries(state.options, session.nonce_retries(), repeat, start, request.time_limit);
   std::optional<std::string> given_nonce;  // by the last error: RFC 8555 §6.5 wants that one used
   for (;;) {
     const Instant before = co_await now();
     std::optional<std::string> nonce = std::exchange(given_nonce, std::nullopt);
     if (!nonce) nonce = state.nonces.take(before);
     if (!nonce) {
-      Result<std::string> fetched = co_await fresh_nonce(session);
+      Result<std::string> fetched = co_await fresh_nonce(session, request.time_limit);
       if (!fetched) co_return fetched.error().while_doing(request.doing);
       nonce = std::move(*fetched);
     }
     Result<HttpRequest> http = signed_request(request, *nonce);
     if (!http) co_return http.error();
+    http->require_https = state.over_https;
 
     const Instant sent = co_await now();
     Result<HttpResponse> response = co_await send(std::move(*http));
@@ -70,7 +82,7 @@ Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request) {
         error = protocol::error_from(*response, request.doing, received.wall);
       }
     } else {
-      error = response.error().while_doing(request.doing);
+      error = blame_server(response.error()).while_doing(request.doing);
     }
     std::optional<milliseconds> pause;
     if (error) pause = retries.pause_after(*error, received);
@@ -82,10 +94,24 @@ Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request) {
     if (!error) co_return std::move(*response);
     if (!pause) co_return std::move(*error);
     if (*pause > milliseconds(0)) {
-      Result<void> waited = co_await wait(*pause);
+      Result<void> waited = co_await pause_for(*pause);
       if (!waited) co_return waited.error().while_doing(request.doing);
     }
   }
+}
+
+Flow<Result<HttpResponse>> post_to_endpoint(Session session, MakeRequest make) {
+  Result<CurrentDirectory> directory = co_await current_directory(session);
+  if (!directory) co_return directory.error();
+  Result<SignedRequest> request = make(**directory);
+  if (!request) co_return request.error();
+  Result<HttpResponse> response = co_await signed_post(session, *request);
+  if (response) co_return response;
+  directory = co_await moved_directory(session, *directory, response.error());
+  if (!directory) co_return directory.error();
+  request = make(**directory);
+  if (!request) co_return request.error();
+  co_return co_await signed_post(session, std::move(*request));
 }
 
 }  // namespace culmen::engine

@@ -1,10 +1,12 @@
 // Every request of ACME but two: a JWS over a fresh nonce (RFC 8555 §6.2 to §6.5).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "culmen/engine.hpp"
+#include "engine/retry.hpp"
 
 namespace culmen::engine {
 
@@ -27,15 +29,16 @@ class SignedRequest {
   std::string url;
   std::string payload;
   std::string accept = "application/json";
-  /// Sending it twice has the same effect as sending it once: a lost response is no reason to give up.
-  bool idempotent = false;
-  std::string doing;  ///< For error texts, as "creating an order".
+  /// For requests with a payload; a POST-as-GET may always be sent again.
+  Repeat repeat = Repeat::never;
+  std::optional<std::chrono::milliseconds> time_limit;  ///< As HttpRequest::time_limit.
+  std::string doing;                                    ///< For error texts, as "creating an order".
 };
 
 /// A successful response (2xx), or the error.
 ///
-/// Sent again as RequestRetries (retry.hpp) decides. A request that is not idempotent and whose response was lost is
-/// reported: the caller must query the outcome.
+/// Sent again as RequestRetries (retry.hpp) decides. With Repeat::never a lost response and a 5xx are reported: the
+/// caller must query the outcome.
 Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request);
 
 }  // namespace culmen::engine

@@ -1,19 +1,26 @@
 // Operations of STAR (RFC 8739).
 #include "protocol/star.hpp"
 
+#include "engine/endpoints.hpp"
+#include "engine/fetch.hpp"
 #include "engine/signed_post.hpp"
 
 namespace culmen::engine {
 
 Flow<Result<StarOrder>> new_star_order(Session session, Account account, StarOrderParams params) {
   const Instant instant = co_await now();
-  Result<void> checked = protocol::check_star_order(params, session.directory(), instant.wall);
-  if (!checked) co_return checked.error();
-  SignedRequest request(account, session.directory().new_order, protocol::star_order_payload(params),
-                        "creating a STAR order");
-  Result<HttpResponse> response = co_await signed_post(session, std::move(request));
+  MakeRequest make = [account, params, instant](const Directory& directory) -> Result<SignedRequest> {
+    Result<void> checked = protocol::check_star_order(params, directory, instant.wall);
+    if (!checked) return checked.error();
+    SignedRequest request(account, directory.new_order, protocol::star_order_payload(params), "creating a STAR order");
+    request.repeat = Repeat::once;  // An order that nobody uses only expires.
+    return request;
+  };
+  Result<HttpResponse> response = co_await post_to_endpoint(session, std::move(make));
   if (!response) co_return response.error();
   Result<StarOrder> order = protocol::parse_star_order(*response, "", instant.wall);
+  const std::optional<std::string> url = protocol::location(*response);
+  if (!order && url) order = co_await get_star_order(session, account, *url);
   if (order && order->end_date == std::nullopt) {
     // A CA that ignores the member would issue a single, ordinary certificate.
     co_return Error(Errc::not_offered, "creating a STAR order",
@@ -31,11 +38,19 @@ Flow<Result<StarOrder>> get_star_order(Session session, Account account, std::st
 }
 
 Flow<Result<StarOrder>> cancel_star_order(Session session, Account account, std::string order_url) {
-  SignedRequest request(account, order_url, protocol::cancel_payload(), "canceling a STAR order");
-  Result<HttpResponse> response = co_await signed_post(std::move(session), std::move(request));
+  const SignedRequest request(account, order_url, protocol::cancel_payload(), "canceling a STAR order");
+  Result<HttpResponse> response = co_await signed_post(session, request);
+  if (!response && outcome_unknown(response.error())) {
+    Result<StarOrder> seen = co_await get_star_order(session, account, order_url);
+    if (!seen) co_return response.error();
+    if (seen->status == OrderStatus::canceled) co_return seen;
+    response = co_await signed_post(session, request);
+  }
   if (!response) co_return response.error();
   const Instant instant = co_await now();
-  co_return protocol::parse_star_order(*response, std::move(order_url), instant.wall);
+  Result<StarOrder> canceled = protocol::parse_star_order(*response, order_url, instant.wall);
+  if (!canceled) canceled = co_await get_star_order(session, account, order_url);
+  co_return canceled;
 }
 
 Flow<Result<StarCertificate>> download_star_certificate(Session session, Account account, std::string star_url) {
@@ -47,13 +62,11 @@ Flow<Result<StarCertificate>> download_star_certificate(Session session, Account
 }
 
 Flow<Result<StarCertificate>> get_star_certificate(std::string star_url) {
-  constexpr std::string_view doing = "getting the current STAR certificate";
+  const std::string doing = "getting the current STAR certificate";
   HttpRequest request(HttpMethod::get, std::move(star_url));
   request.accept = "application/pem-certificate-chain";
-  Result<HttpResponse> response = co_await send(std::move(request));
-  if (!response) co_return response.error().while_doing(doing);
-  const Instant instant = co_await now();
-  if (!protocol::is_success(*response)) co_return protocol::error_from(*response, doing, instant.wall);
+  Result<HttpResponse> response = co_await fetch(SessionOptions(), std::move(request), doing);
+  if (!response) co_return response.error();
   co_return protocol::parse_star_certificate(*response);
 }
 

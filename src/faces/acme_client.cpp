@@ -43,7 +43,7 @@ void AcmeClient::start_connecting(asio::any_io_executor executor, std::string di
   asio::co_spawn(executor, connecting(std::move(directory_url), std::move(options)), std::move(handler));
 }
 
-const Directory& AcmeClient::directory() const noexcept { return impl_->session.directory(); }
+Directory AcmeClient::directory() const { return impl_->session.directory(); }
 engine::Session AcmeClient::session() const { return impl_->session; }
 asio::awaitable<void> AcmeClient::drive(ExecutionBase& execution) const { return impl_->driver.drive(execution); }
 void AcmeClient::start(ExecutionBase& execution, asio::any_completion_handler<void(std::exception_ptr)> handler) const {
@@ -142,6 +142,18 @@ asio::awaitable<Authorization> AcmeClient::deactivate_authorization(Account acco
 asio::awaitable<Authorization> AcmeClient::poll_authorization(Account account, std::string authorization_url,
                                                               std::optional<std::chrono::seconds> deadline) const {
   return run(engine::poll_authorization(session(), std::move(account), std::move(authorization_url), deadline));
+}
+asio::awaitable<Authorization> AcmeClient::authorize(Account account, std::string authorization_url,
+                                                     ChallengeSolver& solver,
+                                                     std::optional<std::chrono::seconds> deadline) const {
+  return run(engine::authorize(session(), std::move(account), std::move(authorization_url),
+                               std::vector<ChallengeSolver*>(1, &solver), deadline));
+}
+asio::awaitable<Authorization> AcmeClient::authorize(Account account, std::string authorization_url,
+                                                     std::vector<ChallengeSolver*> solvers,
+                                                     std::optional<std::chrono::seconds> deadline) const {
+  return run(
+      engine::authorize(session(), std::move(account), std::move(authorization_url), std::move(solvers), deadline));
 }
 asio::awaitable<Challenge> AcmeClient::trigger_challenge(Account account, Challenge challenge,
                                                          std::string response) const {

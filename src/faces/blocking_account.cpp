@@ -22,7 +22,8 @@ AccountHandle::AccountHandle(AcmeClient client, std::shared_ptr<Persist> persist
     : client_(std::move(client)),
       persist_(std::move(persist)),
       realm_(std::move(realm)),
-      account_(std::move(account)) {}
+      account_(std::move(account)),
+      pending_mutex_(std::make_shared<std::mutex>()) {}
 
 NewOrder AccountHandle::new_order(const std::string& primary_name, const std::vector<std::string>& alt_names,
                                   CancelToken cancel) const {
@@ -44,21 +45,21 @@ std::optional<CertificateWithKey> AccountHandle::certificate(const std::string& 
 }
 
 std::optional<CertOrder> AccountHandle::unsaved_order(const std::string& primary_name, CancelToken cancel) const {
-  const std::optional<faces::PendingOrder> pending = faces::find_pending_order(*persist_, realm_, primary_name);
-  if (!pending) return std::nullopt;
-  const std::optional<std::string> saved = persist_->get({realm_, PersistKind::private_key, primary_name});
-  if (saved && PrivateKey::from_pem(*saved).same_key_as(pending->key)) return std::nullopt;
-  try {
-    Order order = client_.get_order(account_, pending->order_url, cancel);
-    if (order.status == OrderStatus::processing) {
-      order = client_.run(engine::await_certificate(client_.session(), account_, std::move(order), unhurried), cancel);
+  for (const faces::PendingOrder& pending : faces::find_pending_orders(*persist_, realm_, primary_name)) {
+    if (faces::is_saved(*persist_, realm_, primary_name, pending.key)) continue;
+    try {
+      Order order = client_.get_order(account_, pending.order_url, cancel);
+      if (order.status == OrderStatus::processing) {
+        order =
+            client_.run(engine::await_certificate(client_.session(), account_, std::move(order), unhurried), cancel);
+      }
+      if (order.status == OrderStatus::valid) return CertOrder(*this, primary_name, std::move(order), pending.key);
+    } catch (const Error& error) {
+      if (error.code() == Errc::order_invalid || is_not_there(error)) continue;
+      throw error.while_doing("looking for the unsaved order of " + printable(primary_name, 260));
     }
-    if (order.status != OrderStatus::valid) return std::nullopt;
-    return CertOrder(*this, primary_name, std::move(order), pending->key);
-  } catch (const Error& error) {
-    if (error.code() == Errc::order_invalid || is_not_there(error)) return std::nullopt;
-    throw error.while_doing("looking for the unsaved order of " + printable(primary_name, 260));
   }
+  return std::nullopt;
 }
 
 void AccountHandle::revoke_certificate(const CertificateWithKey& certificate, std::optional<int> reason,

@@ -24,7 +24,7 @@ AcmeClient::AcmeClient(std::string directory_url, ClientOptions options, CancelT
   impl_->session = run(engine::connect(std::move(directory_url), session));
 }
 
-const Directory& AcmeClient::directory() const noexcept { return impl_->session.directory(); }
+Directory AcmeClient::directory() const { return impl_->session.directory(); }
 engine::Session AcmeClient::session() const { return impl_->session; }
 void AcmeClient::cancel() const noexcept { impl_->driver.cancel(); }
 void AcmeClient::drive(ExecutionBase& execution, CancelToken cancel) const {
@@ -122,6 +122,18 @@ Authorization AcmeClient::poll_authorization(Account account, std::string author
                                              std::optional<std::chrono::seconds> deadline, CancelToken cancel) const {
   return run(engine::poll_authorization(session(), std::move(account), std::move(authorization_url), deadline),
              std::move(cancel));
+}
+Authorization AcmeClient::authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                                    std::optional<std::chrono::seconds> deadline, CancelToken cancel) const {
+  return authorize(std::move(account), std::move(authorization_url), std::vector<ChallengeSolver*>(1, &solver),
+                   deadline, std::move(cancel));
+}
+Authorization AcmeClient::authorize(Account account, std::string authorization_url,
+                                    std::vector<ChallengeSolver*> solvers, std::optional<std::chrono::seconds> deadline,
+                                    CancelToken cancel) const {
+  return run(
+      engine::authorize(session(), std::move(account), std::move(authorization_url), std::move(solvers), deadline),
+      std::move(cancel));
 }
 Challenge AcmeClient::trigger_challenge(Account account, Challenge challenge, std::string response,
                                         CancelToken cancel) const {

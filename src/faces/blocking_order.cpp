@@ -5,6 +5,8 @@
 
 #include "culmen/csr.hpp"
 #include "culmen/engine.hpp"
+#include "drivers/clock.hpp"
+#include "engine/check_certificate.hpp"
 #include "engine/orders.hpp"
 #include "faces/pending_order.hpp"
 
@@ -29,14 +31,11 @@ Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session sess
   co_return authorizations;
 }
 
-Flow<Result<void>> pause_for(milliseconds duration) { co_return co_await wait(duration); }
-
-Flow<Result<Order>> finalize_and_watch(engine::Session session, Account account, Order order, Bytes csr,
-                                       engine::PollOptions options) {
-  Result<Order> finalized = co_await engine::finalize(session, account, std::move(order), std::move(csr));
-  if (!finalized) co_return finalized;
-  co_return co_await engine::await_certificate(session, account, std::move(*finalized), options);
+bool was_finalized(const Order& order) {
+  return order.status == OrderStatus::processing || order.status == OrderStatus::valid;
 }
+
+Flow<Result<void>> let_pass(milliseconds duration) { co_return co_await wait(duration); }
 
 }  // namespace
 
@@ -53,12 +52,15 @@ std::optional<CsrOrder> NewOrder::confirm_validations() const {
   return CsrOrder(account_, primary_name_, identifiers_, order_);
 }
 
-bool NewOrder::is_validated() const noexcept { return order_.status == OrderStatus::ready; }
+bool NewOrder::is_validated() const noexcept {
+  // RFC 8555 §7.1.6: an order is ready, processing or valid only after all of its authorizations are valid.
+  return order_.status == OrderStatus::ready || was_finalized(order_);
+}
 
 void NewOrder::refresh(CancelToken cancel) {
   const AcmeClient& client = account_.client();
   const milliseconds pause = engine::refresh_pause(backoff_, order_.retry_after);
-  if (pause > milliseconds(0)) client.run(pause_for(pause), cancel);
+  if (pause > milliseconds(0)) client.run(let_pass(pause), cancel);
 
   Order fresh = client.get_order(account_.api_account(), order_.url, cancel);
   const bool is_over = fresh.status == OrderStatus::invalid || fresh.status == OrderStatus::canceled;
@@ -88,12 +90,21 @@ CsrOrder::CsrOrder(AccountHandle account, std::string primary_name, std::vector<
 
 CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chrono::seconds limit,
                                   CancelToken cancel) const {
+  if (was_finalized(order_)) {
+    throw Error(Errc::invalid_argument, "finalizing the order",
+                "it was finalized before, with another key: its certificate is that of unsaved_order(), or make a new "
+                "order");
+  }
   Bytes csr = build_csr(identifiers_, key);
-  // From here on the CA may issue a certificate for this key, even if this process ends.
-  faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_, faces::PendingOrder(order_.url, key));
+  {
+    // From here on the CA may issue a certificate for this key, even if this process ends.
+    const std::lock_guard lock(account_.pending_mutex());
+    faces::keep_pending_order(account_.persist(), account_.realm(), primary_name_,
+                              faces::PendingOrder(order_.url, key));
+  }
   const AcmeClient& client = account_.client();
-  Order order = client.run(finalize_and_watch(client.session(), account_.api_account(), order_, std::move(csr),
-                                              engine::PollOptions(delay, limit)),
+  Order order = client.run(engine::finalize_and_wait(client.session(), account_.api_account(), order_, std::move(csr),
+                                                     {}, engine::PollOptions(delay, limit)),
                            std::move(cancel));
   return CertOrder(account_, primary_name_, std::move(order), std::move(key));
 }
@@ -113,19 +124,20 @@ CertOrder::CertOrder(AccountHandle account, std::string primary_name, Order orde
 
 CertificateWithKey CertOrder::download_cert(CancelToken cancel) const {
   const AcmeClient& client = account_.client();
-  CertificateWithKey certificate(
-      key_.to_pem(), client.download_certificate(account_.api_account(), order_.certificate, std::move(cancel)));
-  if (!certificate.is_matching()) {
-    throw Error(Errc::bad_response, "checking the new certificate",
-                "it is not for our key; it was downloaded from " + printable(order_.certificate, 200));
-  }
+  const CertificateChain chain = client.download_chain(account_.api_account(), order_.certificate, std::move(cancel));
+  IssueRequest asked(order_.identifiers);
+  asked.key = key_;
+  engine::check_certificate(asked, chain, drivers::instant_now().wall).value();
+  CertificateWithKey certificate(key_.to_pem(), chain.pem);
   return certificate;
 }
 
 CertificateWithKey CertOrder::download_and_save_cert(CancelToken cancel) const {
   CertificateWithKey certificate = download_cert(std::move(cancel));
   const StoredCertificate stored(certificate.private_key(), certificate.certificate());
+  const std::lock_guard lock(account_.pending_mutex());
   account_.persist().put_certificate(account_.realm(), primary_name_, stored);
+  faces::forget_pending_order(account_.persist(), account_.realm(), primary_name_, order_.url);
   return certificate;
 }
 

@@ -17,16 +17,34 @@ std::string host_of(const std::string& url) {
   return printable(url.substr(begin, url.find_first_of("/?#", begin) - begin));
 }
 
-std::string seconds_text(std::chrono::seconds time) { return std::to_string(time.count()) + " s"; }
+/// Without the user and the password.
+std::string without_credentials(const std::string& proxy) {
+  const std::size_t at = proxy.rfind('@');
+  if (at == std::string::npos) return proxy;
+  const std::size_t slashes = proxy.find("//");
+  return proxy.substr(0, slashes == std::string::npos || slashes > at ? 0 : slashes + 2) + proxy.substr(at + 1);
+}
+
+std::string time_text(std::chrono::milliseconds time) {
+  const bool is_whole = time % std::chrono::seconds(1) == std::chrono::milliseconds(0);
+  return is_whole ? std::to_string(time / std::chrono::seconds(1)) + " s" : std::to_string(time.count()) + " ms";
+}
 
 }  // namespace
 
-CurlFailure::CurlFailure(CURL* handle, CURLcode code, const char* text, const TransportOptions& options)
-    : handle_(handle), code_(code), text_(*text != '\0' ? text : curl_easy_strerror(code)), options_(options) {}
+CurlFailure::CurlFailure(CURL* handle, CURLcode code, const char* text, const TransportOptions& options,
+                         std::chrono::milliseconds time_limit, std::size_t max_body_bytes)
+    : handle_(handle),
+      code_(code),
+      text_(*text != '\0' ? text : curl_easy_strerror(code)),
+      options_(options),
+      time_limit_(time_limit),
+      max_body_bytes_(max_body_bytes) {}
 
 Error CurlFailure::error(std::string_view doing, const std::string& url) const {
   const std::string host = host_of(url);
-  const std::string proxy = options_.proxy.empty() ? "from the environment" : printable(options_.proxy);
+  const std::string proxy =
+      options_.proxy.empty() ? "from the environment" : printable(without_credentials(options_.proxy));
   switch (static_cast<int>(code_)) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
@@ -58,8 +76,8 @@ Error CurlFailure::error(std::string_view doing, const std::string& url) const {
       return Error(
           Errc::tls_failed, doing,
           "the root certificates of this machine cannot be read; is the package ca-certificates installed?" + said());
-    case CURLE_FILESIZE_EXCEEDED: return too_large(doing, "the body", options_.max_response_bytes);
-    case CURLE_ABORTED_BY_CALLBACK:  // Exchange::on_request()
+    case CURLE_FILESIZE_EXCEEDED: return too_large(doing, "the body", max_body_bytes_);
+    case CURLE_ABORTED_BY_CALLBACK:  // Exchange::on_request() did not let curl repeat the request
       return connection(doing, host + " closed the connection without an answer");
     case CURLE_GOT_NOTHING: return connection(doing, host + " closed the connection without an answer" + said());
     case CURLE_PARTIAL_FILE:
@@ -71,6 +89,10 @@ Error CurlFailure::error(std::string_view doing, const std::string& url) const {
     case CURLE_SEND_ERROR: {
       long connect_status = 0;
       curl_easy_getinfo(handle_, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+      if (connect_status == 407) {
+        return Error(Errc::http_status, doing, "the proxy (" + proxy + ") wants a user name and a password" + said())
+            .with_http_status(407);
+      }
       if (connect_status >= 300) {
         return connection(doing, "the proxy (" + proxy + ") did not connect to " + host + ": it answered " +
                                      std::to_string(connect_status) + said());
@@ -115,15 +137,15 @@ Error CurlFailure::timed_out(std::string_view doing, const std::string& host) co
   curl_easy_getinfo(handle_, CURLINFO_REQUEST_SIZE, &sent);
   if (connected == 0 && sent == 0) {
     return connection(doing, "timed out: no connection to " + host + " within " +
-                                 seconds_text(std::min(options_.connect_timeout, options_.request_timeout)) + said());
+                                 time_text(std::min<std::chrono::milliseconds>(options_.connect_timeout, time_limit_)) +
+                                 said());
   }
   if (text_has("too slow")) {
     return Error(Errc::timeout, doing,
-                 "timed out: " + host + " sent next to nothing for " + seconds_text(options_.stall_timeout) + said());
+                 "timed out: " + host + " sent next to nothing for " + time_text(options_.stall_timeout) + said());
   }
-  return Error(
-      Errc::timeout, doing,
-      "timed out: " + host + " did not answer in time (" + seconds_text(options_.request_timeout) + ")" + said());
+  return Error(Errc::timeout, doing,
+               "timed out: " + host + " did not answer in time (" + time_text(time_limit_) + ")" + said());
 }
 
 bool CurlFailure::text_has(std::string_view words) const {

@@ -1,9 +1,12 @@
 #include "http/system_roots.hpp"
 
 #include <cstddef>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
@@ -43,6 +46,15 @@ bool folder_suffices(const std::filesystem::path& file, const std::filesystem::p
   } catch (const Error&) {
     return false;  // curl says what is wrong with the file when it needs it
   }
+}
+
+bool folder_is_known_to_suffice(const std::filesystem::path& file, const std::filesystem::path& folder) {
+  static std::mutex mutex;
+  static std::map<std::pair<std::filesystem::path, std::filesystem::path>, bool> known;
+  const std::lock_guard lock(mutex);
+  const auto [entry, is_new] = known.try_emplace(std::pair(file, folder), false);
+  if (is_new) entry->second = folder_suffices(file, folder);
+  return entry->second;
 }
 
 }  // namespace culmen::http

@@ -10,4 +10,7 @@ namespace culmen::http {
 /// quicker than reading some 150 for each connection. No file: false.
 bool folder_suffices(const std::filesystem::path& file, const std::filesystem::path& folder);
 
+/// The same, determined once per process for each pair of paths. Thread-safe.
+bool folder_is_known_to_suffice(const std::filesystem::path& file, const std::filesystem::path& folder);
+
 }  // namespace culmen::http

@@ -1,5 +1,7 @@
 #include "culmen/account_key.hpp"
 
+#include "culmen/error.hpp"
+
 namespace culmen {
 
 AccountKey::AccountKey(PrivateKey key) : key_(std::move(key)), thumbprint_(key_.thumbprint()) {}
@@ -17,6 +19,7 @@ std::string AccountKey::to_pem() const { return key_.to_pem(); }
 const std::string& AccountKey::thumbprint() const noexcept { return thumbprint_; }
 
 std::string AccountKey::key_authorization(std::string_view token) const {
+  if (!key_) throw Error(Errc::invalid_argument, "making a key authorization", "there is no account key");
   return std::string(token) + "." + thumbprint_;
 }
 

@@ -1,12 +1,17 @@
 // A small HTTP server that answers http-01 requests and nothing else (RFC 8555 §8.3).
-#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
 
 #include "culmen/http01_solver.hpp"
 #include "listen/responder.hpp"
@@ -34,93 +39,87 @@ std::string_view path_of(std::string_view target) {
   return target.substr(0, target.find('?'));
 }
 
-beast_http::response<beast_http::string_body> answer_to(const beast_http::request<beast_http::empty_body>& request,
-                                                        const solvers::Http01Answers& answers) {
-  beast_http::response<beast_http::string_body> response(beast_http::status::not_found, request.version());
-  response.set(beast_http::field::content_type, "text/plain");
-  const bool readable = request.method() == beast_http::verb::get || request.method() == beast_http::verb::head;
-  if (!readable) {
-    response.result(beast_http::status::method_not_allowed);
-    response.set(beast_http::field::allow, "GET, HEAD");
-  } else {
-    const auto target = request.target();
-    const std::string_view path = path_of(std::string_view(target.data(), target.size()));
-    if (path.starts_with(challenge_path)) {
-      if (std::optional<std::string> answer = answers.find(path.substr(challenge_path.size()))) {
-        response.result(beast_http::status::ok);
-        // RFC 8555 §8.3: "the HTTP server … should set the Content-Type header to application/octet-stream".
-        response.set(beast_http::field::content_type, "application/octet-stream");
-        response.body() = std::move(*answer);
-      }
-    }
-  }
-  response.keep_alive(request.keep_alive());
-  response.content_length(response.body().size());
-  return response;
+using Request = beast_http::request<beast_http::empty_body>;
+
+std::string response_text(int minor_version, std::string_view status, std::string_view fields, std::string_view body,
+                          bool keep_alive) {
+  std::string text = minor_version == 0 ? "HTTP/1.0 " : "HTTP/1.1 ";
+  text.append(status).append("\r\n").append(fields);
+  text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  if (!keep_alive) text += "Connection: close\r\n";
+  if (keep_alive && minor_version == 0) text += "Connection: keep-alive\r\n";
+  return text += "\r\n";
 }
 
-/// Answers requests one after the other, for at most ten seconds in total. Runs on its own strand.
+std::string answer_to(const Request& request, const solvers::Http01Answers& answers) {
+  const int minor_version = request.version() == 10 ? 0 : 1;
+  const bool is_head = request.method() == beast_http::verb::head;
+  if (request.method() != beast_http::verb::get && !is_head) {
+    return response_text(minor_version, "405 Method Not Allowed", "Allow: GET, HEAD\r\n", "", request.keep_alive());
+  }
+  const std::string_view path = path_of(std::string_view(request.target().data(), request.target().size()));
+  std::optional<std::string> answer;
+  if (path.starts_with(challenge_path)) answer = answers.find(path.substr(challenge_path.size()));
+  if (!answer) return response_text(minor_version, "404 Not Found", "", "", request.keep_alive());
+  // RFC 8555 §8.3: "the HTTP server … should set the Content-Type header to application/octet-stream".
+  const std::string head = response_text(minor_version, "200 OK", "Content-Type: application/octet-stream\r\n", *answer,
+                                         request.keep_alive());
+  return is_head ? head : head + *answer;
+}
+
+/// Answers requests one after the other, for at most ten seconds in total.
 class HttpConnection final : public Connection {
  public:
-  HttpConnection(tcp::socket socket, std::shared_ptr<const solvers::Http01Answers> answers)
-      : stream_(std::move(socket)), answers_(std::move(answers)) {}
+  HttpConnection(Socket socket, std::shared_ptr<const solvers::Http01Answers> answers)
+      : socket_(std::move(socket)), deadline_(socket_.get_executor()), answers_(std::move(answers)) {}
 
   void run() override {
-    asio::post(stream_.get_executor(), [self = this_one()] {
-      self->stream_.expires_after(connection_lifetime);
-      self->read();
-    });
+    asio::post(socket_.get_executor(), handler([this] {
+                 deadline_.expires_after(connection_lifetime);
+                 deadline_.async_wait(handler([this](error_code cancelled) {
+                   if (!cancelled) drop();
+                 }));
+                 read();
+               }));
   }
   void close() override {
-    asio::post(stream_.get_executor(), [self = this_one()] { self->stream_.close(); });
+    asio::post(socket_.get_executor(), handler([this] { drop(); }));
   }
 
  private:
-  std::shared_ptr<HttpConnection> this_one() { return std::static_pointer_cast<HttpConnection>(shared_from_this()); }
+  void drop() noexcept override {
+    deadline_.cancel();
+    error_code ignored;
+    socket_.close(ignored);
+  }
   void read() {
     parser_.emplace();
     parser_->header_limit(max_header_bytes);
-    beast_http::async_read(stream_, buffer_, *parser_,
-                           [self = this_one()](error_code failed, std::size_t) { self->answer(failed); });
+    beast_http::async_read(socket_, buffer_, *parser_,
+                           handler([this](error_code failed, std::size_t) { answer(failed); }));
   }
   void answer(const error_code& failed) {
-    if (failed == beast_http::error::end_of_stream || failed == beast::error::timeout ||
-        failed == asio::error::operation_aborted) {
-      return;
-    }
-    if (failed) {
-      // A request that breaks HTTP, or one that carries a body.
-      if (failed.category() != beast_http::make_error_code(beast_http::error::bad_method).category()) return;
-      response_ = beast_http::response<beast_http::string_body>(beast_http::status::bad_request, 11);
-      response_.keep_alive(false);
-      response_.content_length(0);
-    } else {
-      response_ = answer_to(parser_->get(), *answers_);
-    }
-    serializer_.emplace(response_);
-    const auto done = [self = this_one()](error_code broken, std::size_t) { self->written(broken); };
-    if (!failed && parser_->get().method() == beast_http::verb::head) {
-      beast_http::async_write_header(stream_, *serializer_, done);
-    } else {
-      beast_http::async_write(stream_, *serializer_, done);
-    }
-  }
-  void written(const error_code& broken) {
-    if (broken) return;
-    if (response_.keep_alive()) {
-      read();
-    } else {
-      error_code ignored;
-      stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-    }
+    const bool is_http_error =
+        failed.category() == beast_http::make_error_code(beast_http::error::bad_method).category();
+    if (failed && (!is_http_error || failed == beast_http::error::end_of_stream)) return drop();
+    // A request that breaks HTTP, or one that carries a body, is the last one.
+    const bool keep_alive = !failed && parser_->get().keep_alive();
+    text_ = failed ? response_text(1, "400 Bad Request", "", "", false) : answer_to(parser_->get(), *answers_);
+    asio::async_write(socket_, asio::buffer(text_), handler([this, keep_alive](error_code broken, std::size_t) {
+                        if (broken) return drop();
+                        if (keep_alive) return read();
+                        error_code ignored;
+                        socket_.shutdown(tcp::socket::shutdown_send, ignored);
+                        deadline_.cancel();
+                      }));
   }
 
-  beast::tcp_stream stream_;
+  Socket socket_;
+  ConnectionTimer deadline_;
   std::shared_ptr<const solvers::Http01Answers> answers_;
   beast::flat_buffer buffer_{2 * max_header_bytes};
   std::optional<beast_http::request_parser<beast_http::empty_body>> parser_;
-  beast_http::response<beast_http::string_body> response_;
-  std::optional<beast_http::response_serializer<beast_http::string_body>> serializer_;
+  std::string text_;
 };
 
 std::shared_ptr<Responder> make_responder(std::shared_ptr<const solvers::Http01Answers> answers) {
@@ -130,7 +129,7 @@ std::shared_ptr<Responder> make_responder(std::shared_ptr<const solvers::Http01A
   error_text.alternative =
       "let it answer: put the files into its web root (--webroot), or listen on another port and have it pass " +
       std::string(challenge_path) + " on";
-  return std::make_shared<Responder>(std::move(error_text), [answers](tcp::socket socket) {
+  return std::make_shared<Responder>(std::move(error_text), [answers](Socket socket) {
     return std::make_shared<HttpConnection>(std::move(socket), answers);
   });
 }

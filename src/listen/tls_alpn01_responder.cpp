@@ -1,7 +1,6 @@
 // A TLS server that answers tls-alpn-01 and nothing else (RFC 8737 §3, RFC 8738 §6).
 #include <openssl/ssl.h>
 
-#include <chrono>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -12,10 +11,10 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "crypto/alpn_certificate.hpp"
 #include "culmen/certificate.hpp"
+#include "culmen/error.hpp"
 #include "culmen/tls_alpn01_solver.hpp"
 #include "listen/responder.hpp"
 #include "solvers/alpn_names.hpp"
@@ -51,7 +50,7 @@ std::optional<std::string> server_name_of(SSL* ssl) {
 }
 
 int select_acme_protocol(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char*, unsigned,
-                         void*) {
+                         void*) noexcept {
   // That it was offered has been seen in the ClientHello.
   *out = reinterpret_cast<const unsigned char*>(acme_protocol.data());
   *out_length = static_cast<unsigned char>(acme_protocol.size());
@@ -85,8 +84,10 @@ class Names final : public solvers::AlpnNames {
     const Bytes certificate =
         crypto::alpn_certificate(identifier, key_authorization, key, std::chrono::system_clock::now());
     Context context = make_context();
-    context->use_certificate(asio::buffer(certificate), asio::ssl::context::asn1);
-    context->use_private_key(asio::buffer(key.to_pem()), asio::ssl::context::pem);
+    error_code failed;
+    context->use_certificate(asio::buffer(certificate), asio::ssl::context::asn1, failed);
+    if (!failed) context->use_private_key(asio::buffer(key.to_pem()), asio::ssl::context::pem, failed);
+    if (failed) throw Error(Errc::crypto_failed, "preparing a tls-alpn-01 certificate", failed.message());
     const std::lock_guard lock(mutex_);
     contexts_.insert_or_assign(server_name, std::move(context));
   }
@@ -100,16 +101,25 @@ class Names final : public solvers::AlpnNames {
   }
 
  private:
-  static int on_client_hello(SSL* ssl, int* alert, void* names) {
+  static int on_client_hello(SSL* ssl, int* alert, void* names) noexcept {
+    try {
+      return static_cast<const Names*>(names)->choose(ssl, *alert);
+    } catch (...) {  // no memory; it must not cross OpenSSL's frames
+      *alert = SSL_AD_INTERNAL_ERROR;
+      return SSL_CLIENT_HELLO_ERROR;
+    }
+  }
+
+  int choose(SSL* ssl, int& alert) const {
     // RFC 8737 §3: a server that does not know the protocol or the name must not go on.
     if (!offers_acme_protocol(ssl)) {
-      *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+      alert = SSL_AD_NO_APPLICATION_PROTOCOL;
       return SSL_CLIENT_HELLO_ERROR;
     }
     const std::optional<std::string> name = server_name_of(ssl);
-    const Context context = name ? static_cast<Names*>(names)->find(*name) : nullptr;
+    const Context context = name ? find(*name) : nullptr;
     if (!context) {
-      *alert = SSL_AD_UNRECOGNIZED_NAME;
+      alert = SSL_AD_UNRECOGNIZED_NAME;
       return SSL_CLIENT_HELLO_ERROR;
     }
     SSL_set_SSL_CTX(ssl, context->native_handle());  // counts its own reference
@@ -132,33 +142,31 @@ class Names final : public solvers::AlpnNames {
 /// Performs the handshake, then closes. Ten seconds at most.
 class TlsConnection final : public Connection {
  public:
-  TlsConnection(tcp::socket socket, std::shared_ptr<Names> names)
+  TlsConnection(Socket socket, std::shared_ptr<Names> names)
       : names_(std::move(names)), stream_(std::move(socket), names_->front()), deadline_(stream_.get_executor()) {}
 
   void run() override {
-    asio::post(stream_.get_executor(), [self = this_one()] { self->shake_hands(); });
+    asio::post(stream_.get_executor(), handler([this] { shake_hands(); }));
   }
   void close() override {
-    asio::post(stream_.get_executor(), [self = this_one()] { self->close_now(); });
+    asio::post(stream_.get_executor(), handler([this] { drop(); }));
   }
 
  private:
-  std::shared_ptr<TlsConnection> this_one() { return std::static_pointer_cast<TlsConnection>(shared_from_this()); }
-
   void shake_hands() {
     deadline_.expires_after(connection_lifetime);
-    deadline_.async_wait([self = this_one()](error_code cancelled) {
-      if (!cancelled) self->close_now();
-    });
-    stream_.async_handshake(asio::ssl::stream_base::server, [self = this_one()](error_code failed) {
-      if (failed) return self->close_now();
-      // Also waits for the peer's close_notify: closing with unread data could reset the connection and lose our
-      // response.
-      self->stream_.async_shutdown([self](error_code) { self->close_now(); });
-    });
+    deadline_.async_wait(handler([this](error_code cancelled) {
+      if (!cancelled) drop();
+    }));
+    stream_.async_handshake(asio::ssl::stream_base::server, handler([this](error_code failed) {
+                              if (failed) return drop();
+                              // Also waits for the peer's close_notify: closing with unread data could reset the
+                              // connection and lose our response.
+                              stream_.async_shutdown(handler([this](error_code) { drop(); }));
+                            }));
   }
 
-  void close_now() {
+  void drop() noexcept override {
     deadline_.cancel();
     error_code ignored;
     stream_.lowest_layer().shutdown(tcp::socket::shutdown_both, ignored);
@@ -166,8 +174,8 @@ class TlsConnection final : public Connection {
   }
 
   const std::shared_ptr<Names> names_;  // the callback's, and the stream's context
-  asio::ssl::stream<tcp::socket> stream_;
-  asio::steady_timer deadline_;
+  asio::ssl::stream<Socket> stream_;
+  ConnectionTimer deadline_;
 };
 
 std::shared_ptr<Responder> make_responder(std::shared_ptr<Names> names) {
@@ -177,7 +185,7 @@ std::shared_ptr<Responder> make_responder(std::shared_ptr<Names> names) {
   error_text.alternative =
       "listen on another port and let it pass connections that offer the protocol \"acme-tls/1\" on, undecrypted, or "
       "use another challenge";
-  return std::make_shared<Responder>(std::move(error_text), [names](tcp::socket socket) {
+  return std::make_shared<Responder>(std::move(error_text), [names](Socket socket) {
     return std::make_shared<TlsConnection>(std::move(socket), names);
   });
 }

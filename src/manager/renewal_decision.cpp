@@ -1,74 +1,97 @@
-// When to renew a certificate: facts and the time in, a decision out.
-#include <algorithm>
-
+// What is remembered of a CA's suggestions, and the planner's decision in words.
 #include "base/time.hpp"
 #include "culmen/error.hpp"
-#include "culmen/renewal_info.hpp"
+#include "culmen/planner.hpp"
+#include "manager/limits.hpp"
 
 namespace culmen {
 
 namespace {
-using std::chrono::hours;
-using std::chrono::minutes;
-using std::chrono::seconds;
 using TimePoint = std::chrono::system_clock::time_point;
-
-// RFC 9773 §4.3.2: clients set limits of their own to what Retry-After says.
-constexpr seconds shortest_check = minutes(1);
-constexpr seconds longest_check = hours(24);
-/// RFC 9773 §4.3.3: what to wait after a failure that is not likely to pass soon.
-constexpr seconds check_after_failure = hours(6);
-constexpr auto short_lived = hours(10 * 24);
 
 bool same_window(const RenewalInfo& a, const RenewalInfo& b) {
   return a.window_start == b.window_start && a.window_end == b.window_end;
 }
 
-/// A third of its life before the end; half of it for a certificate that lives less than ten days.
-TimePoint due_by_lifetime(const Certificate& certificate) {
-  const auto lifetime = certificate.not_after - certificate.not_before;
-  return certificate.not_after - (lifetime < short_lived ? lifetime / 2 : lifetime / 3);
+TimePoint picked_time(const RenewalInfo& info, double random) {
+  const planner::Duration width = planner::lifetime(info.window_start, info.window_end);
+  return planner::bounded(info.window_start) +
+         std::chrono::floor<std::chrono::seconds>(planner::part_of(width, planner::fraction(random)));
+}
+
+std::string_view in_words(planner::WindowFault fault) {
+  using planner::WindowFault;
+  switch (fault) {
+    case WindowFault::none: return "";
+    case WindowFault::after_expiry: return "it ends after the certificate does";
+    case WindowFault::reversed: return "it ends before it starts";
+    case WindowFault::over_lifetime: return "it is longer than the certificate's lifetime";
+  }
+  return "";
+}
+
+std::string reason_by_window(const planner::Due& due, const RenewalInfo& info) {
+  std::string reason = "the CA suggests to renew between " + base::format_rfc3339(info.window_start) + " and " +
+                       base::format_rfc3339(info.window_end);
+  reason += due.emergency ? ", which means at once" : "; it is due on " + base::format_rfc3339(due.at);
+  if (!info.explanation_url.empty()) reason += " (" + printable(info.explanation_url, 200) + ")";
+  return reason;
+}
+
+std::string reason_by_lifetime(const planner::Due& due, const std::string& end, const RenewalState& state) {
+  std::string reason =
+      "it is good until " + end + ", and due by its lifetime from " + base::format_rfc3339(due.at) + " on";
+  if (due.window_fault != planner::WindowFault::none) {
+    reason += "; the window that the CA suggests is ignored: ";
+    reason += in_words(due.window_fault);
+  } else if (state.info) {
+    reason += "; the CA suggested a later time, which it has not confirmed since";
+  }
+  return reason;
 }
 }  // namespace
 
 RenewalState updated_renewal_state(RenewalState state, const std::optional<RenewalInfo>& answer, TimePoint now,
-                                   double random) {
+                                   double random, std::optional<planner::Duration> lifetime) {
+  now = planner::bounded(now);
+  if (!state.dice) state.dice = planner::fraction(random);
   if (!answer) {
-    state.next_check = now + check_after_failure;
+    state.next_check = now + planner::retry_after_failure(lifetime);
     return state;
   }
-  state.next_check = now + std::clamp(answer->retry_after.value_or(check_after_failure), shortest_check, longest_check);
-  const bool keep = state.chosen && state.info && same_window(*state.info, *answer);
-  if (!keep) {
-    const auto width = std::chrono::duration<double>(answer->window_end - answer->window_start);
-    const auto offset = std::chrono::duration_cast<seconds>(width * std::clamp(random, 0.0, 1.0));
-    state.chosen = answer->window_start + offset;
+  state.next_check = now + planner::retry_after(*answer, lifetime);
+  state.answered_at = now;
+  if (!state.info || !same_window(*state.info, *answer)) {
+    state.chosen.reset();
+    state.window_since.reset();
   }
+  if (!state.chosen) state.chosen = picked_time(*answer, random);
+  if (!state.window_since) state.window_since = now;
   state.info = answer;
   return state;
 }
 
-RenewalDecision decide_renewal(const Certificate& certificate, const RenewalState& state, TimePoint now) {
-  RenewalDecision decision;
-  const TimePoint by_lifetime = due_by_lifetime(certificate);
-  const bool ca_is_sooner = state.chosen && *state.chosen < by_lifetime;
-  decision.renew_at = ca_is_sooner ? *state.chosen : by_lifetime;
-  decision.next_check = std::max(now, state.next_check.value_or(now));
-  // RFC 9773 §4.2: renew now when the next chance to do so would come after the chosen moment.
-  decision.renew_now = decision.renew_at <= now;
+RenewalDecision decide_renewal(const Certificate& certificate, const RenewalState& state, TimePoint now,
+                               std::optional<TimePoint> next_wake_up) {
+  planner::CertificateFacts facts;
+  facts.not_before = certificate.not_before;
+  facts.not_after = certificate.not_after;
+  facts.renewal = state;
+  const planner::Due due = planner::due(facts, planner::Policy(), now, next_wake_up);
 
-  const std::string when = base::format_rfc3339(decision.renew_at);
+  RenewalDecision decision;
+  decision.renew_now = due.renew_now;
+  decision.renew_at = due.at;
+  decision.next_check = due.next_check;
+  decision.emergency = due.emergency;
+  decision.window_ignored = due.window_fault != planner::WindowFault::none;
   const std::string end = base::format_rfc3339(certificate.not_after);
   if (certificate.not_after <= now) {
     decision.reason = "it expired on " + end;
-  } else if (ca_is_sooner) {
-    decision.reason = "the CA suggests to renew between " + base::format_rfc3339(state.info->window_start) + " and " +
-                      base::format_rfc3339(state.info->window_end) + "; " + when + " was picked";
-    if (!state.info->explanation_url.empty())
-      decision.reason += " (" + printable(state.info->explanation_url, 200) + ")";
   } else {
-    decision.reason = "it is good until " + end + ", and due by its lifetime from " + when + " on";
-    if (state.chosen) decision.reason += "; the CA suggests a later time";
+    decision.reason =
+        due.rule == planner::Rule::window ? reason_by_window(due, *state.info) : reason_by_lifetime(due, end, state);
+    if (due.renew_now && due.at > now) decision.reason += "; the next chance would be later";
   }
   return decision;
 }

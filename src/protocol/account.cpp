@@ -48,22 +48,32 @@ std::string update_account_payload(const std::vector<std::string>& contacts) {
 
 std::string deactivate_payload() { return R"({"status":"deactivated"})"; }
 
+namespace {
+void read_account(const HttpResponse& response, const json::object& object, Account& account) {
+  account.status = read_account_status(text_member(object, "status"));
+  account.contacts = texts_member(object, "contact");
+  account.orders = absolute_url(response, text_member(object, "orders"));
+  account.delegations = absolute_url(response, text_member(object, "delegations"));
+}
+}  // namespace
+
 Result<Account> parse_new_account(const HttpResponse& response, const AccountKey& key, std::string_view doing) {
   std::optional<std::string> url = location(response);
   if (!url) return Error(Errc::bad_response, doing, "the answer has no Location: the account's URL is not known");
   Account account(std::move(*url), key);
   account.created = response.status == 201;
-  return parse_account(response, std::move(account), doing);
+  return account_after_change(response, std::move(account));
 }
 
 Result<Account> parse_account(const HttpResponse& response, Account account, std::string_view doing) {
-  if (response.body.empty()) return account;
   Result<json::object> object = parse_object(response.body, doing);
   if (!object) return object.error();
-  account.status = read_account_status(text_member(*object, "status"));
-  account.contacts = texts_member(*object, "contact");
-  account.orders = absolute_url(response, text_member(*object, "orders"));
-  account.delegations = absolute_url(response, text_member(*object, "delegations"));
+  read_account(response, *object, account);
+  return account;
+}
+
+Account account_after_change(const HttpResponse& response, Account account) {
+  if (Result<json::object> object = parse_object(response.body, "")) read_account(response, *object, account);
   return account;
 }
 

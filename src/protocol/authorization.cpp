@@ -120,10 +120,13 @@ Result<Authorization> parse_authorization(const HttpResponse& response, std::str
   return authorization;
 }
 
-Result<Challenge> parse_challenge(const HttpResponse& response, const Challenge& asked) {
-  Result<json::object> object = parse_object(response.body, "reading a challenge");
-  if (!object) return object.error();
-  Challenge challenge = read_challenge(*object, response);
+Challenge challenge_after_trigger(const HttpResponse& response, const Challenge& asked) {
+  Challenge challenge;
+  if (Result<json::object> object = parse_object(response.body, "")) {
+    challenge = read_challenge(*object, response);
+  } else {
+    challenge.status = ChallengeStatus::unknown;
+  }
   if (challenge.type.empty()) challenge.type = asked.type;
   if (challenge.url.empty()) challenge.url = asked.url;
   if (challenge.token.empty()) challenge.token = asked.token;

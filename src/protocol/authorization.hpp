@@ -16,8 +16,9 @@ std::string new_authorization_payload(const Identifier& identifier, bool subdoma
 
 /// `url` empty: newAuthz's answer, the Location must be there.
 Result<Authorization> parse_authorization(const HttpResponse& response, std::string url, TimePoint now);
-/// The response to a challenge's POST; missing members are taken from `asked`.
-Result<Challenge> parse_challenge(const HttpResponse& response, const Challenge& asked);
+/// The response to a challenge's POST; missing members are taken from `asked`. Its body is not needed: if it cannot be
+/// read, the status is `unknown`.
+Challenge challenge_after_trigger(const HttpResponse& response, const Challenge& asked);
 
 /// A text member of the challenge object as the server sent it; empty when it is not there.
 std::string challenge_text(const Challenge& challenge, std::string_view member);

@@ -29,8 +29,8 @@ std::optional<AutoRenewalMeta> read_auto_renewal(const json::object& meta) {
   const json::object* object = object_member(meta, "auto-renewal");
   if (!object) return std::nullopt;
   AutoRenewalMeta read;
-  read.min_lifetime = std::chrono::seconds(number_member(*object, "min-lifetime", 0));
-  read.max_duration = std::chrono::seconds(number_member(*object, "max-duration", 0));
+  read.min_lifetime = seconds_member(*object, "min-lifetime");
+  read.max_duration = seconds_member(*object, "max-duration");
   read.allow_certificate_get = flag_member(*object, "allow-certificate-get");
   return read;
 }

@@ -1,5 +1,7 @@
 #include "protocol/json_reader.hpp"
 
+#include <algorithm>
+
 #include "base/time.hpp"
 
 namespace culmen::protocol {
@@ -75,6 +77,11 @@ std::int64_t number_member(const json::object& object, std::string_view name, st
   boost::system::error_code failure;
   const auto number = value->to_number<std::int64_t>(failure);
   return failure ? otherwise : number;
+}
+
+std::chrono::seconds seconds_member(const json::object& object, std::string_view name) {
+  constexpr std::chrono::seconds longest = std::chrono::years(100);  // longer ones overflow when they are added to times
+  return std::chrono::seconds(std::clamp<std::int64_t>(number_member(object, name, 0), 0, longest.count()));
 }
 
 std::optional<std::chrono::system_clock::time_point> time_member(const json::object& object, std::string_view name) {

@@ -28,6 +28,8 @@ std::string text_member(const json::object& object, std::string_view name);
 std::vector<std::string> texts_member(const json::object& object, std::string_view name);
 bool flag_member(const json::object& object, std::string_view name);
 std::int64_t number_member(const json::object& object, std::string_view name, std::int64_t otherwise);
+/// A duration in seconds, clamped to 0 … 100 years; 0 if it is missing.
+std::chrono::seconds seconds_member(const json::object& object, std::string_view name);
 std::optional<std::chrono::system_clock::time_point> time_member(const json::object& object, std::string_view name);
 std::optional<Identifier> identifier_member(const json::object& object, std::string_view name);
 Identifier read_identifier(const json::object& object);

@@ -119,7 +119,10 @@ Result<Order> parse_order(const HttpResponse& response, std::string url, std::st
 
 Result<CertificateChain> parse_chain(const HttpResponse& response) {
   Result<std::vector<Certificate>> certificates = result_of([&] { return read_chain(response.body); });
-  if (!certificates) return certificates.error().while_doing("reading the downloaded certificate");
+  if (!certificates) {
+    const Error& error = certificates.error();
+    return Error(Errc::bad_response, "reading the downloaded certificate", error.doing() + ": " + error.detail());
+  }
   CertificateChain chain;
   for (const Certificate& certificate : *certificates) chain.pem += der_to_pem(certificate.der);
   chain.leaf = std::move(certificates->front());

@@ -21,7 +21,7 @@ Result<Order> parse_new_order(const HttpResponse& response, TimePoint now);
 /// Any other response with an order object. Its URL is that of the request, regardless of Location.
 Result<Order> parse_order(const HttpResponse& response, std::string url, std::string_view doing, TimePoint now);
 
-/// A downloaded chain, normalised; refuses anything but CERTIFICATE blocks (RFC 8555 §9.1).
+/// A downloaded chain, normalised; bad_response for anything but CERTIFICATE blocks (RFC 8555 §9.1).
 Result<CertificateChain> parse_chain(const HttpResponse& response);
 
 /// The revokeCert payload; reason 0 is left out (RFC 8555 §7.6). invalid_argument for 7 and for what is not in 0..10.

@@ -82,8 +82,8 @@ Result<StarOrder> parse_star_order(const HttpResponse& response, std::string url
   if (const json::object* renewal = object_member(*object, "auto-renewal")) {
     star.start_date = time_member(*renewal, "start-date");
     star.end_date = time_member(*renewal, "end-date");
-    star.lifetime = std::chrono::seconds(number_member(*renewal, "lifetime", 0));
-    star.lifetime_adjust = std::chrono::seconds(number_member(*renewal, "lifetime-adjust", 0));
+    star.lifetime = seconds_member(*renewal, "lifetime");
+    star.lifetime_adjust = seconds_member(*renewal, "lifetime-adjust");
   }
   return star;
 }

@@ -1,6 +1,9 @@
 #include "culmen/authority_token.hpp"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <utility>
 
 #include "base/base64.hpp"
 #include "base/hex.hpp"
@@ -53,6 +56,17 @@ std::string token_authority(const Challenge& challenge) {
   return protocol::challenge_text(challenge, "token-authority");
 }
 
+/// Shared with the calls, which may outlive the solver.
+struct AuthorityTokenSolver::State {
+  explicit State(GetToken get) : get_token(std::move(get)) {}
+  const GetToken get_token;
+  std::mutex mutex;
+  std::map<std::string, std::string> tokens;  // by the challenge's URL
+};
+
+AuthorityTokenSolver::AuthorityTokenSolver(GetToken get_token)
+    : state_(std::make_shared<State>(std::move(get_token))) {}
+
 bool AuthorityTokenSolver::can_solve(const Identifier& identifier, bool) const { return identifier.type == list_type; }
 
 Flow<Result<void>> AuthorityTokenSolver::present(ChallengeContext context) {
@@ -61,30 +75,31 @@ Flow<Result<void>> AuthorityTokenSolver::present(ChallengeContext context) {
     co_return Error(Errc::not_offered, answering,
                     "the CA requires a token of the type \"" + printable(kind, 60) + "\"; only \"atc\" is supported");
   }
-  std::function<Result<void>()> get = [this, &context]() -> Result<void> {
-    const std::string text = get_token_(context);
+  std::function<Result<void>()> get = [state = state_, context]() -> Result<void> {
+    const std::string text = state->get_token(context);
     std::string token(base::trimmed(text));
     if (!is_compact_token(token)) {
       return Error(Errc::solver_failed, answering,
                    "the callback did not return a token but \"" + printable(token, 80) + "\"");
     }
-    const std::lock_guard lock(mutex_);
-    tokens_[context.challenge.url] = std::move(token);
+    const std::lock_guard lock(state->mutex);
+    state->tokens[context.challenge.url] = std::move(token);
     return {};
   };
   co_return co_await call(std::move(get));
 }
 
 Flow<Result<void>> AuthorityTokenSolver::cleanup(ChallengeContext context) {
-  const std::lock_guard lock(mutex_);
-  tokens_.erase(context.challenge.url);
+  const std::lock_guard lock(state_->mutex);
+  state_->tokens.erase(context.challenge.url);
   co_return Result<void>();
 }
 
 Result<std::string> AuthorityTokenSolver::response(const ChallengeContext& context) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = tokens_.find(context.challenge.url);
-  if (found == tokens_.end()) return Error(Errc::solver_failed, answering, "there is no token: call present() first");
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->tokens.find(context.challenge.url);
+  if (found == state_->tokens.end())
+    return Error(Errc::solver_failed, answering, "there is no token: call present() first");
   return R"({"tkauth":")" + found->second + "\"}";
 }
 

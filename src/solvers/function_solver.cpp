@@ -1,5 +1,7 @@
 #include "culmen/solver.hpp"
 
+#include <memory>
+#include <mutex>
 #include <utility>
 
 namespace culmen {
@@ -10,7 +12,7 @@ class FunctionSolver final : public ChallengeSolver {
   using Function = std::function<void(const ChallengeContext&)>;
 
   FunctionSolver(std::string type, Function present, Function cleanup)
-      : type_(std::move(type)), present_(std::move(present)), cleanup_(std::move(cleanup)) {}
+      : type_(std::move(type)), functions_(std::make_shared<Functions>(std::move(present), std::move(cleanup))) {}
 
   std::string_view type() const noexcept override { return type_; }
 
@@ -20,22 +22,34 @@ class FunctionSolver final : public ChallengeSolver {
     return identifier.type != "ip" || needs_a_host;  // RFC 8738 §7
   }
 
-  Flow<Result<void>> present(ChallengeContext context) override { return run(present_, std::move(context)); }
-  Flow<Result<void>> cleanup(ChallengeContext context) override { return run(cleanup_, std::move(context)); }
+  Flow<Result<void>> present(ChallengeContext context) override {
+    return run(functions_, &Functions::present, std::move(context));
+  }
+  Flow<Result<void>> cleanup(ChallengeContext context) override {
+    return run(functions_, &Functions::cleanup, std::move(context));
+  }
 
  private:
-  static Flow<Result<void>> run(Function function, ChallengeContext context) {
-    if (!function) co_return Result<void>();
-    std::function<Result<void>()> bound = [&function, &context]() -> Result<void> {
-      function(context);
+  /// Shared with the calls, which may outlive the solver.
+  struct Functions {
+    Functions(Function present_, Function cleanup_) : present(std::move(present_)), cleanup(std::move(cleanup_)) {}
+    const Function present, cleanup;
+    std::mutex one_at_a_time;
+  };
+
+  static Flow<Result<void>> run(std::shared_ptr<Functions> functions, const Function Functions::*which,
+                                ChallengeContext context) {
+    if (!((*functions).*which)) co_return Result<void>();
+    std::function<Result<void>()> bound = [functions, which, context = std::move(context)]() -> Result<void> {
+      const std::lock_guard lock(functions->one_at_a_time);
+      ((*functions).*which)(context);
       return {};
     };
     co_return co_await call(std::move(bound));
   }
 
   std::string type_;
-  Function present_;
-  Function cleanup_;
+  std::shared_ptr<Functions> functions_;
 };
 }  // namespace
 

@@ -1,4 +1,7 @@
+#include <chrono>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -12,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::chrono::minutes age_of_litter{10};  // no writer takes so long: it was killed
+
 /// Creates the missing folders of `folder`, readable for the web server regardless of the umask.
 void make_folders(const fs::path& folder) {
   if (fs::is_directory(folder)) return;
@@ -22,13 +27,14 @@ void make_folders(const fs::path& folder) {
   }
 }
 
-Result<void> put(const fs::path& root, const fs::path& folder, const ChallengeContext& context) {
+Result<void> put(const fs::path& root, const fs::path& folder, std::once_flag& swept, const ChallengeContext& context) {
   const std::string doing = "presenting http-01 in " + folder.string();
   try {
     if (!fs::is_directory(root)) {
       return Error(Errc::io_failed, doing, "the web root " + root.string() + " is not a folder");
     }
     make_folders(folder);
+    std::call_once(swept, [&folder] { remove_unfinished_files(folder, age_of_litter); });
     write_file_atomically(folder / context.token, context.key_authorization, 0644);
   } catch (const fs::filesystem_error& error) {
     return Error(Errc::io_failed, doing, error.what()).with_system_code(error.code());
@@ -48,7 +54,7 @@ Result<void> take_away(const fs::path& folder, const std::string& token) {
 }  // namespace
 
 WebrootSolver::WebrootSolver(std::filesystem::path root)
-    : folder_(std::move(root) / ".well-known" / "acme-challenge") {}
+    : folder_(std::move(root) / ".well-known" / "acme-challenge"), swept_(std::make_shared<std::once_flag>()) {}
 
 bool WebrootSolver::can_solve(const Identifier&, bool wildcard) const { return !wildcard; }
 
@@ -57,8 +63,8 @@ Flow<Result<void>> WebrootSolver::present(ChallengeContext context) {
     co_return Error(Errc::invalid_argument, "presenting http-01 in a web root",
                     "\"" + printable(context.token) + "\" is not a token: those are made of A-Z a-z 0-9 - _");
   }
-  std::function<Result<void>()> write = [this, &context] {
-    return put(folder_.parent_path().parent_path(), folder_, context);
+  std::function<Result<void>()> write = [folder = folder_, swept = swept_, context] {
+    return put(folder.parent_path().parent_path(), folder, *swept, context);
   };
   Result<void> written = co_await call(std::move(write));
   co_return written;
@@ -66,7 +72,7 @@ Flow<Result<void>> WebrootSolver::present(ChallengeContext context) {
 
 Flow<Result<void>> WebrootSolver::cleanup(ChallengeContext context) {
   if (!base::is_token(context.token)) co_return Result<void>();  // present() wrote nothing
-  std::function<Result<void>()> remove = [this, &context] { return take_away(folder_, context.token); };
+  std::function<Result<void>()> remove = [folder = folder_, token = context.token] { return take_away(folder, token); };
   Result<void> removed = co_await call(std::move(remove));
   co_return removed;
 }

@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr int most_links_followed = 40;  // as Linux does
 constexpr int most_names_tried = 1000;
+constexpr std::string_view temporary_begin = ".culmen-", temporary_end = ".tmp";  // between them: two numbers
 
 /// An open file, closed with its owner.
 class Descriptor {
@@ -87,13 +88,27 @@ void refuse_special_file(const fs::path& file, const std::string& doing) {
 std::pair<Descriptor, fs::path> make_file_beside(const fs::path& file, const std::string& doing) {
   static std::atomic<unsigned> counter = 0;
   for (int tries = 0; tries < most_names_tried; ++tries) {
-    const std::string name = ".culmen-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp";
+    const std::string name = std::string(temporary_begin) + std::to_string(::getpid()) + "-" +
+                             std::to_string(counter++) + std::string(temporary_end);
     fs::path path = folder_of(file) / name;
     Descriptor made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (made) return {std::move(made), std::move(path)};
     if (errno != EEXIST && errno != EINTR) break;
   }
   storage::throw_errno(doing, "making a file in the folder " + folder_of(file).string());
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+bool is_temporary_name(std::string_view name) {
+  if (!name.starts_with(temporary_begin) || !name.ends_with(temporary_end)) return false;
+  name.remove_prefix(temporary_begin.size());
+  if (name.size() < temporary_end.size()) return false;
+  name.remove_suffix(temporary_end.size());
+  const std::size_t dash = name.find('-');
+  return dash != std::string_view::npos && is_number(name.substr(0, dash)) && is_number(name.substr(dash + 1));
 }
 
 bool write_all(int descriptor, std::string_view contents) noexcept {
@@ -174,6 +189,21 @@ void write_files_atomically(const fs::path& folder, const std::vector<FileConten
   for (const Replacement& replacement : replacements) {
     if (synced.insert(replacement.folder()).second) replacement.sync_its_folder();
   }
+}
+
+void remove_unfinished_files(const fs::path& folder, std::chrono::seconds age) {
+  const auto newest = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() - age);
+  std::error_code ignored;
+  std::vector<fs::path> left;
+  for (auto entry = fs::directory_iterator(folder, ignored); entry != fs::directory_iterator();
+       entry.increment(ignored)) {
+    struct stat found {};
+    const fs::path& path = entry->path();
+    const bool is_ours = is_temporary_name(path.filename().native()) && ::lstat(path.c_str(), &found) == 0 &&
+                         S_ISREG(found.st_mode) && found.st_uid == ::geteuid() && found.st_mtime <= newest;
+    if (is_ours) left.push_back(path);
+  }
+  for (const fs::path& path : left) ::unlink(path.c_str());
 }
 
 std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {

@@ -82,17 +82,6 @@ class WriteLock {
   int descriptor_;
 };
 
-/// Removes the temporary files of writers that were killed. There is no other writer while we hold the lock.
-void sweep(const fs::path& folder) {
-  std::error_code ignored;
-  std::vector<fs::path> left;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(".culmen-") && name.ends_with(".tmp")) left.push_back(entry.path());
-  }
-  for (const fs::path& path : left) fs::remove(path, ignored);
-}
-
 // ---- A certificate and its key in one file ----
 
 /// Either may be missing: put() stores one at a time.
@@ -163,7 +152,7 @@ class Change {
   Change(const fs::path& folder, const PersistKey& key, fs::path file)
       : file_(std::move(file)), lock_(prepared(folder, key)) {
     make_folders(folder, file_.parent_path());
-    sweep(file_.parent_path());
+    remove_unfinished_files(file_.parent_path(), std::chrono::seconds(0));  // the lock is ours: nobody writes them now
   }
   void write(std::string_view contents) const { write_file_atomically(file_, contents, 0600); }
 

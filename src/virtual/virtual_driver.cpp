@@ -67,26 +67,43 @@ struct Run {
 
 }  // namespace
 
-class VirtualDriver::Impl {
+class VirtualDriver::Impl final : public AskPerformer {
  public:
   Impl(VirtualClock clock, Transport transport, VirtualDriverOptions options)
       : clock_(std::move(clock)), transport_(std::move(transport)), options_(options) {}
+
+  ~Impl() {
+    for (Run& run : runs_) run.execution.set_performer(nullptr);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   void add(ExecutionBase& execution, std::function<void()> on_done, std::string name) {
     ++added_;
     if (name.empty()) name = "flow " + std::to_string(added_);
     runs_.emplace_back(execution, std::move(on_done), std::move(name));
+    execution.set_performer(this);
     ready_.push_back(&runs_.back());
   }
 
   void cancel(ExecutionBase& execution) {
     const auto run = std::ranges::find(runs_, &execution, [](const Run& each) { return &each.execution; });
     if (run == runs_.end()) return;
-    execution.cancel([this](const Ask& ask) { return withdraw(ask); });
+    execution.cancel();
     ready_.push_back(&*run);
   }
 
   std::size_t running() const noexcept { return runs_.size(); }
+
+  /// Calls are not among what is out: they are made at once.
+  bool withdraw(Ask& ask) noexcept override {
+    abandon(ask);
+    return true;
+  }
+  void abandon(Ask& ask) noexcept override {
+    std::erase_if(events_, [&ask](const auto& event) { return event.second.ask == &ask; });
+    std::erase_if(awaited_, [&ask](const auto& entry) { return entry.second.ask == &ask; });
+  }
 
   /// One step: an execution that can go on, or a report, or the next event up to `limit`. False if there is none.
   bool step(SteadyTime limit) {
@@ -134,13 +151,14 @@ class VirtualDriver::Impl {
       begin(run, *ask);
     }
     if (!run.execution.done()) return;
+    run.execution.set_performer(nullptr);
     std::erase(ready_, &run);
     const std::function<void()> on_done = std::move(run.on_done);
     runs_.remove_if([&run](const Run& each) { return &each == &run; });
     if (on_done) on_done();
   }
 
-  /// The one place that depends on the kinds of asks, with withdraw().
+  /// The one place that depends on the kinds of asks.
   void begin(Run& run, Ask& ask) {
     switch (ask.kind()) {
       case Ask::Kind::send: {
@@ -162,18 +180,18 @@ class VirtualDriver::Impl {
         break;
       }
       case Ask::Kind::await: start_await(run, static_cast<AwaitAsk&>(ask)); break;
+      case Ask::Kind::exchange: {
+        auto& exchange = static_cast<ExchangeAsk&>(ask);
+        run.execution.answer(exchange, Error(Errc::connection_failed, "exchanging a message with a server",
+                                             "there are no sockets in virtual time"));
+        break;
+      }
+      case Ask::Kind::signal: break;  // never handed out
     }
   }
 
-  /// False for a call: it is running.
-  bool withdraw(const Ask& ask) {
-    std::erase_if(events_, [&ask](const auto& event) { return event.second.ask == &ask; });
-    std::erase_if(awaited_, [&ask](const auto& entry) { return entry.second.ask == &ask; });
-    return ask.kind() != Ask::Kind::call;
-  }
-
-  void at(std::chrono::milliseconds after, Run& run, const Ask& ask, std::function<void()> answer) {
-    after = std::clamp(after, std::chrono::milliseconds(0), longest_wait);
+  void at(std::chrono::microseconds after, Run& run, const Ask& ask, std::function<void()> answer) {
+    after = std::clamp<std::chrono::microseconds>(after, std::chrono::microseconds(0), longest_wait);
     events_.emplace(clock_.instant().steady + after, Event(run, ask, std::move(answer)));
   }
 

@@ -70,11 +70,17 @@ TEST_CASE("renew: nothing is due, and the CA is not asked before its time") {
   CHECK(ca.logged("renewal-info") == 2);
 
   // The moment picked in the window stays the same when the CA is asked again.
-  const json::value chosen = read_object(client.certificate("a.example") / "live/renewal.json").at("chosen");
+  const fs::path kept = client.certificate("a.example") / "live/renewal.json";
+  const json::object before = read_object(kept);
+  CHECK(before.at("answered_at") == before.at("window_since"));
+  CHECK(before.at("retry_after") == 21600);
+  change(kept, "answered_at", 1700000000);
   forget_next_check(client, "a.example");
   CHECK(renew(client).exit_code == 0);
   CHECK(ca.logged("renewal-info") == 3);
-  CHECK(read_object(client.certificate("a.example") / "live/renewal.json").at("chosen") == chosen);
+  const json::object after = read_object(kept);
+  for (const char* member : {"chosen", "dice", "window_since"}) CHECK(after.at(member) == before.at(member));
+  CHECK(after.at("answered_at").as_int64() >= before.at("answered_at").as_int64());
 }
 
 TEST_CASE("renew: the CA moves the window, a dry run explains, the renewal names its predecessor") {
@@ -155,6 +161,12 @@ TEST_CASE("renew: one that fails does not keep the others, a CA without ARI, rev
   REQUIRE(client.run({"revoke", "c.example"}).exit_code == 0);
   CHECK(entry(renew(client, {"--json"}), "c.example").at("result") == "not due");
   CHECK(contains(renew(client, {"c.example"}).out, "was revoked on"));
+  // Without a window as well, how early it is renewed is drawn once.
+  const fs::path kept = client.certificate("b.example") / "live/renewal.json";
+  const json::value dice = read_object(kept).at("dice");
+  change(kept, "next_check", 0);
+  CHECK(entry(renew(client, {"--json"}), "b.example").at("result") == "not due");
+  CHECK(read_object(kept).at("dice") == dice);
 
   const Outcome outcome = renew(client, {"--force", "--json", "a.example", "b.example"});
   CHECK(outcome.exit_code == 3);

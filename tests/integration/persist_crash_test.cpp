@@ -1,6 +1,7 @@
 // A program that keeps things in a FilePersist is killed wherever that could hurt, and the store is looked at.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -43,6 +44,7 @@ class Writer {
     process_ = ::fork();
     REQUIRE(process_ >= 0);
     if (process_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       ::setrlimit(RLIMIT_CORE, &cores);
       if (how == How::traced && ::ptrace(PTRACE_TRACEME, 0, 0, 0) != 0) ::_exit(no_ptrace);
       ::execv(arguments[0], arguments.data());

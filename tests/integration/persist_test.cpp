@@ -11,6 +11,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <openssl/evp.h>
@@ -129,6 +130,20 @@ class TroubledStore : public Persist {
   static void refuse(const PersistKey& key, const std::string& failing, const char* why) {
     if (!failing.empty() && key.to_string().find(failing) != std::string::npos) throw std::runtime_error(why);
   }
+};
+
+/// Takes its time to read, as a store behind a network does.
+class SlowStore : public Persist {
+ public:
+  void put(const PersistKey& key, std::string_view value) override { memory_.put(key, value); }
+  std::optional<std::string> get(const PersistKey& key) override {
+    std::optional<std::string> value = memory_.get(key);
+    std::this_thread::sleep_for(50ms);
+    return value;
+  }
+
+ private:
+  MemoryPersist memory_;
 };
 
 }  // namespace
@@ -370,6 +385,68 @@ TEST_CASE("the key is in the store before finalize leaves, and the certificate i
   CHECK(account.certificate("example.test")->certificate_der() == fresh.certificate_der());
   CHECK(account.unsaved_order("example.test") == std::nullopt);
   CHECK(bench.ca.issued().size() == 2);
+}
+
+TEST_CASE("two orders for one name: neither loses the other's key") {
+  const Bench bench;
+  const MemoryPersist memory;
+  const blocking::AccountHandle account = bench.directory(memory).account(email);
+  issue(account, "example.test");
+  const PrivateKey first = create_p256_key(), second = create_p256_key();
+  const blocking::CsrOrder one = proven(account.new_order("example.test"));
+  const blocking::CsrOrder other = proven(account.new_order("example.test", {"www.example.test"}));
+  one.finalize_pkey(first, 0ms);
+  other.finalize_pkey(second, 0ms);
+
+  // The program ended here. Both certificates are issued, and both can be saved.
+  const blocking::AccountHandle later = bench.directory(memory).account(email);
+  std::optional<blocking::CertOrder> unsaved = later.unsaved_order("example.test");
+  REQUIRE(unsaved);
+  CHECK(unsaved->download_and_save_cert().api_certificate().matches(second));
+  unsaved = later.unsaved_order("example.test");
+  REQUIRE(unsaved);
+  CHECK(unsaved->download_and_save_cert().api_certificate().matches(first));
+  CHECK(later.unsaved_order("example.test") == std::nullopt);
+
+  // What was saved does not come back with the next order.
+  issue(later, "example.test");
+  CHECK(later.unsaved_order("example.test") == std::nullopt);
+}
+
+TEST_CASE("orders for one name, finalized on several threads: no key is lost") {
+  const Bench bench;
+  SlowStore store;
+  const blocking::AccountHandle account = bench.directory(store).account(email);
+  std::vector<blocking::CsrOrder> orders;
+  for (int i = 0; i < 6; ++i) {
+    orders.push_back(proven(account.new_order("example.test", {"n" + std::to_string(i) + ".example.test"})));
+  }
+  std::vector<std::thread> threads;
+  for (const blocking::CsrOrder& order : orders) {
+    threads.emplace_back([&order] { order.finalize_pkey(create_p256_key(), 0ms); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const std::string kept = store.get(key_of("example.test/pending")).value();
+  for (const blocking::CsrOrder& order : orders) CHECK(contains(kept, "order: " + order.api_order().url + "\n"));
+}
+
+TEST_CASE("an order that was finalized elsewhere: waiting ends, and the key that counts is kept") {
+  const Bench bench;
+  const MemoryPersist memory;
+  const blocking::AccountHandle account = bench.directory(memory).account(email);
+  blocking::NewOrder order = account.new_order("example.test");
+  const PrivateKey key = create_p256_key();
+  proven(order).finalize_pkey(key, 0ms);  // another program, with the same order
+  order.refresh();
+  CHECK(order.api_order().status == OrderStatus::valid);
+  CHECK(order.is_validated());
+  REQUIRE(order.confirm_validations());
+  const std::string thrown =
+      thrown_by([&] { return order.confirm_validations()->finalize_pkey(create_p256_key(), 0ms); });
+  CHECK(contains(thrown, "invalid_argument"));
+  CHECK(contains(thrown, "finalized before"));
+  REQUIRE(account.unsaved_order("example.test"));
+  CHECK(account.unsaved_order("example.test")->download_and_save_cert().api_certificate().matches(key));
 }
 
 TEST_CASE("an unsaved order that the CA does not know, or that came to nothing, is none") {

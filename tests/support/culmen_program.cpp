@@ -3,12 +3,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -36,14 +37,30 @@ Process::Process(const std::vector<std::string>& command, const std::vector<std:
     return out;
   };
   std::vector<std::string> words = command;
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input.c_str(), O_RDONLY | O_NOCTTY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, (folder_ / "out").c_str(), O_WRONLY | O_CREAT, 0600);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, (folder_ / "err").c_str(), O_WRONLY | O_CREAT, 0600);
-  const int failed =
-      posix_spawnp(&pid_, words.front().c_str(), &actions, nullptr, pointers(words).data(), pointers(variables).data());
-  posix_spawn_file_actions_destroy(&actions);
+  const std::vector<char*> arguments = pointers(words), child_environment = pointers(variables);
+  const int streams[] = {::open(input.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC),
+                         ::open((folder_ / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600),
+                         ::open((folder_ / "err").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)};
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe2");
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ == 0) {
+    // Nothing that allocates or locks from here on: the parent may have threads.
+    // A test program that crashes runs no destructors; its servers must not outlive it.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    bool good = getppid() == parent;
+    for (int i = 0; i < 3; ++i) good = good && dup2(streams[i], i) == i;
+    if (good) execvpe(arguments.front(), arguments.data(), child_environment.data());
+    const int reason = errno;
+    static_cast<void>(!write(report[1], &reason, sizeof reason));
+    _exit(127);
+  }
+  int failed = pid_ < 0 ? errno : 0;
+  close(report[1]);
+  for (const int stream : streams) close(stream);
+  if (read(report[0], &failed, sizeof failed) > 0) waitpid(pid_, nullptr, 0);
+  close(report[0]);
   if (failed != 0) throw std::system_error(failed, std::generic_category(), words.front());
 }
 

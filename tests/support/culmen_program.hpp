@@ -20,7 +20,8 @@ namespace cli_test {
 namespace fs = std::filesystem;
 using culmen::test::mode_of;
 
-/// A child process whose output goes to files. Killed at the end if it still runs.
+/// A child process whose output goes to files. Killed at the end if it still runs, and when the thread that started it
+/// ends, however it ends.
 class Process {
  public:
   /// `input` is opened as its standard input.

@@ -2,10 +2,12 @@
 // Knows one account and answers in the order a strict server would; every knob is a public member.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/json.hpp>
@@ -39,6 +41,28 @@ class FakeCa {
   std::string http01_token_prefix = "token";
   int busy = 0;  // the next so many POSTs get 503
   std::string busy_retry_after;
+  std::map<std::string, int>
+      failing_attempts;                      // by name: so many validations leave the challenge pending with an error
+  std::string attempt_error = "connection";  // its type
+  bool stuck_authorizations = false;         // stay pending when their challenge is invalid
+  bool attempts_in_reply = false;            // the reply to the trigger has that error already
+  bool order_stays_pending = false;          // whatever becomes of the authorizations
+  std::map<std::string, int> odd_replies;    // "POST /path": the next so many successful replies are no JSON
+  std::optional<std::pair<int, std::string>> refuse_order;  // status and problem type, for orders with "replaces"
+  std::string version;                                      // prefix of the endpoints: others answer 404
+  int endpoint_status = 404;                                // or 410
+  std::vector<std::string> extra_authorizations;            // names that were not ordered
+  std::map<std::string, std::string> shown_as;              // the identifier in the authorization of a name
+  bool keeps_contacts = true;
+  std::string order_profile;
+
+  // The certificate. Its times are those of the driver's clock.
+  std::chrono::system_clock::time_point now{std::chrono::seconds(1'790'000'000)};
+  std::chrono::seconds valid_from{-3600}, valid_until{23 * 3600};
+  std::vector<std::string> extra_names;
+  std::vector<std::string> missing_names;
+  Bytes other_key;  // in place of the CSR's
+  bool must_staple = false;
 
   // What happened.
   std::vector<std::string> log;  // "POST /new-order", …
@@ -50,15 +74,39 @@ class FakeCa {
   bool deactivated = false;
   std::vector<std::string> contacts;
   std::vector<std::string> delegations;  // URLs, one a page
+  std::vector<HttpRequest> requests;
+  boost::json::object account_jwk;  // of the account's key; empty: any key will do
+  bool revoked = false;
+  bool authorization_deactivated = false;
 
   HttpResponse handle(const HttpRequest& request) {
     const std::string path = request.url.substr(std::string("https://ca.test").size());
     static const char* const methods[] = {"GET", "HEAD", "POST"};
     log.push_back(std::string(methods[static_cast<int>(request.method)]) + " " + path);
+    requests.push_back(request);
+    HttpResponse response = answer(request, path);
+    const auto odd = odd_replies.find(log.back());
+    if (odd != odd_replies.end() && odd->second > 0 && response.status < 300) {
+      --odd->second;
+      response.body = "<html>";
+    }
+    return response;
+  }
+
+ private:
+  HttpResponse answer(const HttpRequest& request, const std::string& path) {
     if (request.method == HttpMethod::get && path.starts_with("/cert/")) {
       return finalized_key.empty() ? problem(request, 405, "malformed", "by POST only") : certificate(request, path);
     }
-    if (request.method != HttpMethod::post) return path == "/dir" ? directory(request) : plain(request, 200, "");
+    if (request.method != HttpMethod::post) {
+      if (path == "/dir") return directory(request);
+      if (path == version + "/nonce") return plain(request, 200, "");
+      if (path.starts_with(version + "/ari/")) {
+        return plain(request, 200,
+                     R"({"suggestedWindow":{"start":"2026-10-01T00:00:00Z","end":"2026-10-02T00:00:00Z"}})");
+      }
+      return plain(request, endpoint_status, "");
+    }
 
     const boost::json::object jws = boost::json::parse(request.body).as_object();
     const boost::json::object header = boost::json::parse(decoded(jws.at("protected"))).as_object();
@@ -75,10 +123,26 @@ class FakeCa {
       if (!busy_retry_after.empty()) response.headers.emplace_back("retry-after", busy_retry_after);
       return response;
     }
+    if (deactivated) return problem(request, 401, "unauthorized", "the account is deactivated");
+    if (path == version + "/new-account") {
+      const boost::json::object& jwk = header.at("jwk").as_object();
+      if (account_jwk.empty() && payload.find("onlyReturnExisting") == payload.npos) account_jwk = jwk;
+      if (jwk != account_jwk && !account_jwk.empty())
+        return problem(request, 400, "accountDoesNotExist", "no such key");
+      return account(request, 201);
+    }
+    if (path == version + "/key-change") {
+      const boost::json::object inner =
+          boost::json::parse(decoded(boost::json::parse(payload).at("protected"))).as_object();
+      account_jwk = inner.at("jwk").as_object();
+      return plain(request, 200, "");
+    }
+    if (!version.empty() && path.starts_with(version)) return route(request, path.substr(version.size()), payload);
+    const bool endpoint = path == "/new-order" || path == "/revoke" || path == "/new-authz";
+    if (endpoint && !version.empty()) return plain(request, endpoint_status, "");
     return route(request, path, payload);
   }
 
- private:
   static std::string decoded(const boost::json::value& text) {
     const auto bytes = base::base64url_decode(std::string(text.as_string()));
     return std::string(as_text(*bytes));
@@ -98,11 +162,11 @@ class FakeCa {
     HttpResponse response;
     response.status = 200;
     response.url = request.url;
-    response.body =
-        R"({"newNonce":"https://ca.test/nonce","newAccount":"https://ca.test/new-account","newOrder":"https://ca.test/new-order",)"
-        R"("revokeCert":"https://ca.test/revoke","keyChange":"https://ca.test/key-change","newAuthz":"https://ca.test/new-authz",)"
-        R"("meta":)" +
-        directory_meta + "}";
+    const std::string base = "https://ca.test" + version;
+    response.body = R"({"newNonce":")" + base + R"(/nonce","newAccount":")" + base + R"(/new-account","newOrder":")" +
+                    base + R"(/new-order","revokeCert":")" + base + R"(/revoke","keyChange":")" + base +
+                    R"(/key-change","newAuthz":")" + base + R"(/new-authz","renewalInfo":")" + base +
+                    R"(/ari","meta":)" + directory_meta + "}";
     return response;
   }
 
@@ -122,16 +186,20 @@ class FakeCa {
     }
     return false;
   }
+  /// A name is valid when it was triggered more often than its validation fails.
+  bool is_validated(std::size_t i) const {
+    const auto failing = failing_attempts.find(names[i]);
+    return authorized_before || triggered[i] > (failing == failing_attempts.end() ? 0 : failing->second);
+  }
   bool all_triggered() const {
-    if (authorized_before) return true;
-    for (const int times : triggered) {
-      if (times == 0) return false;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (!is_validated(i)) return false;
     }
-    return true;
+    return !order_stays_pending;
   }
 
   std::string order_status(bool look) {
-    if (order_failed()) return "invalid";
+    if (order_failed() && !order_stays_pending) return "invalid";
     if (issued) {
       if (processing_polls > 0) {
         if (look) --processing_polls;
@@ -157,7 +225,10 @@ class FakeCa {
       identifiers.push_back(boost::json::object{{"type", "dns"}, {"value", names[i]}});
       authorizations.push_back(boost::json::string("https://ca.test/authz/" + std::to_string(i)));
     }
+    for (std::size_t i = 0; i < extra_authorizations.size(); ++i)
+      authorizations.push_back(boost::json::string("https://ca.test/authz/" + std::to_string(names.size() + i)));
     body["identifiers"] = identifiers;
+    if (!order_profile.empty()) body["profile"] = order_profile;
     body["authorizations"] = authorizations;
     if (status == "valid") body["certificate"] = "https://ca.test/cert/1";
     HttpResponse response = plain(request, http_status, boost::json::serialize(body));
@@ -167,20 +238,33 @@ class FakeCa {
     return response;
   }
 
-  HttpResponse authorization(const HttpRequest& request, std::size_t i) {
-    const bool failed = failing_name && *failing_name == names[i] && triggered[i] > 0;
-    const std::string status = failed ? "invalid" : authorized_before || triggered[i] > 0 ? "valid" : "pending";
+  boost::json::object challenge_of(std::size_t i) {
+    const bool extra = i >= names.size();
+    const bool failed = !extra && failing_name && *failing_name == names[i] && triggered[i] > 0;
+    const bool valid = !extra && !failed && is_validated(i);
     boost::json::object challenge{{"type", "http-01"},
                                   {"url", "https://ca.test/chall/" + std::to_string(i)},
-                                  {"status", status},
+                                  {"status", failed  ? "invalid"
+                                             : valid ? "valid"
+                                                     : "pending"},
                                   {"token", http01_token_prefix + std::to_string(i)}};
-    if (failed) {
+    if (failed || (!valid && !extra && triggered[i] > 0)) {
       challenge["error"] =
-          boost::json::object{{"type", "urn:ietf:params:acme:error:unauthorized"}, {"detail", "wrong answer"}};
+          boost::json::object{{"type", "urn:ietf:params:acme:error:" + (failed ? "unauthorized" : attempt_error)},
+                              {"detail", failed ? "wrong answer" : "nobody answered"}};
     }
+    return challenge;
+  }
+
+  HttpResponse authorization(const HttpRequest& request, std::size_t i) {
+    const boost::json::object challenge = challenge_of(i);
     boost::json::object unknown{{"type", "brand-new-02"}, {"url", "https://ca.test/chall/x"}};
-    std::string value = names[i];
-    boost::json::object body{{"status", status}, {"challenges", boost::json::array{unknown, challenge}}};
+    std::string value = i < names.size() ? names[i] : extra_authorizations.at(i - names.size());
+    if (shown_as.contains(value)) value = shown_as.at(value);
+    boost::json::object body{{"status", challenge.at("status")},
+                             {"challenges", boost::json::array{unknown, challenge}}};
+    if (authorization_deactivated) body["status"] = "deactivated";
+    if (stuck_authorizations && body["status"] == "invalid") body["status"] = "pending";
     if (value.starts_with("*.")) {
       value.erase(0, 2);
       body["wildcard"] = true;
@@ -190,7 +274,8 @@ class FakeCa {
   }
 
   HttpResponse account(const HttpRequest& request, int status) {
-    boost::json::array contact(contacts.begin(), contacts.end());
+    boost::json::array contact;
+    if (keeps_contacts) contact = boost::json::array(contacts.begin(), contacts.end());
     boost::json::object body{{"status", deactivated ? "deactivated" : "valid"}, {"contact", contact}};
     if (!delegations.empty()) body["delegations"] = "https://ca.test/delegations/0";
     HttpResponse response = plain(request, status, boost::json::serialize(body));
@@ -200,9 +285,16 @@ class FakeCa {
 
   HttpResponse route(const HttpRequest& request, const std::string& path, const std::string& payload) {
     const auto index = [&path] { return static_cast<std::size_t>(std::stoul(path.substr(path.rfind('/') + 1))); };
-    if (path == "/new-account") return account(request, 201);
-    if (path == "/key-change") return plain(request, 200, "");
-    if (path == "/revoke") return plain(request, 200, "");
+    if (path == "/revoke") {
+      if (std::exchange(revoked, true)) return problem(request, 400, "alreadyRevoked", "it is revoked");
+      return plain(request, 200, "");
+    }
+    if (path == "/new-authz") {
+      HttpResponse response = authorization(request, 0);
+      response.status = 201;
+      response.headers.emplace_back("location", "https://ca.test/authz/0");
+      return response;
+    }
     if (path == "/acct/1") {
       if (!payload.empty()) {
         const boost::json::object update = boost::json::parse(payload).as_object();
@@ -218,17 +310,29 @@ class FakeCa {
       if (refuse_replaces && payload.find("replaces") != std::string::npos) {
         return problem(request, 409, "alreadyReplaced", "has been replaced");
       }
+      if (refuse_order && payload.find("replaces") != std::string::npos)
+        return problem(request, refuse_order->first, refuse_order->second, "refused");
       HttpResponse response = order(request, 201, false);
       response.headers.emplace_back("location", "https://ca.test/order/1");
       return response;
     }
     if (path == "/order/1") return order(request, 200, true);
-    if (path.starts_with("/authz/")) return authorization(request, index());
+    if (path.starts_with("/authz/")) {
+      if (!payload.empty()) {
+        if (std::exchange(authorization_deactivated, true)) return problem(request, 400, "malformed", "it is final");
+      }
+      return authorization(request, index());
+    }
     if (path.starts_with("/chall/")) {
-      ++triggered[index()];
-      return plain(request, 200,
-                   R"({"type":"http-01","url":"https://ca.test/chall/)" + std::to_string(index()) +
-                       R"(","status":"processing"})");
+      if (!payload.empty()) ++triggered[index()];
+      boost::json::object challenge = challenge_of(index());
+      const bool told = challenge.at("status") == "pending" && (attempts_in_reply || triggered[index()] == 0);
+      if (!told) {
+        challenge["status"] = "processing";
+        challenge.erase("error");
+      }
+      challenge.erase("token");
+      return plain(request, 200, boost::json::serialize(challenge));
     }
     if (path.starts_with("/delegations/")) {
       HttpResponse page = plain(request, 200, R"({"delegations":[")" + delegations.at(index()) + "\"]}");
@@ -264,15 +368,19 @@ class FakeCa {
     root.common_name = path == "/cert/1" ? "Standard Root" : "Other Root";
     const PrivateKey root_key = PrivateKey::generate("ec:P-256");
     root.public_key_der = root_key.public_key_der();
-    root.not_before = std::chrono::system_clock::now() - std::chrono::hours(1);
-    root.not_after = root.not_before + std::chrono::hours(2400);
+    root.not_before = now - std::chrono::hours(1);
+    root.not_after = now + std::chrono::hours(2400);
     root.is_ca = true;
     const Bytes root_der = crypto::sign_certificate(root, root_key);
     crypto::CertificateTemplate leaf;
-    for (const std::string& name : names) leaf.identifiers.emplace_back("dns", name);
-    leaf.public_key_der = finalized_key;
-    leaf.not_before = root.not_before;
-    leaf.not_after = root.not_before + std::chrono::hours(24);
+    for (const std::string& name : names) {
+      if (std::ranges::find(missing_names, name) == missing_names.end()) leaf.identifiers.emplace_back("dns", name);
+    }
+    for (const std::string& name : extra_names) leaf.identifiers.emplace_back("dns", name);
+    leaf.public_key_der = other_key.empty() ? finalized_key : other_key;
+    leaf.not_before = now + valid_from;
+    leaf.not_after = now + valid_until;
+    if (must_staple) leaf.extensions.emplace_back("1.3.6.1.5.5.7.1.24", Bytes{0x30, 0x03, 0x02, 0x01, 0x05});
     HttpResponse response =
         plain(request, 200, der_to_pem(crypto::sign_certificate(leaf, root_key, root_der)) + "\r\n");
     if (alternates && path == "/cert/1") response.headers.emplace_back("link", "</cert/2>;rel=\"alternate\"");

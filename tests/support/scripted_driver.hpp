@@ -1,11 +1,16 @@
-// Drives a flow against a FakeCa, with a clock of its own, and with a fault at any one of its asks.
+// Drives a flow against a FakeCa, with a clock of its own, and with faults at any of its asks.
 #pragma once
 
+#include <cctype>
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "culmen/driver.hpp"
 #include "support/fake_ca.hpp"
@@ -19,6 +24,7 @@ enum class Fault {
   garbage,       // the answer is 200 with HTML; for other asks: as lost_before
   server_error,  // the answer is 500
   cancelled,     // the caller cancels while the ask is out
+  throws,        // a function that is called throws; for other asks: as lost_before
 };
 
 class ScriptedDriver {
@@ -26,11 +32,11 @@ class ScriptedDriver {
   explicit ScriptedDriver(FakeCa& ca_) : ca(ca_) {}
 
   FakeCa& ca;
-  Fault fault = Fault::none;
-  std::size_t fault_at = 0;  // index of the ask
-  std::size_t asks = 0;      // how many there were
+  std::map<std::size_t, Fault> faults;  // by index of the ask
+  std::size_t asks = 0;                 // how many there were
+  std::vector<std::string> script;      // "POST /order", "wait", "call", "store": what was asked, without numbers
   Instant time{std::chrono::system_clock::time_point(std::chrono::seconds(1'790'000'000)), {}};
-  std::chrono::milliseconds waited{0};
+  std::chrono::microseconds waited{0};
   std::size_t widest = 0;  // most asks out at the same time
 
   template <class T>
@@ -41,23 +47,59 @@ class ScriptedDriver {
   }
 
  private:
+  /// Nothing that was handed out is under way: the asks wait in a list for their turn.
+  class Out final : public AskPerformer {
+   public:
+    bool withdraw(Ask& ask) noexcept override {
+      std::erase(asks, &ask);
+      return true;
+    }
+    void abandon(Ask& ask) noexcept override { std::erase(asks, &ask); }
+    std::deque<Ask*> asks;
+  };
+
   void run(ExecutionBase& execution) {
-    std::deque<Ask*> out;
+    Out performer;
+    std::deque<Ask*>& out = performer.asks;
+    execution.set_performer(&performer);
     for (;;) {
       while (Ask* ask = execution.next()) out.push_back(ask);
       widest = std::max(widest, out.size());
       if (out.empty()) break;
       Ask* ask = out.front();
       out.pop_front();
-      const Fault now = asks == fault_at ? fault : Fault::none;
+      const auto found = faults.find(asks);
+      const Fault now = found == faults.end() ? Fault::none : found->second;
       ++asks;
+      script.push_back(description(*ask));
       if (now == Fault::cancelled) {
         out.push_front(ask);
-        execution.cancel([&out](Ask& withdrawn) { std::erase(out, &withdrawn); });
+        execution.cancel();
         continue;
       }
       answer(execution, *ask, now);
     }
+    execution.set_performer(nullptr);
+  }
+
+  static std::string description(const Ask& ask) {
+    switch (ask.kind()) {
+      case Ask::Kind::send: {
+        const HttpRequest& request = static_cast<const SendAsk&>(ask).request;
+        static const char* const methods[] = {"GET", "HEAD", "POST"};
+        std::string path = request.url.substr(std::string("https://ca.test").size());
+        while (!path.empty() && (std::isdigit(static_cast<unsigned char>(path.back())) != 0 || path.back() == '/'))
+          path.pop_back();
+        return std::string(methods[static_cast<int>(request.method)]) + " " + path;
+      }
+      case Ask::Kind::wait: return "wait";
+      case Ask::Kind::call:
+        return static_cast<const CallAsk&>(ask).purpose == CallAsk::Purpose::storing ? "store" : "call";
+      case Ask::Kind::await: return "await";
+      case Ask::Kind::exchange: return "exchange";
+      case Ask::Kind::signal: break;  // never handed out
+    }
+    return "unknown";
   }
 
   static Error lost(const char* what) { return Error(Errc::connection_failed, what, "scripted"); }
@@ -71,16 +113,18 @@ class ScriptedDriver {
       }
       case Ask::Kind::wait: {
         auto& wait = static_cast<WaitAsk&>(ask);
-        time.wall += wait.duration;
+        time.wall += std::chrono::duration_cast<std::chrono::system_clock::duration>(wait.duration);
         time.steady += wait.duration;
-        waited += wait.duration;
+        waited += std::chrono::duration_cast<std::chrono::milliseconds>(wait.duration);
         execution.answer(wait, now == Fault::none ? Result<void>() : Result<void>(lost("waiting")));
         break;
       }
       case Ask::Kind::call: {
         auto& call = static_cast<CallAsk&>(ask);
-        Result<void> outcome = now == Fault::none || now == Fault::lost_after ? call_function(call) : Result<void>();
-        if (now != Fault::none) outcome = Error(Errc::io_failed, "calling", "scripted");
+        if (now == Fault::throws) call.function = []() -> Result<void> { throw std::runtime_error("scripted"); };
+        const bool called = now == Fault::none || now == Fault::lost_after || now == Fault::throws;
+        Result<void> outcome = called ? call_function(call) : Result<void>();
+        if (now != Fault::none && now != Fault::throws) outcome = Error(Errc::io_failed, "calling", "scripted");
         execution.answer(call, std::move(outcome));
         break;
       }
@@ -91,13 +135,15 @@ class ScriptedDriver {
         execution.answer(await, outcome.value_or(Result<void>(lost("awaiting"))));
         break;
       }
+      case Ask::Kind::exchange: execution.answer(static_cast<ExchangeAsk&>(ask), lost("exchanging")); break;
+      case Ask::Kind::signal: break;
     }
   }
 
   Result<HttpResponse> exchange(const HttpRequest& request, Fault now) {
     time.wall += std::chrono::milliseconds(2);
     time.steady += std::chrono::milliseconds(2);
-    if (now == Fault::lost_before) return lost("connecting");
+    if (now == Fault::lost_before || now == Fault::throws) return lost("connecting");
     HttpResponse response = ca.handle(request);
     if (now == Fault::lost_after) return lost("reading the answer");
     if (now == Fault::garbage || now == Fault::server_error) {

@@ -39,6 +39,10 @@ struct Identity {
   std::string certificate_pem() const {
     return pem_of([this](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); });
   }
+  std::string key_pem() const {
+    return pem_of(
+        [this](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+  }
 };
 
 /// `san` as "DNS:localhost,IP:127.0.0.1"; empty: a CA. `issuer` null: self-signed. Times are seconds from now.

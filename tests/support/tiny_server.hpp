@@ -49,6 +49,24 @@ class Connection {
     return SSL_accept(ssl_.get()) == 1;
   }
 
+  /// Whether the TLS handshake chose HTTP/2.
+  bool speaks_http2() const {
+    const unsigned char* protocol = nullptr;
+    unsigned length = 0;
+    if (ssl_) SSL_get0_alpn_selected(ssl_.get(), &protocol, &length);
+    return std::string_view(reinterpret_cast<const char*>(protocol), length) == "h2";
+  }
+  /// The common name in the client's certificate; empty: none.
+  std::string client_name() const {
+    const std::unique_ptr<X509, FreedBy<&X509_free>> certificate(ssl_ ? SSL_get1_peer_certificate(ssl_.get())
+                                                                      : nullptr);
+    char name[64] = "";
+    if (certificate) {
+      X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_commonName, name, sizeof name);
+    }
+    return name;
+  }
+
   bool write(std::string_view text) {
     while (!text.empty()) {
       const auto sent = ssl_ ? SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size()))
@@ -57,6 +75,15 @@ class Connection {
       text.remove_prefix(static_cast<std::size_t>(sent));
     }
     return true;
+  }
+
+  std::optional<std::string> read_bytes(std::size_t count) {
+    while (input_.size() < count) {
+      if (!read_more()) return {};
+    }
+    std::string bytes = input_.substr(0, count);
+    input_.erase(0, count);
+    return bytes;
   }
 
   std::optional<Request> read_request() {
@@ -113,12 +140,14 @@ class Server {
  public:
   using Serve = std::function<void(Connection&)>;
 
-  /// Plain on 127.0.0.1; with an identity: TLS.
-  explicit Server(Serve serve, const Identity* identity = nullptr) : serve_(std::move(serve)) {
+  /// Plain on 127.0.0.1; with an identity: TLS, which `tune` may change.
+  explicit Server(Serve serve, const Identity* identity = nullptr, const std::function<void(SSL_CTX*)>& tune = {})
+      : serve_(std::move(serve)) {
     if (identity) {
       context_.reset(SSL_CTX_new(TLS_server_method()));
       require(SSL_CTX_use_certificate(context_.get(), identity->certificate.get()) == 1);
       require(SSL_CTX_use_PrivateKey(context_.get(), identity->key.get()) == 1);
+      if (tune) tune(context_.get());
     }
     sockaddr_in address{};
     address.sin_family = AF_INET;

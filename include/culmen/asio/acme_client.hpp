@@ -37,18 +37,19 @@
 namespace culmen {
 
 /// A client of one CA. A shared handle: copies are the same client. It lives until the last copy is destroyed and every
-/// operation has ended. It must not outlive the executor's context. Calling functions of an empty handle is undefined.
+/// operation has ended. When the executor's context goes first, what runs is dropped without clean-up, and later
+/// operations end with Errc::io_failed. Calling functions of an empty handle is undefined.
 ///
 /// Thread safety: every function may be called on several threads and in several coroutines at once. The client runs on
 /// a strand of the executor that connect() was awaited on, and so do solvers, on_progress and the log callback.
-/// Functions that may block (those of make_solver(), keep_key, …) run one at a time on a thread of the client.
+/// Functions that may block (those of make_solver(), …) run on up to four threads of the client, keep_key and
+/// keep_order never behind them. They may still run when the client is gone.
 ///
 /// Each function has two forms. The coroutine, `co_await client.new_order(…)`, throws Error. The function with a
 /// completion token, `client.async_new_order(…, token)`, has the signature void(std::exception_ptr, T); the exception
 /// is an Error, and the handler, which may be move-only, is called through its associated executor. Arguments that have
 /// defaults in the coroutine must be given. Without a token it returns a deferred operation, which a coroutine cannot
 /// await with Boost 1.81 (a fault of its awaitable.hpp): use the coroutine form there, or pass use_awaitable.
-/// Exceptions other than Error come only from solvers that throw instead of returning an Error.
 ///
 /// Asio cancellation cancels the operation, which ends with Errc::cancelled after its challenges are cleaned up.
 ///
@@ -75,7 +76,8 @@ class AcmeClient {
         token, std::move(executor), std::move(directory_url), std::move(options));
   }
 
-  const Directory& directory() const noexcept;
+  /// A copy of the directory as last fetched; see engine::Session.
+  Directory directory() const;
 
   // ---- Coroutines ----
 
@@ -115,6 +117,12 @@ class AcmeClient {
   awaitable<Authorization> deactivate_authorization(Account account, std::string authorization_url) const;
   awaitable<Authorization> poll_authorization(Account account, std::string authorization_url,
                                               std::optional<std::chrono::seconds> deadline = {}) const;
+  /// Completes an authorization. The solvers must outlive the call.
+  awaitable<Authorization> authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                                     std::optional<std::chrono::seconds> deadline = {}) const;
+  awaitable<Authorization> authorize(Account account, std::string authorization_url,
+                                     std::vector<ChallengeSolver*> solvers,
+                                     std::optional<std::chrono::seconds> deadline = {}) const;
   awaitable<Challenge> trigger_challenge(Account account, Challenge challenge, std::string response = "{}") const;
   awaitable<Challenge> trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der) const;
 
@@ -255,6 +263,20 @@ class AcmeClient {
                                 std::optional<std::chrono::seconds> deadline, Token&& token = Token()) const {
     return initiate(engine::poll_authorization(session(), std::move(account), std::move(authorization_url), deadline),
                     token);
+  }
+  template <class Token = boost::asio::deferred_t>
+  auto async_authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                       std::optional<std::chrono::seconds> deadline, Token&& token = Token()) const {
+    return initiate(engine::authorize(session(), std::move(account), std::move(authorization_url),
+                                      std::vector<ChallengeSolver*>(1, &solver), deadline),
+                    std::forward<Token>(token));
+  }
+  template <class Token = boost::asio::deferred_t>
+  auto async_authorize(Account account, std::string authorization_url, std::vector<ChallengeSolver*> solvers,
+                       std::optional<std::chrono::seconds> deadline, Token&& token = Token()) const {
+    return initiate(
+        engine::authorize(session(), std::move(account), std::move(authorization_url), std::move(solvers), deadline),
+        std::forward<Token>(token));
   }
   template <class Token = boost::asio::deferred_t>
   auto async_trigger_challenge(Account account, Challenge challenge, std::string response,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,7 +34,8 @@ class AccountHandle {
   std::optional<CertificateWithKey> certificate(const std::string& primary_name) const;
 
   /// An order that was finalized but whose certificate was not saved, because the program ended before that. Its
-  /// certificate can still be downloaded, which does not count against rate limits. nullopt if there is none.
+  /// certificate can still be downloaded, which does not count against rate limits. The newest, if there are several;
+  /// once it is saved, the next. nullopt if there is none.
   std::optional<CertOrder> unsaved_order(const std::string& primary_name,
                                          CancelToken cancel = CancelToken::never()) const;
 
@@ -53,12 +55,14 @@ class AccountHandle {
   // Internal.
   AccountHandle(AcmeClient client, std::shared_ptr<Persist> persist, std::string realm, Account account);
   Persist& persist() const noexcept { return *persist_; }
+  std::mutex& pending_mutex() const noexcept { return *pending_mutex_; }
 
  private:
   AcmeClient client_;
   std::shared_ptr<Persist> persist_;
   std::string realm_;
   Account account_;
+  std::shared_ptr<std::mutex> pending_mutex_;  // held while the pending orders in the store change
 };
 
 }  // namespace culmen::blocking

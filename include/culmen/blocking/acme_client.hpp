@@ -34,8 +34,7 @@ namespace culmen::blocking {
 /// Errc::cancelled after its challenges are cleaned up.
 ///
 /// Thread safety: every function may be called on several threads at once. The client has no threads: solvers and
-/// callbacks, including the log callback, run on the thread of the call. Exceptions other than Error come only from
-/// solvers that throw instead of returning an Error.
+/// callbacks, including the log callback, run on the thread of the call.
 ///
 /// See engine.hpp for what each function does, its errors, and the section of the RFC.
 ///
@@ -47,7 +46,8 @@ class AcmeClient {
   /// TransportOptions).
   explicit AcmeClient(std::string directory_url, ClientOptions options = {}, CancelToken cancel = CancelToken::never());
 
-  const Directory& directory() const noexcept;
+  /// A copy of the directory as last fetched; see engine::Session.
+  Directory directory() const;
 
   Account new_account(AccountKey key, AccountOptions options, CancelToken cancel = CancelToken::never()) const;
   Account find_account(AccountKey key, CancelToken cancel = CancelToken::never()) const;
@@ -96,6 +96,13 @@ class AcmeClient {
   Authorization poll_authorization(Account account, std::string authorization_url,
                                    std::optional<std::chrono::seconds> deadline = {},
                                    CancelToken cancel = CancelToken::never()) const;
+  /// Completes an authorization. The solvers must outlive the call.
+  Authorization authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                          std::optional<std::chrono::seconds> deadline = {},
+                          CancelToken cancel = CancelToken::never()) const;
+  Authorization authorize(Account account, std::string authorization_url, std::vector<ChallengeSolver*> solvers,
+                          std::optional<std::chrono::seconds> deadline = {},
+                          CancelToken cancel = CancelToken::never()) const;
   Challenge trigger_challenge(Account account, Challenge challenge, std::string response = "{}",
                               CancelToken cancel = CancelToken::never()) const;
   Challenge trigger_challenge_onion(Account account, std::string challenge_url, Bytes csr_der,

@@ -57,7 +57,7 @@ class DirectoryHandle {
   AccountHandle account_with_key(const std::string& realm, AccountKey key, AccountOptions options,
                                  CancelToken cancel = CancelToken::never()) const;
 
-  const Directory& api_directory() const noexcept { return client_.directory(); }
+  Directory api_directory() const { return client_.directory(); }
   /// The client, for functions that are not here.
   const AcmeClient& client() const noexcept { return client_; }
 

@@ -41,8 +41,9 @@ class CsrOrder {
  public:
   /// Requests the certificate for `key` (RFC 8555 §7.4), and polls until it is issued: every `delay` (at least 200 ms),
   /// or as the CA's Retry-After says. Blocks. The key is stored before the request is sent; see
-  /// AccountHandle::unsaved_order(). Throws Error (order_invalid) if the CA rejects the order; (deadline) if it takes
-  /// longer than `limit`, or Retry-After exceeds it; and what the store throws.
+  /// AccountHandle::unsaved_order(). Throws Error (order_invalid) if the CA rejects the order; (invalid_argument) if it
+  /// was finalized before; (deadline) if it takes longer than `limit`, or Retry-After exceeds it; and what the store
+  /// throws.
   CertOrder finalize_pkey(PrivateKey key, std::chrono::milliseconds delay,
                           std::chrono::seconds limit = std::chrono::seconds(120),
                           CancelToken cancel = CancelToken::never()) const;
@@ -69,7 +70,8 @@ class NewOrder {
  public:
   /// The next stage if is_validated(), otherwise nullopt. Sends no request.
   std::optional<CsrOrder> confirm_validations() const;
-  /// Whether the order was ready when the CA last returned it. A new order may be ready at once. Sends no request.
+  /// Whether all names were validated when the CA last returned the order. A new order may be validated at once. An
+  /// order that another program has finalized is validated too; CsrOrder::finalize_pkey() then fails. Sends no request.
   bool is_validated() const noexcept;
 
   /// Fetches the order. Blocks. Throws Error (order_invalid), with the CA's reasons, if the order failed. Safe to call

@@ -34,6 +34,33 @@ Problem problem_for(std::string_view name, std::string type, std::string detail 
   return problem;
 }
 
+TEST_CASE("Error: one that was moved from is still the same") {
+  Error error = Error(problem_of(urn("rateLimited"), "slow down", 429), "creating an order")
+                    .with_retry_after(7s)
+                    .with_system_code(std::make_error_code(std::errc::io_error));
+  const std::string said = error.what();
+  const Error taken = std::move(error);
+  Error assigned(Errc::timeout, "");
+  assigned = std::move(error);
+  for (const Error& one : {error, taken, assigned}) {
+    CHECK(one.code() == Errc::rate_limited);
+    CHECK(one.kind() == ErrorKind::acme);
+    CHECK(one.what() == said);
+    CHECK(one.doing() == "creating an order");
+    CHECK(one.detail().empty());
+    REQUIRE(one.problem());
+    CHECK(one.problems().size() == 1);
+    CHECK(one.retry_after() == 7s);
+    CHECK(one.http_status() == 429);
+    CHECK(one.system_code() == std::errc::io_error);
+    CHECK(is_worth_retrying(one));
+    CHECK(std::string(one.while_doing("renewing").what()) == "renewing: " + said);
+  }
+  Result<int> result(taken);
+  const Result<int> moved = std::move(result);
+  CHECK(result.error().what() == said);
+}
+
 TEST_CASE("Error: the sentence of our own codes") {
   CHECK(std::string(Error(Errc::timeout, "fetching the directory").what()) ==
         "fetching the directory: the server did not answer in time");

@@ -257,6 +257,15 @@ TEST_CASE("what is no public key is refused") {
   CHECK(contains(refused(off_curve), "crypto_failed"));
 }
 
+TEST_CASE("a public key that was moved from is still the same") {
+  crypto::PublicKey key = crypto::public_key(PrivateKey::generate("ed25519"));
+  const Bytes der = key.to_der();
+  const crypto::PublicKey taken = std::move(key);
+  CHECK(key.type() == "ed25519");
+  CHECK(key.to_der() == der);
+  CHECK(taken.to_der() == der);
+}
+
 TEST_CASE("no key: a default one, and one that was moved from") {
   PrivateKey key = PrivateKey::generate();
   CHECK(key);

@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 struct BlockingDriverAccess {
   static void wake_all(const BlockingDriver& driver) {
     for (const std::atomic<Lane*>& entry : driver.registered_) {
-      if (const Lane* lane = entry.load()) lane->wake.wake();
+      if (Lane* lane = entry.load()) lane->loop.wake();
     }
   }
 };

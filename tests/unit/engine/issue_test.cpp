@@ -2,71 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <set>
 
-#include "culmen/engine.hpp"
-#include "support/counting_solver.hpp"
-#include "support/fake_ca.hpp"
-#include "support/scripted_driver.hpp"
+#include "support/issue_run.hpp"
 
 using namespace culmen;
 using namespace culmen::test;
-
-namespace {
-
-/// One issuance by a new account, with everything it leaves behind.
-struct Run {
-  explicit Run(std::vector<std::string> names) : ca(names), driver(ca), request(names) {
-    request.keep_key = [this](const PrivateKey& key) { kept_keys.push_back(key); };
-    request.keep_order = [this](const std::string& url) { kept_orders.push_back(url); };
-    request.on_progress = [this](const IssueProgress& progress) { steps.push_back(progress.step); };
-  }
-
-  static Flow<Result<IssuedCertificate>> whole(Run& run) {
-    SessionOptions options;
-    Result<engine::Session> session = co_await engine::connect("https://ca.test/dir", options);
-    if (!session) co_return session.error();
-    AccountOptions account_options;
-    account_options.agree_tos = true;
-    Result<Account> account = co_await engine::new_account(*session, account_key(), account_options);
-    if (!account) co_return account.error();
-    std::vector<ChallengeSolver*> solvers(1, &run.solver);
-    co_return co_await engine::issue(*session, *account, run.request, solvers);
-  }
-
-  Result<IssuedCertificate> go() { return driver.drive(whole(*this)); }
-
-  static const AccountKey& account_key() {
-    static const AccountKey key = AccountKey::generate("ec:P-256");
-    return key;
-  }
-
-  bool saw(IssueProgress::Step step) const { return std::ranges::find(steps, step) != steps.end(); }
-  int count(const std::string& line) const { return static_cast<int>(std::ranges::count(ca.log, line)); }
-
-  FakeCa ca;
-  ScriptedDriver driver;
-  CountingSolver solver;
-  IssueRequest request;
-  std::vector<PrivateKey> kept_keys;
-  std::vector<std::string> kept_orders;
-  std::vector<IssueProgress::Step> steps;
-};
-
-void check_nothing_lost(const Run& run) {
-  CHECK(run.solver.presented == run.solver.cleaned_up);
-  for (const auto& [token, times] : run.solver.presented) CHECK(times == 1);
-  for (const int times : run.ca.triggered) CHECK(times <= 1);
-  if (!run.ca.finalized_key.empty()) {
-    const bool kept = std::ranges::any_of(
-        run.kept_keys, [&](const PrivateKey& key) { return key.public_key_der() == run.ca.finalized_key; });
-    CHECK_MESSAGE(kept, "the CA has a CSR for a key that was not stored before");
-  }
-  const std::set<std::string> used(run.ca.nonces_used.begin(), run.ca.nonces_used.end());
-  CHECK_MESSAGE(used.size() == run.ca.nonces_used.size(), "a nonce was used twice");
-}
-
-}  // namespace
 
 TEST_CASE("issue: one name and a new account asks no more than the protocol needs") {
   Run run({"example.com"});
@@ -188,7 +128,7 @@ TEST_CASE("issue: a solver that fails stops the others from starting, and all ar
   std::vector<std::string> names;
   for (int i = 0; i < 30; ++i) names.push_back("n" + std::to_string(i) + ".example.com");
   Run run(names);
-  run.solver.failing = 0;
+  run.solver.step = CountingSolver::Step::end_present;
   const Result<IssuedCertificate> issued = run.go();
   REQUIRE_FALSE(issued.has_value());
   CHECK(issued.error().code() == Errc::solver_failed);
@@ -198,7 +138,7 @@ TEST_CASE("issue: a solver that fails stops the others from starting, and all ar
 
 TEST_CASE("issue: a clean-up that fails is told, and does not cost the certificate") {
   Run run({"example.com"});
-  run.solver.cleanup_fails = true;
+  run.solver.step = CountingSolver::Step::end_cleanup;
   REQUIRE(run.go().has_value());
   CHECK(run.saw(IssueProgress::Step::cleanup_failed));
 }
@@ -308,58 +248,4 @@ TEST_CASE("issue: an order finalized with a key that is gone is not resumed") {
   // This CA has only the one order to give; its certificate is for a key we do not have, and is not handed out.
   REQUIRE_FALSE(issued.has_value());
   CHECK(issued.error().code() == Errc::bad_response);
-}
-
-TEST_CASE("issue: with any fault at any ask nothing is lost and nothing is left behind") {
-  const std::vector<std::string> names = {"a.example.com", "b.example.com", "c.example.com"};
-  Run happy(names);
-  happy.ca.pending_polls = 1;
-  happy.ca.processing_polls = 1;
-  REQUIRE(happy.go().has_value());
-  const std::size_t happy_asks = happy.driver.asks;
-  REQUIRE(happy_asks > 20);
-
-  int failed = 0;
-  int survived = 0;
-  for (const Fault fault :
-       {Fault::lost_before, Fault::lost_after, Fault::garbage, Fault::server_error, Fault::cancelled}) {
-    for (std::size_t k = 0; k < happy_asks; ++k) {
-      CAPTURE(static_cast<int>(fault));
-      CAPTURE(k);
-      Run run(names);
-      run.ca.pending_polls = 1;
-      run.ca.processing_polls = 1;
-      run.driver.fault = fault;
-      run.driver.fault_at = k;
-      const Result<IssuedCertificate> issued = run.go();
-      check_nothing_lost(run);
-      if (fault == Fault::cancelled) {
-        // Cancelled while cleaning up or in the very last answer: the work may still end well.
-        if (!issued) CHECK(issued.error().code() == Errc::cancelled);
-      }
-      ++(issued ? survived : failed);
-    }
-  }
-  CHECK(failed > 0);
-  CHECK(survived > 0);
-}
-
-TEST_CASE("issue: cancelled at any ask it ends as cancelled, unless nothing was left to do") {
-  Run happy({"example.com"});
-  REQUIRE(happy.go().has_value());
-  int completed = 0;
-  for (std::size_t k = 0; k < happy.driver.asks; ++k) {
-    CAPTURE(k);
-    Run run({"example.com"});
-    run.driver.fault = Fault::cancelled;
-    run.driver.fault_at = k;
-    const Result<IssuedCertificate> issued = run.go();
-    check_nothing_lost(run);
-    if (issued) {
-      ++completed;
-    } else {
-      CHECK(issued.error().code() == Errc::cancelled);
-    }
-  }
-  CHECK(completed == 0);
 }

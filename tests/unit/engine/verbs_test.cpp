@@ -5,8 +5,10 @@
 #include <functional>
 #include <set>
 
+#include "crypto/key.hpp"
 #include "culmen/driver.hpp"
 #include "culmen/engine.hpp"
+#include "jose/jwk.hpp"
 #include "support/fake_ca.hpp"
 #include "support/scripted_driver.hpp"
 
@@ -36,6 +38,8 @@ engine::Session connected(FakeCa& ca, SessionOptions options = {}) {
   Result<engine::Session> session = driver.drive(engine::connect("https://ca.test/dir", options));
   REQUIRE(session.has_value());
   ca.log.clear();
+  const std::string jwk = jose::public_jwk(crypto::public_parts(account_key().private_key()));
+  ca.account_jwk = boost::json::parse(jwk).as_object();
   return *session;
 }
 
@@ -118,7 +122,7 @@ TEST_CASE("busy servers: a Retry-After that fits is waited for, a long one is re
 
   ca.busy = 1;
   ca.busy_retry_after = "86400";
-  const std::chrono::milliseconds before = driver.waited;
+  const std::chrono::microseconds before = driver.waited;
   const Result<Account> refused = driver.drive(engine::get_account(session, known_account()));
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code() == Errc::rate_limited);
@@ -231,8 +235,7 @@ TEST_CASE("key_change: when the answer is lost the CA is asked which key it know
   ScriptedDriver driver(ca);
   REQUIRE(driver.drive(engine::get_account(session, known_account())).has_value());
   driver.asks = 0;
-  driver.fault = Fault::lost_after;
-  driver.fault_at = 0;
+  driver.faults[0] = Fault::lost_after;
   const Result<Account> changed = driver.drive(engine::key_change(session, known_account(), other_key()));
   REQUIRE(changed.has_value());
   CHECK(changed->thumbprint() == other_key().thumbprint());
@@ -315,6 +318,7 @@ TEST_CASE("revocation: reasons are checked here, 0 is left out") {
   REQUIRE(
       driver.drive(engine::revoke_certificate(session, known_account(), Bytes(3, 0), std::optional(4))).has_value());
   CHECK(ca.payloads.back() == R"({"certificate":"AAAA","reason":4})");
+  ca.revoked = false;
   REQUIRE(driver.drive(engine::revoke_certificate_with_cert_key(session, other_key().private_key(), Bytes(3, 0)))
               .has_value());
   CHECK(ca.payloads.back() == R"({"certificate":"AAAA"})");
@@ -461,8 +465,7 @@ TEST_CASE("every verb: a fault at any ask ends in an error or in success, never 
         ca.authorized_before = true;
         const engine::Session faulty_session = connected(ca);
         ScriptedDriver faulty(ca);
-        faulty.fault = fault;
-        faulty.fault_at = k;
+        faulty.faults[k] = fault;
         const bool ended_well = verb(faulty, faulty_session);
         if (fault == Fault::cancelled) CHECK_FALSE(ended_well);
         CHECK(faulty.asks < 200);

@@ -29,12 +29,12 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// Serves a directory, and fails whatever else it is asked.
+/// Serves a directory, and fails whatever else it is asked, for good: 501 is not asked again.
 class DirectoryServer {
  public:
   DirectoryServer()
       : server(test::answering([this](const test::Request& request) {
-          if (request.target != "/directory") return test::response(500, "not here");
+          if (request.target != "/directory") return test::response(501, "not here");
           std::string body = "{";
           for (const char* name : {"newNonce", "newAccount", "newOrder", "revokeCert", "keyChange"}) {
             body += std::string("\"") + name + "\":\"" + server.url("/" + std::string(name)) + "\",";
@@ -137,7 +137,7 @@ TEST_CASE("awaitable: connecting, flows of one's own, errors thrown") {
   };
   std::future<std::string> told = asio::co_spawn(context, story(ca.server.url("")), asio::use_future);
   context.run();
-  CHECK(told.get() == ca.server.url("/newOrder") + "|42|dns|500|no directory");
+  CHECK(told.get() == ca.server.url("/newOrder") + "|42|dns|501|no directory");
 }
 
 TEST_CASE("awaitable: a client may go before the operation it began") {
@@ -200,7 +200,7 @@ TEST_CASE("completion tokens: deferred, callbacks, an error, cancellation") {
   CHECK(answer == 42);
   CHECK(moved);
   CHECK(code == Errc::http_status);
-  CHECK(status == 500);
+  CHECK(status == 501);
   CHECK(cancelled);
 }
 

@@ -76,7 +76,7 @@ class Loop {
 class Coroutines {
  public:
   Coroutines(const std::string& url, const ClientOptions& options) : client_(wait(AcmeClient::connect(url, options))) {}
-  const Directory& directory() const { return client_.directory(); }
+  Directory directory() const { return client_.directory(); }
   engine::Session session() const { return client_.session(); }
   auto new_account(auto&&... with) const { return wait(client_.new_account(std::forward<decltype(with)>(with)...)); }
   auto find_account(auto&&... with) const { return wait(client_.find_account(std::forward<decltype(with)>(with)...)); }
@@ -126,6 +126,7 @@ class Coroutines {
   auto poll_authorization(auto&&... with) const {
     return wait(client_.poll_authorization(std::forward<decltype(with)>(with)...));
   }
+  auto authorize(auto&&... with) const { return wait(client_.authorize(std::forward<decltype(with)>(with)...)); }
   auto trigger_challenge(auto&&... with) const {
     return wait(client_.trigger_challenge(std::forward<decltype(with)>(with)...));
   }
@@ -172,7 +173,7 @@ class Tokens {
  public:
   Tokens(const std::string& url, const ClientOptions& options)
       : client_(AcmeClient::async_connect(loop_.context.get_executor(), url, options, asio::use_future).get()) {}
-  const Directory& directory() const { return client_.directory(); }
+  Directory directory() const { return client_.directory(); }
   engine::Session session() const { return client_.session(); }
   auto new_account(auto&&... with) const {
     return client_.async_new_account(std::forward<decltype(with)>(with)..., asio::use_future).get();
@@ -257,6 +258,9 @@ class Tokens {
     } else {
       return client_.async_poll_authorization(std::forward<decltype(with)>(with)..., asio::use_future).get();
     }
+  }
+  auto authorize(auto&&... with) const {
+    return client_.async_authorize(std::forward<decltype(with)>(with)..., std::nullopt, asio::use_future).get();
   }
   auto trigger_challenge(auto&&... with) const {
     if constexpr (sizeof...(with) == 2) {
@@ -371,6 +375,17 @@ void authorizations(const Client& client, const Account& account) {
   CHECK(made.status == AuthorizationStatus::pending);
   CHECK(client.new_authorization(account, Identifier::dns("parent.example"), true).subdomain_auth_allowed);
   CHECK(client.deactivate_authorization(account, made.url).status == AuthorizationStatus::deactivated);
+
+  std::vector<std::string> steps;
+  const auto solver = make_solver(
+      "http-01", [&steps](const ChallengeContext&) { steps.emplace_back("present"); },
+      [&steps](const ChallengeContext&) { steps.emplace_back("clean up"); });
+  const std::vector<ChallengeSolver*> solvers = {solver.get()};
+  const Authorization one = client.new_authorization(account, Identifier::dns("authorized.example"));
+  CHECK(client.authorize(account, one.url, *solver).status == AuthorizationStatus::valid);
+  const Authorization failing = client.new_authorization(account, Identifier::dns("refused.example"));
+  CHECK_THROWS_AS(client.authorize(account, failing.url, solvers), Error);
+  CHECK(steps == std::vector<std::string>{"present", "clean up", "present", "clean up"});
 }
 
 std::string nonce_of(const Challenge& challenge) {
@@ -437,9 +452,11 @@ template <class Client>
 void every_verb() {
   LocalCa local(everything());
   // Each name is believed, but for onion services, whose CSR the CA can judge.
-  for (const char* name : {"a.example", "star.example", "one-call.example", "two-calls.example"}) {
+  for (const char* name :
+       {"a.example", "star.example", "one-call.example", "two-calls.example", "authorized.example"}) {
     local.ca.force_validation(name, true);
   }
+  local.ca.force_validation("refused.example", false);
   const test::TemporaryFile root(local.ca.root_pem());
   const Client client(local.ca.directory_url(), trusting(root.path()));
   CHECK_FALSE(client.directory().new_order.empty());

@@ -24,3 +24,14 @@ TEST_CASE("the folder of the system's roots does when it has as many as the file
   CHECK_FALSE(http::folder_suffices(folder.path() / "none", folder.path()));
   CHECK_FALSE(http::folder_suffices(folder.path(), folder.path()));
 }
+
+TEST_CASE("whether the folder does is found out once per process") {
+  test::TemporaryFolder folder;
+  const std::string block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  const std::string file = folder.write("all.crt", block);
+  folder.write("0123abcd.0", block);
+  CHECK(http::folder_is_known_to_suffice(file, folder.path()));
+  std::filesystem::remove(folder.path() / "0123abcd.0");
+  CHECK(http::folder_is_known_to_suffice(file, folder.path()));
+  CHECK_FALSE(http::folder_suffices(file, folder.path()));
+}

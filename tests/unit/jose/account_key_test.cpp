@@ -21,6 +21,26 @@ TEST_CASE("the key authorization is the token, a dot and the thumbprint") {
   CHECK(Account("https://ca.test/acme/acct/1", key).key_authorization("t") == "t." + key.thumbprint());
 }
 
+TEST_CASE("no account key: a default one, and one that was moved from, alone and in an account") {
+  AccountKey key = AccountKey::generate();
+  Account account("https://ca.test/1", key);
+  const AccountKey taken = std::move(key);
+  const Account taken_account = std::move(account);
+  CHECK(taken_account.thumbprint() == taken.thumbprint());
+  for (const AccountKey& none : {AccountKey(), key, account.key}) {
+    CHECK(none.thumbprint().empty());
+    CHECK(none.alg().empty());
+    CHECK_FALSE(none.private_key());
+    CHECK_THROWS_WITH_AS(none.key_authorization("t"), doctest::Contains("there is no account key"), Error);
+    CHECK_THROWS_AS(none.to_pem(), Error);
+  }
+  CHECK(account.thumbprint().empty());
+  CHECK(account.status == AccountStatus::valid);
+  CHECK_THROWS_AS(account.key_authorization("t"), Error);
+  key = taken;  // and it can be used again
+  CHECK(key.key_authorization("t") == "t." + taken.thumbprint());
+}
+
 TEST_CASE("an account key survives PEM") {
   for (const std::string type : {"ec:P-256", "rsa:2048", "ed25519"}) {
     const AccountKey key = AccountKey::generate(type);

@@ -6,10 +6,15 @@
 #include <iterator>
 #include <thread>
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "culmen/dns_solver.hpp"
 #include "culmen/driver.hpp"
+#include "culmen/http01_solver.hpp"
+#include "support/abandoned_call.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/text.hpp"
 #include "support/zone_hook.hpp"
@@ -48,7 +53,7 @@ std::string failure_of(const DnsHook& hook) {
 }
 
 /// Runs a flow; its waits are noted and not waited for.
-Result<void> run(Flow<Result<void>> flow, std::vector<std::chrono::milliseconds>* waits = nullptr) {
+Result<void> run(Flow<Result<void>> flow, std::vector<std::chrono::microseconds>* waits = nullptr) {
   Execution<Result<void>> execution(std::move(flow), [] { return Instant(); });
   while (Ask* ask = execution.next()) {
     if (ask->kind() == Ask::Kind::wait) {
@@ -102,6 +107,31 @@ TEST_CASE("a DNS hook that fails is quoted, printably and not at length") {
   CHECK(failure_of(DnsHook("true")) == "none");  // found in PATH
 }
 
+TEST_CASE("a DNS hook, and a daemon that it leaves, inherit no descriptor") {
+  const test::TemporaryFolder folder;
+  Http01Solver responder(0, "127.0.0.1");
+  responder.start_thread();
+  const int without_flag = ::socket(AF_INET, SOCK_STREAM, 0);  // as other libraries in the process make them
+  const int beyond = ::fcntl(without_flag, F_DUPFD, 700);
+  REQUIRE(beyond >= 700);
+  const DnsHook hook(test::write_script(folder.path() / "hook",
+                                        "cd \"$(dirname \"$0\")\"\n"
+                                        "ls -l /proc/self/fd > descriptors\n"
+                                        "(sleep 1; ls -l /proc/self/fd > left; mv left left.whole) &\n"));
+  hook.run("present", challenge(), record);
+  ::close(without_flag);
+  ::close(beyond);
+  for (int i = 0; i < 1000 && !fs::exists(folder.path() / "left.whole"); ++i) std::this_thread::sleep_for(10ms);
+  for (const char* file : {"descriptors", "left.whole"}) {
+    const std::string listed = contents(folder.path() / file);
+    CAPTURE(listed);
+    CHECK(contains(listed, "0 -> /dev/null"));
+    CHECK(contains(listed, "2 -> pipe:"));
+    CHECK_FALSE(contains(listed, "socket:"));
+    CHECK_FALSE(contains(listed, "anon_inode:"));
+  }
+}
+
 TEST_CASE("a DNS hook that runs over is killed with all it started") {
   const test::TemporaryFolder folder;
   const std::string program = test::write_script(
@@ -141,10 +171,12 @@ TEST_CASE("the hook solver: two values at one name, each taken away alone") {
   ChallengeContext apex = challenge(), wildcard = challenge(true);
   wildcard.token = "another";
   wildcard.key_authorization = "another.thumbprint";
-  std::vector<std::chrono::milliseconds> waits;
+  std::vector<std::chrono::microseconds> waits;
   REQUIRE(run(solver.present(apex), &waits));
   REQUIRE(run(solver.present(wildcard), &waits));
-  CHECK(waits == std::vector<std::chrono::milliseconds>{90s, 90s});
+  CHECK(waits.empty());
+  REQUIRE(run(solver.ready({apex, wildcard}), &waits));
+  CHECK(waits == std::vector<std::chrono::microseconds>{90s});  // once for both
   const fs::path file = folder.path() / "zone" / record.name;
   const std::string second = Dns01Helper::txt_value("another.thumbprint");
   CHECK(contents(file) == record.value + "\n" + second + "\n");
@@ -152,6 +184,17 @@ TEST_CASE("the hook solver: two values at one name, each taken away alone") {
   CHECK(contents(file) == second + "\n");
   REQUIRE(run(solver.cleanup(wildcard)));
   CHECK_FALSE(fs::exists(file));
+}
+
+TEST_CASE("the hook solver: a run may start after its flow and its solver are gone") {
+  const test::TemporaryFolder folder;
+  std::function<Result<void>()> late;
+  {
+    DnsHookSolver solver(test::make_zone_hook(folder.path()));
+    late = test::abandoned_call(solver.present(challenge()));
+  }
+  REQUIRE(late());
+  CHECK(contents(folder.path() / "zone" / record.name) == record.value + "\n");
 }
 
 TEST_CASE("names that are none never reach a hook") {

@@ -3,8 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <string>
+#include <vector>
 
+#include "support/abandoned_call.hpp"
 #include "support/errors.hpp"
 #include "support/scripted_driver.hpp"
 #include "unit/jose/vectors.hpp"
@@ -102,4 +105,18 @@ TEST_CASE("tkauth-01: what is no token, and tokens of another kind") {
   AuthorityTokenSolver failing(
       [](const ChallengeContext&) -> std::string { throw Error(Errc::http_status, "asking the authority", "403"); });
   CHECK(contains(outcome(driver.drive(failing.present(token_challenge("u")))), "asking the authority"));
+}
+
+TEST_CASE("tkauth-01: a call may run on after its flow and its solver are gone") {
+  std::vector<std::string> asked;
+  std::function<Result<void>()> late;
+  {
+    AuthorityTokenSolver solver([&asked, text = some_token](const ChallengeContext& context) {
+      asked.push_back(context.challenge.url);
+      return text;
+    });
+    late = test::abandoned_call(solver.present(token_challenge("A")));
+  }
+  CHECK(late());
+  CHECK(asked == std::vector<std::string>{token_challenge("A").challenge.url});
 }

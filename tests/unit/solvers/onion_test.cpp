@@ -116,6 +116,15 @@ TEST_CASE("keys of onion services, from PEM and from Tor's file") {
   CHECK_THROWS_AS(OnionKey::from_file_contents(file), Error);
 }
 
+TEST_CASE("an onion key, or a solver with one, that was moved from is still the same") {
+  OnionKey key = OnionKey::from_pem(PrivateKey::generate("ed25519").to_pem());
+  const OnionKey taken = std::move(key);
+  CHECK(key.address() == taken.address());
+  OnionSolver solver(key);
+  const OnionSolver other = std::move(solver);
+  CHECK(solver.can_solve(Identifier::dns(key.address()), false));
+}
+
 TEST_CASE("is_onion_address") {
   CHECK(is_onion_address(k1_address));
   CHECK(is_onion_address("*.www." + k1_address));

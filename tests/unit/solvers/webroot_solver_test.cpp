@@ -4,10 +4,14 @@
 #include <fstream>
 #include <iterator>
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "culmen/atomic_file.hpp"
 #include "culmen/driver.hpp"
 #include "culmen/http01_solver.hpp"
+#include "support/abandoned_call.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace culmen;
@@ -108,4 +112,53 @@ TEST_CASE("webroot: what is in the way is named") {
   REQUIRE_FALSE(presented);
   CHECK(presented.error().code() == Errc::io_failed);
   CHECK(std::string(presented.error().what()).find(".well-known") != std::string::npos);
+}
+
+TEST_CASE("webroot: a call may run on after its flow and its solver are gone") {
+  const test::TemporaryFolder folder;
+  std::vector<std::function<Result<void>()>> calls;
+  {
+    WebrootSolver solver(folder.path());
+    calls.push_back(test::abandoned_call(solver.present(http_challenge("late"))));
+    calls.push_back(test::abandoned_call(solver.cleanup(http_challenge("late"))));
+  }
+  CHECK(calls.at(0)());
+  CHECK(contents(folder.path() / ".well-known" / "acme-challenge" / "late") == "late.thumbprint");
+  CHECK(calls.at(1)());
+  CHECK(files_under(folder.path()) == 0);
+}
+
+TEST_CASE("webroot: what a killed program left is removed, once it is old, and nothing else is") {
+  const test::TemporaryFolder folder;
+  const fs::path place = folder.path() / ".well-known" / "acme-challenge";
+  fs::create_directories(place);
+  const auto old = fs::file_time_type::clock::now() - std::chrono::minutes(11);
+  const auto put = [&](const std::string& name, bool is_old) {
+    write_file_atomically(place / name, "x");
+    if (is_old) fs::last_write_time(place / name, old);
+  };
+  const std::vector<std::string> kept = {".culmen-1-3.tmp.txt", ".culmen-1.tmp",     ".culmen--.tmp", ".culmen-1-x.tmp",
+                                         "culmen-1-1.tmp",      ".culmen-1-1-1.tmp", ".culmen-.tmp",  "to-ken"};
+  for (const std::string& name : kept) put(name, true);
+  put(".culmen-1-2.tmp", false);
+  put(".culmen-17-42.tmp", true);
+  put("target", true);
+  fs::create_symlink("target", place / ".culmen-1-7.tmp");
+  const timespec long_ago[2] = {{0, 0}, {0, 0}};
+  REQUIRE(::utimensat(AT_FDCWD, (place / ".culmen-1-7.tmp").c_str(), long_ago, AT_SYMLINK_NOFOLLOW) == 0);
+  put(".culmen-1-9.tmp", true);
+  const bool is_root = ::geteuid() == 0;  // only root can give a file away
+  if (is_root) REQUIRE(::chown((place / ".culmen-1-9.tmp").c_str(), 65534, 65534) == 0);
+  fs::create_directory(place / ".culmen-1-8.tmp");
+  fs::last_write_time(place / ".culmen-1-8.tmp", old);
+
+  WebrootSolver solver(folder.path());
+  CHECK(run_calls(solver.present(http_challenge("new"))));
+  CHECK_FALSE(fs::exists(place / ".culmen-17-42.tmp"));
+  for (const std::string& name : kept) CHECK_MESSAGE(fs::exists(place / name), name);
+  CHECK(fs::exists(place / ".culmen-1-2.tmp"));
+  CHECK(fs::is_symlink(place / ".culmen-1-7.tmp"));
+  CHECK(fs::exists(place / "target"));
+  CHECK(fs::exists(place / ".culmen-1-9.tmp") == is_root);
+  CHECK(fs::is_directory(place / ".culmen-1-8.tmp"));
 }

@@ -304,3 +304,10 @@ TEST_CASE("halves put at the same time are both there afterwards") {
     CHECK(store.get_certificate("ops@example.com", name) == StoredCertificate(name, name));
   }
 }
+
+TEST_CASE("a memory store that was moved from is still the same store") {
+  MemoryPersist store;
+  MemoryPersist taken = std::move(store);
+  taken.put(key_of("example.com"), "secret");
+  CHECK(store.get(key_of("example.com")) == "secret");
+}

@@ -1,0 +1,77 @@
+// culmen in any event loop that can watch a file descriptor.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "culmen/driver.hpp"
+#include "culmen/flow.hpp"
+#include "culmen/options.hpp"
+
+namespace culmen {
+
+/// Runs flows, such as those of engine.hpp, inside the caller's event loop: whenever fd() is readable, call process().
+/// No function of this class blocks; functions that flows may call and that may block (a solver's, keep_key) run on
+/// threads of the driver.
+///
+///     PollDriver driver;
+///     driver.start<engine::Session>(engine::connect(url), [&](Result<engine::Session> session) { … });
+///     // in the loop: fd() is readable → driver.process();
+///
+/// Not thread-safe: one thread at a time. It needs the thread only inside its functions; flows run inside start(),
+/// process() and cancel(), the `done` functions inside process(). The destructor drops what runs, without clean-up:
+/// cancel it first, and go on until idle().
+class PollDriver {
+ public:
+  using Id = std::uint64_t;
+
+  /// `call_threads`: how many functions that may block run at the same time, at least one; started when needed. Throws
+  /// Error: options that make no sense (invalid_argument), a root file that cannot be used (io_failed, crypto_failed),
+  /// no descriptors left (io_failed).
+  explicit PollDriver(TransportOptions options = {}, LogCallback log = {}, unsigned call_threads = 2);
+  ~PollDriver();
+  PollDriver(const PollDriver&) = delete;
+  PollDriver& operator=(const PollDriver&) = delete;
+
+  /// A descriptor that is readable when process() has something to do, deadlines included. Valid as long as the driver.
+  int fd() const noexcept;
+  /// When process() is due at the latest, for loops with timers of their own: fd() says it too.
+  std::optional<std::chrono::steady_clock::time_point> next_deadline() const noexcept;
+  /// Does what can be done without waiting, and calls the `done` functions of the flows that have ended. Throws what
+  /// they throw, and Error (io_failed) if the system fails.
+  void process();
+
+  /// Starts a flow. `done` is called once, inside process(), with its result; an exception that left the flow is an
+  /// error, as error_from_exception() makes it. `done` may start and cancel flows, but not destroy the driver.
+  template <class T>
+  Id start(Flow<Result<T>> flow, std::function<void(Result<T>)> done) {
+    auto execution = std::make_shared<Execution<Result<T>>>(std::move(flow), clock());
+    ExecutionBase& base = *execution;
+    std::function<void(std::exception_ptr)> finished = [execution = execution.get(),
+                                                        done = std::move(done)](const std::exception_ptr& thrown) {
+      Result<T> result = thrown ? Result<T>(error_from_exception(thrown, ""))
+                                : guarded_call([execution] { return execution->result(); }, "");
+      done(std::move(result));
+    };
+    return start_execution(std::move(execution), base, std::move(finished));
+  }
+  /// Cancels a flow: it ends soon, once it has cleaned up, with Errc::cancelled. An Id that has ended is ignored.
+  void cancel(Id id);
+  void cancel_all();
+  /// Whether no flow runs.
+  bool idle() const noexcept;
+
+ private:
+  static ExecutionBase::Clock clock();
+  Id start_execution(std::shared_ptr<void> owner, ExecutionBase& execution,
+                     std::function<void(std::exception_ptr)> finished);
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace culmen

@@ -1,0 +1,31 @@
+#include "engine/fetch.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "engine/retry.hpp"
+#include "protocol/response.hpp"
+
+namespace culmen::engine {
+
+Flow<Result<HttpResponse>> fetch(SessionOptions options, HttpRequest request, std::string doing) {
+  const Instant start = co_await now();
+  RequestRetries retries(options, 0, Repeat::freely, start, request.time_limit);
+  for (;;) {
+    Result<HttpResponse> response = co_await send(request);
+    const Instant instant = co_await now();
+    if (response && protocol::is_success(*response)) co_return response;
+    const Error error =
+        response ? protocol::error_from(*response, doing, instant.wall) : response.error().while_doing(doing);
+    const std::optional<std::chrono::milliseconds> pause = retries.pause_after(error, instant);
+    if (!pause) co_return error;
+    if (Result<void> waited = co_await pause_for(*pause); !waited) co_return waited.error().while_doing(doing);
+  }
+}
+
+Error blame_server(const Error& error) {
+  if (error.code() != Errc::invalid_argument) return error;
+  return Error(Errc::bad_response, error.doing(), "the server gave a URL that cannot be used: " + error.detail());
+}
+
+}  // namespace culmen::engine

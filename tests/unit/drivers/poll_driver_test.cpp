@@ -1,0 +1,159 @@
+// PollDriver: what its descriptor says, callbacks, cancelling, and an end at any time.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+
+#include "culmen/event.hpp"
+#include "culmen/poll_driver.hpp"
+
+using namespace culmen;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Text = Result<std::string>;
+
+Flow<Text> resting(std::chrono::microseconds duration) {
+  Result<void> rested = co_await wait(duration);
+  if (!rested) co_return rested.error();
+  co_return std::string("rested");
+}
+
+Flow<Text> waiting_for(Event event) {
+  Result<void> woken = co_await event.wait();
+  if (!woken) co_return woken.error();
+  co_return std::string("woken");
+}
+
+Flow<Text> calling(std::function<Result<void>()> function) {
+  Result<void> called = co_await call(std::move(function));
+  if (!called) co_return called.error();
+  co_return std::string("called");
+}
+
+bool is_readable(const PollDriver& driver, std::chrono::milliseconds within) {
+  pollfd ready{driver.fd(), POLLIN, 0};
+  return ::poll(&ready, 1, static_cast<int>(within.count())) == 1;
+}
+
+/// Runs the driver by its descriptor alone.
+void run(PollDriver& driver) {
+  while (!driver.idle()) {
+    REQUIRE(is_readable(driver, 10s));
+    driver.process();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("PollDriver: the descriptor is readable when there is something to do, and only then") {
+  PollDriver driver;
+  CHECK_FALSE(is_readable(driver, 0ms));
+  CHECK_FALSE(driver.next_deadline());
+
+  std::optional<Text> rested;
+  driver.start<std::string>(resting(30ms), [&rested](Text text) { rested.emplace(std::move(text)); });
+  CHECK_FALSE(driver.idle());
+  CHECK(driver.next_deadline());
+  driver.process();
+  CHECK_FALSE(rested);
+  CHECK(is_readable(driver, 10s));
+  run(driver);
+  REQUIRE(rested);
+  CHECK(rested->value() == "rested");
+  CHECK_FALSE(driver.next_deadline());
+
+  const Event event;
+  std::optional<Text> woken;
+  driver.start<std::string>(waiting_for(event), [&woken](Text text) { woken.emplace(std::move(text)); });
+  while (is_readable(driver, 0ms)) driver.process();
+  CHECK_FALSE(woken);
+  std::thread([event] { event.set(); }).join();
+  CHECK(is_readable(driver, 10s));
+  run(driver);
+  REQUIRE(woken);
+  CHECK(woken->value() == "woken");
+}
+
+TEST_CASE("PollDriver: process() does not wait for a function that blocks") {
+  PollDriver driver;
+  const auto released = std::make_shared<std::atomic<bool>>(false);
+  bool is_called = false;
+  driver.start<std::string>(calling([released]() -> Result<void> {
+                              while (!*released) std::this_thread::sleep_for(1ms);
+                              return {};
+                            }),
+                            [&is_called](const Text& text) { is_called = text.has_value(); });
+  bool is_rested = false;
+  driver.start<std::string>(resting(5ms), [&is_rested](const Text& text) { is_rested = text.has_value(); });
+  while (!is_rested) {
+    REQUIRE(is_readable(driver, 10s));
+    driver.process();
+  }
+  CHECK_FALSE(is_called);
+  *released = true;
+  run(driver);
+  CHECK(is_called);
+}
+
+TEST_CASE("PollDriver: callbacks may start and cancel flows, and what they throw reaches process()") {
+  PollDriver driver;
+  std::vector<std::string> log;
+  const PollDriver::Id endless = driver.start<std::string>(resting(3600s), [&log](const Text& text) {
+    log.push_back(text ? "?" : std::string(to_string(text.error().code())));
+  });
+  driver.start<std::string>(resting(0ms), [&](const Text&) {
+    log.emplace_back("first");
+    driver.start<std::string>(resting(1ms), [&](const Text&) {
+      log.emplace_back("second");
+      driver.cancel(endless);
+      throw std::runtime_error("thrown");
+    });
+  });
+  int thrown = 0;
+  while (!driver.idle()) {
+    REQUIRE(is_readable(driver, 10s));
+    try {
+      driver.process();
+    } catch (const std::runtime_error&) {
+      ++thrown;
+    }
+  }
+  CHECK(thrown == 1);
+  CHECK(log == std::vector<std::string>{"first", "second", "cancelled"});
+}
+
+TEST_CASE("PollDriver: an end in the middle of everything") {
+  const auto begun = std::make_shared<std::atomic<bool>>(false);
+  const auto released = std::make_shared<std::atomic<bool>>(false);
+  const auto finished = std::make_shared<std::atomic<bool>>(false);
+  const Event event;
+  {
+    PollDriver driver;
+    const auto never = [](const Text&) { FAIL("nothing ends any more"); };
+    driver.start<std::string>(resting(3600s), never);
+    driver.start<std::string>(waiting_for(event), never);
+    driver.start<std::string>(calling([begun, released, finished]() -> Result<void> {
+                                *begun = true;
+                                while (!*released) std::this_thread::sleep_for(1ms);
+                                *finished = true;
+                                return {};
+                              }),
+                              never);
+    driver.start<std::string>(shielded(resting(3600s)), never);
+    while (!*begun) driver.process();
+  }
+  CHECK_FALSE(*finished);
+  *released = true;
+  while (!*finished) std::this_thread::sleep_for(1ms);
+  event.set();
+}
