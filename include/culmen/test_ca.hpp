@@ -166,8 +166,8 @@ struct TestCaOptions {
   /// challenge, on its thread, possibly on several at once; may call functions of the CA. An exception fails the
   /// validation. Not called for onion-csr-01 and tkauth-01, which need no network.
   std::function<std::optional<std::string>(const TestCaValidation&)> validate{};
-  std::chrono::seconds validation_delay{0};  ///< On the CA's clock, until the outcome of a validation is visible.
-  std::chrono::seconds issuance_delay{0};    ///< The same after finalize: meanwhile the order is `processing`.
+  std::chrono::milliseconds validation_delay{0};  ///< On the CA's clock, until the outcome of a validation is visible.
+  std::chrono::milliseconds issuance_delay{0};    ///< The same after finalize: meanwhile the order is `processing`.
 
   bool renewal_info = true;  ///< Offer ARI (RFC 9773).
   std::string renewal_explanation_url{};

@@ -95,8 +95,9 @@ class VirtualDriver::Impl final : public AskPerformer {
 
   std::size_t running() const noexcept { return runs_.size(); }
 
-  /// Calls are not among what is out: they are made at once.
+  /// A call that is out is running: it is made at once, and is what cancels the execution.
   bool withdraw(Ask& ask) noexcept override {
+    if (ask.kind() == Ask::Kind::call) return false;
     abandon(ask);
     return true;
   }

@@ -140,6 +140,7 @@ TEST_CASE("all(issue x 8), destroyed at random: nothing goes on, and what is lef
     const auto run = std::make_unique<RandomRun>(static_cast<std::uint32_t>(seed));
     REQUIRE(run->world.driver.drive(connect(*run)).has_value());
     bool ended = false;
+    bool cancelled = false;  // then it may end in time
     {
       VirtualDriver other(run->world.clock, [&run](const HttpRequest& request) {
         TimedResponse response = run->world.ca.handle(request);
@@ -149,11 +150,12 @@ TEST_CASE("all(issue x 8), destroyed at random: nothing goes on, and what is lef
       ExecutionBase& execution = other.start<Outcomes>(issue_all(*run), [&ended](const Outcomes&) { ended = true; });
       other.run_until(run->world.clock.now() + std::chrono::milliseconds(run->below(1400)));
       if (run->below(2) == 0 && !ended) {
+        cancelled = true;
         other.cancel(execution);
         other.run_until(run->world.clock.now() + std::chrono::milliseconds(run->below(30)));
       }
     }
-    CHECK_FALSE(ended);
+    CHECK((cancelled || !ended));
     run->world.web.clear();
     // The session is as good as before.
     Result<IssuedCertificate> after = run->world.driver.drive(
