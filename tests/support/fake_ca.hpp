@@ -55,6 +55,7 @@ class FakeCa {
   std::map<std::string, std::string> shown_as;              // the identifier in the authorization of a name
   bool keeps_contacts = true;
   std::string order_profile;
+  bool endless_list = false;  // of delegations: its last page leads to its first
 
   // The certificate. Its times are those of the driver's clock.
   std::chrono::system_clock::time_point now{std::chrono::seconds(1'790'000'000)};
@@ -336,8 +337,9 @@ class FakeCa {
     }
     if (path.starts_with("/delegations/")) {
       HttpResponse page = plain(request, 200, R"({"delegations":[")" + delegations.at(index()) + "\"]}");
-      if (index() + 1 < delegations.size())
-        page.headers.emplace_back("link", "</delegations/" + std::to_string(index() + 1) + ">;rel=\"next\"");
+      const std::size_t next = endless_list ? (index() + 1) % delegations.size() : index() + 1;
+      if (next < delegations.size())
+        page.headers.emplace_back("link", "</delegations/" + std::to_string(next) + ">;rel=\"next\"");
       return page;
     }
     if (path == "/delegation/1")

@@ -360,6 +360,20 @@ TEST_CASE("delegation: the list over its pages, one of them, and a certificate b
   CHECK(count_requests(ca, "GET /cert/1") == 2);
 }
 
+TEST_CASE("lists: one whose pages lead in a circle ends in an error, with each page fetched once") {
+  FakeCa ca({"example.com"});
+  const engine::Session session = connected(ca);
+  ScriptedDriver driver(ca);
+  ca.delegations = {"/delegation/1", "/delegation/2", "/delegation/3"};
+  ca.endless_list = true;
+  Account account = known_account();
+  account.delegations = "https://ca.test/delegations/0";
+  const Result<std::vector<std::string>> listed = driver.drive(engine::list_delegations(session, account));
+  REQUIRE_FALSE(listed.has_value());
+  CHECK(listed.error().code() == Errc::bad_response);
+  CHECK(std::ranges::count_if(ca.log, [](const std::string& line) { return line.starts_with("POST"); }) == 3);
+}
+
 TEST_CASE("delegation: an order is asked for only where the server has delegations") {
   FakeCa ca({"example.com"});
   ScriptedDriver driver(ca);

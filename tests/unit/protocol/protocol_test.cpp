@@ -12,6 +12,7 @@
 #include "protocol/directory.hpp"
 #include "protocol/order.hpp"
 #include "protocol/response.hpp"
+#include "protocol/star.hpp"
 #include "unit/protocol/present.hpp"
 
 using namespace culmen;
@@ -127,6 +128,22 @@ TEST_CASE("nonces: what is not base64url is ignored") {
   CHECK_FALSE(protocol::replay_nonce(response(200, "", {{"replay-nonce", "a b"}})).has_value());
   CHECK_FALSE(protocol::replay_nonce(response(200, "", {{"replay-nonce", "abc="}})).has_value());
   CHECK_FALSE(protocol::replay_nonce(response(200, "")).has_value());
+}
+
+TEST_CASE("directory: limits for renewal that overflow a clock are cut") {
+  const std::string body =
+      R"({"newNonce":"/n","newAccount":"/a","newOrder":"/o","revokeCert":"/r","keyChange":"/k","meta":{"auto-renewal":)"
+      R"({"min-lifetime":-9223372036854775807,"max-duration":9223372036854775807}}})";
+  const Result<Directory> directory = protocol::parse_directory(response(200, body));
+  REQUIRE(directory.has_value());
+  CHECK(directory->meta.auto_renewal->min_lifetime == std::chrono::seconds(0));
+  CHECK(directory->meta.auto_renewal->max_duration == std::chrono::years(100));
+  StarOrderParams params({Identifier::dns("a.test")}, "2260-01-01T00:00:00Z", std::chrono::hours(1));
+  CHECK_FALSE(protocol::check_star_order(params, *directory, std::chrono::system_clock::time_point()).has_value());
+}
+
+TEST_CASE("chains: what is not a chain is the CA's fault") {
+  CHECK(protocol::parse_chain(response(200, "<html>")).error().code() == Errc::bad_response);
 }
 
 TEST_CASE("location: kept byte for byte when absolute, resolved when relative") {
