@@ -36,7 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)protocol::parse_chain(response);
   if (const Result<Authorization> authorization = protocol::parse_authorization(response, "", now)) {
     (void)protocol::problems_of(*authorization);
-    for (const Challenge& challenge : authorization->challenges) (void)protocol::challenge_after_trigger(response, challenge);
+    for (const Challenge& challenge : authorization->challenges)
+      (void)protocol::challenge_after_trigger(response, challenge);
   }
   return 0;
 }

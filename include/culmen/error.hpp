@@ -29,16 +29,16 @@ enum class Errc {
   tls_failed,             ///< The TLS handshake failed, or the server's certificate is not trusted.
   timeout,                ///< The server was reached but did not respond in time.
   response_too_large,     ///< The header or body exceeds the limit.
-  bad_response,           ///< The response violates the protocol.
+  bad_response,           ///< The response violates the protocol, or is not what was asked for.
   http_status,            ///< An error status without a problem document.
   not_offered,            ///< The CA or the authorization does not offer the feature.
   order_invalid,          ///< The order ended in `invalid`; problems() says why.
-  authorization_invalid,  ///< The authorization ended in a state other than `valid`; problems() says why.
+  authorization_invalid,  ///< The authorization cannot become `valid` any more; problems() says why.
   crypto_failed,          ///< A key, certificate or signature cannot be used.
   unsupported_key_type,   ///< The key type is unknown, or OpenSSL does not support it.
   jose_failed,            ///< A JWK or JWS is not well-formed.
   io_failed,              ///< A local file or socket; system_code() has the errno.
-  solver_failed,          ///< A solver could not present or clean up.
+  solver_failed,          ///< A solver failed, or user code threw an exception that is not an Error.
   // from problem documents
   account_does_not_exist,
   already_replaced,

@@ -80,7 +80,8 @@ std::int64_t number_member(const json::object& object, std::string_view name, st
 }
 
 std::chrono::seconds seconds_member(const json::object& object, std::string_view name) {
-  constexpr std::chrono::seconds longest = std::chrono::years(100);  // longer ones overflow when they are added to times
+  constexpr std::chrono::seconds longest =
+      std::chrono::years(100);  // longer ones overflow when they are added to times
   return std::chrono::seconds(std::clamp<std::int64_t>(number_member(object, name, 0), 0, longest.count()));
 }
 

@@ -36,7 +36,8 @@ class FakeCa {
   bool finalize_location = true;
   bool alternates = false;
   std::optional<std::string> failing_name;
-  std::string retry_after;  // with orders in progress
+  std::string retry_after;                // with orders in progress
+  std::string authorization_retry_after;  // with authorizations that are pending
   std::string directory_meta = R"({"termsOfService":"https://ca.test/terms"})";
   std::string http01_token_prefix = "token";
   int busy = 0;  // the next so many POSTs get 503
@@ -271,7 +272,10 @@ class FakeCa {
       body["wildcard"] = true;
     }
     body["identifier"] = boost::json::object{{"type", "dns"}, {"value", value}};
-    return plain(request, 200, boost::json::serialize(body));
+    HttpResponse response = plain(request, 200, boost::json::serialize(body));
+    if (!authorization_retry_after.empty() && body["status"] == "pending")
+      response.headers.emplace_back("retry-after", authorization_retry_after);
+    return response;
   }
 
   HttpResponse account(const HttpRequest& request, int status) {

@@ -151,6 +151,42 @@ TEST_CASE("a challenge left pending with an error is posted again, and a server 
   }
 }
 
+TEST_CASE("Retry-After of an authorization is obeyed before its challenge is posted again, and before the next look") {
+  Run run({"late.example.com"});
+  run.ca.failing_attempts["late.example.com"] = 1;
+  run.ca.authorization_retry_after = "20";
+  REQUIRE(run.go().has_value());
+  CHECK(run.count("POST /chall/0") == 2);
+  CHECK(run.driver.waited >= 20s);
+  CHECK(run.count("POST /authz/0") <= 3);  // the plan, the look that found the error, one after it
+
+  AuthorizeRun one;
+  one.ca.failing_attempts["a.example.com"] = 1;
+  one.ca.authorization_retry_after = "20";
+  REQUIRE(one.go().has_value());
+  CHECK(one.driver.waited >= 20s);
+}
+
+TEST_CASE("cancelled while challenges are posted again: everything is cleaned up, and nothing is posted any more") {
+  const auto late = [](Run& run) {
+    run.ca.failing_attempts = {{"a.example.com", 2}, {"b.example.com", 1}};
+    run.ca.attempts_in_reply = true;
+  };
+  Run whole({"a.example.com", "b.example.com"});
+  late(whole);
+  REQUIRE(whole.go().has_value());
+  for (std::size_t k = 0; k < whole.driver.asks; ++k) {
+    CAPTURE(k);
+    Run run({"a.example.com", "b.example.com"});
+    late(run);
+    run.driver.faults[k] = Fault::cancelled;
+    const Result<IssuedCertificate> issued = run.go();
+    REQUIRE_FALSE(issued.has_value());
+    CHECK(issued.error().code() == Errc::cancelled);
+    check_nothing_lost(run);
+  }
+}
+
 TEST_CASE("a challenge that fails every time ends with its name and reason, within two polls after the last attempt") {
   for (const bool in_reply : {false, true}) {
     CAPTURE(in_reply);
@@ -265,6 +301,7 @@ TEST_CASE("issue: a CA does not choose the names for which challenges are presen
     CHECK(run->solver.events.empty());
     CHECK(run->ca.triggered[0] == 0);
   }
+  CHECK(more.count("POST /authz/0") == 0);  // too many are not even looked at
   Run ancestor({"a.b.example.com"});
   ancestor.ca.directory_meta = R"({"subdomainAuthAllowed":true})";
   ancestor.ca.shown_as["a.b.example.com"] = "b.example.com";

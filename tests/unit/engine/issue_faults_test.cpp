@@ -96,6 +96,22 @@ std::string outcome_text(const Result<IssuedCertificate>& issued) {
                 : std::string(to_string(issued.error().code())) + ": " + issued.error().what();
 }
 
+/// How the error of a solver's step begins.
+std::string doing_of(CountingSolver::Step step) {
+  using Step = CountingSolver::Step;
+  switch (step) {
+    case Step::none: return "";
+    case Step::can_solve: return "";  // it may also only say no
+    case Step::begin_present:
+    case Step::end_present: return "presenting http-01 for ";
+    case Step::ready: return "waiting until the answers to http-01 can be seen";
+    case Step::response: return "answering http-01 for ";
+    case Step::begin_cleanup:
+    case Step::end_cleanup: return "";
+  }
+  return "";
+}
+
 void check_outcome(const Result<IssuedCertificate>& issued, Outcome expected) {
   CAPTURE(outcome_text(issued));
   CHECK(issued.has_value() == !expected.has_value());
@@ -190,8 +206,12 @@ TEST_CASE("issue: what user code throws is an error, and everything that was pre
         run.solver.step = row.step;
         run.solver.trouble = row.trouble;
         run.solver.after = after;
-        check_outcome(run.go(), row.outcome);
+        const Result<IssuedCertificate> issued = run.go();
+        check_outcome(issued, row.outcome);
         check_nothing_lost(run);
+        if (!issued) CHECK(std::string(issued.error().what()).find(doing_of(row.step)) == 0);
+        const bool presenting = row.step == Step::begin_present || row.step == Step::end_present;
+        if (presenting && width == 1) CHECK(run.solver.presented.size() == static_cast<std::size_t>(after) + 1);
         const bool cleaning = row.step == Step::begin_cleanup || row.step == Step::end_cleanup;
         CHECK(run.saw(IssueProgress::Step::cleanup_failed) == cleaning);
         // A name that cannot be presented keeps the CA from validating the others.

@@ -61,8 +61,8 @@ TEST_CASE("seed: the example from key to certificate, line by line") {
   local.ca.force_validation("seed.example", true);
   const test::TemporaryFile root(local.ca.root_pem());
   boost::asio::io_context loop;
-  std::future<std::string> pem = boost::asio::co_spawn(
-      loop, seed_example(local.ca.directory_url(), root.path()), boost::asio::use_future);
+  std::future<std::string> pem =
+      boost::asio::co_spawn(loop, seed_example(local.ca.directory_url(), root.path()), boost::asio::use_future);
   loop.run();
   CHECK(pem.get().starts_with("-----BEGIN CERTIFICATE-----"));
 }
