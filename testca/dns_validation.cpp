@@ -82,6 +82,10 @@ std::optional<Problem> judge_digest(const ValidationJob& job, const std::string&
 
 }  // namespace
 
+void DnsValidator::check(const TestCaOptions& options) {
+  if (!options.dns_server.empty()) (void)read_endpoint(options.dns_server);
+}
+
 class DnsValidator::Impl {
  public:
   explicit Impl(const TestCaOptions& options)

@@ -11,7 +11,9 @@ namespace culmen::testca {
 /// Starts look-ups and reports what came of each, from a thread of its own. Destroying it abandons those that run.
 class DnsValidator {
  public:
-  /// Throws Error (invalid_argument) when `dns_server` is not ADDRESS:PORT.
+  /// Throws Error (invalid_argument) when `dns_server` is not empty and not ADDRESS:PORT.
+  static void check(const TestCaOptions& options);
+  /// Throws as check() does.
   explicit DnsValidator(const TestCaOptions& options);
   ~DnsValidator();
 

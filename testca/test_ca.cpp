@@ -21,6 +21,7 @@ namespace culmen {
 class TestCa::Impl {
  public:
   explicit Impl(TestCaOptions options_) : options(checked(std::move(options_))), port(options.port) {
+    testca::DnsValidator::check(options);
     const auto by_dns = by(&Validators::dns);
     acme.emplace(options, std::map<std::string, testca::Validator>{{"http-01", by(&Validators::http01)},
                                                                    {"tls-alpn-01", by(&Validators::tls_alpn01)},

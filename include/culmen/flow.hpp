@@ -138,7 +138,7 @@ inline detail::AskAwaiter<AwaitAsk, Result<void>> await_done(std::function<void(
   return detail::AskAwaiter<AwaitAsk, Result<void>>(std::move(start));
 }
 /// Asks for an exchange of bytes with one server, by UDP or TCP. See ExchangeAsk.
-inline detail::AskAwaiter<ExchangeAsk, Result<Bytes>> exchange(ExchangeRequest request) {
+inline detail::AskAwaiter<ExchangeAsk, Result<Bytes>> exchange_message(ExchangeRequest request) {
   return detail::AskAwaiter<ExchangeAsk, Result<Bytes>>(std::move(request));
 }
 /// The current time. Never waits.

@@ -22,7 +22,7 @@ Flow<Result<void>> await_again(std::function<void(AwaitAsk::Done)> start) {
   co_return reported;
 }
 Flow<Result<Bytes>> exchange_again(ExchangeRequest request) {
-  Result<Bytes> answer = co_await exchange(std::move(request));
+  Result<Bytes> answer = co_await exchange_message(std::move(request));
   co_return answer;
 }
 

@@ -119,8 +119,12 @@ Flow<Result<Authorization>> poll_authorization_with(Session session, Account acc
 Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Challenge challenge, std::string response) {
   const SignedRequest request(account, challenge.url, response, "triggering " + printable(challenge.type, 60));
   Result<HttpResponse> reply = co_await signed_post(session, request);
-  if (!reply && outcome_unknown(reply.error())) {
+  for (int repeats = 0; !reply && outcome_unknown(reply.error()) && repeats < max_repeats_after_look; ++repeats) {
     // Ask whether the request arrived before it is repeated.
+    if (repeats > 0) {
+      Result<void> waited = co_await pause_for(repeat_pause(repeats));
+      if (!waited) co_return waited.error().while_doing(request.doing);
+    }
     const SignedRequest look(account, challenge.url, "", request.doing);
     Result<HttpResponse> seen = co_await signed_post(session, look);
     if (!seen) co_return reply.error();

@@ -231,7 +231,11 @@ Flow<Result<Order>> finalize(Session session, Account account, Order order, Byte
   if (order.finalize.empty()) co_return Error(Errc::bad_response, doing, "the order has no finalize URL");
   SignedRequest request(account, order.finalize, payload, doing);
   Result<HttpResponse> response = co_await signed_post(session, request);
-  if (!response && outcome_unknown(response.error())) {
+  for (int repeats = 0; !response && outcome_unknown(response.error()) && repeats < max_repeats_after_look; ++repeats) {
+    if (repeats > 0) {
+      Result<void> waited = co_await pause_for(repeat_pause(repeats));
+      if (!waited) co_return waited.error().while_doing(doing);
+    }
     // The CA may have accepted it: the order shows that. If it is still ready, the CSR did not arrive.
     Result<Order> seen = co_await get_order(session, account, order.url);
     if (!seen) co_return response.error();

@@ -80,7 +80,11 @@ std::optional<milliseconds> RequestRetries::pause_after(const Error& error, Inst
 }
 
 std::optional<milliseconds> RequestRetries::failure_pause(const Error& error) {
-  const int most = repeat_ == Repeat::freely ? 3 : repeat_ == Repeat::once ? 1 : 0;
+  constexpr int freely = 3;
+  int most = repeat_ == Repeat::freely ? freely : repeat_ == Repeat::once ? 1 : 0;
+  const HttpFailure how = is_lost(error) ? http_failure(error) : HttpFailure::other;
+  if (how == HttpFailure::not_sent) most = freely;
+  if (how == HttpFailure::closed_unanswered && repeat_ == Repeat::once) most = freely;
   if (failures_ >= most) return std::nullopt;
   if (const std::optional<seconds> asked = error.retry_after())
     return std::max<milliseconds>(*asked, first_failure_pause);
@@ -96,6 +100,10 @@ std::optional<milliseconds> RequestRetries::busy_pause(const Error& error) {
   // A rate limit without a time: trying again would only count against it.
   if (error.http_status() == 429) return std::nullopt;
   return doubled(first_busy_pause, times_busy_);
+}
+
+milliseconds repeat_pause(int repeats_so_far) noexcept {
+  return repeats_so_far == 0 ? milliseconds(0) : doubled(first_failure_pause, repeats_so_far - 1);
 }
 
 milliseconds challenge_retry_pause(int retries_so_far) noexcept {

@@ -55,7 +55,8 @@ class RequestRetries {
   /// How long to wait before the next attempt, possibly zero; nullopt: report the error.
   ///
   /// badNonce: at once, `nonce_retries` times (RFC 8555 §6.5). A lost connection or response, or a temporary 5xx: as
-  /// `Repeat` says. The first repetition after a lost connection is at once; all others wait, for Retry-After or with
+  /// `Repeat` says; but freely if nothing was sent, and as often for Repeat::once if the server closed a kept connection
+  /// without an answer, so that most likely it did not read the request. The first repetition after a lost connection is at once; all others wait, for Retry-After or with
   /// back-off. 429 and 503: after Retry-After, or with back-off for a 503 without one, SessionOptions::busy_retries
   /// times. No attempt begins after the time limit.
   std::optional<std::chrono::milliseconds> pause_after(const Error& error, Instant now);
@@ -72,6 +73,11 @@ class RequestRetries {
   int times_busy_ = 0;
   int failures_ = 0;
 };
+
+/// How often finalize and the POST to a challenge are sent again when their outcome was looked up and they had not
+/// arrived; and the pause before the next time.
+constexpr int max_repeats_after_look = 3;
+std::chrono::milliseconds repeat_pause(int repeats_so_far) noexcept;
 
 /// When to post a challenge again that the CA left pending with an error (RFC 8555 §8.2): after 1, 2 and 4 seconds.
 constexpr int max_challenge_retries = 3;

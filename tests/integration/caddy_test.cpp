@@ -67,22 +67,20 @@ TEST_CASE("Caddy: a validation that failed leaves the authorization pending, wit
   CHECK(challenge.error->detail == the_reason);
 }
 
-// F3: today the error has neither the name nor the reason.
-TEST_CASE("Caddy: nobody listens on port 80, and the error says so" * doctest::expected_failures(2)) {
+// It leaves the authorization and the challenge pending for ever, with the reason in the challenge.
+TEST_CASE("Caddy: nobody listens on port 80, and the error says so") {
   AtCaddy at;
   const auto nobody = make_solver(
       "http-01", [](const ChallengeContext&) {}, [](const ChallengeContext&) {});
   const Clock::time_point begun = Clock::now();
-  // Two polls fit into this: the first ones come quickly after each other.
-  const std::string thrown = thrown_by([&] { return at.issue(3s, *nobody); });
+  const std::string thrown = thrown_by([&] { return at.issue(60s, *nobody); });
   CAPTURE(thrown);
   CHECK(contains(thrown, "localhost"));
   CHECK(contains(thrown, the_reason));
-  CHECK(Clock::now() - begun < 6s);
+  CHECK(Clock::now() - begun < 30s);  // far from the deadline: the challenge was posted again three times, in 7 s
 }
 
-// F3: today the challenge is posted once, and the CA looks once.
-TEST_CASE("Caddy: the port opens a second after the first validation failed" * doctest::expected_failures(1)) {
+TEST_CASE("Caddy: the port opens a second after the first validation failed") {
   AtCaddy at;
   std::thread opening;
   const auto late = make_solver(

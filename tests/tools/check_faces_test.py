@@ -100,6 +100,11 @@ class CULMEN_API AcmeClient final : private Helper<int> {
   auto async_issue(Account account, IssueRequest request, ChallengeSolver& solver, Token&& token = {}) const;
   template <class Token = boost::asio::deferred_t>
   auto async_issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers, Token&& token = {}) const;
+  awaitable<Authorization> authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+      std::optional<std::chrono::seconds> limit = {}) const;
+  template <class Token = boost::asio::deferred_t>
+  auto async_authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                       std::optional<std::chrono::seconds> limit, Token&& token = {}) const;
   engine::Session session() const;
   template <class T>
   awaitable<T> run(Flow<Result<T>> flow) const {
@@ -132,6 +137,8 @@ class AcmeClient {
   IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver, CancelToken cancel = CancelToken::never()) const;
   IssuedCertificate issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers,
                           CancelToken cancel = CancelToken::never()) const;
+  Authorization authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+      std::optional<std::chrono::seconds> limit = {}, CancelToken cancel = CancelToken::never()) const;
   template <class T>
   T run(Flow<Result<T>> flow) const { return {}; }
 };
@@ -139,15 +146,15 @@ class AcmeClient {
 """,
     TEST_AWAITABLE: '#include "culmen/asio/acme_client.hpp"\n' + "AcmeClient::connect(); AcmeClient::async_connect();\n" + "".join(
         f"client.{name}();\nclient->async_{name} ();\n"
-        for name in ("new_account", "new_order", "trigger", "revoke", "get_public", "download_certificate", "issue")
+        for name in ("new_account", "new_order", "trigger", "revoke", "get_public", "download_certificate", "issue", "authorize")
     ) + "client.directory(); client.session(); client.run(flow);\n",
     TEST_BLOCKING: '#include "culmen/blocking/acme_client.hpp"\n' + "".join(
         f"client.{name}();\n"
-        for name in ("new_account", "new_order", "trigger", "revoke", "get_public", "download_certificate", "issue",
+        for name in ("new_account", "new_order", "trigger", "revoke", "get_public", "download_certificate", "issue", "authorize",
                      "directory", "run")
     ),
 }
-RIGHT = (0, "both faces have the 10 verbs\n")
+RIGHT = (0, "both faces have the 11 verbs\n")
 
 
 def run_on(files):

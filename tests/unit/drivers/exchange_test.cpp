@@ -114,7 +114,7 @@ std::string framed(std::string_view message) {
 }
 
 Flow<Result<Bytes>> exchanging(ExchangeRequest request) {
-  Result<Bytes> answer = co_await exchange(std::move(request));
+  Result<Bytes> answer = co_await exchange_message(std::move(request));
   co_return answer;
 }
 
@@ -303,7 +303,7 @@ TEST_CASE("perform_blocking: every kind of ask, for a driver that knows none of 
       std::function<void(AwaitAsk::Done)> start = [](const AwaitAsk::Done& done) { done(Result<void>()); };
       Result<void> reported = co_await await_done(start);
       log += reported ? "reported " : "?";
-      Result<Bytes> answer = co_await exchange(std::move(request));
+      Result<Bytes> answer = co_await exchange_message(std::move(request));
       if (answer) log += text_of(*answer);
       co_return log;
     }

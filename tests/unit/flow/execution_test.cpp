@@ -305,7 +305,7 @@ TEST_CASE("execution: after cancellation every further ask is refused, of whatev
       Result<void> reported = co_await await_done(start);
       note(reported);
       ExchangeRequest request(ExchangeRequest::Transport::udp, "127.0.0.1", 53, Bytes(1));
-      Result<Bytes> exchanged = co_await exchange(request);
+      Result<Bytes> exchanged = co_await exchange_message(request);
       note(exchanged);
       Flow<Result<void>> clean_up = one_wait(7);
       Result<void> cleaned = co_await shielded(std::move(clean_up));
