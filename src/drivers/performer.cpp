@@ -38,6 +38,18 @@ class Performer::Mailbox {
   std::deque<std::pair<std::uint64_t, Result<void>>> arrived_;
 };
 
+/// Marks a function that is called from outside. A flow's code may call another one inside of it.
+class Performer::Entered {
+ public:
+  explicit Entered(Performer& performer) : performer_(performer) { ++performer_.entered_; }
+  ~Entered() { --performer_.entered_; }
+  Entered(const Entered&) = delete;
+  Entered& operator=(const Entered&) = delete;
+
+ private:
+  Performer& performer_;
+};
+
 /// An ask that is not curl's.
 struct Performer::Pending {
   Pending(Run& run_, Ask& ask_) : run(run_), ask(ask_) {}
@@ -68,6 +80,7 @@ Performer::Performer(http::Transport& transport, Reactor& reactor, CallPool* poo
 Performer::~Performer() { mailbox_->close(); }
 
 void Performer::on_ready(int descriptor, int events) {
+  const Entered entered(*this);
   const auto found = exchanges_.find(descriptor);
   if (found != exchanges_.end()) {
     Pending& pending = *found->second;
@@ -78,10 +91,11 @@ void Performer::on_ready(int descriptor, int events) {
                      ((events & failed) != 0 ? CURL_CSELECT_ERR : 0);
     curl_action(descriptor, mask);
   }
-  update_due();
+  settle();
 }
 
 void Performer::on_due() {
+  const Entered entered(*this);
   due_.reset();
   const SteadyTime now = std::chrono::steady_clock::now();
   // A flow that waits again for no time at all comes next time.
@@ -98,14 +112,11 @@ void Performer::on_due() {
       run.answer(static_cast<WaitAsk&>(ask), Result<void>());
     }
   }
-  if (curl_due_ && *curl_due_ <= now) {
-    curl_due_.reset();
-    curl_action(CURL_SOCKET_TIMEOUT, 0);
-  }
-  update_due();
+  settle();
 }
 
 void Performer::on_wake() {
+  const Entered entered(*this);
   for (auto& [ticket, result] : mailbox_->take()) {
     const auto found = tickets_.find(ticket);
     if (found == tickets_.end()) continue;  // withdrawn
@@ -118,17 +129,18 @@ void Performer::on_wake() {
       run.answer(static_cast<AwaitAsk&>(ask), std::move(result));
     }
   }
-  update_due();
+  settle();
 }
 
 bool Performer::make_call() {
   if (!has_calls()) return false;
+  const Entered entered(*this);
   Pending& pending = storing_calls_.empty() ? *calls_.front() : *storing_calls_.front();
   Run& run = pending.run;
   auto& ask = static_cast<CallAsk&>(pending.ask);
   drop(ask);
   run.answer(ask, call_function(ask));
-  update_due();
+  settle();
   return true;
 }
 
@@ -285,6 +297,17 @@ void Performer::deliver_sends() {
   }
 }
 
+void Performer::settle() {
+  // curl does much of its work in calls that it wants at once. Each way through the event loop would cost system calls.
+  constexpr int most_calls = 16;
+  if (entered_ > 1) return;
+  for (int i = 0; i < most_calls && curl_due_ && *curl_due_ <= std::chrono::steady_clock::now(); ++i) {
+    curl_due_.reset();
+    curl_action(CURL_SOCKET_TIMEOUT, 0);
+  }
+  update_due();
+}
+
 void Performer::update_due() {
   std::optional<SteadyTime> due = curl_due_;
   if (!timers_.empty() && (!due || timers_.begin()->first < *due)) due = timers_.begin()->first;
@@ -302,11 +325,18 @@ Performer::Run::Run(Performer& performer, ExecutionBase& execution, std::functio
 
 Performer::Run::~Run() { detach(true); }
 
+void Performer::Run::start() {
+  const Entered entered(performer_);
+  advance();
+  performer_.settle();
+}
+
 void Performer::Run::cancel() {
   if (!execution_ || std::exchange(cancelled_, true)) return;
+  const Entered entered(performer_);
   execution_->cancel();
   advance();
-  performer_.update_due();
+  performer_.settle();
 }
 
 template <class A, class Answer>
@@ -319,10 +349,7 @@ void Performer::Run::advance() {
   std::exception_ptr thrown;
   try {
     while (Ask* ask = execution_->next()) performer_.begin(*this, *ask);
-    if (!execution_->done()) {
-      performer_.update_due();
-      return;
-    }
+    if (!execution_->done()) return;
   } catch (...) {
     thrown = std::current_exception();
   }

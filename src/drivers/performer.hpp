@@ -43,6 +43,7 @@ class Performer {
 
  private:
   class Mailbox;
+  class Entered;
   struct Pending;
 
   void begin(Run& run, Ask& ask);
@@ -57,6 +58,9 @@ class Performer {
   void deliver_sends();
   void curl_action(curl_socket_t socket, int events);
   void update_due();
+  /// The end of each function that is called from outside: does what curl wants to do at once, and tells the reactor
+  /// when the next thing is due.
+  void settle();
   Pending& add(Run& run, Ask& ask);
 
   static int on_curl_socket(CURL*, curl_socket_t socket, int what, void* self, void*);
@@ -75,6 +79,7 @@ class Performer {
   std::uint64_t last_ticket_ = 0;
   std::optional<SteadyTime> curl_due_;
   std::optional<SteadyTime> due_;  // as last told to the reactor
+  int entered_ = 0;                // how many functions called from outside are on the stack
 };
 
 /// One execution that is being performed. On the performer's thread. Must not outlive the performer, nor the execution
@@ -88,7 +93,7 @@ class Performer::Run final : public AskPerformer {
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
-  void start() { advance(); }
+  void start();
   void cancel();
 
   bool withdraw(Ask& ask) noexcept override { return performer_.withdraw(ask); }
