@@ -94,6 +94,11 @@ class CULMEN_API AcmeClient final : private Helper<int> {
   awaitable<std::string> download_certificate(Account account, std::string certificate_url) const;
   template <class Token = boost::asio::deferred_t>
   CULMEN_RESULT(Token, void(std::string)) async_download_certificate(Account account, std::string certificate_url, Token&& token = {}) const;
+  awaitable<Authorization> authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                                     std::optional<std::chrono::seconds> deadline = {}) const;
+  template <class Token = boost::asio::deferred_t>
+  auto async_authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                       std::optional<std::chrono::seconds> deadline, Token&& token = {}) const;
   awaitable<IssuedCertificate> issue(Account account, IssueRequest request, ChallengeSolver& solver) const;
   awaitable<IssuedCertificate> issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers) const;
   template <class Token = boost::asio::deferred_t>
@@ -129,6 +134,8 @@ class AcmeClient {
   void revoke(Bytes der, int reason, CancelToken cancel = CancelToken::never()) const;
   std::map<int, std::function<void(int)>> get_public(std::string url, CancelToken cancel = CancelToken::never()) const;
   std::string download_certificate(Account account, std::string certificate_url, CancelToken cancel = CancelToken::never()) const;
+  Authorization authorize(Account account, std::string authorization_url, ChallengeSolver& solver,
+                          std::optional<std::chrono::seconds> deadline = {}, CancelToken cancel = CancelToken::never()) const;
   IssuedCertificate issue(Account account, IssueRequest request, ChallengeSolver& solver, CancelToken cancel = CancelToken::never()) const;
   IssuedCertificate issue(Account account, IssueRequest request, std::vector<ChallengeSolver*> solvers,
                           CancelToken cancel = CancelToken::never()) const;
@@ -139,15 +146,15 @@ class AcmeClient {
 """,
     TEST_AWAITABLE: '#include "culmen/asio/acme_client.hpp"\n' + "AcmeClient::connect(); AcmeClient::async_connect();\n" + "".join(
         f"client.{name}();\nclient->async_{name} ();\n"
-        for name in ("new_account", "new_order", "trigger", "revoke", "get_public", "download_certificate", "issue")
+        for name in ("new_account", "new_order", "trigger", "revoke", "get_public", "download_certificate", "authorize", "issue")
     ) + "client.directory(); client.session(); client.run(flow);\n",
     TEST_BLOCKING: '#include "culmen/blocking/acme_client.hpp"\n' + "".join(
         f"client.{name}();\n"
-        for name in ("new_account", "new_order", "trigger", "revoke", "get_public", "download_certificate", "issue",
+        for name in ("new_account", "new_order", "trigger", "revoke", "get_public", "download_certificate", "authorize", "issue",
                      "directory", "run")
     ),
 }
-RIGHT = (0, "both faces have the 10 verbs\n")
+RIGHT = (0, "both faces have the 11 verbs\n")
 
 
 def run_on(files):
@@ -212,7 +219,8 @@ class CheckFaces(unittest.TestCase):
 
     def test_defaults(self):
         self.wrong(BLOCKING, 'response = "{}"', 'response = "[]"', 'the default of std::string is "[]", not "{}"')
-        self.wrong(BLOCKING, "deadline = {}", "deadline", "the default of std::optional<std::chrono::seconds> is none, not {}")
+        self.wrong(BLOCKING, "response = \"{}\", std::optional<std::chrono::seconds> deadline = {}",
+                   "response = \"{}\", std::optional<std::chrono::seconds> deadline", "the default of std::optional<std::chrono::seconds> is none, not {}")
         self.wrong(AWAITABLE, "OrderRequest request) const", "OrderRequest request = {}) const", "is {}, not none")
 
     def test_const_and_cancel_token(self):
