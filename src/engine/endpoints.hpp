@@ -3,11 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "culmen/engine.hpp"
 #include "engine/signed_post.hpp"
 
 namespace culmen::engine {
+
+Flow<Result<Directory>> fetch_directory(std::string url, SessionOptions options);
 
 using CurrentDirectory = std::shared_ptr<const Directory>;
 

@@ -4,8 +4,6 @@
 #include <utility>
 
 #include "engine/endpoints.hpp"
-#include "engine/fetch.hpp"
-#include "protocol/directory.hpp"
 
 namespace culmen::engine {
 
@@ -85,33 +83,6 @@ Session Session::with_nonce_retries(int retries) const noexcept {
   return Session(state_, checked_nonce_retries(retries));
 }
 
-namespace {
-Flow<Result<Directory>> fetch_directory(std::string url, SessionOptions options) {
-  HttpRequest request(HttpMethod::get, url);
-  request.accept = "application/json";
-  request.require_https = is_https(url);
-  Result<HttpResponse> response = co_await fetch(options, request, "fetching the directory " + printable(url, 200));
-  if (!response) co_return response.error();
-  co_return protocol::parse_directory(*response);
-}
-
-bool same_endpoints(const Directory& a, const Directory& b) {
-  return a.new_nonce == b.new_nonce && a.new_account == b.new_account && a.new_order == b.new_order &&
-         a.revoke_cert == b.revoke_cert && a.key_change == b.key_change && a.new_authz == b.new_authz &&
-         a.renewal_info == b.renewal_info;
-}
-
-/// Fetches the directory again. If that fails, the old one remains in use.
-Flow<Result<void>> refresh(Session session) {
-  Session::State& state = session.state();
-  Result<Directory> fresh = co_await fetch_directory(state.directory_url, state.options);
-  if (!fresh && fresh.error().code() == Errc::cancelled) co_return fresh.error();
-  const Instant instant = co_await now();
-  if (fresh) state.refreshed(std::move(*fresh), instant);
-  co_return Result<void>();
-}
-}  // namespace
-
 Flow<Result<Session>> connect(std::string directory_url, SessionOptions options) {
   const std::string url = resolve_directory_url(directory_url);
   options = checked(options);
@@ -120,27 +91,6 @@ Flow<Result<Session>> connect(std::string directory_url, SessionOptions options)
   const Instant instant = co_await now();
   auto state = std::make_shared<Session::State>(url, std::move(*directory), options, instant);
   co_return Session(std::move(state), options.nonce_retries);
-}
-
-Flow<Result<CurrentDirectory>> current_directory(Session session) {
-  const Instant instant = co_await now();
-  if (session.state().claim_refresh(instant)) {
-    Result<void> done = co_await refresh(session);
-    if (!done) co_return done.error();
-  }
-  co_return session.state().directory();
-}
-
-Flow<Result<CurrentDirectory>> moved_directory(Session session, CurrentDirectory used, Error error) {
-  if (error.http_status() != 404 && error.http_status() != 410) co_return error;
-  const Instant instant = co_await now();
-  if (session.state().claim_refresh_of_endpoints(instant)) {
-    Result<void> done = co_await refresh(session);
-    if (!done) co_return done.error();
-  }
-  CurrentDirectory fresh = session.state().directory();
-  if (same_endpoints(*fresh, *used)) co_return error;
-  co_return fresh;
 }
 
 }  // namespace culmen::engine

@@ -100,18 +100,4 @@ Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request) {
   }
 }
 
-Flow<Result<HttpResponse>> post_to_endpoint(Session session, MakeRequest make) {
-  Result<CurrentDirectory> directory = co_await current_directory(session);
-  if (!directory) co_return directory.error();
-  Result<SignedRequest> request = make(**directory);
-  if (!request) co_return request.error();
-  Result<HttpResponse> response = co_await signed_post(session, *request);
-  if (response) co_return response;
-  directory = co_await moved_directory(session, *directory, response.error());
-  if (!directory) co_return directory.error();
-  request = make(**directory);
-  if (!request) co_return request.error();
-  co_return co_await signed_post(session, std::move(*request));
-}
-
 }  // namespace culmen::engine
