@@ -37,7 +37,8 @@ class ScriptedDriver {
   std::vector<std::string> script;      // "POST /order", "wait", "call", "store": what was asked, without numbers
   Instant time{std::chrono::system_clock::time_point(std::chrono::seconds(1'790'000'000)), {}};
   std::chrono::microseconds waited{0};
-  std::size_t widest = 0;  // most asks out at the same time
+  std::size_t widest = 0;        // most asks out at the same time
+  std::size_t may_use_http = 0;  // requests that a redirect or a strange URL could lead to http
 
   template <class T>
   Result<T> drive(Flow<Result<T>> flow) {
@@ -108,6 +109,7 @@ class ScriptedDriver {
     switch (ask.kind()) {
       case Ask::Kind::send: {
         auto& send = static_cast<SendAsk&>(ask);
+        if (!send.request.require_https) ++may_use_http;
         execution.answer(send, exchange(send.request, now));
         break;
       }

@@ -382,3 +382,20 @@ TEST_CASE("errors: a URL that the CA made up is its fault, not the caller's") {
   REQUIRE(execution.done());
   CHECK(execution.result().error().code() == Errc::bad_response);
 }
+
+TEST_CASE("requests: a CA that was asked for by https cannot lead its client to http") {
+  // Every kind of request: the directory, nonces, an issuance, renewal information, and certificates without an
+  // account.
+  Bench bench;
+  CHECK(bench.driver.asks == 0);
+  Run run({"a.example.com", "b.example.com"});
+  const Result<IssuedCertificate> issued = run.go();
+  REQUIRE_MESSAGE(issued, issued.error().what());
+  (void)bench.driver.drive(engine::get_renewal_info(bench.session, issued->chain_pem));
+  (void)bench.driver.drive(engine::get_certificate("https://ca.test/certificate/1"));
+  (void)bench.driver.drive(engine::get_star_certificate("https://ca.test/certificate/1"));
+  CHECK(bench.driver.asks >= 3);
+  CHECK(run.driver.asks > 10);
+  CHECK(bench.driver.may_use_http == 0);
+  CHECK(run.driver.may_use_http == 0);
+}
