@@ -14,11 +14,22 @@ Flow<Result<HttpResponse>> fetch(SessionOptions options, HttpRequest request, st
   for (;;) {
     Result<HttpResponse> response = co_await send(request);
     const Instant instant = co_await now();
-    if (response && protocol::is_success(*response)) co_return response;
-    const Error error =
-        response ? protocol::error_from(*response, doing, instant.wall) : response.error().while_doing(doing);
-    const std::optional<std::chrono::milliseconds> pause = retries.pause_after(error, instant);
-    if (!pause) co_return error;
+    const bool is_success = response && protocol::is_success(*response);
+    // newNonce is the only HEAD.
+    const bool is_readable =
+        is_success && (request.method == HttpMethod::head ? protocol::replay_nonce(*response).has_value()
+                                                          : protocol::is_readable(*response, request.accept));
+    if (is_readable) co_return response;
+    std::optional<std::chrono::milliseconds> pause;
+    if (is_success) {
+      pause = retries.pause_after_unreadable(instant);
+      if (!pause) co_return response;  // what is wrong with it is the caller's to say
+    } else {
+      const Error error =
+          response ? protocol::error_from(*response, doing, instant.wall) : response.error().while_doing(doing);
+      pause = retries.pause_after(error, instant);
+      if (!pause) co_return error;
+    }
     if (Result<void> waited = co_await pause_for(*pause); !waited) co_return waited.error().while_doing(doing);
   }
 }

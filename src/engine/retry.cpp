@@ -22,10 +22,11 @@ constexpr milliseconds first_refresh_backoff{250};
 constexpr milliseconds longest_refresh_backoff{5000};
 constexpr milliseconds longest_refresh_pause{60000};
 
+constexpr int freely = 3;  // how often a request is repeated that may be sent as often as one likes
+
 bool is_lost(const Error& error) { return error.code() == Errc::connection_failed || error.code() == Errc::timeout; }
 bool is_busy(const Error& error) { return error.http_status() == 429 || error.http_status() == 503; }
 bool is_server_failure(const Error& error) { return error.http_status() >= 500 && is_worth_retrying(error); }
-
 milliseconds doubled(milliseconds pause, int times) { return pause * (1 << std::clamp(times, 0, most_doublings)); }
 }  // namespace
 
@@ -79,8 +80,15 @@ std::optional<milliseconds> RequestRetries::pause_after(const Error& error, Inst
   return pause;
 }
 
+std::optional<milliseconds> RequestRetries::pause_after_unreadable(Instant now) {
+  if (repeat_ != Repeat::freely || failures_ >= freely) return std::nullopt;
+  const milliseconds pause = doubled(first_failure_pause, failures_);
+  if (pause >= end_ - now.steady) return std::nullopt;
+  ++failures_;
+  return pause;
+}
+
 std::optional<milliseconds> RequestRetries::failure_pause(const Error& error) {
-  constexpr int freely = 3;
   int most = repeat_ == Repeat::freely ? freely : repeat_ == Repeat::once ? 1 : 0;
   const HttpFailure how = is_lost(error) ? http_failure(error) : HttpFailure::other;
   if (how == HttpFailure::not_sent) most = freely;

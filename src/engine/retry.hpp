@@ -55,11 +55,13 @@ class RequestRetries {
   /// How long to wait before the next attempt, possibly zero; nullopt: report the error.
   ///
   /// badNonce: at once, `nonce_retries` times (RFC 8555 §6.5). A lost connection or response, or a temporary 5xx: as
-  /// `Repeat` says; but freely if nothing was sent, and as often for Repeat::once if the server closed a kept connection
-  /// without an answer, so that most likely it did not read the request. The first repetition after a lost connection is at once; all others wait, for Retry-After or with
-  /// back-off. 429 and 503: after Retry-After, or with back-off for a 503 without one, SessionOptions::busy_retries
-  /// times. No attempt begins after the time limit.
+  /// `Repeat` says; but freely if nothing was sent, and as often for Repeat::once if the server closed a kept
+  /// connection without an answer, so that most likely it did not read the request. The first repetition after a lost
+  /// connection is at once; all others wait, for Retry-After or with back-off. 429 and 503: after Retry-After, or with
+  /// back-off for a 503 without one, SessionOptions::busy_retries times. No attempt begins after the time limit.
   std::optional<std::chrono::milliseconds> pause_after(const Error& error, Instant now);
+  /// The same for a success whose body cannot be read: like a temporary 5xx for Repeat::freely, otherwise nullopt.
+  std::optional<std::chrono::milliseconds> pause_after_unreadable(Instant now);
 
  private:
   std::optional<std::chrono::milliseconds> failure_pause(const Error& error);

@@ -75,23 +75,27 @@ Flow<Result<HttpResponse>> signed_post(Session session, SignedRequest request) {
     const Instant received = co_await now();
     std::optional<std::string> next_nonce;
     std::optional<Error> error;
+    bool is_unreadable = false;  // what is wrong with it is the caller's to say
     if (response) {
       state.measured(received.steady - sent.steady);
       next_nonce = protocol::replay_nonce(*response);
       if (!protocol::is_success(*response)) {
         error = protocol::error_from(*response, request.doing, received.wall);
+      } else {
+        is_unreadable = request.payload.empty() && !protocol::is_readable(*response, request.accept);
       }
     } else {
       error = blame_server(response.error()).while_doing(request.doing);
     }
     std::optional<milliseconds> pause;
     if (error) pause = retries.pause_after(*error, received);
+    if (is_unreadable) pause = retries.pause_after_unreadable(received);
     if (error && error->code() == Errc::bad_nonce) {
       state.nonces.clear();
       if (pause) given_nonce = std::exchange(next_nonce, std::nullopt);
     }
     if (next_nonce) state.nonces.put(std::move(*next_nonce), received);
-    if (!error) co_return std::move(*response);
+    if (!error && !pause) co_return std::move(*response);
     if (!pause) co_return std::move(*error);
     if (*pause > milliseconds(0)) {
       Result<void> waited = co_await pause_for(*pause);

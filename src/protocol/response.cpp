@@ -23,6 +23,14 @@ std::optional<Problem> problem_in(const HttpResponse& response) {
 
 bool is_success(const HttpResponse& response) noexcept { return response.status >= 200 && response.status < 300; }
 
+bool is_readable(const HttpResponse& response, std::string_view accept) noexcept {
+  const std::string_view body = response.body;
+  if (accept == "application/pem-certificate-chain") return body.find("-----BEGIN ") != std::string_view::npos;
+  if (accept != "application/json") return true;
+  const std::size_t first = body.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && body[first] == '{';
+}
+
 Error error_from(const HttpResponse& response, std::string_view doing, TimePoint now) {
   if (std::optional<Problem> problem = problem_in(response)) {
     if (problem->status == 0) problem->status = response.status;

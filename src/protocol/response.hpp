@@ -18,6 +18,10 @@ bool is_success(const HttpResponse& response) noexcept;
 /// The Error for an unsuccessful response.
 Error error_from(const HttpResponse& response, std::string_view doing, TimePoint now);
 
+/// Whether a successful response looks like one of an ACME server: a JSON object or certificates, as `accept` asks for.
+/// A proxy in between may say 200 with a page of its own.
+bool is_readable(const HttpResponse& response, std::string_view accept) noexcept;
+
 /// The Replay-Nonce, when there is a well-formed one.
 std::optional<std::string> replay_nonce(const HttpResponse& response);
 /// Retry-After, clamped to 30 days.
