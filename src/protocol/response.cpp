@@ -27,8 +27,9 @@ bool is_readable(const HttpResponse& response, std::string_view accept) noexcept
   const std::string_view body = response.body;
   if (accept == "application/pem-certificate-chain") return body.find("-----BEGIN ") != std::string_view::npos;
   if (accept != "application/json") return true;
-  const std::size_t first = body.find_first_not_of(" \t\r\n");
-  return first != std::string_view::npos && body[first] == '{';
+  constexpr std::string_view space = " \t\r\n";
+  const std::size_t first = body.find_first_not_of(space);
+  return first != std::string_view::npos && body[first] == '{' && body[body.find_last_not_of(space)] == '}';
 }
 
 Error error_from(const HttpResponse& response, std::string_view doing, TimePoint now) {
