@@ -79,9 +79,8 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
   Run& operator=(const Run&) = delete;
 
   void start();
-  void cancel() {
-    if (run_) run_->cancel();
-  }
+  /// Cancels it soon. On any thread.
+  void post_cancel();
   /// The context goes: the handler is destroyed, and with it what it owns.
   void drop() {
     run_.reset();
@@ -322,6 +321,15 @@ void AsioDriver::Run::start() {
   run_->start();
 }
 
+void AsioDriver::Run::post_cancel() {
+  const std::optional<asio::any_io_executor> strand = loop_->strand();
+  if (!strand) return;
+  asio::post(*strand, [weak = weak_from_this()] {
+    const std::shared_ptr<Run> self = weak.lock();
+    if (self && self->run_) self->run_->cancel();
+  });
+}
+
 void AsioDriver::Run::finish(std::exception_ptr thrown) {
   const std::optional<asio::any_io_executor> strand = loop_->strand();
   if (!strand) return;
@@ -360,11 +368,9 @@ void AsioDriver::start(ExecutionBase& execution, asio::any_completion_handler<vo
   asio::cancellation_slot slot = asio::get_associated_cancellation_slot(handler);
   const auto run = std::make_shared<Run>(loop_, execution, executor, slot, std::move(handler));
   if (slot.is_connected()) {
-    slot.assign([weak = std::weak_ptr<Run>(run), strand = *strand](asio::cancellation_type) {
-      if (weak.expired()) return;
-      asio::post(strand, [weak] {
-        if (const std::shared_ptr<Run> self = weak.lock()) self->cancel();
-      });
+    // Without the strand: the signal may outlive the context.
+    slot.assign([weak = std::weak_ptr<Run>(run)](asio::cancellation_type) {
+      if (const std::shared_ptr<Run> self = weak.lock()) self->post_cancel();
     });
   }
   loop_->add(run);

@@ -22,7 +22,8 @@ constexpr milliseconds first_refresh_backoff{250};
 constexpr milliseconds longest_refresh_backoff{5000};
 constexpr milliseconds longest_refresh_pause{60000};
 
-constexpr int freely = 3;  // how often a request is repeated that may be sent as often as one likes
+constexpr int freely = 3;       // how often a request is repeated that may be sent as often as one likes
+constexpr int unprocessed = 5;  // and one that the server has not processed
 
 bool is_lost(const Error& error) { return error.code() == Errc::connection_failed || error.code() == Errc::timeout; }
 bool is_busy(const Error& error) { return error.http_status() == 429 || error.http_status() == 503; }
@@ -91,8 +92,8 @@ std::optional<milliseconds> RequestRetries::pause_after_unreadable(Instant now) 
 std::optional<milliseconds> RequestRetries::failure_pause(const Error& error) {
   int most = repeat_ == Repeat::freely ? freely : repeat_ == Repeat::once ? 1 : 0;
   const HttpFailure how = is_lost(error) ? http_failure(error) : HttpFailure::other;
-  if (how == HttpFailure::not_sent) most = freely;
-  if (how == HttpFailure::closed_unanswered && repeat_ == Repeat::once) most = freely;
+  if (how == HttpFailure::not_sent) most = unprocessed;
+  if (how == HttpFailure::closed_unanswered && repeat_ != Repeat::never) most = unprocessed;
   if (failures_ >= most) return std::nullopt;
   if (const std::optional<seconds> asked = error.retry_after())
     return std::max<milliseconds>(*asked, first_failure_pause);

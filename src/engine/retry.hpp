@@ -78,7 +78,7 @@ class RequestRetries {
 
 /// How often finalize and the POST to a challenge are sent again when their outcome was looked up and they had not
 /// arrived; and the pause before the next time.
-constexpr int max_repeats_after_look = 3;
+constexpr int max_repeats_after_look = 5;
 std::chrono::milliseconds repeat_pause(int repeats_so_far) noexcept;
 
 /// When to post a challenge again that the CA left pending with an error (RFC 8555 §8.2): after 1, 2 and 4 seconds.

@@ -238,7 +238,7 @@ TEST_CASE("HTTP/2: the server goes away before every seventh request") {
     if (request.number % 7 == 0) return H2Answer::other(H2Answer::How::go_away);
     return {};
   });
-  check_issued(behind, 12);
+  check_issued(behind, 5);
   CHECK(behind.server->connections() > 2);
 }
 
