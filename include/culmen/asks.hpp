@@ -127,9 +127,10 @@ struct ExchangeRequest {
   std::uint16_t port;
   Bytes message;
   std::chrono::milliseconds time_limit{5000};  ///< For the whole exchange; then the error is timeout.
-  std::size_t max_response_bytes = 65535;      ///< A longer answer is response_too_large.
-  /// Whether the bytes are the answer. Over UDP others are ignored, which is what a forged or late datagram deserves;
-  /// over TCP they are bad_response. Called on the execution's thread; must not block. Empty: everything is.
+  std::size_t max_response_bytes = 65535;      ///< A longer message is response_too_large, before `accepts` sees it.
+  /// Whether the bytes are the answer. Over UDP other datagrams are ignored, so that a forged or late one does not end
+  /// the exchange; over TCP they are bad_response. Called on the execution's thread; must not block. What it throws
+  /// ends the exchange, as error_from_exception() makes it. Empty: every message is accepted.
   std::function<bool(ByteView)> accepts;
 };
 

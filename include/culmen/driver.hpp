@@ -1,6 +1,6 @@
 // For writing a driver: Execution<T> runs a flow and hands out its asks; the driver performs and answers them.
 //
-// examples/05_own_event_loop.cpp is an example.
+// For an event loop that can watch a file descriptor, PollDriver (poll_driver.hpp) is enough.
 #pragma once
 
 #include <coroutine>

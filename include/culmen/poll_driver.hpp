@@ -43,11 +43,12 @@ class PollDriver {
   /// When process() is due at the latest, for loops with timers of their own: fd() says it too.
   std::optional<std::chrono::steady_clock::time_point> next_deadline() const noexcept;
   /// Does what can be done without waiting, and calls the `done` functions of the flows that have ended. Throws what
-  /// they throw, and Error (io_failed) if the system fails.
+  /// they throw (the next call goes on with the others), and Error (io_failed) if the system fails.
   void process();
 
   /// Starts a flow. `done` is called once, inside process(), with its result; an exception that left the flow is an
-  /// error, as error_from_exception() makes it. `done` may start and cancel flows, but not destroy the driver.
+  /// error, as error_from_exception() makes it. `done` must not be empty. It may start and cancel flows, but not
+  /// destroy the driver. Flows and the callbacks in them, such as on_progress, may do the same.
   template <class T>
   Id start(Flow<Result<T>> flow, std::function<void(Result<T>)> done) {
     auto execution = std::make_shared<Execution<Result<T>>>(std::move(flow), clock());

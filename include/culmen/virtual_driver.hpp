@@ -58,7 +58,8 @@ struct VirtualDriverOptions {
 /// not run the driver.
 class VirtualDriver {
  public:
-  /// Answers a request at once. An exception becomes an Error.
+  /// Answers a request at once. An exception becomes an Error. There is none for exchange_message(), which always fails
+  /// with connection_failed.
   using Transport = std::function<TimedResponse(const HttpRequest&)>;
 
   VirtualDriver(VirtualClock clock, Transport transport, VirtualDriverOptions options = {});
@@ -67,9 +68,9 @@ class VirtualDriver {
   VirtualDriver(const VirtualDriver&) = delete;
   VirtualDriver& operator=(const VirtualDriver&) = delete;
 
-  /// Adds a flow; it starts when the driver runs. `on_done` gets its result; what it throws, and what left the flow as
-  /// an exception, leaves the function that runs the driver. `name` is for error messages. The execution exists until
-  /// it is done.
+  /// Adds a flow; it starts when the driver runs. `on_done`, which may be empty, gets its result; what it throws, and
+  /// what left the flow as an exception, leaves the function that runs the driver. `name` is for error messages. The
+  /// execution exists until it is done.
   template <class T>
   ExecutionBase& start(Flow<T> flow, std::function<void(T)> on_done, std::string name = {}) {
     auto execution = std::make_shared<Execution<T>>(std::move(flow), [clock = clock_] { return clock.instant(); });
