@@ -163,14 +163,14 @@ struct First {
   T result;
 };
 /// Runs all flows concurrently until one ends, cancels the others and waits for them to end. If the first one ends by
-/// an exception, rethrows it. There has to be at least one flow.
+/// an exception, rethrows it. `flows` must not be empty.
 template <class T>
 detail::FirstAwaiter<T> first_of(std::vector<Flow<T>> flows) {
   return detail::FirstAwaiter<T>(std::move(flows));
 }
 
-/// Runs a flow for at most `limit`: then it is cancelled, waited for, and the error is Errc::deadline. Its result if it
-/// ends with success even so.
+/// Runs a flow for at most `limit`, then cancels it, waits for it to end, and returns Errc::deadline. If the flow
+/// ends with success or with another error in spite of that, returns its result. `doing` is for the error.
 template <class T>
 Flow<Result<T>> with_deadline(Flow<Result<T>> flow, std::chrono::microseconds limit, std::string doing) {
   detail::Ending<T> ending;

@@ -93,18 +93,18 @@ class HttpResponse {
   std::vector<std::string_view> all_headers(std::string_view lower_case_name) const;
 };
 
-/// How far a request got that has no response.
+/// How far a request without a response got.
 enum class HttpFailure {
-  other = 1,  ///< It may have been received and carried out.
+  other = 1,  ///< It may have been received and processed.
   not_sent,   ///< Not a byte of it was sent.
-  /// The server closed a connection that had served other requests before, and sent nothing of an answer. Servers close
-  /// idle connections, so most likely it has not read this request, but it may have.
+  /// The server closed a connection that had served other requests before, without sending any part of a response.
+  /// Servers close idle connections, so most likely it has not read this request, but it may have.
   closed_unanswered,
 };
 
-/// Of an Error that a driver answered a SendAsk with; `other` for any other Error.
+/// The HttpFailure of an Error with which a driver answered a SendAsk; `other` for any other Error.
 HttpFailure http_failure(const Error& error) noexcept;
-/// As Error::system_code(): how drivers say so if there is no error of the operating system.
+/// For Error::system_code(), if there is no error from the operating system.
 std::error_code make_error_code(HttpFailure failure) noexcept;
 
 }  // namespace culmen

@@ -30,7 +30,7 @@ class VirtualClock {
   TimePoint now() const noexcept;
   /// Both clocks, for executions. The steady clock shows the time since the start.
   Instant instant() const noexcept;
-  /// As TestCaOptions::clock wants it.
+  /// For TestCaOptions::clock.
   TimePoint operator()() const noexcept { return now(); }
 
   /// Negative durations are ignored.
@@ -49,10 +49,9 @@ struct VirtualDriverOptions {
   std::size_t asks_per_minute = 100'000;
 };
 
-/// Runs any number of executions on the calling thread. When none can go on, the clock jumps to the next response or
-/// the end of the next wait. A `call` is called when it is asked for. An `await` is started; the driver does not wait
-/// for other threads to report it. The order of everything depends on nothing but the flows, the clock and the
-/// transport.
+/// Runs any number of executions on the calling thread. When none can continue, the clock jumps to the next response or
+/// the end of the next wait. A CallAsk is performed at once. An AwaitAsk is started; the driver does not wait for other
+/// threads to report it. The order of events depends only on the flows, the clock and the transport.
 ///
 /// Not thread-safe. The functions that it calls (transport, calls, `on_done`) may add and cancel executions, but must
 /// not run the driver.
@@ -90,10 +89,10 @@ class VirtualDriver {
   /// Cancels an execution; it ends when the driver runs. Nothing happens if it is done, or was not added.
   void cancel(ExecutionBase& execution);
 
-  /// Runs until all executions are done. Throws Error (deadline) if one spins (see asks_per_minute), or if none can go
-  /// on; it names them.
+  /// Runs until all executions are done. Throws Error (deadline) if one spins (see asks_per_minute), or if none can
+  /// continue; the error names them.
   void run();
-  /// Runs until the clock shows `time`, and sets it to that. Throws as run(), but not if no execution can go on.
+  /// Runs until the clock shows `time`, and sets it to that. Throws as run(), but not if no execution can continue.
   void run_until(VirtualClock::TimePoint time);
   /// Adds a flow and runs until it is done; the others run meanwhile. Returns its result. Throws as run().
   template <class T>
