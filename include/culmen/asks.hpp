@@ -88,7 +88,7 @@ class WaitAsk final : public Ask {
 /// does not interrupt one that has.
 class CallAsk final : public Ask {
  public:
-  /// What the function does. Storing never waits until a function of the user returns.
+  /// What the function does. A call that stores never waits behind a user's function.
   enum class Purpose { user_code, storing };
   explicit CallAsk(std::function<Result<void>()> function_, Purpose purpose_ = Purpose::user_code)
       : Ask(Kind::call), function(std::move(function_)), purpose(purpose_) {}
@@ -112,7 +112,7 @@ class AwaitAsk final : public Ask {
   std::optional<Result<void>> answer;
 };
 
-/// Bytes for one server, and how to recognize its answer: the way of DNS (RFC 1035 §4.2). A plain value with a
+/// Bytes for one server, and how to recognize its answer, as DNS does it (RFC 1035 §4.2). A plain value with a
 /// callback.
 struct ExchangeRequest {
   enum class Transport {
@@ -127,9 +127,10 @@ struct ExchangeRequest {
   std::uint16_t port;
   Bytes message;
   std::chrono::milliseconds time_limit{5000};  ///< For the whole exchange; then the error is timeout.
-  std::size_t max_response_bytes = 65535;      ///< A longer answer is response_too_large.
-  /// Whether the bytes are the answer. Over UDP others are ignored, which is what a forged or late datagram deserves;
-  /// over TCP they are bad_response. Called on the execution's thread; must not block. Empty: everything is.
+  std::size_t max_response_bytes = 65535;      ///< A longer message is response_too_large, before `accepts` sees it.
+  /// Whether the bytes are the answer. Over UDP other datagrams are ignored, so that a forged or late one does not end
+  /// the exchange; over TCP they are bad_response. Called on the execution's thread; must not block. What it throws
+  /// ends the exchange, as error_from_exception() makes it. Empty: every message is accepted.
   std::function<bool(ByteView)> accepts;
 };
 
@@ -142,7 +143,7 @@ class ExchangeAsk final : public Ask {
   std::optional<Result<Bytes>> answer;
 };
 
-/// Internal: waits until another flow of the execution says so.
+/// Internal: waits until another flow of the execution signals it.
 class SignalAsk final : public Ask {
  public:
   SignalAsk() noexcept : Ask(Kind::signal) {}

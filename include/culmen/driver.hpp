@@ -1,6 +1,6 @@
 // For writing a driver: Execution<T> runs a flow and hands out its asks; the driver performs and answers them.
 //
-// examples/05_own_event_loop.cpp is an example.
+// For an event loop that can watch a file descriptor, PollDriver (poll_driver.hpp) is enough.
 #pragma once
 
 #include <coroutine>
@@ -16,9 +16,9 @@ namespace culmen {
 /// becomes an Error (solver_failed).
 Result<void> call_function(const CallAsk& ask);
 
-/// The part of a driver that lets go of asks. Both functions are called on the execution's thread, inside next(),
-/// cancel() or the destructor of the execution; they must not call the execution. An ask that was answered is not
-/// passed to them.
+/// The part of a driver that drops asks it has not answered. Both functions are called on the execution's thread,
+/// inside next(), cancel() or the destructor of the execution; they must not call the execution. An ask that was
+/// answered is not passed to them.
 class AskPerformer {
  public:
   /// The ask is cancelled: stop working on it, do not answer it, and return true. Only for a call whose function has
@@ -41,7 +41,7 @@ class ExecutionBase {
   ExecutionBase(const ExecutionBase&) = delete;
   ExecutionBase& operator=(const ExecutionBase&) = delete;
 
-  /// Whom the execution tells that an ask is withdrawn or abandoned; nullptr: nobody. Without a performer, asks that
+  /// The performer to notify when an ask is withdrawn or abandoned; nullptr: none. Without a performer, asks that
   /// were handed out are only cancelled when they are answered, and the driver must have dropped every ask before the
   /// execution is destroyed. The performer must outlive the execution, or be replaced.
   void set_performer(AskPerformer* performer) noexcept { performer_ = performer; }
@@ -59,9 +59,9 @@ class ExecutionBase {
   void answer(AwaitAsk& ask, Result<void> answer);
   void answer(ExchangeAsk& ask, Result<Bytes> answer);
 
-  /// Cancels the flow, for good: every ask outside shielded(), pending or new, is answered with Errc::cancelled. A call
-  /// whose function has begun finishes first. Keep driving until done(): clean-up asks too. A flow that goes on asking
-  /// all the same, a thousand times, gets the Error thrown.
+  /// Cancels the flow permanently: every ask outside shielded(), pending or new, is answered with Errc::cancelled. A
+  /// call whose function has begun finishes first. Keep driving until done(): clean-up asks too. After a thousand
+  /// refused asks the Error is thrown into the flow.
   void cancel();
 
  protected:

@@ -105,9 +105,9 @@ Flow<Result<Authorization>> poll_authorization(Session session, Account account,
 /// Completes an authorization: presents the challenge, waits for ChallengeSolver::ready(), triggers it, polls until the
 /// authorization is valid, and cleans up after success, failure and cancellation. Returns at once if it is valid
 /// already. A challenge that the CA leaves pending with an error is posted again after 1, 2 and 4 seconds (§8.2). The
-/// first solver that can solve it is used; not_offered if there is none, authorization_invalid, with the problems, if
-/// validation fails. A failed clean-up is not an error. `deadline` limits the polling, as for poll_order(). The solvers
-/// must outlive the flow.
+/// first solver that can solve it is used; not_offered if there is none, invalid_argument if the list is empty or has a
+/// null pointer, authorization_invalid, with the problems, if validation fails. A failed clean-up is not an error.
+/// `deadline` limits the polling, as for poll_order(). The solvers must outlive the flow.
 Flow<Result<Authorization>> authorize(Session session, Account account, std::string authorization_url,
                                       std::vector<ChallengeSolver*> solvers,
                                       std::optional<std::chrono::seconds> deadline = {});
@@ -150,7 +150,8 @@ Flow<Result<StarCertificate>> download_star_certificate(Session session, Account
 Flow<Result<StarCertificate>> get_star_certificate(std::string star_url);
 
 /// Issues a certificate: order, concurrent validation of all authorizations, finalization, download. For each
-/// authorization the first solver that can solve it is used; not_offered if there is none. All challenges are
+/// authorization the first solver that can solve it is used; not_offered if there is none, invalid_argument if the list
+/// is empty or has a null pointer. All challenges are
 /// presented, then all are triggered. Every challenge presented is cleaned up after success, failure and cancellation,
 /// also if user code throws. A challenge that the CA leaves pending with an error is posted again, as by authorize().
 ///

@@ -7,8 +7,8 @@
 
 namespace culmen {
 
-/// Wakes waiting flows, of any number of executions, from any thread. Copies are the same event. Thread-safe; set() is
-/// not safe in a signal handler.
+/// Wakes waiting flows, of any number of executions, from any thread. It resets itself: several set() in a row, while
+/// no flow waits, count as one. Copies are the same event. Thread-safe; set() is not safe in a signal handler.
 class Event {
  public:
   Event();

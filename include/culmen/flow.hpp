@@ -2,7 +2,12 @@
 //
 // A flow is a coroutine that awaits other flows and asks: send this request, wait this long, call this function. It
 // never uses a socket, a clock or a thread. A driver performs each ask with whatever I/O it has, and answers it. culmen
-// has a blocking driver and one for Asio; see driver.hpp to write another.
+// has drivers for any event loop (poll_driver.hpp), for Asio and for blocking calls (the clients' run()), and one in
+// virtual time for tests (virtual_driver.hpp); see driver.hpp to write another.
+//
+// GCC 12 destroys some temporaries of a statement with co_await twice, without a warning: lambdas with captures,
+// aggregates, `?:`. Put them into variables first. It rejects braced lists in such statements, such as {&solver}
+// ("array used as initializer"), and does not warn if the Result of a co_await is discarded.
 #pragma once
 
 #include <chrono>
@@ -125,7 +130,8 @@ inline detail::AskAwaiter<WaitAsk, Result<void>> wait(std::chrono::microseconds 
   return detail::AskAwaiter<WaitAsk, Result<void>>(duration);
 }
 /// Asks to call a function that may block: a program, a user's callback. See CallAsk. Capture by value what it uses: it
-/// may still run after the flow was destroyed.
+/// may still run after the flow was destroyed. With GCC 12, put a lambda with captures into a variable first (see
+/// above).
 inline detail::AskAwaiter<CallAsk, Result<void>> call(std::function<Result<void>()> function) {
   return detail::AskAwaiter<CallAsk, Result<void>>(std::move(function));
 }
@@ -157,14 +163,14 @@ struct First {
   T result;
 };
 /// Runs all flows concurrently until one ends, cancels the others and waits for them to end. If the first one ends by
-/// an exception, rethrows it. There has to be at least one flow.
+/// an exception, rethrows it. `flows` must not be empty.
 template <class T>
 detail::FirstAwaiter<T> first_of(std::vector<Flow<T>> flows) {
   return detail::FirstAwaiter<T>(std::move(flows));
 }
 
-/// Runs a flow for at most `limit`: then it is cancelled, waited for, and the error is Errc::deadline. Its result if it
-/// ends with success even so.
+/// Runs a flow for at most `limit`, then cancels it, waits for it to end, and returns Errc::deadline. If the flow
+/// ends with success or with another error in spite of that, returns its result. `doing` is for the error.
 template <class T>
 Flow<Result<T>> with_deadline(Flow<Result<T>> flow, std::chrono::microseconds limit, std::string doing) {
   detail::Ending<T> ending;
@@ -180,7 +186,8 @@ Flow<Result<T>> with_deadline(Flow<Result<T>> flow, std::chrono::microseconds li
 }
 
 /// Runs a flow of the user's (a solver, a provider), which `make` returns. What `make` or the flow throws becomes an
-/// Error: an Error with `doing` before it, any other exception as solver_failed.
+/// Error: an Error with `doing` before it, any other exception as solver_failed. Returned errors stay as they are. Give
+/// T, as in guarded<void>(make, "…"), unless `make` is a std::function.
 template <class T>
 Flow<Result<T>> guarded(std::function<Flow<Result<T>>()> make, std::string doing) {
   std::exception_ptr thrown;

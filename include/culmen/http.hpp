@@ -24,7 +24,9 @@ class HttpHeader {
 
   std::string name;
   std::string value;
-  bool is_secret;  ///< Such as Authorization: never sent to another origin when a GET is redirected.
+  /// Never sent to another origin when a GET is redirected. Set it for Authorization, Cookie and the like: the name
+  /// alone does not make a header secret.
+  bool is_secret;
 };
 
 /// A certificate for the client side of TLS. A plain value.
@@ -44,8 +46,9 @@ enum class HttpTrust {
 };
 
 /// One HTTP request. The driver adds User-Agent, Accept-Language and the headers of the transport, and follows
-/// redirects of a GET. Refused with Errc::invalid_argument: URLs other than https (but see TransportOptions), header
-/// names that are no tokens, control characters in header values, a GET or HEAD with a body. A plain value.
+/// redirects of a GET. Rejected with Errc::invalid_argument: URLs other than https (but see TransportOptions), header
+/// names that are not tokens, control characters in header values, a header that belongs to the transport (Connection,
+/// Content-Length, Expect, Host, Transfer-Encoding, Upgrade), a GET or HEAD with a body. A plain value.
 class HttpRequest {
  public:
   HttpRequest() = default;
@@ -56,7 +59,7 @@ class HttpRequest {
   std::string body;
   std::string content_type;         ///< Empty: no Content-Type header.
   std::string accept;               ///< Empty: no Accept header.
-  std::vector<HttpHeader> headers;  ///< Further headers. They replace those that the driver would add.
+  std::vector<HttpHeader> headers;  ///< Further headers. They replace those that the driver or a member above adds.
 
   std::optional<std::chrono::milliseconds> time_limit;  ///< Instead of TransportOptions::request_timeout.
   std::optional<std::size_t> max_response_bytes;        ///< Instead of TransportOptions::max_response_bytes.
@@ -69,7 +72,8 @@ class HttpRequest {
   bool require_https = false;
 
   HttpTrust trust = HttpTrust::client;
-  /// Not used for another origin when a GET is redirected. Only for https.
+  /// Not used for another origin when a GET is redirected. Only for https. Errc::tls_failed if it cannot be parsed or
+  /// the key is not its key.
   std::optional<HttpClientCertificate> client_certificate;
 };
 
@@ -89,18 +93,18 @@ class HttpResponse {
   std::vector<std::string_view> all_headers(std::string_view lower_case_name) const;
 };
 
-/// How far a request got that has no response.
+/// How far a request without a response got.
 enum class HttpFailure {
-  other = 1,  ///< It may have been received and carried out.
+  other = 1,  ///< It may have been received and processed.
   not_sent,   ///< Not a byte of it was sent.
-  /// The server closed a connection that had served other requests before, and sent nothing of an answer. Servers close
-  /// idle connections, so most likely it has not read this request, but it may have.
+  /// The server closed a connection that had served other requests before, without sending any part of a response.
+  /// Servers close idle connections, so most likely it has not read this request, but it may have.
   closed_unanswered,
 };
 
-/// Of an Error that a driver answered a SendAsk with; `other` for any other Error.
+/// The HttpFailure of an Error with which a driver answered a SendAsk; `other` for any other Error.
 HttpFailure http_failure(const Error& error) noexcept;
-/// As Error::system_code(): how drivers say so if there is no error of the operating system.
+/// For Error::system_code(), if there is no error from the operating system.
 std::error_code make_error_code(HttpFailure failure) noexcept;
 
 }  // namespace culmen

@@ -45,7 +45,8 @@ struct IssueRequest {
   explicit IssueRequest(std::vector<Identifier> identifiers_) : identifiers(std::move(identifiers_)) {}
   /// Each text is an IP address if it parses as one, otherwise a DNS name. Throws Error (invalid_argument).
   explicit IssueRequest(const std::vector<std::string>& names);
-  /// The same for a braced list: `client.issue(account, {"example.com", "www.example.com"}, solver)`.
+  /// The same for a braced list: `IssueRequest request({"example.com", "www.example.com"});`. With GCC 12 not inside a
+  /// statement with co_await (see flow.hpp).
   IssueRequest(std::initializer_list<std::string_view> names);
 
   /// Duplicates are dropped. With `csr`: empty, or the identifiers of the CSR in any order. Otherwise an empty list is

@@ -37,17 +37,19 @@ class Nursery {
 
   /// Starts a child. It begins to run when the calling flow next waits.
   Id spawn(Flow<Result<void>> flow);
-  /// Cancels one child; an Id that has ended is ignored. It still has to be waited for.
+  /// Cancels one child; an Id that has ended is ignored. It still has to be waited for, and ends with Errc::cancelled
+  /// like any other child that fails.
   void cancel(Id id);
   void cancel_all();
-  /// How many children have been started and not been returned by next() or join().
+  /// The number of children that were started and that neither next() nor join() has returned.
   std::size_t size() const noexcept;
 
-  /// Waits until a child ends, and returns the children in the order in which they end; nullopt: there are none left.
+  /// Waits until a child ends. Returns the children in the order in which they end; nullopt if none is left.
   /// The answer is an error only on cancellation. One flow at a time. Must not outlive the nursery.
   Flow<Result<std::optional<Ended>>> next();
-  /// Waits until all children have ended, also when the waiting flow is cancelled. The first error, in the order of
-  /// ending. Must not outlive the nursery.
+  /// Waits until all children have ended, also when the waiting flow is cancelled. Returns the first error, in the
+  /// order in which they end, of the children that next() has not returned; that of a child cancelled with cancel()
+  /// counts. Must not outlive the nursery.
   Flow<Result<void>> join();
 
  private:

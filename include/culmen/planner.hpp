@@ -1,4 +1,4 @@
-// When a certificate is due for renewal: facts and the time in, a decision out. No clock, no randomness, no I/O.
+// When a certificate is due for renewal: a function of facts and the time. No clock, no randomness, no I/O.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@ namespace culmen::planner {
 using Time = std::chrono::system_clock::time_point;
 using Duration = Time::duration;
 
-/// What is known of one certificate. A plain value.
+/// What is known about one certificate. A plain value.
 struct CertificateFacts {
   CertificateFacts() = default;
   Time not_before;
@@ -42,19 +42,19 @@ struct Due {
   bool renew_now = false;
   Time at;                 ///< When it becomes due, as far as known now; never after the certificate's end.
   Time next_check;         ///< See RenewalDecision::next_check.
-  bool emergency = false;  ///< The CA wants it replaced at once: before all that is due for its age.
+  bool emergency = false;  ///< The CA wants it replaced at once: renew it before those that are due by lifetime.
   Rule rule = Rule::lifetime;
   WindowFault window_fault = WindowFault::none;
 };
 
-/// The time between the two, as due() reckons with it: never negative, and bounded where certificates have no end.
+/// The time between the two, as due() uses it: never negative, and bounded for certificates without an expiration date.
 Duration lifetime(Time not_before, Time not_after);
 
-/// By lifetime: when a third of it is left (half, for lifetimes below 10 days), less `spread` of it times the state's
-/// dice. With a window of the CA whose last answer is fresh: at the moment chosen in the window, also when that is
-/// later, but no later than a twentieth of the lifetime before the end. With an answer that is not fresh: whichever is
-/// sooner. With a window that lay in the past when the CA first suggested it, or that has an explanation and ends
-/// before the moment by lifetime: now.
+/// By lifetime: when a third of it is left (half, for lifetimes below 10 days), minus `lifetime * spread * dice`. With
+/// a window from the CA whose last answer is fresh: at the time chosen in the window, even if that is later, but no
+/// later than a twentieth of the lifetime before the end. If the answer is not fresh: the earlier of the two. Now, if
+/// the window was in the past when the CA first suggested it, or if it has an explanation and ends before the time by
+/// lifetime.
 ///
 /// `next_wake_up` is when the caller will next be able to renew, if it cannot wake up at `next_check`. RFC 9773 §4.2:
 /// what becomes due before that is renewed now.

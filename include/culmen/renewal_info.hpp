@@ -16,7 +16,7 @@ struct RenewalInfo {
   std::chrono::system_clock::time_point window_start;
   std::chrono::system_clock::time_point window_end;
   std::string explanation_url;                      ///< URL of an explanation for the operator, or empty.
-  std::optional<std::chrono::seconds> retry_after;  ///< As sent by the server; what is made of it is bounded.
+  std::optional<std::chrono::seconds> retry_after;  ///< As sent by the server. updated_renewal_state() clamps it.
 };
 
 /// The certificate's identifier in ARI (RFC 9773 §4.1): base64url(keyIdentifier) "." base64url(serial).
@@ -24,7 +24,7 @@ struct RenewalInfo {
 std::string certificate_id(const Certificate& certificate);
 
 /// The state between two decisions about one certificate: its successor starts with an empty one. A plain value; store
-/// it. All members are optional, and states that were stored without the later ones are still good.
+/// it. All members are optional: a state that an older version stored without the last ones is valid.
 struct RenewalState {
   RenewalState() = default;
   std::optional<RenewalInfo> info;                                  ///< The last one received from the CA.
@@ -42,7 +42,7 @@ struct RenewalDecision {
   bool renew_now = false;
   std::chrono::system_clock::time_point renew_at;  ///< When it becomes due, as far as known now.
   /// Decide again no later than this; with `renew_now`, if the renewal has failed. Later than the `now` of the
-  /// decision, by no more than 24 h. It is not put forward by a RenewalState::next_check that has passed.
+  /// decision, by no more than 24 h. A RenewalState::next_check that has passed has no influence on it.
   std::chrono::system_clock::time_point next_check;
   bool emergency = false;       ///< The CA wants it replaced at once.
   bool window_ignored = false;  ///< The CA's window makes no sense; `reason` says why.
@@ -50,15 +50,15 @@ struct RenewalDecision {
 };
 
 /// Updates the state with a response from the CA; nullopt: the request failed, ask again in 6 hours. `random` in [0, 1)
-/// picks the time within the window, which is kept as long as the window does not change (RFC 9773 §4.2), and is the
-/// dice if there is none yet. The CA is asked again after what it said, 1 min to 24 h; the minute and the 6 hours
-/// shrink to a twentieth of `lifetime`, the certificate's (planner::lifetime()). A pure function; never throws an
-/// Error.
+/// picks the time within the window, which is kept as long as the window does not change (RFC 9773 §4.2), and becomes
+/// `dice` if there is none yet. `next_check` is the answer's Retry-After from now, clamped to 1 min to 24 h; the minute
+/// and the 6 hours are at most a twentieth of `lifetime`, the certificate's (planner::lifetime()). A pure function;
+/// never throws an Error.
 RenewalState updated_renewal_state(RenewalState state, const std::optional<RenewalInfo>& answer,
                                    std::chrono::system_clock::time_point now, double random,
                                    std::optional<std::chrono::system_clock::duration> lifetime = std::nullopt);
 
-/// When to renew, as planner::due() has it with its default policy, and why. `next_wake_up` is when the caller will
+/// When to renew, by planner::due() with its default policy, and why. `next_wake_up` is when the caller will
 /// next be able to renew, if it cannot wake up at the `next_check` of the decision. A pure function; never throws an
 /// Error.
 RenewalDecision decide_renewal(const Certificate& certificate, const RenewalState& state,

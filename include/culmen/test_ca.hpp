@@ -238,7 +238,8 @@ class TestCa {
   void set_faults(TestCaFaults faults);
   /// Makes all validations of that name succeed or fail without a check; nullopt: validate normally again.
   void force_validation(const std::string& identifier, std::optional<bool> outcome);
-  /// Advances the CA's clock.
+  /// Advances the CA's clock, and not the client's, which then rejects new certificates as not yet valid. With a
+  /// VirtualClock advance that instead: it is the clock of both.
   void advance_clock(std::chrono::seconds by);
   /// Moves the URLs that the directory lists below `prefix`, such as "/v2"; the old ones answer 404. The directory, and
   /// the URLs of accounts, orders and so on stay. Empty: as at first. Throws Error (invalid_argument) if it does not
@@ -249,7 +250,7 @@ class TestCa {
   std::map<std::string, int> request_counts() const;
   void reset_counts();
   TestCaSizes sizes() const;
-  /// The leaf of every certificate issued and not forgotten (TestCaOptions::keep_expired), PEM.
+  /// The leaf of every certificate issued and not forgotten (TestCaOptions::keep_expired), PEM, oldest first.
   std::vector<std::string> issued() const;
   /// Whether the certificate is revoked. Throws Error (crypto_failed) if it cannot be parsed.
   bool is_revoked(const std::string& leaf_pem) const;

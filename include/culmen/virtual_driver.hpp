@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "culmen/asks.hpp"
@@ -30,7 +31,7 @@ class VirtualClock {
   TimePoint now() const noexcept;
   /// Both clocks, for executions. The steady clock shows the time since the start.
   Instant instant() const noexcept;
-  /// As TestCaOptions::clock wants it.
+  /// For TestCaOptions::clock.
   TimePoint operator()() const noexcept { return now(); }
 
   /// Negative durations are ignored.
@@ -49,16 +50,16 @@ struct VirtualDriverOptions {
   std::size_t asks_per_minute = 100'000;
 };
 
-/// Runs any number of executions on the calling thread. When none can go on, the clock jumps to the next response or
-/// the end of the next wait. A `call` is called when it is asked for. An `await` is started; the driver does not wait
-/// for other threads to report it. The order of everything depends on nothing but the flows, the clock and the
-/// transport.
+/// Runs any number of executions on the calling thread. When none can continue, the clock jumps to the next response or
+/// the end of the next wait. A CallAsk is performed at once. An AwaitAsk is started; the driver does not wait for other
+/// threads to report it. The order of events depends only on the flows, the clock and the transport.
 ///
 /// Not thread-safe. The functions that it calls (transport, calls, `on_done`) may add and cancel executions, but must
 /// not run the driver.
 class VirtualDriver {
  public:
-  /// Answers a request at once. An exception becomes an Error.
+  /// Answers a request at once. An exception becomes an Error. There is none for exchange_message(), which always fails
+  /// with connection_failed.
   using Transport = std::function<TimedResponse(const HttpRequest&)>;
 
   VirtualDriver(VirtualClock clock, Transport transport, VirtualDriverOptions options = {});
@@ -67,11 +68,11 @@ class VirtualDriver {
   VirtualDriver(const VirtualDriver&) = delete;
   VirtualDriver& operator=(const VirtualDriver&) = delete;
 
-  /// Adds a flow; it starts when the driver runs. `on_done` gets its result; what it throws, and what left the flow as
-  /// an exception, leaves the function that runs the driver. `name` is for error messages. The execution exists until
-  /// it is done.
+  /// Adds a flow; it starts when the driver runs. `on_done`, which may be empty, gets its result; what it throws, and
+  /// what left the flow as an exception, leaves the function that runs the driver. `name` is for error messages. The
+  /// execution exists until it is done.
   template <class T>
-  ExecutionBase& start(Flow<T> flow, std::function<void(T)> on_done, std::string name = {}) {
+  ExecutionBase& start(Flow<T> flow, std::type_identity_t<std::function<void(T)>> on_done, std::string name = {}) {
     auto execution = std::make_shared<Execution<T>>(std::move(flow), [clock = clock_] { return clock.instant(); });
     ExecutionBase& added = *execution;
     add(
@@ -89,10 +90,10 @@ class VirtualDriver {
   /// Cancels an execution; it ends when the driver runs. Nothing happens if it is done, or was not added.
   void cancel(ExecutionBase& execution);
 
-  /// Runs until all executions are done. Throws Error (deadline) if one spins (see asks_per_minute), or if none can go
-  /// on; it names them.
+  /// Runs until all executions are done. Throws Error (deadline) if one spins (see asks_per_minute), or if none can
+  /// continue; the error names them.
   void run();
-  /// Runs until the clock shows `time`, and sets it to that. Throws as run(), but not if no execution can go on.
+  /// Runs until the clock shows `time`, and sets it to that. Throws as run(), but not if no execution can continue.
   void run_until(VirtualClock::TimePoint time);
   /// Adds a flow and runs until it is done; the others run meanwhile. Returns its result. Throws as run().
   template <class T>

@@ -105,20 +105,20 @@ std::optional<Result<Bytes>> SocketExchange::send_datagram() {
 }
 
 std::optional<Result<Bytes>> SocketExchange::receive_datagram() {
-  Bytes datagram(std::min(request_.max_response_bytes, longest_message));
+  Bytes datagram(longest_message);
   for (;;) {
-    // MSG_TRUNC: the length that was sent, even if there was no room for it.
-    const ssize_t size = ::recv(socket_, datagram.data(), datagram.size(), MSG_TRUNC);
+    const ssize_t size = ::recv(socket_, datagram.data(), datagram.size(), 0);
     if (size < 0) {
       if (would_block(errno)) return {};
       if (errno == EINTR) continue;
       return failed("receiving", errno);
     }
-    if (static_cast<std::size_t>(size) > datagram.size()) return too_long(static_cast<std::size_t>(size));
     Bytes answer(datagram.begin(), datagram.begin() + size);
     Result<bool> accepted = is_accepted(answer);
     if (!accepted) return accepted.error();
-    if (*accepted) return answer;
+    if (!*accepted) continue;
+    if (answer.size() > request_.max_response_bytes) return too_long(answer.size());
+    return answer;
   }
 }
 

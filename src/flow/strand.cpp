@@ -163,10 +163,10 @@ Flow<Result<void>> detail::just_wait(std::chrono::microseconds duration) {
 }
 
 Error detail::late(std::chrono::microseconds limit, std::string_view doing) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::duration<double>>(limit).count();
-  std::string text = std::to_string(seconds);
-  text.erase(text.find('.') + 2);
-  return Error(Errc::deadline, doing, "not finished within " + text + " seconds");
+  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
+  const std::string text =
+      milliseconds % 1000 == 0 ? std::to_string(milliseconds / 1000) + " s" : std::to_string(milliseconds) + " ms";
+  return Error(Errc::deadline, doing, "not finished within " + text);
 }
 
 }  // namespace culmen

@@ -51,6 +51,9 @@ namespace culmen {
 /// defaults in the coroutine must be given. Without a token it returns a deferred operation, which a coroutine cannot
 /// await with Boost 1.81 (a fault of its awaitable.hpp): use the coroutine form there, or pass use_awaitable.
 ///
+/// GCC 12 rejects braced lists in a statement with co_await ("array used as initializer") and destroys some temporaries
+/// there twice: put names, solvers and lambdas into variables first (see flow.hpp).
+///
 /// Asio cancellation cancels the operation, which ends with Errc::cancelled after its challenges are cleaned up.
 ///
 /// See engine.hpp for what each function does, its errors, and the section of the RFC.
