@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -143,6 +144,26 @@ inline detail::AskAwaiter<CallAsk, Result<void>> call_storing(std::function<Resu
 inline detail::AskAwaiter<AwaitAsk, Result<void>> await_done(std::function<void(AwaitAsk::Done)> start) {
   return detail::AskAwaiter<AwaitAsk, Result<void>>(std::move(start));
 }
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+// GCC 12 destroys what a lambda captures twice if it is written inside a co_await statement. Put it into a variable.
+namespace detail {
+template <class F>
+constexpr bool is_std_function = false;
+template <class Signature>
+constexpr bool is_std_function<std::function<Signature>> = true;
+/// A temporary that is no std::function: most likely a lambda, written in place.
+template <class F>
+concept LambdaInPlace = std::is_class_v<F> && !is_std_function<F>;
+}  // namespace detail
+template <detail::LambdaInPlace F>
+void call(F&&) = delete;
+template <detail::LambdaInPlace F>
+void call_storing(F&&) = delete;
+template <detail::LambdaInPlace F>
+void await_done(F&&) = delete;
+template <class T, detail::LambdaInPlace F>
+void guarded(F&&, std::string) = delete;
+#endif
 /// Asks for an exchange of bytes with one server, by UDP or TCP. See ExchangeAsk.
 inline detail::AskAwaiter<ExchangeAsk, Result<Bytes>> exchange_message(ExchangeRequest request) {
   return detail::AskAwaiter<ExchangeAsk, Result<Bytes>>(std::move(request));

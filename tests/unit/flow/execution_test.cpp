@@ -406,7 +406,10 @@ TEST_CASE("execution: destroyed at any point, nested in any way, it abandons exa
         case Around::all: return in_all(layers);
         case Around::first: return in_first(layers);
         case Around::deadline: return with_deadline(build(layers), std::chrono::seconds(1), "testing");
-        case Around::guard: return guarded<void>([layers] { return build(layers); }, "testing");
+        case Around::guard: {
+          std::function<Flow<Result<void>>()> make = [layers] { return build(layers); };
+          return guarded<void>(std::move(make), "testing");
+        }
         case Around::nursery: return in_nursery(layers);
       }
       return waits();
