@@ -236,6 +236,7 @@ std::optional<Error> Exchange::follow(const std::string& target) {
   response_ = HttpResponse();
   response_.url = target;
   header_bytes_ = header_count_ = 0;
+  was_sent_ = false;
   return {};
 }
 
@@ -243,9 +244,13 @@ Error Exchange::failure(CURLcode code) const {
   if (failure_) return *failure_;
   const Error error = CurlFailure(handle_, code, error_text_.data(), transport_.options(), time_limit_, max_body_bytes_)
                           .error(doing(), url());
-  if (error.system_code()) return error;
-  if (!was_sent_) return error.with_system_code(HttpFailure::not_sent);
-  return was_closed_unanswered(code) ? error.with_system_code(HttpFailure::closed_unanswered) : error;
+  if (was_sent_) {
+    // curl sends a request again when a kept connection breaks. That connecting fails then does not mean that nothing
+    // was sent, as the system's error would say.
+    if (was_closed_unanswered(code)) return error.with_system_code(HttpFailure::closed_unanswered);
+    return error.system_code() ? error.with_system_code(HttpFailure::other) : error;
+  }
+  return error.system_code() ? error : error.with_system_code(HttpFailure::not_sent);
 }
 
 bool Exchange::was_closed_unanswered(CURLcode code) const noexcept {
