@@ -37,6 +37,10 @@ int checked_nonce_retries(int retries) noexcept;
 
 /// Whether the server may have acted on the request although this error came back: query the outcome before repeating.
 bool outcome_unknown(const Error& error) noexcept;
+/// Whether a request whose outcome was unknown may be sent again without a pause that the server asked for: the
+/// response was lost, or the server failed in a way that may pass. Not if it was busy (RequestRetries has waited
+/// already).
+bool may_be_repeated(const Error& error) noexcept;
 
 /// How often a request may be sent whose response was lost, or which failed with a temporary 5xx.
 enum class Repeat {
@@ -55,10 +59,10 @@ class RequestRetries {
   /// How long to wait before the next attempt, possibly zero; nullopt: report the error.
   ///
   /// badNonce: at once, `nonce_retries` times (RFC 8555 §6.5). A lost connection or response, or a temporary 5xx: as
-  /// `Repeat` says; but freely if nothing was sent, and as often for Repeat::once if the server closed a kept connection
-  /// without an answer, so that most likely it did not read the request. The first repetition after a lost connection is at once; all others wait, for Retry-After or with
-  /// back-off. 429 and 503: after Retry-After, or with back-off for a 503 without one, SessionOptions::busy_retries
-  /// times. No attempt begins after the time limit.
+  /// `Repeat` says; but freely if nothing was sent, and as often for Repeat::once if the server closed a kept
+  /// connection without an answer, so that most likely it did not read the request. The first repetition after a lost
+  /// connection is at once; all others wait, for Retry-After or with back-off. 429 and 503: after Retry-After, or with
+  /// back-off for a 503 without one, SessionOptions::busy_retries times. No attempt begins after the time limit.
   std::optional<std::chrono::milliseconds> pause_after(const Error& error, Instant now);
 
  private:

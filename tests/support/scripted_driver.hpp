@@ -37,7 +37,8 @@ class ScriptedDriver {
   std::vector<std::string> script;      // "POST /order", "wait", "call", "store": what was asked, without numbers
   Instant time{std::chrono::system_clock::time_point(std::chrono::seconds(1'790'000'000)), {}};
   std::chrono::microseconds waited{0};
-  std::size_t widest = 0;  // most asks out at the same time
+  std::function<std::optional<HttpResponse>(const HttpRequest&)> instead;  // answers in place of the CA
+  std::size_t widest = 0;                                                  // most asks out at the same time
 
   template <class T>
   Result<T> drive(Flow<Result<T>> flow) {
@@ -144,6 +145,7 @@ class ScriptedDriver {
     time.wall += std::chrono::milliseconds(2);
     time.steady += std::chrono::milliseconds(2);
     if (now == Fault::lost_before || now == Fault::throws) return lost("connecting");
+    if (std::optional<HttpResponse> other = instead ? instead(request) : std::nullopt) return std::move(*other);
     HttpResponse response = ca.handle(request);
     if (now == Fault::lost_after) return lost("reading the answer");
     if (now == Fault::garbage || now == Fault::server_error) {
