@@ -378,6 +378,26 @@ TEST_CASE("an endpoint that has moved is found through the directory, once") {
   CHECK(bench.count("POST /new-order") == 3);
 }
 
+TEST_CASE("an endpoint that has moved is found by all flows that ask for it at the same time") {
+  Bench bench;
+  bench.ca.version = "/v2";
+  const auto both = [](engine::Session session, Account account) -> Flow<Result<void>> {
+    std::vector<Flow<Result<Order>>> orders;
+    for (int i = 0; i < 3; ++i) {
+      OrderRequest request(std::vector<Identifier>(1, Identifier::dns("example.com")));
+      orders.push_back(engine::new_order(session, account, request));
+    }
+    const std::vector<Result<Order>> placed = co_await all(std::move(orders));
+    for (const Result<Order>& order : placed) {
+      if (!order) co_return order.error();
+    }
+    co_return Result<void>();
+  };
+  const Result<void> placed = bench.driver.drive(both(bench.session, bench.account));
+  REQUIRE_MESSAGE(placed.has_value(), (placed ? "" : placed.error().what()));
+  CHECK(bench.count("POST /v2/new-order") == 3);
+}
+
 TEST_CASE("nonces and renewal information: moved endpoints are found too") {
   Bench bench;
   bench.ca.version = "/v2";
