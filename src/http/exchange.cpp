@@ -293,6 +293,15 @@ std::size_t Exchange::on_header(char* data, std::size_t size, std::size_t count,
 // what the broken connection means is the flows' to decide.
 int Exchange::on_request(void* self, char*, char*, int, int) noexcept {
   auto& exchange = *static_cast<Exchange*>(self);
+  const auto spent = std::chrono::steady_clock::now() - exchange.started_;
+  if (!exchange.was_sent_ && spent >= exchange.time_limit_) {
+    // Its turn came too late: nobody would wait for the answer, and the server would act on it.
+    guarded_callback(exchange.failure_, exchange.url(), [&exchange]() -> bool {
+      const Error late(Errc::timeout, exchange.doing(), "timed out while it waited for other requests");
+      throw late.with_system_code(HttpFailure::not_sent);
+    });
+    return CURL_PREREQFUNC_ABORT;
+  }
   const bool is_repeat = std::exchange(exchange.was_sent_, true);
   if (!is_repeat || is_safe(exchange.request_.method) || exchange.request_.is_idempotent) return CURL_PREREQFUNC_OK;
   exchange.repeat_refused_ = true;
