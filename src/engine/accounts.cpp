@@ -113,7 +113,7 @@ Flow<Result<Account>> deactivate_account(Session session, Account account) {
   SignedRequest request = account_request(account, protocol::deactivate_payload(), "deactivating the account");
   request.repeat = Repeat::never;
   Result<HttpResponse> response = co_await signed_post(session, request);
-  if (!response && outcome_unknown(response.error())) {
+  if (!response && may_be_repeated(response.error())) {
     response = co_await signed_post(session, request);
     // RFC 8555 §7.3.6: requests of a deactivated account are refused as unauthorized. So the first request arrived.
     if (!response && response.error().code() == Errc::unauthorized) response = HttpResponse();
@@ -140,7 +140,8 @@ Flow<Result<Account>> key_change(Session session, Account account, AccountKey ne
     }
     const Error error = response.error();
     const bool cancelled = error.code() == Errc::cancelled;
-    if (!cancelled && !outcome_unknown(error)) co_return error;
+    // The second request may have been refused because the first had arrived.
+    if (!cancelled && !outcome_unknown(error) && tries == 0) co_return error;
 
     // The response was lost; the change may have been applied. Ask the CA which of the two keys the account has, also
     // after a cancellation: the caller must know which key to keep.
@@ -152,7 +153,7 @@ Flow<Result<Account>> key_change(Session session, Account account, AccountKey ne
                       "the response was lost, and the CA does not say which key the account has now: keep both, and "
                       "look the account up with each");
     }
-    if (cancelled || tries > 0) co_return error;
+    if (tries > 0 || !may_be_repeated(error)) co_return error;
   }
 }
 

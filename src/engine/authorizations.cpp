@@ -27,6 +27,7 @@ Flow<Result<Authorization>> deactivate_authorization(Session session, Account ac
     Result<Authorization> seen = co_await get_authorization(session, account, authorization_url);
     if (!seen) co_return response.error();
     if (seen->status == AuthorizationStatus::deactivated) co_return seen;
+    if (!may_be_repeated(response.error())) co_return response.error();
     response = co_await signed_post(session, request);
   }
   if (!response) co_return response.error();
@@ -118,22 +119,24 @@ Flow<Result<Authorization>> poll_authorization_with(Session session, Account acc
 
 Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Challenge challenge, std::string response) {
   const SignedRequest request(account, challenge.url, response, "triggering " + printable(challenge.type, 60));
-  Result<HttpResponse> reply = co_await signed_post(session, request);
-  for (int repeats = 0; !reply && outcome_unknown(reply.error()) && repeats < max_repeats_after_look; ++repeats) {
+  for (int repeats = 0;; ++repeats) {
+    Result<HttpResponse> reply = co_await signed_post(session, request);
+    if (reply) co_return protocol::challenge_after_trigger(*reply, challenge);
+    const Error error = reply.error();
+    if (!outcome_unknown(error)) co_return error;
     // Ask whether the request arrived before it is repeated.
-    if (repeats > 0) {
+    const bool again = repeats < max_repeats_after_look && may_be_repeated(error);
+    if (again && repeats > 0) {
       Result<void> waited = co_await pause_for(repeat_pause(repeats));
       if (!waited) co_return waited.error().while_doing(request.doing);
     }
     const SignedRequest look(account, challenge.url, "", request.doing);
     Result<HttpResponse> seen = co_await signed_post(session, look);
-    if (!seen) co_return reply.error();
+    if (!seen) co_return error;
     const Challenge found = protocol::challenge_after_trigger(*seen, challenge);
     if (found.status != ChallengeStatus::pending && found.status != ChallengeStatus::unknown) co_return found;
-    reply = co_await signed_post(session, request);
+    if (!again) co_return error;
   }
-  if (!reply) co_return reply.error();
-  co_return protocol::challenge_after_trigger(*reply, challenge);
 }
 
 Flow<Result<Challenge>> trigger_challenge_onion(Session session, Account account, std::string challenge_url,

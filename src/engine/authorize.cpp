@@ -45,17 +45,22 @@ Flow<Result<void>> wait_until_ready(ChallengeSolver& solver, std::vector<Challen
 Result<void> note_challenge(Solving& solving, const Challenge& challenge, Instant now,
                             std::optional<std::chrono::seconds> retry_after);
 
+Result<void> prepare_response(Solving& solving) {
+  Result<std::string> response = guarded_call([&solving] { return solving.solver->response(solving.context); }, "");
+  if (!response) return response.error().while_doing("answering " + solving.context.type + " for " + name_of(solving));
+  solving.response = std::move(*response);
+  return {};
+}
+
 Flow<Result<void>> trigger(Validation& validation, Solving& solving) {
   if (validation.abandoned) co_return Result<void>();
   const Challenge& challenge = solving.context.challenge;
   const bool untouched = challenge.status == ChallengeStatus::pending || challenge.status == ChallengeStatus::unknown;
   if (!untouched) co_return Result<void>();  // triggered by an earlier run
-  Result<std::string> response = guarded_call([&solving] { return solving.solver->response(solving.context); }, "");
-  if (!response) {
+  if (Result<void> prepared = prepare_response(solving); !prepared) {
     validation.abandoned = true;
-    co_return response.error().while_doing("answering " + solving.context.type + " for " + name_of(solving));
+    co_return prepared;
   }
-  solving.response = std::move(*response);
   Result<Challenge> triggered =
       co_await trigger_challenge(validation.session, validation.account, challenge, solving.response);
   if (!triggered) {
@@ -98,7 +103,12 @@ Result<void> note_challenge(Solving& solving, const Challenge& challenge, Instan
   // the CA is trying again by itself.
   const bool left_pending = challenge.status == ChallengeStatus::pending && challenge.error && solving.triggered;
   if (!left_pending && challenge.status != ChallengeStatus::invalid) return {};
-  if (solving.retry_at) return {};
+  if (solving.retry_at) {
+    // What was seen first, the reply to the challenge, does not say how long to wait.
+    if (retry_after && *solving.retry_at > now.steady)
+      solving.retry_at = std::max(*solving.retry_at, now.steady + *retry_after);
+    return {};
+  }
   if (left_pending && solving.retries < max_challenge_retries) {
     const std::chrono::milliseconds asked = retry_after.value_or(std::chrono::seconds(0));
     solving.retry_at = now.steady + std::max(challenge_retry_pause(solving.retries), asked);
@@ -112,6 +122,9 @@ Result<void> note_challenge(Solving& solving, const Challenge& challenge, Instan
 Flow<Result<void>> trigger_again(Validation& validation, Solving& solving) {
   solving.retry_at.reset();
   ++solving.retries;
+  if (solving.response.empty()) {  // triggered by an earlier run
+    if (Result<void> prepared = prepare_response(solving); !prepared) co_return prepared;
+  }
   Result<Challenge> triggered =
       co_await trigger_challenge(validation.session, validation.account, solving.context.challenge, solving.response);
   const Instant instant = co_await now();

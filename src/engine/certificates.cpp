@@ -22,7 +22,7 @@ Flow<Result<void>> revoke(Session session, Bytes certificate_der, std::optional<
     return sign(directory.revoke_cert, payload);
   };
   Result<HttpResponse> response = co_await post_to_endpoint(session, make);
-  if (!response && outcome_unknown(response.error())) {
+  if (!response && may_be_repeated(response.error())) {
     response = co_await post_to_endpoint(session, make);
     // The first request arrived.
     if (!response && response.error().code() == Errc::already_revoked) co_return Result<void>();

@@ -47,11 +47,14 @@ Flow<Result<CurrentDirectory>> current_directory(Session session) {
 Flow<Result<CurrentDirectory>> moved_directory(Session session, CurrentDirectory used, Error error) {
   if (error.http_status() != 404 && error.http_status() != 410) co_return error;
   const Instant instant = co_await now();
-  if (session.state().claim_refresh_of_endpoints(instant)) {
+  CurrentDirectory fresh = session.state().directory();
+  if (same_endpoints(*fresh, *used) && session.state().wants_refresh_of_endpoints(instant)) {
     Result<void> done = co_await refresh(session);
     if (!done) co_return done.error();
+    const Instant end = co_await now();
+    session.state().endpoints_refreshed(end);
+    fresh = session.state().directory();
   }
-  CurrentDirectory fresh = session.state().directory();
   if (same_endpoints(*fresh, *used)) co_return error;
   co_return fresh;
 }

@@ -222,6 +222,29 @@ Flow<Result<Order>> finalized_order(Session session, Account account, Order seen
   if (seen.status == OrderStatus::invalid) co_return co_await explain_invalid(session, account, seen, doing);
   co_return seen;
 }
+
+/// Posts the CSR, and again if the order shows that it did not arrive. The order as the CA has it then.
+Flow<Result<Order>> post_csr(Session session, Account account, std::string order_url, SignedRequest request) {
+  for (int repeats = 0;; ++repeats) {
+    Result<HttpResponse> response = co_await signed_post(session, request);
+    if (response) {
+      const Instant instant = co_await now();
+      Result<Order> told = protocol::parse_order(*response, order_url, request.doing, instant.wall);
+      if (!told) told = co_await get_order(session, account, order_url);
+      co_return told;
+    }
+    const Error error = response.error();
+    if (!outcome_unknown(error)) co_return error;
+    const bool again = repeats < max_repeats_after_look && may_be_repeated(error);
+    if (again && repeats > 0) {
+      Result<void> waited = co_await pause_for(repeat_pause(repeats));
+      if (!waited) co_return waited.error().while_doing(request.doing);
+    }
+    Result<Order> seen = co_await get_order(session, account, order_url);
+    if (seen && seen->status != OrderStatus::ready) co_return seen;
+    if (!seen || !again) co_return error;
+  }
+}
 }  // namespace
 
 Flow<Result<Order>> finalize(Session session, Account account, Order order, Bytes csr_der,
@@ -230,30 +253,14 @@ Flow<Result<Order>> finalize(Session session, Account account, Order order, Byte
   const std::string payload = protocol::finalize_payload(csr_der, onion_caa);
   if (order.finalize.empty()) co_return Error(Errc::bad_response, doing, "the order has no finalize URL");
   SignedRequest request(account, order.finalize, payload, doing);
-  Result<HttpResponse> response = co_await signed_post(session, request);
-  for (int repeats = 0; !response && outcome_unknown(response.error()) && repeats < max_repeats_after_look; ++repeats) {
-    if (repeats > 0) {
-      Result<void> waited = co_await pause_for(repeat_pause(repeats));
-      if (!waited) co_return waited.error().while_doing(doing);
-    }
-    // The CA may have accepted it: the order shows that. If it is still ready, the CSR did not arrive.
-    Result<Order> seen = co_await get_order(session, account, order.url);
-    if (!seen) co_return response.error();
-    if (seen->status != OrderStatus::ready) co_return co_await finalized_order(session, account, *seen, doing);
-    response = co_await signed_post(session, request);
-  }
-  if (!response && response.error().code() == Errc::order_not_ready) {
+  Result<Order> seen = co_await post_csr(session, account, order.url, request);
+  if (!seen && seen.error().code() == Errc::order_not_ready) {
     // RFC 8555 §7.4: the client then fetches the order. It may still become ready: some CAs update the order after its
     // authorizations.
     Result<Order> ready = co_await poll_order(session, account, order.url);
-    if (!ready) co_return ready.error();
-    if (ready->status != OrderStatus::ready) co_return std::move(*ready);
-    response = co_await signed_post(session, request);
+    if (!ready || ready->status != OrderStatus::ready) co_return ready;
+    seen = co_await post_csr(session, account, order.url, request);
   }
-  if (!response) co_return response.error();
-  const Instant instant = co_await now();
-  Result<Order> seen = protocol::parse_order(*response, order.url, doing, instant.wall);
-  if (!seen) seen = co_await get_order(session, account, order.url);
   if (!seen) co_return seen;
   co_return co_await finalized_order(session, account, *seen, doing);
 }

@@ -55,6 +55,10 @@ SessionOptions checked(SessionOptions options) noexcept {
 
 bool outcome_unknown(const Error& error) noexcept { return is_lost(error) || error.http_status() >= 500; }
 
+bool may_be_repeated(const Error& error) noexcept {
+  return is_lost(error) || (is_server_failure(error) && !is_busy(error) && !error.retry_after());
+}
+
 // ---- RequestRetries ----
 
 RequestRetries::RequestRetries(const SessionOptions& options, int nonce_retries, Repeat repeat, Instant start,

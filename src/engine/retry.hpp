@@ -37,6 +37,10 @@ int checked_nonce_retries(int retries) noexcept;
 
 /// Whether the server may have acted on the request although this error came back: query the outcome before repeating.
 bool outcome_unknown(const Error& error) noexcept;
+/// Whether a request whose outcome was unknown may be sent again without a pause that the server asked for: the
+/// response was lost, or the server failed in a way that may pass. Not if it was busy (RequestRetries has waited
+/// already).
+bool may_be_repeated(const Error& error) noexcept;
 
 /// How often a request may be sent whose response was lost, or which failed with a temporary 5xx.
 enum class Repeat {

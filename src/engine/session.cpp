@@ -62,12 +62,15 @@ bool Session::State::claim_refresh(Instant now) {
   return true;
 }
 
-bool Session::State::claim_refresh_of_endpoints(Instant now) {
+bool Session::State::wants_refresh_of_endpoints(Instant now) const {
   constexpr std::chrono::minutes pause_after_refresh(1);
   const std::lock_guard lock(mutex_);
-  if (endpoints_refreshed_ && now.steady < *endpoints_refreshed_ + pause_after_refresh) return false;
+  return !endpoints_refreshed_ || now.steady >= *endpoints_refreshed_ + pause_after_refresh;
+}
+
+void Session::State::endpoints_refreshed(Instant now) {
+  const std::lock_guard lock(mutex_);
   endpoints_refreshed_ = now.steady;
-  return true;
 }
 
 void Session::State::refreshed(Directory directory, Instant now) {

@@ -65,8 +65,10 @@ struct Session::State {
   /// Whether its age calls for fetching it again. If so, this call also postpones the next time that this is true: one
   /// of many concurrent flows refreshes, and a CA that does not answer is not asked before each request.
   bool claim_refresh(Instant now);
-  /// The same after an endpoint answered 404 or 410: true at most once a minute if that changes nothing.
-  bool claim_refresh_of_endpoints(Instant now);
+  /// The same after an endpoint answered 404 or 410: not within a minute after that was done. Until then each of
+  /// several concurrent flows fetches it: none of them could continue without.
+  bool wants_refresh_of_endpoints(Instant now) const;
+  void endpoints_refreshed(Instant now);
   void refreshed(Directory directory, Instant now);
 
  private:

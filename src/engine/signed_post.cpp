@@ -25,7 +25,7 @@ Flow<Result<std::string>> fresh_nonce(Session session, std::optional<millisecond
   Result<HttpResponse> response = co_await fetch(session.options(), request, doing);
   if (!response) {
     directory = co_await moved_directory(session, *directory, response.error());
-    if (!directory) co_return directory.error();
+    if (!directory) co_return blame_server(directory.error());
     request.url = (*directory)->new_nonce;
     response = co_await fetch(session.options(), request, doing);
   }

@@ -45,6 +45,7 @@ Flow<Result<StarOrder>> cancel_star_order(Session session, Account account, std:
     Result<StarOrder> seen = co_await get_star_order(session, account, order_url);
     if (!seen) co_return response.error();
     if (seen->status == OrderStatus::canceled) co_return seen;
+    if (!may_be_repeated(response.error())) co_return response.error();
     response = co_await signed_post(session, request);
   }
   if (!response) co_return response.error();

@@ -16,6 +16,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
+Result<void> check_issued(const CertificateChain& chain, const Order& order, const PrivateKey& key) {
+  IssueRequest asked(order.identifiers);
+  asked.key = key;
+  return engine::check_certificate(asked, chain, drivers::instant_now().wall);
+}
+
 constexpr std::size_t width = 12;  // authorizations looked at side by side
 
 Flow<Result<std::vector<Authorization>>> get_authorizations(engine::Session session, Account account,
@@ -72,9 +78,13 @@ void NewOrder::refresh(CancelToken cancel) {
 
 std::vector<Auth> NewOrder::authorizations(CancelToken cancel) const {
   const AcmeClient& client = account_.client();
+  const IssueRequest asked(identifiers_);
+  engine::check_number_of_authorizations(asked, order_).value();
   std::vector<Auth> authorizations;
   for (Authorization& authorization :
        client.run(get_authorizations(client.session(), account_.api_account(), order_.authorizations), cancel)) {
+    // A CA does not choose the names that the caller answers challenges for.
+    if (authorization.status != AuthorizationStatus::valid) engine::check_authorization(asked, authorization).value();
     authorizations.emplace_back(account_, std::move(authorization));
   }
   return authorizations;
@@ -106,6 +116,7 @@ CertOrder CsrOrder::finalize_pkey(PrivateKey key, milliseconds delay, std::chron
   Order order = client.run(engine::finalize_and_wait(client.session(), account_.api_account(), order_, std::move(csr),
                                                      {}, engine::PollOptions(delay, limit)),
                            std::move(cancel));
+  order.identifiers = identifiers_;  // not what the CA shows: the certificate is compared with them
   return CertOrder(account_, primary_name_, std::move(order), std::move(key));
 }
 
@@ -125,17 +136,23 @@ CertOrder::CertOrder(AccountHandle account, std::string primary_name, Order orde
 CertificateWithKey CertOrder::download_cert(CancelToken cancel) const {
   const AcmeClient& client = account_.client();
   const CertificateChain chain = client.download_chain(account_.api_account(), order_.certificate, std::move(cancel));
-  IssueRequest asked(order_.identifiers);
-  asked.key = key_;
-  engine::check_certificate(asked, chain, drivers::instant_now().wall).value();
+  check_issued(chain, order_, key_).value();
   CertificateWithKey certificate(key_.to_pem(), chain.pem);
   return certificate;
 }
 
 CertificateWithKey CertOrder::download_and_save_cert(CancelToken cancel) const {
-  CertificateWithKey certificate = download_cert(std::move(cancel));
-  const StoredCertificate stored(certificate.private_key(), certificate.certificate());
+  const AcmeClient& client = account_.client();
+  const CertificateChain chain = client.download_chain(account_.api_account(), order_.certificate, std::move(cancel));
+  const Result<void> checked = check_issued(chain, order_, key_);
   const std::lock_guard lock(account_.pending_mutex());
+  if (!checked) {
+    // Otherwise unsaved_order() would find it again and again.
+    faces::drop_pending_order(account_.persist(), account_.realm(), primary_name_, order_.url);
+    throw checked.error();
+  }
+  CertificateWithKey certificate(key_.to_pem(), chain.pem);
+  const StoredCertificate stored(certificate.private_key(), certificate.certificate());
   account_.persist().put_certificate(account_.realm(), primary_name_, stored);
   faces::forget_pending_order(account_.persist(), account_.realm(), primary_name_, order_.url);
   return certificate;

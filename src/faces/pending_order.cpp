@@ -34,7 +34,7 @@ void put_orders(Persist& persist, const std::string& realm, const std::string& n
 std::vector<PendingOrder> find_pending_orders(Persist& persist, const std::string& realm, const std::string& name) {
   const std::optional<std::string> value = persist.get(pending_key(realm, name));
   std::vector<PendingOrder> orders;
-  if (!value) return orders;
+  if (!value || value->empty()) return orders;  // empty: the last one was dropped
   std::string_view rest = *value;
   do {
     const std::size_t line_end = rest.find('\n');
@@ -75,6 +75,14 @@ void forget_pending_order(Persist& persist, const std::string& realm, const std:
   const std::size_t erased =
       std::erase_if(orders, [&](const PendingOrder& order) { return order.order_url == order_url; });
   if (erased > 0 && !orders.empty()) put_orders(persist, realm, name, orders);
+}
+
+void drop_pending_order(Persist& persist, const std::string& realm, const std::string& name,
+                        std::string_view order_url) {
+  std::vector<PendingOrder> orders = find_pending_orders(persist, realm, name);
+  const std::size_t erased =
+      std::erase_if(orders, [&](const PendingOrder& order) { return order.order_url == order_url; });
+  if (erased > 0) put_orders(persist, realm, name, orders);
 }
 
 }  // namespace culmen::faces

@@ -24,6 +24,9 @@ void keep_pending_order(Persist& persist, const std::string& realm, const std::s
 /// Its certificate is saved. The last order stays: the stores cannot erase, and its key is known to be saved.
 void forget_pending_order(Persist& persist, const std::string& realm, const std::string& name,
                           std::string_view order_url);
+/// Its certificate cannot be used, now or later: no order may be left.
+void drop_pending_order(Persist& persist, const std::string& realm, const std::string& name,
+                        std::string_view order_url);
 /// The newest first. Throws Error (io_failed, crypto_failed) if what is stored is damaged.
 std::vector<PendingOrder> find_pending_orders(Persist& persist, const std::string& realm, const std::string& name);
 /// Whether the key under the name itself is that one.

@@ -25,6 +25,12 @@ std::string without_credentials(const std::string& proxy) {
   return proxy.substr(0, slashes == std::string::npos || slashes > at ? 0 : slashes + 2) + proxy.substr(at + 1);
 }
 
+/// Of a proxy that it cannot use curl says all, its password too.
+std::string without_proxy(std::string_view text) {
+  constexpr std::string_view unsupported = "Unsupported proxy";
+  return std::string(text.starts_with(unsupported) ? unsupported : text);
+}
+
 std::string time_text(std::chrono::milliseconds time) {
   const bool is_whole = time % std::chrono::seconds(1) == std::chrono::milliseconds(0);
   return is_whole ? std::to_string(time / std::chrono::seconds(1)) + " s" : std::to_string(time.count()) + " ms";
@@ -36,7 +42,7 @@ CurlFailure::CurlFailure(CURL* handle, CURLcode code, const char* text, const Tr
                          std::chrono::milliseconds time_limit, std::size_t max_body_bytes)
     : handle_(handle),
       code_(code),
-      text_(*text != '\0' ? text : curl_easy_strerror(code)),
+      text_(without_proxy(*text != '\0' ? text : curl_easy_strerror(code))),
       options_(options),
       time_limit_(time_limit),
       max_body_bytes_(max_body_bytes) {}

@@ -236,6 +236,7 @@ std::optional<Error> Exchange::follow(const std::string& target) {
   response_ = HttpResponse();
   response_.url = target;
   header_bytes_ = header_count_ = 0;
+  was_sent_ = false;
   return {};
 }
 
@@ -243,9 +244,13 @@ Error Exchange::failure(CURLcode code) const {
   if (failure_) return *failure_;
   const Error error = CurlFailure(handle_, code, error_text_.data(), transport_.options(), time_limit_, max_body_bytes_)
                           .error(doing(), url());
-  if (error.system_code()) return error;
-  if (!was_sent_) return error.with_system_code(HttpFailure::not_sent);
-  return was_closed_unanswered(code) ? error.with_system_code(HttpFailure::closed_unanswered) : error;
+  if (was_sent_) {
+    // curl sends a request again when a kept connection breaks. That connecting fails then does not mean that nothing
+    // was sent, as the system's error would say.
+    if (was_closed_unanswered(code)) return error.with_system_code(HttpFailure::closed_unanswered);
+    return error.system_code() ? error.with_system_code(HttpFailure::other) : error;
+  }
+  return error.system_code() ? error : error.with_system_code(HttpFailure::not_sent);
 }
 
 bool Exchange::was_closed_unanswered(CURLcode code) const noexcept {
@@ -288,6 +293,15 @@ std::size_t Exchange::on_header(char* data, std::size_t size, std::size_t count,
 // what the broken connection means is the flows' to decide.
 int Exchange::on_request(void* self, char*, char*, int, int) noexcept {
   auto& exchange = *static_cast<Exchange*>(self);
+  const auto spent = std::chrono::steady_clock::now() - exchange.started_;
+  if (!exchange.was_sent_ && spent >= exchange.time_limit_) {
+    // Its turn came too late: nobody would wait for the answer, and the server would act on it.
+    guarded_callback(exchange.failure_, exchange.url(), [&exchange]() -> bool {
+      const Error late(Errc::timeout, exchange.doing(), "timed out while it waited for other requests");
+      throw late.with_system_code(HttpFailure::not_sent);
+    });
+    return CURL_PREREQFUNC_ABORT;
+  }
   const bool is_repeat = std::exchange(exchange.was_sent_, true);
   if (!is_repeat || is_safe(exchange.request_.method) || exchange.request_.is_idempotent) return CURL_PREREQFUNC_OK;
   exchange.repeat_refused_ = true;

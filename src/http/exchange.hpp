@@ -32,7 +32,7 @@ class Exchange {
   HttpTrust trust() const noexcept { return request_.trust; }
   /// nullptr: none for that URL.
   const HttpClientCertificate* client_certificate() const noexcept;
-  /// Whether curl has begun to send it, or a redirect.
+  /// Whether curl has begun to send what url() says.
   bool was_sent() const noexcept { return was_sent_; }
 
   /// Sets the options of the handle that depend on the request. The handle must come from Transport::new_handle() for

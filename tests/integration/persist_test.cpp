@@ -468,6 +468,30 @@ TEST_CASE("an unsaved order that the CA does not know, or that came to nothing, 
   CHECK(contains(thrown_by([&] { return account.unsaved_order("example.test"); }), "not as culmen left it"));
 }
 
+TEST_CASE("an order with more authorizations than names: none is handed out") {
+  TestCaOptions options = believing();
+  options.faults.extra_authorizations = {"elsewhere.example.test"};
+  const Bench bench(options);
+  const blocking::AccountHandle account = bench.directory(bench.files()).account(email);
+  const blocking::NewOrder order = account.new_order("a.example.test");
+  const int before = bench.requests("authz");
+  CHECK(thrown_by([&] { return order.authorizations(); }).starts_with("bad_response: "));
+  CHECK(bench.requests("authz") == before);
+}
+
+TEST_CASE("an unsaved order whose certificate was refused is over") {
+  TestCaOptions options = believing();
+  options.faults.other_public_key = true;
+  const Bench bench(options);
+  const blocking::AccountHandle account = bench.directory(bench.files()).account(email);
+  for (int i = 0; i < 2; ++i) {
+    const blocking::CertOrder order = proven(account.new_order("example.test")).finalize_pkey(create_p256_key(), 0ms);
+    CHECK(account.unsaved_order("example.test").has_value());
+    CHECK(thrown_by([&] { return order.download_and_save_cert(); }).starts_with("bad_response: "));
+    CHECK(account.unsaved_order("example.test") == std::nullopt);
+  }
+}
+
 TEST_CASE("what the store throws while saving reaches the caller, and the order can still be saved") {
   const Bench bench;
   const TroubledStore store;

@@ -79,7 +79,8 @@ class NewOrder {
   /// CA's Retry-After says, up to a minute.
   void refresh(CancelToken cancel = CancelToken::never());
 
-  /// Fetches the authorizations, in the CA's order; there may be fewer than names. Blocks. Throws Error.
+  /// Fetches the authorizations, in the CA's order; there may be fewer than names. Blocks. Throws Error: bad_response
+  /// if there are more, or one that is not valid is for a name that was not ordered.
   std::vector<Auth> authorizations(CancelToken cancel = CancelToken::never()) const;
 
   const Order& api_order() const noexcept { return order_; }

@@ -160,11 +160,38 @@ TEST_CASE("Retry-After of an authorization is obeyed before its challenge is pos
   CHECK(run.driver.waited >= 20s);
   CHECK(run.count("POST /authz/0") <= 3);  // the plan, the look that found the error, one after it
 
-  AuthorizeRun one;
-  one.ca.failing_attempts["a.example.com"] = 1;
-  one.ca.authorization_retry_after = "20";
-  REQUIRE(one.go().has_value());
-  CHECK(one.driver.waited >= 20s);
+  for (const bool in_reply : {false, true}) {
+    CAPTURE(in_reply);
+    AuthorizeRun one;
+    one.ca.failing_attempts["a.example.com"] = 1;
+    one.ca.authorization_retry_after = "20";
+    one.ca.attempts_in_reply = in_reply;
+    std::chrono::microseconds posted{};  // the last time
+    one.driver.instead = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+      if (request.url.ends_with("/chall/0")) posted = one.driver.waited;
+      return {};
+    };
+    REQUIRE(one.go().has_value());
+    CHECK(posted >= 20s);
+    CHECK(one.count("POST /chall/0") == 2);
+  }
+}
+
+TEST_CASE("a challenge that an earlier run triggered is posted again, with its response") {
+  AuthorizeRun run;
+  run.ca.triggered[0] = 1;
+  run.ca.failing_attempts["a.example.com"] = 1;
+  run.driver.instead = [&run](const HttpRequest& request) -> std::optional<HttpResponse> {
+    if (!request.url.ends_with("/authz/0") || run.count("POST /authz/0") > 0) return {};
+    HttpResponse response = run.ca.handle(request);
+    const std::string pending = R"("status":"pending")";
+    response.body.replace(response.body.rfind(pending), pending.size(), R"("status":"processing")");
+    return response;
+  };
+  const Result<Authorization> valid = run.go();
+  REQUIRE_MESSAGE(valid.has_value(), (valid ? "" : valid.error().what()));
+  CHECK(run.count("POST /chall/0") == 1);
+  CHECK(std::ranges::count(run.ca.payloads, "{}") == 1);
 }
 
 TEST_CASE("cancelled while challenges are posted again: everything is cleaned up, and nothing is posted any more") {

@@ -174,6 +174,61 @@ TEST_CASE("requests: a server that never answers or always fails is given up, af
   }
 }
 
+TEST_CASE("requests: what is looked up is not sent again to a server that asks to wait or will not change its mind") {
+  for (const Rule& rule : rules()) {
+    const std::string path = rule.after_lost.front().substr(rule.after_lost.front().find('/'));
+    CAPTURE(rule.request);
+    for (const auto& [status, retry_after] : {std::pair(503, "3600"), {500, "3600"}, {501, ""}, {505, ""}}) {
+      CAPTURE(status);
+      Bench bench;
+      int sent = 0;
+      bench.driver.instead = [&, status = status, wait = std::string(retry_after)](
+                                 const HttpRequest& request) -> std::optional<HttpResponse> {
+        const bool is_look = request.body.find(R"("payload":"")") != std::string::npos;
+        if (!request.url.ends_with(path) || (is_look && sent > 0)) return {};
+        ++sent;
+        HttpResponse response;
+        response.status = status;
+        response.url = request.url;
+        if (!wait.empty()) response.headers.emplace_back("retry-after", wait);
+        return response;
+      };
+      (void)rule.verb(bench);
+      CHECK(sent <= 1);
+    }
+  }
+}
+
+TEST_CASE("finalize: a response that is lost after orderNotReady is looked up too") {
+  Bench bench;
+  bench.ca.authorized_before = true;
+  bench.ca.not_ready = 1;
+  Order order;
+  order.url = "https://ca.test/order/1";
+  order.finalize = "https://ca.test/finalize/1";
+  bench.driver.faults[2] = Fault::lost_after;  // the CSR, the order, and the CSR again
+  const Bytes csr = build_csr({"example.com"}, next_key().private_key());
+  const Result<Order> finalized = bench.driver.drive(engine::finalize(bench.session, bench.account, order, csr));
+  CHECK(bench.count("POST /finalize/1") == 2);
+  REQUIRE(finalized.has_value());
+  CHECK(finalized->status == OrderStatus::valid);
+}
+
+TEST_CASE("key_change: a second request may be refused because the first one arrived after the look") {
+  Bench bench;
+  bench.driver.faults[0] = Fault::lost_before;
+  bench.driver.instead = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+    if (!request.url.ends_with("/key-change")) return {};
+    HttpResponse response = bench.ca.handle(request);  // the first, which was late
+    response.status = 401;
+    response.body = R"({"type":"urn:ietf:params:acme:error:unauthorized","detail":"unknown key"})";
+    return response;
+  };
+  const Result<Account> changed = bench.driver.drive(engine::key_change(bench.session, bench.account, next_key()));
+  REQUIRE(changed.has_value());
+  CHECK(changed->thumbprint() == next_key().thumbprint());
+}
+
 TEST_CASE("requests: the directory and nonces are asked for again, like all that changes nothing") {
   for (const Fault fault : {Fault::lost_before, Fault::lost_after, Fault::server_error}) {
     FakeCa ca({"example.com"});
@@ -321,6 +376,26 @@ TEST_CASE("an endpoint that has moved is found through the directory, once") {
   for (int i = 0; i < 3; ++i) CHECK(bench.new_order("replaced").error().code() == Errc::malformed);
   CHECK(bench.count("GET /dir") == 1);
   CHECK(bench.count("POST /new-order") == 3);
+}
+
+TEST_CASE("an endpoint that has moved is found by all flows that ask for it at the same time") {
+  Bench bench;
+  bench.ca.version = "/v2";
+  const auto both = [](engine::Session session, Account account) -> Flow<Result<void>> {
+    std::vector<Flow<Result<Order>>> orders;
+    for (int i = 0; i < 3; ++i) {
+      OrderRequest request(std::vector<Identifier>(1, Identifier::dns("example.com")));
+      orders.push_back(engine::new_order(session, account, request));
+    }
+    const std::vector<Result<Order>> placed = co_await all(std::move(orders));
+    for (const Result<Order>& order : placed) {
+      if (!order) co_return order.error();
+    }
+    co_return Result<void>();
+  };
+  const Result<void> placed = bench.driver.drive(both(bench.session, bench.account));
+  REQUIRE_MESSAGE(placed.has_value(), (placed ? "" : placed.error().what()));
+  CHECK(bench.count("POST /v2/new-order") == 3);
 }
 
 TEST_CASE("nonces and renewal information: moved endpoints are found too") {

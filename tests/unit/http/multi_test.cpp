@@ -300,6 +300,35 @@ TEST_CASE("a server that speaks no HTTP/2 gets all the connections that are allo
   CHECK(tls.server.connections() == 8);
 }
 
+TEST_CASE("what waited in the queue for too long is not sent any more") {
+  std::atomic<int> posts = 0;
+  test::Server slow(test::answering([&posts](const test::Request& request) {
+    if (request.method == "POST") ++posts;
+    if (request.method == "GET") std::this_thread::sleep_for(150ms);
+    return test::response(200, "");
+  }));
+  TransportOptions options;
+  options.max_connections = 1;
+  http::Transport transport(options, nullptr);
+  http::Multi multi(transport);
+  SendAsk first(HttpRequest(HttpMethod::get, slow.url()));
+  HttpRequest post(HttpMethod::post, slow.url());
+  post.time_limit = 50ms;
+  SendAsk second(post);
+  REQUIRE_FALSE(multi.start(first, nullptr));
+  REQUIRE_FALSE(multi.start(second, nullptr));
+  std::optional<Result<HttpResponse>> answer;
+  test::perform_until(
+      multi, [&answer] { return answer.has_value(); },
+      [&](http::Multi::Finished&& finished) {
+        if (&finished.ask == &second) answer = std::move(finished.answer);
+      });
+  REQUIRE_FALSE(*answer);
+  CHECK(http_failure(answer->error()) == HttpFailure::not_sent);
+  REQUIRE(test::perform(multi, HttpRequest(HttpMethod::head, slow.url())));  // on the same connection
+  CHECK(posts == 0);
+}
+
 TEST_CASE("time in the queue counts") {
   test::Server silent([](test::Connection& connection) {
     while (connection.read_request()) {

@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "http/multi.hpp"
@@ -242,6 +244,28 @@ TEST_CASE("what a closed connection means: not sent, closed unanswered, or unkno
   CHECK(http_failure(Error(Errc::bad_response, "parsing")) == HttpFailure::other);
 }
 
+TEST_CASE("a request that was sent is not called unsent because curl cannot connect to send it again") {
+  std::atomic<bool> arrived = false;
+  auto server = std::make_unique<test::Server>([&arrived](test::Connection& connection) {
+    if (!connection.read_request() || !connection.write(test::response(200, "first"))) return;
+    arrived = connection.read_request().has_value();
+    (void)connection.read_request();  // until the server ends
+  });
+  http::Transport transport({}, nullptr);
+  http::Multi multi(transport);
+  const HttpRequest post(HttpMethod::post, server->url());
+  REQUIRE(test::perform(multi, post));
+  std::thread crash([&] {
+    while (!arrived) std::this_thread::sleep_for(1ms);
+    server.reset();  // no more connections, and then the end of those that are open
+  });
+  const auto lost = test::perform(multi, post);
+  crash.join();
+  REQUIRE_FALSE(lost);
+  CHECK(lost.error().code() == Errc::connection_failed);
+  CHECK(http_failure(lost.error()) != HttpFailure::not_sent);
+}
+
 TEST_CASE("a client certificate is shown, to its server only, and each has connections of its own") {
   test::TemporaryFolder folder;
   const test::Identity root = test::make_identity("Test Root", "", nullptr);
@@ -333,4 +357,11 @@ TEST_CASE("the password of a proxy is not shown, and a proxy that wants another 
   const std::string said = response.error().what();
   CHECK(said.find("(http://127.0.0.1:") != std::string::npos);
   CHECK(said.find("s3cret") == std::string::npos);
+  // curl quotes proxies that it cannot use.
+  for (const char* unusable : {"odd://user:s3cret@127.0.0.1:1", "http://user:s3 s3cret@127.0.0.1:1"}) {
+    options.proxy = unusable;
+    const auto failed = send_once(HttpRequest(HttpMethod::get, "https://ca.example/"), options);
+    REQUIRE_FALSE(failed);
+    CHECK_MESSAGE(std::string(failed.error().what()).find("s3cret") == std::string::npos, failed.error().what());
+  }
 }
