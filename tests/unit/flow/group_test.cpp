@@ -151,6 +151,56 @@ TEST_CASE("first_of: the first one's result comes back, the others are cancelled
   CHECK(driver.time.time_since_epoch() == seconds(5));  // two, and three of clean-up
 }
 
+TEST_CASE("with_deadline and Nursery::cancel work under a shield, and the shield still holds off the outer cancellation") {
+  struct Body {
+    static Flow<Result<void>> with_limit() {
+      Result<void> ended = co_await with_deadline(waits_for(seconds(50)), seconds(3), "cleaning up");
+      co_return ended;
+    }
+    static Flow<Result<void>> with_children() {
+      Nursery nursery = co_await open_nursery();
+      const Nursery::Id endless = nursery.spawn(waits_for(seconds(50)));
+      nursery.spawn(waits_for(seconds(4)));
+      Result<void> waited = co_await wait(seconds(3));
+      if (!waited) co_return waited;
+      nursery.cancel(endless);
+      Result<void> joined = co_await nursery.join();
+      co_return joined;
+    }
+    static Flow<Result<void>> shield(Flow<Result<void>> flow) {
+      Result<void> ended = co_await shielded(std::move(flow));
+      co_return ended;
+    }
+  };
+  for (const bool is_cancelled : {false, true}) {
+    GroupDriver driver;
+    if (is_cancelled) driver.cancel_at = std::chrono::steady_clock::time_point(seconds(1));
+    CHECK(driver.run(Body::shield(Body::with_limit())).error().code() == Errc::deadline);
+    CHECK(driver.time.time_since_epoch() == seconds(3));
+  }
+  for (const bool is_cancelled : {false, true}) {
+    GroupDriver driver;
+    if (is_cancelled) driver.cancel_at = std::chrono::steady_clock::time_point(seconds(1));
+    CHECK(driver.run(Body::shield(Body::with_children())).error().code() == Errc::cancelled);  // the endless child's
+    CHECK(driver.time.time_since_epoch() == seconds(4));
+  }
+}
+
+TEST_CASE("with_deadline: any number of them, one after another, each ends as the first") {
+  struct Body {
+    static Flow<Result<int>> run() {
+      int late = 0;
+      for (int i = 0; i < 2500; ++i) {
+        Result<void> ended = co_await with_deadline(waits_for(seconds(50)), seconds(1), "waiting");
+        if (!ended && ended.error().code() == Errc::deadline) ++late;
+      }
+      co_return late;
+    }
+  };
+  GroupDriver driver;
+  CHECK(driver.run(Body::run()).value() == 2500);
+}
+
 TEST_CASE("first_of: an exception of the first one comes out once the others have ended") {
   struct Body {
     static Flow<Result<void>> run(bool* cleaned) {
