@@ -79,9 +79,8 @@ class AsioDriver::Run final : public std::enable_shared_from_this<Run> {
   Run& operator=(const Run&) = delete;
 
   void start();
-  void cancel() {
-    if (run_) run_->cancel();
-  }
+  /// From any thread, once it was added.
+  void cancel();
   /// The context goes: the handler is destroyed, and with it what it owns.
   void drop() {
     run_.reset();
@@ -224,8 +223,11 @@ void AsioDriver::Loop::register_with(asio::execution_context& context) {
 }
 
 void AsioDriver::Loop::watch(int descriptor, int events) {
-  std::shared_ptr<Watch>& watch = watches_[descriptor];
-  if (!watch) watch = std::make_shared<Watch>(open_->strand, descriptor);
+  auto found = watches_.find(descriptor);
+  if (found == watches_.end()) {
+    found = watches_.emplace(descriptor, std::make_shared<Watch>(open_->strand, descriptor)).first;
+  }
+  const std::shared_ptr<Watch> watch = found->second;
   watch->wanted = events;
   await_readiness(descriptor, watch);
 }
@@ -322,6 +324,15 @@ void AsioDriver::Run::start() {
   run_->start();
 }
 
+void AsioDriver::Run::cancel() {
+  const std::optional<asio::any_io_executor> strand = loop_->strand();
+  if (!strand) return;
+  asio::post(*strand, [weak = weak_from_this()] {
+    const std::shared_ptr<Run> self = weak.lock();
+    if (self && self->run_) self->run_->cancel();
+  });
+}
+
 void AsioDriver::Run::finish(std::exception_ptr thrown) {
   const std::optional<asio::any_io_executor> strand = loop_->strand();
   if (!strand) return;
@@ -360,11 +371,9 @@ void AsioDriver::start(ExecutionBase& execution, asio::any_completion_handler<vo
   asio::cancellation_slot slot = asio::get_associated_cancellation_slot(handler);
   const auto run = std::make_shared<Run>(loop_, execution, executor, slot, std::move(handler));
   if (slot.is_connected()) {
-    slot.assign([weak = std::weak_ptr<Run>(run), strand = *strand](asio::cancellation_type) {
-      if (weak.expired()) return;
-      asio::post(strand, [weak] {
-        if (const std::shared_ptr<Run> self = weak.lock()) self->cancel();
-      });
+    // The signal may outlive the context, and so must hold nothing of it.
+    slot.assign([weak = std::weak_ptr<Run>(run)](asio::cancellation_type) {
+      if (const std::shared_ptr<Run> self = weak.lock()) self->cancel();
     });
   }
   loop_->add(run);
