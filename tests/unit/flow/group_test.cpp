@@ -151,7 +151,8 @@ TEST_CASE("first_of: the first one's result comes back, the others are cancelled
   CHECK(driver.time.time_since_epoch() == seconds(5));  // two, and three of clean-up
 }
 
-TEST_CASE("with_deadline and Nursery::cancel work under a shield, and the shield still holds off the outer cancellation") {
+TEST_CASE(
+    "with_deadline and Nursery::cancel work under a shield, and the shield still holds off the outer cancellation") {
   struct Body {
     static Flow<Result<void>> with_limit() {
       Result<void> ended = co_await with_deadline(waits_for(seconds(50)), seconds(3), "cleaning up");
@@ -347,4 +348,37 @@ TEST_CASE("event: set before, set while waiting, every waiting flow, and a wait 
   GroupDriver driver;
   CHECK(driver.run(Body::run(Event())).has_value());
   CHECK(driver.time.time_since_epoch() == seconds(8));
+}
+
+TEST_CASE("Event: a set() whose waiter is cancelled before it wakes is the next one's") {
+  for (const bool is_destroyed : {false, true}) {
+    const Event event;
+    const auto begin = [&event](std::optional<Execution<Result<void>>>& execution, bool* reported) {
+      execution.emplace(event.wait(), [] { return Instant(); });
+      auto* const ask = static_cast<AwaitAsk*>(execution->next());
+      ask->start([reported](const Result<void>&) { *reported = true; });
+    };
+    GroupDriver performer;
+    std::optional<Execution<Result<void>>> first;
+    bool is_reported = false;
+    begin(first, &is_reported);
+    first->set_performer(&performer);
+    event.set();
+    CHECK(is_reported);  // to the driver; the flow does not know yet
+    if (is_destroyed) {
+      first.reset();
+    } else {
+      first->cancel();
+      CHECK(first->next() == nullptr);
+      CHECK(first->result().error().code() == Errc::cancelled);
+    }
+    std::optional<Execution<Result<void>>> second;
+    std::optional<Execution<Result<void>>> third;
+    bool second_woke = false;
+    bool third_woke = false;
+    begin(second, &second_woke);
+    begin(third, &third_woke);
+    CHECK(second_woke);
+    CHECK_FALSE(third_woke);
+  }
 }
