@@ -351,7 +351,7 @@ Performer::Run::Run(Performer& performer, ExecutionBase& execution, std::functio
   execution.set_performer(this);
 }
 
-Performer::Run::~Run() { detach(true); }
+Performer::Run::~Run() { detach(); }
 
 void Performer::Run::start() {
   const Entered entered(performer_);
@@ -380,16 +380,16 @@ void Performer::Run::advance() {
   } catch (...) {
     thrown = std::current_exception();
   }
-  detach(thrown != nullptr);
+  detach();
   finished_(thrown);
 }
 
-void Performer::Run::detach(bool has_asks) noexcept {
+/// Asks are left not only when it ends early: children of a nursery may outlive the flow that opened it.
+void Performer::Run::detach() noexcept {
   if (!execution_) return;
   execution_->set_performer(nullptr);
   execution_ = nullptr;
   std::erase(performer_.to_cancel_, this);
-  if (!has_asks) return;
   performer_.multi_.withdraw_all(this);
   while (!pending_.empty()) performer_.drop(*this, pending_.begin()->second->ask);
 }

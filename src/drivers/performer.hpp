@@ -107,7 +107,7 @@ class Performer::Run final : public AskPerformer {
   template <class A, class Answer>
   void answer(A& ask, Answer answer);
   void advance();
-  void detach(bool has_asks) noexcept;
+  void detach() noexcept;
 
   Performer& performer_;
   ExecutionBase* execution_;  // nullptr: finished

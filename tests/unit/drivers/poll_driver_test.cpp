@@ -207,6 +207,30 @@ TEST_CASE("PollDriver: a flow may cancel itself, from its children and from the 
   }
 }
 
+TEST_CASE("PollDriver: children that outlive the flow that opened their nursery are dropped with it") {
+  struct Body {
+    static Flow<Result<void>> child() {
+      Result<void> rested = co_await wait(5ms);
+      co_return rested;
+    }
+    // A parameter is destroyed with the frame, after the flow has ended.
+    static Flow<Text> run(std::shared_ptr<std::optional<Nursery>> nursery) {
+      Nursery opened = co_await open_nursery();
+      nursery->emplace(std::move(opened));
+      (*nursery)->spawn(child());
+      Text rested = co_await resting(1ms);
+      co_return rested;
+    }
+  };
+  PollDriver driver;
+  bool is_done = false;
+  driver.start<std::string>(Body::run(std::make_shared<std::optional<Nursery>>()),
+                            [&](const Text& ended) { is_done = ended.has_value(); });
+  run(driver);
+  CHECK(is_done);
+  CHECK_FALSE(is_readable(driver, 20ms));
+}
+
 TEST_CASE("PollDriver: an end in the middle of everything") {
   const auto begun = std::make_shared<std::atomic<bool>>(false);
   const auto released = std::make_shared<std::atomic<bool>>(false);
