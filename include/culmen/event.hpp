@@ -12,7 +12,7 @@ namespace culmen {
 class Event {
  public:
   Event();
-  /// Wakes every flow that waits. If none does, the next wait() returns at once.
+  /// Wakes every flow that waits. If none does, or one was cancelled before it woke, the next wait() returns at once.
   void set() const;
   /// Waits for set(). The answer is an error only on cancellation.
   Flow<Result<void>> wait() const;

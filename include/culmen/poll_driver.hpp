@@ -62,7 +62,8 @@ class PollDriver {
     };
     return start_execution(std::move(execution), base, std::move(finished));
   }
-  /// Cancels a flow: it ends soon, once it has cleaned up, with Errc::cancelled. An Id that has ended is ignored.
+  /// Cancels a flow: it ends soon, once it has cleaned up, with Errc::cancelled. An Id that has ended is ignored. Flows
+  /// may call it too, also for themselves.
   void cancel(Id id);
   void cancel_all();
   /// Whether no flow runs.

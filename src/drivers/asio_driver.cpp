@@ -223,8 +223,11 @@ void AsioDriver::Loop::register_with(asio::execution_context& context) {
 }
 
 void AsioDriver::Loop::watch(int descriptor, int events) {
-  std::shared_ptr<Watch>& watch = watches_[descriptor];
-  if (!watch) watch = std::make_shared<Watch>(open_->strand, descriptor);
+  auto found = watches_.find(descriptor);
+  if (found == watches_.end()) {
+    found = watches_.emplace(descriptor, std::make_shared<Watch>(open_->strand, descriptor)).first;
+  }
+  const std::shared_ptr<Watch> watch = found->second;
   watch->wanted = events;
   await_readiness(descriptor, watch);
 }

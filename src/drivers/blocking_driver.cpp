@@ -65,15 +65,18 @@ void BlockingDriver::drive(ExecutionBase& execution, const std::vector<CancelTok
   });
   Interruptions interruptions(loop, tokens);
   bool cancelled = false;
+  const auto cancel_wanted = [&] {
+    return !cancelled && (cancellations_.load() != cancellations_before || interruptions.wanted());
+  };
   run.start();
   while (!finished) {
-    if (!cancelled && (cancellations_.load() != cancellations_before || interruptions.wanted())) {
+    if (cancel_wanted()) {
       cancelled = true;
       interruptions.stop();
       run.cancel();
     } else if (performer.has_calls()) {
       loop.turn(performer, SteadyTime::min());  // what was started gets under way before a call that may take long
-      if (!finished && (cancelled || !interruptions.wanted())) performer.make_call();
+      if (!finished && !cancel_wanted()) performer.make_call();
     } else {
       loop.turn(performer, std::chrono::steady_clock::now() + longest);
     }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <deque>
+#include <list>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -15,6 +15,8 @@ class CallPool::Job {
   Job(CallAsk::Purpose purpose_, std::function<void()> function_) : purpose(purpose_), function(std::move(function_)) {}
   const CallAsk::Purpose purpose;
   std::function<void()> function;
+  bool is_queued = false;  // at `place`
+  std::list<std::shared_ptr<Job>>::iterator place;
 };
 
 /// Shared with the threads, which may outlive the pool.
@@ -23,8 +25,8 @@ struct CallPool::State {
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::shared_ptr<Job>> storing;
-  std::deque<std::shared_ptr<Job>> others;
+  std::list<std::shared_ptr<Job>> storing;
+  std::list<std::shared_ptr<Job>> others;
   const unsigned most_threads;
   unsigned threads = 0;  // that take everything
   unsigned idle = 0;     // of them
@@ -32,10 +34,11 @@ struct CallPool::State {
   bool closed = false;
 
   std::shared_ptr<Job> take(bool storing_only) {
-    std::deque<std::shared_ptr<Job>>& queue = storing_only || !storing.empty() ? storing : others;
+    std::list<std::shared_ptr<Job>>& queue = storing_only || !storing.empty() ? storing : others;
     if (queue.empty()) return nullptr;
     std::shared_ptr<Job> job = std::move(queue.front());
     queue.pop_front();
+    job->is_queued = false;
     return job;
   }
 };
@@ -64,8 +67,8 @@ void work(const std::shared_ptr<State>& state, bool storing_only) {
 CallPool::CallPool(unsigned threads) : state_(std::make_shared<State>(threads)) {}
 
 CallPool::~CallPool() {
-  std::deque<std::shared_ptr<Job>> dropped;  // destroyed without the lock
-  std::deque<std::shared_ptr<Job>> also_dropped;
+  std::list<std::shared_ptr<Job>> dropped;  // destroyed without the lock
+  std::list<std::shared_ptr<Job>> also_dropped;
   const std::lock_guard lock(state_->mutex);
   state_->closed = true;
   dropped.swap(state_->storing);
@@ -77,8 +80,9 @@ std::shared_ptr<CallPool::Job> CallPool::post(CallAsk::Purpose purpose, std::fun
   auto job = std::make_shared<Job>(purpose, std::move(function));
   const bool storing = purpose == CallAsk::Purpose::storing;
   const std::lock_guard lock(state_->mutex);
-  std::deque<std::shared_ptr<Job>>& queue = storing ? state_->storing : state_->others;
-  queue.push_back(job);
+  std::list<std::shared_ptr<Job>>& queue = storing ? state_->storing : state_->others;
+  job->place = queue.insert(queue.end(), job);
+  job->is_queued = true;
   const std::size_t waiting = state_->storing.size() + state_->others.size();
   try {
     if (waiting > state_->idle && state_->threads < state_->most_threads) {
@@ -91,6 +95,7 @@ std::shared_ptr<CallPool::Job> CallPool::post(CallAsk::Purpose purpose, std::fun
   } catch (const std::system_error& error) {
     if (state_->threads == 0 && !(storing && state_->has_storing_thread)) {  // else one of those will come to it
       queue.pop_back();
+      job->is_queued = false;
       throw Error(Errc::io_failed, "starting a thread for a function that may block", error.what())
           .with_system_code(error.code());
     }
@@ -101,10 +106,8 @@ std::shared_ptr<CallPool::Job> CallPool::post(CallAsk::Purpose purpose, std::fun
 
 bool CallPool::withdraw(const std::shared_ptr<Job>& job) noexcept {
   const std::lock_guard lock(state_->mutex);
-  auto& queue = job->purpose == CallAsk::Purpose::storing ? state_->storing : state_->others;
-  const auto found = std::ranges::find(queue, job);
-  if (found == queue.end()) return false;
-  queue.erase(found);
+  if (!std::exchange(job->is_queued, false)) return false;
+  (job->purpose == CallAsk::Purpose::storing ? state_->storing : state_->others).erase(job->place);
   return true;
 }
 

@@ -105,7 +105,7 @@ void Performer::on_due() {
     Ask& ask = pending.ask;
     std::optional<Error> late;
     if (pending.exchange) late = pending.exchange->late();
-    drop(ask);
+    drop(run, ask);
     if (late) {
       run.answer(static_cast<ExchangeAsk&>(ask), Result<Bytes>(std::move(*late)));
     } else {
@@ -122,7 +122,7 @@ void Performer::on_wake() {
     if (found == tickets_.end()) continue;  // withdrawn
     Run& run = found->second->run;
     Ask& ask = found->second->ask;
-    drop(ask);
+    drop(run, ask);
     if (ask.kind() == Ask::Kind::call) {
       run.answer(static_cast<CallAsk&>(ask), std::move(result));
     } else {
@@ -138,17 +138,35 @@ bool Performer::make_call() {
   Pending& pending = storing_calls_.empty() ? *calls_.front() : *storing_calls_.front();
   Run& run = pending.run;
   auto& ask = static_cast<CallAsk&>(pending.ask);
-  drop(ask);
+  drop(run, ask);
   run.answer(ask, call_function(ask));
   settle();
   return true;
 }
 
 Performer::Pending& Performer::add(Run& run, Ask& ask) {
-  return *pending_.emplace(&ask, std::make_unique<Pending>(run, ask)).first->second;
+  return *run.pending_.emplace(&ask, std::make_unique<Pending>(run, ask)).first->second;
 }
 
+/// What cannot begin, for want of a thread or a descriptor, is an answer: the flow has to clean up.
 void Performer::begin(Run& run, Ask& ask) {
+  try {
+    begin_kind(run, ask);
+  } catch (...) {
+    const Error why = error_from_exception(std::current_exception(), "");
+    drop(run, ask);
+    switch (ask.kind()) {
+      case Ask::Kind::send: run.execution_->answer(static_cast<SendAsk&>(ask), why); break;
+      case Ask::Kind::wait: run.execution_->answer(static_cast<WaitAsk&>(ask), why); break;
+      case Ask::Kind::call: run.execution_->answer(static_cast<CallAsk&>(ask), why); break;
+      case Ask::Kind::await: run.execution_->answer(static_cast<AwaitAsk&>(ask), why); break;
+      case Ask::Kind::exchange: run.execution_->answer(static_cast<ExchangeAsk&>(ask), why); break;
+      case Ask::Kind::signal: break;  // never handed out
+    }
+  }
+}
+
+void Performer::begin_kind(Run& run, Ask& ask) {
   switch (ask.kind()) {
     case Ask::Kind::send: {
       auto& send = static_cast<SendAsk&>(ask);
@@ -199,7 +217,7 @@ void Performer::begin_exchange(Run& run, ExchangeAsk& ask) {
   Pending& pending = add(run, ask);
   pending.exchange = std::make_unique<SocketExchange>(ask.request);
   if (std::optional<Result<Bytes>> outcome = pending.exchange->begin()) {
-    drop(ask);
+    drop(run, ask);
     run.execution_->answer(ask, std::move(*outcome));
     return;
   }
@@ -217,26 +235,26 @@ void Performer::exchange_advanced(Pending& pending, std::optional<Result<Bytes>>
   }
   Run& run = pending.run;
   auto& ask = static_cast<ExchangeAsk&>(pending.ask);
-  drop(ask);
+  drop(run, ask);
   run.answer(ask, std::move(*outcome));
 }
 
-bool Performer::withdraw(Ask& ask) noexcept {
+bool Performer::withdraw(Run& run, Ask& ask) noexcept {
   if (ask.kind() == Ask::Kind::call && pool_) {
-    const auto found = pending_.find(&ask);
-    if (found != pending_.end() && !pool_->withdraw(found->second->job)) return false;
+    const auto found = run.pending_.find(&ask);
+    if (found != run.pending_.end() && !pool_->withdraw(found->second->job)) return false;
   }
-  drop(ask);
+  drop(run, ask);
   return true;
 }
 
-void Performer::drop(Ask& ask) noexcept {
+void Performer::drop(Run& run, Ask& ask) noexcept {
   if (ask.kind() == Ask::Kind::send) {
     multi_.withdraw(static_cast<SendAsk&>(ask));
     return;
   }
-  const auto found = pending_.find(&ask);
-  if (found == pending_.end()) return;
+  const auto found = run.pending_.find(&ask);
+  if (found == run.pending_.end()) return;
   Pending& pending = *found->second;
   if (pending.timer) timers_.erase(*pending.timer);
   if (pending.ticket != 0) tickets_.erase(pending.ticket);
@@ -249,7 +267,7 @@ void Performer::drop(Ask& ask) noexcept {
     std::erase(storing_calls_, &pending);
     std::erase(calls_, &pending);
   }
-  pending_.erase(found);
+  run.pending_.erase(found);
 }
 
 // ---- curl ----
@@ -301,9 +319,19 @@ void Performer::settle() {
   // curl does much of its work in calls that it wants at once. Each way through the event loop would cost system calls.
   constexpr int most_calls = 16;
   if (entered_ > 1) return;
+  const auto cancel = [this] {
+    while (!to_cancel_.empty()) {
+      Run& run = *to_cancel_.back();
+      to_cancel_.pop_back();
+      run.execution_->cancel();
+      run.advance();
+    }
+  };
+  cancel();
   for (int i = 0; i < most_calls && curl_due_ && *curl_due_ <= std::chrono::steady_clock::now(); ++i) {
     curl_due_.reset();
     curl_action(CURL_SOCKET_TIMEOUT, 0);
+    cancel();
   }
   update_due();
 }
@@ -323,7 +351,7 @@ Performer::Run::Run(Performer& performer, ExecutionBase& execution, std::functio
   execution.set_performer(this);
 }
 
-Performer::Run::~Run() { detach(true); }
+Performer::Run::~Run() { detach(); }
 
 void Performer::Run::start() {
   const Entered entered(performer_);
@@ -334,8 +362,7 @@ void Performer::Run::start() {
 void Performer::Run::cancel() {
   if (!execution_ || std::exchange(cancelled_, true)) return;
   const Entered entered(performer_);
-  execution_->cancel();
-  advance();
+  performer_.to_cancel_.push_back(this);
   performer_.settle();
 }
 
@@ -353,21 +380,18 @@ void Performer::Run::advance() {
   } catch (...) {
     thrown = std::current_exception();
   }
-  detach(thrown != nullptr);
+  detach();
   finished_(thrown);
 }
 
-void Performer::Run::detach(bool has_asks) noexcept {
+/// Asks are left not only when it ends early: children of a nursery may outlive the flow that opened it.
+void Performer::Run::detach() noexcept {
   if (!execution_) return;
   execution_->set_performer(nullptr);
   execution_ = nullptr;
-  if (!has_asks) return;
+  std::erase(performer_.to_cancel_, this);
   performer_.multi_.withdraw_all(this);
-  std::vector<Ask*> mine;
-  for (const auto& [address, pending] : performer_.pending_) {
-    if (&pending->run == this) mine.push_back(&pending->ask);
-  }
-  for (Ask* ask : mine) performer_.drop(*ask);
+  while (!pending_.empty()) performer_.drop(*this, pending_.begin()->second->ask);
 }
 
 }  // namespace culmen::drivers

@@ -11,6 +11,7 @@
 #include <optional>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "culmen/driver.hpp"
 #include "drivers/call_pool.hpp"
@@ -51,15 +52,16 @@ class Performer {
   void begin_call(Run& run, CallAsk& ask);
   void begin_await(Run& run, AwaitAsk& ask);
   void begin_exchange(Run& run, ExchangeAsk& ask);
-  void drop(Ask& ask) noexcept;
-  bool withdraw(Ask& ask) noexcept;
+  void begin_kind(Run& run, Ask& ask);
+  void drop(Run& run, Ask& ask) noexcept;
+  bool withdraw(Run& run, Ask& ask) noexcept;
 
   void exchange_advanced(Pending& pending, std::optional<Result<Bytes>> outcome);
   void deliver_sends();
   void curl_action(curl_socket_t socket, int events);
   void update_due();
-  /// The end of each function that is called from outside: does what curl wants to do at once, and tells the reactor
-  /// when the next thing is due.
+  /// The end of each function that is called from outside: does what curl wants to do at once, cancels what was
+  /// cancelled meanwhile, and tells the reactor when the next thing is due.
   void settle();
   Pending& add(Run& run, Ask& ask);
 
@@ -70,7 +72,6 @@ class Performer {
   CallPool* pool_;
   http::Multi multi_;
   std::shared_ptr<Mailbox> mailbox_;
-  std::unordered_map<const Ask*, std::unique_ptr<Pending>> pending_;
   std::unordered_map<std::uint64_t, Pending*> tickets_;  // of those that report through the mailbox
   std::unordered_map<int, Pending*> exchanges_;          // by descriptor
   std::multimap<SteadyTime, Pending*> timers_;
@@ -80,6 +81,7 @@ class Performer {
   std::optional<SteadyTime> curl_due_;
   std::optional<SteadyTime> due_;  // as last told to the reactor
   int entered_ = 0;                // how many functions called from outside are on the stack
+  std::vector<Run*> to_cancel_;    // by settle()
 };
 
 /// One execution that is being performed. On the performer's thread. Must not outlive the performer, nor the execution
@@ -94,21 +96,23 @@ class Performer::Run final : public AskPerformer {
   Run& operator=(const Run&) = delete;
 
   void start();
+  /// From inside a function that the performer or a flow calls, it takes effect when that has returned.
   void cancel();
 
-  bool withdraw(Ask& ask) noexcept override { return performer_.withdraw(ask); }
-  void abandon(Ask& ask) noexcept override { performer_.drop(ask); }
+  bool withdraw(Ask& ask) noexcept override { return performer_.withdraw(*this, ask); }
+  void abandon(Ask& ask) noexcept override { performer_.drop(*this, ask); }
 
  private:
   friend class Performer;
   template <class A, class Answer>
   void answer(A& ask, Answer answer);
   void advance();
-  void detach(bool has_asks) noexcept;
+  void detach() noexcept;
 
   Performer& performer_;
   ExecutionBase* execution_;  // nullptr: finished
   std::function<void(std::exception_ptr)> finished_;
+  std::unordered_map<const Ask*, std::unique_ptr<Pending>> pending_;  // but for curl's
   bool cancelled_ = false;
 };
 

@@ -40,6 +40,7 @@ class PollDriver::Impl {
   std::map<Id, std::unique_ptr<Running>> running;
   std::deque<Ended> ended;
   Id last_id = 0;
+  int processing = 0;  // how many process() are on the stack
 };
 
 PollDriver::PollDriver(TransportOptions options, LogCallback log, unsigned call_threads)
@@ -54,6 +55,21 @@ std::optional<std::chrono::steady_clock::time_point> PollDriver::next_deadline()
 }
 
 void PollDriver::process() {
+  /// What has ended makes the descriptor readable, unless it is handed over now; an exception leaves some of it.
+  class Processing {
+   public:
+    explicit Processing(Impl& impl) : impl_(impl) { ++impl_.processing; }
+    ~Processing() {
+      --impl_.processing;
+      if (!impl_.ended.empty()) impl_.loop.wake();
+    }
+    Processing(const Processing&) = delete;
+    Processing& operator=(const Processing&) = delete;
+
+   private:
+    Impl& impl_;
+  };
+  const Processing processing(*impl_);
   impl_->loop.turn(impl_->performer, drivers::SteadyTime::min());
   while (!impl_->ended.empty()) {
     const Impl::Ended ended = std::move(impl_->ended.front());
@@ -74,7 +90,7 @@ PollDriver::Id PollDriver::start_execution(std::shared_ptr<void> owner, Executio
   running->finished = std::move(finished);
   running->run.emplace(impl_->performer, execution, [impl = impl_.get(), id](std::exception_ptr thrown) {
     impl->ended.emplace_back(id, std::move(thrown));
-    impl->loop.wake();  // process() calls `done`
+    if (impl->processing == 0) impl->loop.wake();  // process() calls `done`
   });
   drivers::Performer::Run& run = *running->run;
   impl_->running.emplace(id, std::move(running));

@@ -56,7 +56,7 @@ timespec timespec_of(nanoseconds time) {
 int epoll_wait_for(int epoll, epoll_event* events, int size, nanoseconds time) {
   const timespec spec = timespec_of(time);
   const int ready = ::epoll_pwait2(epoll, events, size, &spec, nullptr);
-  if (ready >= 0 || errno != ENOSYS) return ready;
+  if (ready >= 0 || (errno != ENOSYS && errno != EPERM)) return ready;  // EPERM: older containers' filters
   const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(time);
   return ::epoll_wait(epoll, events, size, static_cast<int>(std::min<long long>(milliseconds.count(), 60'000)));
 }
@@ -164,9 +164,11 @@ void PollLoop::set_due(std::optional<SteadyTime> due) {
 }
 
 void PollLoop::wake() noexcept {
+  const int interrupted = errno;  // a signal handler must leave it as it was
   const std::uint64_t one = 1;
   while (::write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
   }
+  errno = interrupted;
 }
 
 void PollLoop::drain(int descriptor) const noexcept {

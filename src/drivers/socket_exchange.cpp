@@ -106,7 +106,8 @@ std::optional<Result<Bytes>> SocketExchange::send_datagram() {
 
 std::optional<Result<Bytes>> SocketExchange::receive_datagram() {
   Bytes datagram(longest_message);
-  for (;;) {
+  constexpr int most_at_once = 64;  // a flood of forged ones must not hold up the event loop
+  for (int i = 0; i < most_at_once; ++i) {
     const ssize_t size = ::recv(socket_, datagram.data(), datagram.size(), 0);
     if (size < 0) {
       if (would_block(errno)) return {};
@@ -120,6 +121,7 @@ std::optional<Result<Bytes>> SocketExchange::receive_datagram() {
     if (answer.size() > request_.max_response_bytes) return too_long(answer.size());
     return answer;
   }
+  return {};
 }
 
 // ---- TCP ----

@@ -16,7 +16,20 @@ struct Event::State {
 
 namespace {
 
-/// Takes a waiting flow off the list when it stops waiting, however that happens.
+/// As Event::set().
+template <class State>
+void wake(State& state) {
+  decltype(state.waiting) waiting;
+  {
+    const std::lock_guard lock(state.mutex);
+    waiting = std::exchange(state.waiting, {});
+    state.is_set = waiting.empty();
+  }
+  for (const auto& [number, done] : waiting) done(Result<void>());
+}
+
+/// Takes a waiting flow off the list when it stops waiting, however that happens. If it was woken and never came to
+/// know, because it was cancelled meanwhile, others are.
 template <class State>
 class Registration {
  public:
@@ -26,15 +39,23 @@ class Registration {
   }
   ~Registration() {
     AwaitAsk::Done dropped;  // destroyed without the lock: it may report to a driver
-    const std::lock_guard lock(state_->mutex);
-    const auto found = state_->waiting.find(number_);
-    if (found == state_->waiting.end()) return;
-    dropped = std::move(found->second);
-    state_->waiting.erase(found);
+    {
+      const std::lock_guard lock(state_->mutex);
+      const auto found = state_->waiting.find(number_);
+      if (found != state_->waiting.end()) {
+        dropped = std::move(found->second);
+        state_->waiting.erase(found);
+        return;
+      }
+    }
+    if (has_begun && !was_woken) wake(*state_);
   }
   Registration(const Registration&) = delete;
   Registration& operator=(const Registration&) = delete;
   std::size_t number() const noexcept { return number_; }
+
+  bool has_begun = false;
+  bool was_woken = false;
 
  private:
   std::shared_ptr<State> state_;
@@ -45,31 +66,25 @@ class Registration {
 
 Event::Event() : state_(std::make_shared<State>()) {}
 
-void Event::set() const {
-  std::map<std::size_t, AwaitAsk::Done> waiting;
-  {
-    const std::lock_guard lock(state_->mutex);
-    waiting = std::exchange(state_->waiting, {});
-    state_->is_set = waiting.empty();
-  }
-  for (const auto& [number, done] : waiting) done(Result<void>());
-}
+void Event::set() const { wake(*state_); }
 
 Flow<Result<void>> Event::wait() const { return wait_for(state_); }
 
 Flow<Result<void>> Event::wait_for(std::shared_ptr<State> state) {
-  const Registration<State> registration(state);
-  std::function<void(AwaitAsk::Done)> begin = [state, number = registration.number()](AwaitAsk::Done done) {
+  Registration<State> registration(state);
+  std::function<void(AwaitAsk::Done)> begin = [state, &registration](AwaitAsk::Done done) {
+    registration.has_begun = true;
     {
       const std::lock_guard lock(state->mutex);
       if (!std::exchange(state->is_set, false)) {
-        state->waiting.emplace(number, std::move(done));
+        state->waiting.emplace(registration.number(), std::move(done));
         return;
       }
     }
     done(Result<void>());
   };
   Result<void> woken = co_await await_done(std::move(begin));
+  registration.was_woken = woken.has_value();
   co_return woken;
 }
 

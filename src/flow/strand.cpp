@@ -27,8 +27,10 @@ Group::Group(Strand& parent) noexcept : parent_(parent), shielded_(parent.shield
 Group::~Group() { parent_.groups_.remove(*this); }
 
 void Group::start(Strand& child, std::coroutine_handle<> flow) noexcept {
-  child.cancelled_ = child.cancelled_ || parent_.cancelled_;
-  child.refusals_ = parent_.refusals_;
+  if (parent_.cancelled_ && !shielded_) {
+    child.cancelled_ = true;
+    child.refusals_ = parent_.refusals_;
+  }
   child.leaf_ = flow;
   child.ready();
 }
@@ -38,7 +40,7 @@ void Group::start(Strand& child, std::coroutine_handle<> flow) noexcept {
 Strand::Strand(ExecutionBase& execution) noexcept : execution_(execution), group_(nullptr) {}
 
 Strand::Strand(Group& group) noexcept
-    : execution_(group.parent_.execution_), group_(&group), shields_(group.shielded_ ? 1 : 0) {}
+    : execution_(group.parent_.execution_), group_(&group) {}
 
 Strand::~Strand() {
   if (is_ready_) execution_.ready_.remove(*this);
@@ -90,7 +92,8 @@ void Strand::end() {
     return;
   }
   Strand& parent = group_->parent_;
-  parent.refusals_ = std::max(parent.refusals_, refusals_);
+  // A parent that is not cancelled itself may see any number of its children cancelled, one deadline after another.
+  if (parent.cancelled_ && !group_->shielded_) parent.refusals_ = std::max(parent.refusals_, refusals_);
   group_->child_finished(*this);
 }
 

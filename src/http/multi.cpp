@@ -121,7 +121,7 @@ std::optional<Multi::Finished> Multi::next_finished() {
     std::optional<Result<HttpResponse>> result = result_of(entry, message->data.result);
     if (!result) {
       admit(server);
-      admit(*entry.server);  // where a redirect leads
+      if (entry.server) admit(*entry.server);  // where a redirect leads, unless it has just failed
       continue;
     }
     Finished finished(entry.ask, entry.owner, std::move(*result));

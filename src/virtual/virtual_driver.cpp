@@ -102,6 +102,7 @@ class VirtualDriver::Impl final : public AskPerformer {
     return true;
   }
   void abandon(Ask& ask) noexcept override {
+    if (sending_ == &ask) sending_ = nullptr;
     std::erase_if(events_, [&ask](const auto& event) { return event.second.ask == &ask; });
     std::erase_if(awaited_, [&ask](const auto& entry) { return entry.second.ask == &ask; });
   }
@@ -164,7 +165,9 @@ class VirtualDriver::Impl final : public AskPerformer {
     switch (ask.kind()) {
       case Ask::Kind::send: {
         auto& send = static_cast<SendAsk&>(ask);
+        sending_ = &ask;
         TimedResponse response = exchange(send.request);
+        if (std::exchange(sending_, nullptr) != &ask) break;  // cancelled by the transport
         at(response.after, run, ask, [&run, &send, answer = std::move(response.response)]() mutable {
           run.execution.answer(send, std::move(answer));
         });
@@ -244,6 +247,7 @@ class VirtualDriver::Impl final : public AskPerformer {
   std::list<Run> runs_;
   std::size_t added_ = 0;
   std::deque<Run*> ready_;
+  const Ask* sending_ = nullptr;             // what the transport answers at present
   std::multimap<SteadyTime, Event> events_;  // equal times in the order of insertion
   std::uint64_t awaits_ = 0;
   std::map<std::uint64_t, Awaited> awaited_;

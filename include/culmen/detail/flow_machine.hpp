@@ -65,7 +65,7 @@ class List {
 class Strand;
 
 /// Strands that were started by another one, their parent. Cancelling the parent cancels them, unless the group was
-/// opened under a shield. Lives in a frame of the parent's.
+/// opened under a shield; the group itself can cancel them even so. Lives in a frame of the parent's.
 class Group {
  public:
   explicit Group(Strand& parent) noexcept;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -65,6 +66,37 @@ TEST_CASE("blocking: cancel() ends the calls in progress and no later one") {
     CHECK(cancelled == 80);
     CHECK(run(driver, rest(1ms)));
   }
+}
+
+TEST_CASE("blocking: a call that waits for its turn is not begun after cancel(), whoever calls that") {
+  BlockingDriver driver(TransportOptions(), nullptr);
+  bool is_called = false;
+  struct Body {
+    static Flow<Result<void>> cancels(BlockingDriver* driver) {
+      Result<void> waited = co_await wait(0ms);
+      if (waited) driver->cancel();
+      co_return waited;
+    }
+    static Flow<Result<void>> calls(bool* is_called) {
+      std::function<Result<void>()> function = [is_called]() -> Result<void> {
+        *is_called = true;
+        return {};
+      };
+      Result<void> called = co_await call(std::move(function));
+      co_return called;
+    }
+    static Flow<Result<std::string>> both(BlockingDriver* driver, bool* is_called) {
+      std::vector<Flow<Result<void>>> flows;
+      flows.push_back(cancels(driver));
+      flows.push_back(calls(is_called));
+      std::vector<Result<void>> ended = co_await all(std::move(flows));
+      if (!ended[1]) co_return ended[1].error();
+      co_return std::string("called");
+    }
+  };
+  const Result<std::string> result = run(driver, Body::both(&driver, &is_called));
+  CHECK_FALSE(is_called);
+  CHECK_FALSE(result);
 }
 
 TEST_CASE("blocking: a wake-up that is not for a drive does not keep it busy") {

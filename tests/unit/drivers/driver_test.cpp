@@ -1,6 +1,8 @@
 // Every driver, with flows that use every ask: side by side, cancelled, from many threads.
 #include <doctest/doctest.h>
 
+#include <pthread.h>
+
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -12,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -498,6 +502,48 @@ TEST_CASE("Asio: a driver that outlives its context does nothing any more, and s
     CHECK(error.code() == Errc::io_failed);
   }
   driver.reset();
+}
+
+TEST_CASE("Asio: a cancellation signal may outlive the context") {
+  asio::cancellation_signal signal;
+  std::optional<asio::io_context> context(std::in_place);
+  drivers::AsioDriver driver(context->get_executor(), TransportOptions(), nullptr);
+  const auto execution = std::make_shared<Execution<Text>>(rest(3600s), &drivers::instant_now);
+  bool is_called = false;
+  driver.start(*execution,
+               asio::bind_cancellation_slot(signal.slot(),
+                                            [execution, &is_called](const std::exception_ptr&) { is_called = true; }));
+  context->run_for(10ms);
+  context.reset();
+  signal.emit(asio::cancellation_type::terminal);
+  CHECK_FALSE(is_called);
+}
+
+TEST_CASE("a call for which no thread can be started is an error, and the flow goes on") {
+  pthread_attr_t before;
+  REQUIRE(::pthread_getattr_default_np(&before) == 0);
+  pthread_attr_t too_large = before;
+  REQUIRE(::pthread_attr_setstacksize(&too_large, std::size_t(1) << 60) == 0);
+  PollDriver driver;
+  Errc error = Errc::cancelled;
+  bool is_cleaned_up = false;
+  struct Body {
+    static Flow<Text> run(bool* cleaned_up) {
+      Text called = co_await call_text([]() -> Result<void> { return {}; });
+      Text rested = co_await rest(1ms);
+      *cleaned_up = rested.has_value();
+      co_return called;
+    }
+  };
+  REQUIRE(::pthread_setattr_default_np(&too_large) == 0);
+  driver.start<std::string>(Body::run(&is_cleaned_up), [&](const Text& ended) { error = ended.error().code(); });
+  REQUIRE(::pthread_setattr_default_np(&before) == 0);
+  wait_until([&] {
+    driver.process();
+    return driver.idle();
+  });
+  CHECK(error == Errc::io_failed);
+  CHECK(is_cleaned_up);
 }
 
 TEST_CASE("Asio: a context that goes while everything is under way") {

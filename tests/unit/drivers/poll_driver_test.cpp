@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -13,6 +14,7 @@
 #include <poll.h>
 
 #include "culmen/event.hpp"
+#include "culmen/nursery.hpp"
 #include "culmen/poll_driver.hpp"
 
 using namespace culmen;
@@ -26,6 +28,11 @@ Flow<Text> resting(std::chrono::microseconds duration) {
   Result<void> rested = co_await wait(duration);
   if (!rested) co_return rested.error();
   co_return std::string("rested");
+}
+
+Flow<Text> at_once() {
+  (void)co_await now();
+  co_return std::string("at once");
 }
 
 Flow<Text> waiting_for(Event event) {
@@ -133,6 +140,98 @@ TEST_CASE("PollDriver: callbacks may start and cancel flows, and what they throw
   }
   CHECK(thrown == 1);
   CHECK(log == std::vector<std::string>{"first", "second", "cancelled"});
+}
+
+TEST_CASE("PollDriver: an exception of one callback does not hold up the next") {
+  PollDriver driver;
+  bool second_is_called = false;
+  driver.start<std::string>(at_once(), [](const Text&) { throw std::runtime_error("thrown"); });
+  driver.start<std::string>(at_once(), [&](const Text&) { second_is_called = true; });
+  REQUIRE(is_readable(driver, 0ms));
+  CHECK_THROWS_AS(driver.process(), std::runtime_error);
+  CHECK_FALSE(second_is_called);
+  REQUIRE(is_readable(driver, 0ms));
+  driver.process();
+  CHECK(second_is_called);
+  CHECK_FALSE(is_readable(driver, 0ms));
+}
+
+TEST_CASE("PollDriver: nothing is left to do once a flow has ended in process()") {
+  PollDriver driver;
+  driver.start<std::string>(resting(1ms), [](const Text&) {});
+  run(driver);
+  CHECK_FALSE(is_readable(driver, 0ms));
+}
+
+namespace {
+
+Flow<Result<void>> cancels_its_parent(std::function<void()> cancel, std::string* seen) {
+  const std::string local(100, 'x');
+  Result<void> rested = co_await wait(1ms);
+  if (!rested) co_return rested;
+  cancel();
+  *seen = local;  // still there, though the parent drops its nursery when it is cancelled
+  co_return Result<void>();
+}
+
+Flow<Text> cancelled_by_its_child(std::function<void()> cancel, std::string* seen) {
+  Nursery nursery = co_await open_nursery();
+  nursery.spawn(cancels_its_parent(std::move(cancel), seen));
+  Text rested = co_await resting(3600s);
+  co_return rested;
+}
+
+Flow<Text> cancels_as_it_starts(std::function<void()> cancel, std::string* seen) {
+  Result<void> rested = co_await wait(1ms);
+  if (!rested) co_return rested.error();
+  std::function<void(AwaitAsk::Done)> start = [cancel = std::move(cancel), seen,
+                                               local = std::string(100, 'x')](const AwaitAsk::Done&) {
+    cancel();
+    *seen = local;
+  };
+  Result<void> reported = co_await await_done(std::move(start));
+  if (!reported) co_return reported.error();
+  co_return std::string("reported");
+}
+
+}  // namespace
+
+TEST_CASE("PollDriver: a flow may cancel itself, from its children and from the functions that it hands out") {
+  for (const auto make : {&cancelled_by_its_child, &cancels_as_it_starts}) {
+    PollDriver driver;
+    PollDriver::Id id = 0;
+    std::string seen;
+    Errc error = Errc::io_failed;
+    id = driver.start<std::string>(make([&] { driver.cancel(id); }, &seen),
+                                   [&](const Text& ended) { error = ended.error().code(); });
+    run(driver);
+    CHECK(seen == std::string(100, 'x'));
+    CHECK(error == Errc::cancelled);
+  }
+}
+
+TEST_CASE("PollDriver: children that outlive the flow that opened their nursery are dropped with it") {
+  struct Body {
+    static Flow<Result<void>> child() {
+      Result<void> rested = co_await wait(5ms);
+      co_return rested;
+    }
+    // A parameter is destroyed with the frame, after the flow has ended.
+    static Flow<Text> run(std::shared_ptr<std::optional<Nursery>> nursery) {
+      Nursery opened = co_await open_nursery();
+      nursery->emplace(std::move(opened));
+      (*nursery)->spawn(child());
+      Text rested = co_await resting(1ms);
+      co_return rested;
+    }
+  };
+  PollDriver driver;
+  bool is_done = false;
+  driver.start<std::string>(Body::run(std::make_shared<std::optional<Nursery>>()),
+                            [&](const Text& ended) { is_done = ended.has_value(); });
+  run(driver);
+  CHECK(is_done);
+  CHECK_FALSE(is_readable(driver, 20ms));
 }
 
 TEST_CASE("PollDriver: an end in the middle of everything") {

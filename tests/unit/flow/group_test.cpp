@@ -151,6 +151,57 @@ TEST_CASE("first_of: the first one's result comes back, the others are cancelled
   CHECK(driver.time.time_since_epoch() == seconds(5));  // two, and three of clean-up
 }
 
+TEST_CASE(
+    "with_deadline and Nursery::cancel work under a shield, and the shield still holds off the outer cancellation") {
+  struct Body {
+    static Flow<Result<void>> with_limit() {
+      Result<void> ended = co_await with_deadline(waits_for(seconds(50)), seconds(3), "cleaning up");
+      co_return ended;
+    }
+    static Flow<Result<void>> with_children() {
+      Nursery nursery = co_await open_nursery();
+      const Nursery::Id endless = nursery.spawn(waits_for(seconds(50)));
+      nursery.spawn(waits_for(seconds(4)));
+      Result<void> waited = co_await wait(seconds(3));
+      if (!waited) co_return waited;
+      nursery.cancel(endless);
+      Result<void> joined = co_await nursery.join();
+      co_return joined;
+    }
+    static Flow<Result<void>> shield(Flow<Result<void>> flow) {
+      Result<void> ended = co_await shielded(std::move(flow));
+      co_return ended;
+    }
+  };
+  for (const bool is_cancelled : {false, true}) {
+    GroupDriver driver;
+    if (is_cancelled) driver.cancel_at = std::chrono::steady_clock::time_point(seconds(1));
+    CHECK(driver.run(Body::shield(Body::with_limit())).error().code() == Errc::deadline);
+    CHECK(driver.time.time_since_epoch() == seconds(3));
+  }
+  for (const bool is_cancelled : {false, true}) {
+    GroupDriver driver;
+    if (is_cancelled) driver.cancel_at = std::chrono::steady_clock::time_point(seconds(1));
+    CHECK(driver.run(Body::shield(Body::with_children())).error().code() == Errc::cancelled);  // the endless child's
+    CHECK(driver.time.time_since_epoch() == seconds(4));
+  }
+}
+
+TEST_CASE("with_deadline: any number of them, one after another, each ends as the first") {
+  struct Body {
+    static Flow<Result<int>> run() {
+      int late = 0;
+      for (int i = 0; i < 2500; ++i) {
+        Result<void> ended = co_await with_deadline(waits_for(seconds(50)), seconds(1), "waiting");
+        if (!ended && ended.error().code() == Errc::deadline) ++late;
+      }
+      co_return late;
+    }
+  };
+  GroupDriver driver;
+  CHECK(driver.run(Body::run()).value() == 2500);
+}
+
 TEST_CASE("first_of: an exception of the first one comes out once the others have ended") {
   struct Body {
     static Flow<Result<void>> run(bool* cleaned) {
@@ -297,4 +348,37 @@ TEST_CASE("event: set before, set while waiting, every waiting flow, and a wait 
   GroupDriver driver;
   CHECK(driver.run(Body::run(Event())).has_value());
   CHECK(driver.time.time_since_epoch() == seconds(8));
+}
+
+TEST_CASE("Event: a set() whose waiter is cancelled before it wakes is the next one's") {
+  for (const bool is_destroyed : {false, true}) {
+    const Event event;
+    const auto begin = [&event](std::optional<Execution<Result<void>>>& execution, bool* reported) {
+      execution.emplace(event.wait(), [] { return Instant(); });
+      auto* const ask = static_cast<AwaitAsk*>(execution->next());
+      ask->start([reported](const Result<void>&) { *reported = true; });
+    };
+    GroupDriver performer;
+    std::optional<Execution<Result<void>>> first;
+    bool is_reported = false;
+    begin(first, &is_reported);
+    first->set_performer(&performer);
+    event.set();
+    CHECK(is_reported);  // to the driver; the flow does not know yet
+    if (is_destroyed) {
+      first.reset();
+    } else {
+      first->cancel();
+      CHECK(first->next() == nullptr);
+      CHECK(first->result().error().code() == Errc::cancelled);
+    }
+    std::optional<Execution<Result<void>>> second;
+    std::optional<Execution<Result<void>>> third;
+    bool second_woke = false;
+    bool third_woke = false;
+    begin(second, &second_woke);
+    begin(third, &third_woke);
+    CHECK(second_woke);
+    CHECK_FALSE(third_woke);
+  }
 }

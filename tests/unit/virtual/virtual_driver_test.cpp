@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -161,6 +162,25 @@ TEST_CASE("virtual driver: an execution can be cancelled before it runs, and by 
   driver.run();
   CHECK(log.empty());
   CHECK(driver.running() == 0);
+}
+
+TEST_CASE("virtual driver: an execution can be cancelled by the transport that answers its request") {
+  VirtualClock clock(start);
+  ExecutionBase* fetching = nullptr;
+  VirtualDriver* running = nullptr;
+  VirtualDriver driver(clock, [&](const HttpRequest& request) {
+    running->cancel(*fetching);
+    return echo(request);
+  });
+  running = &driver;
+  std::vector<std::string> log;
+  std::optional<Errc> error;
+  fetching = &driver.start<Result<std::string>>(fetch("https://a.test/"), [&](const Result<std::string>& result) {
+    if (!result) error = result.error().code();
+  });
+  driver.start<Result<void>>(sleeper(1h, 1, log, "a"), {});  // beyond the time of the response
+  driver.run();
+  CHECK(error == Errc::cancelled);
 }
 
 TEST_CASE("virtual driver: calls are made inline, and their errors are answers") {
