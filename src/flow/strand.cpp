@@ -39,8 +39,7 @@ void Group::start(Strand& child, std::coroutine_handle<> flow) noexcept {
 
 Strand::Strand(ExecutionBase& execution) noexcept : execution_(execution), group_(nullptr) {}
 
-Strand::Strand(Group& group) noexcept
-    : execution_(group.parent_.execution_), group_(&group) {}
+Strand::Strand(Group& group) noexcept : execution_(group.parent_.execution_), group_(&group) {}
 
 Strand::~Strand() {
   if (is_ready_) execution_.ready_.remove(*this);
