@@ -153,7 +153,7 @@ class AsioDriver::Loop final : public Reactor, public std::enable_shared_from_th
   void watch(int descriptor, int events) override;
   void forget(int descriptor) noexcept override;
   void set_due(std::optional<SteadyTime> due) override;
-  void wake() noexcept override;
+  bool wake() noexcept override;
 
  private:
   class Registry;
@@ -304,16 +304,17 @@ void AsioDriver::Loop::on_due() {
   open_->performer.on_due();
 }
 
-void AsioDriver::Loop::wake() noexcept {
+bool AsioDriver::Loop::wake() noexcept {
   try {
     const std::optional<asio::any_io_executor> executor = strand();
-    if (!executor) return;
+    if (!executor) return true;  // nobody waits any more
     asio::post(*executor, [weak = weak_from_this()] {
       const std::shared_ptr<Loop> self = weak.lock();
       if (self && self->open_) self->open_->performer.on_wake();
     });
+    return true;
   } catch (...) {
-    // No memory: the result stays in the mailbox until the next one comes.
+    return false;  // no memory: whoever wakes next tries again
   }
 }
 

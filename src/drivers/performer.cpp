@@ -21,10 +21,11 @@ class Performer::Mailbox {
     const std::lock_guard lock(mutex_);
     if (!reactor_) return;
     arrived_.emplace_back(ticket, std::move(result));
-    if (arrived_.size() == 1) reactor_->wake();
+    if (!is_woken_) is_woken_ = reactor_->wake();
   }
   std::deque<std::pair<std::uint64_t, Result<void>>> take() {
     const std::lock_guard lock(mutex_);
+    is_woken_ = false;
     return std::exchange(arrived_, {});
   }
   void close() {
@@ -36,6 +37,7 @@ class Performer::Mailbox {
   std::mutex mutex_;
   Reactor* reactor_;
   std::deque<std::pair<std::uint64_t, Result<void>>> arrived_;
+  bool is_woken_ = false;
 };
 
 /// Marks a function that is called from outside. A flow's code may call another one inside of it.
@@ -328,6 +330,7 @@ void Performer::settle() {
     }
   };
   cancel();
+  if (multi_.has_failed()) deliver_sends();
   for (int i = 0; i < most_calls && curl_due_ && *curl_due_ <= std::chrono::steady_clock::now(); ++i) {
     curl_due_.reset();
     curl_action(CURL_SOCKET_TIMEOUT, 0);

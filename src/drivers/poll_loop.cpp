@@ -163,12 +163,13 @@ void PollLoop::set_due(std::optional<SteadyTime> due) {
   if (::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr) != 0) throw_failure("timerfd_settime");
 }
 
-void PollLoop::wake() noexcept {
+bool PollLoop::wake() noexcept {
   const int interrupted = errno;  // a signal handler must leave it as it was
   const std::uint64_t one = 1;
   while (::write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
   }
   errno = interrupted;
+  return true;
 }
 
 void PollLoop::drain(int descriptor) const noexcept {

@@ -34,7 +34,7 @@ class PollLoop final : public Reactor {
   void watch(int descriptor, int events) override;
   void forget(int descriptor) noexcept override;
   void set_due(std::optional<SteadyTime> due) override;
-  void wake() noexcept override;
+  bool wake() noexcept override;
 
  private:
   struct Watched {

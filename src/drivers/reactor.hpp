@@ -21,8 +21,8 @@ class Reactor {
   virtual void forget(int descriptor) noexcept = 0;
   /// Calls Performer::on_due() at that time or soon after, once; replaces the time set before.
   virtual void set_due(std::optional<SteadyTime> due) = 0;
-  /// Calls Performer::on_wake() soon. From any thread.
-  virtual void wake() noexcept = 0;
+  /// Calls Performer::on_wake() soon. From any thread. False if it cannot, for lack of memory.
+  virtual bool wake() noexcept = 0;
 
  protected:
   ~Reactor() = default;

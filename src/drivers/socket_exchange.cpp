@@ -89,10 +89,7 @@ std::optional<Result<Bytes>> SocketExchange::advance() {
 }
 
 Error SocketExchange::late() const {
-  const auto limit = std::chrono::duration_cast<std::chrono::duration<double>>(request_.time_limit).count();
-  std::string seconds = std::to_string(limit);
-  seconds.erase(seconds.find('.') + 2);
-  return Error(Errc::timeout, doing(), "no answer within " + seconds + " seconds");
+  return Error(Errc::timeout, doing(), "no answer within " + std::to_string(request_.time_limit.count()) + " ms");
 }
 
 // ---- UDP ----

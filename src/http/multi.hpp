@@ -54,6 +54,10 @@ class Multi {
   /// An exchange that is over; nullopt: none at present. Starts others that waited for it.
   std::optional<Finished> next_finished();
 
+  /// Whether next_finished() has something although libcurl may have nothing to do: a request that could not be given
+  /// to it.
+  bool has_failed() const noexcept { return !failed_.empty(); }
+
   /// Whether `closing` will be called for the socket. It is not for those by which curl's resolver reports.
   bool is_connection(curl_socket_t socket) const { return sockets_.contains(socket); }
 
