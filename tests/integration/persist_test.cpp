@@ -276,7 +276,7 @@ TEST_CASE("the account's key is kept when the CA has taken it, and lost in no ca
   const Bench bench;
   const blocking::DirectoryHandle directory = bench.directory(bench.files());
   TestCaFault lost("new-account", TestCaFault::Kind::drop_after);
-  lost.times = 4;  // the request and its repetitions
+  lost.times = 6;  // the request and its repetitions
   bench.ca.plan(lost);
   CHECK(thrown_by([&] { return directory.account(email); }) != "(nothing thrown)");
   CHECK(bench.files().get(account_key) == std::nullopt);
@@ -375,7 +375,7 @@ TEST_CASE("the key is in the store before finalize leaves, and the certificate i
   // The answer is lost, also that to the question what became of it; the certificate is there to be fetched.
   bench.ca.plan(TestCaFault("finalize", TestCaFault::Kind::drop_after));
   TestCaFault silent("order", TestCaFault::Kind::drop_after);
-  silent.times = 4;
+  silent.times = 6;
   bench.ca.plan(silent);
   CHECK(thrown_by([&] { return order.finalize_pkey(key, 0ms); }) != "(nothing thrown)");
   CHECK(account.certificate("example.test")->certificate_der() == old.certificate_der());
