@@ -60,19 +60,9 @@ class Nursery {
 };
 
 namespace detail {
-class NurseryAwaiter {
+class NurseryAwaiter : public StrandAwaiter {
  public:
-  NurseryAwaiter() = default;
-  bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
-    strand_ = self.promise().strand;
-    return false;
-  }
-  Nursery await_resume() const { return Nursery(strand_); }
-
- private:
-  Strand* strand_ = nullptr;
+  Nursery await_resume() const { return Nursery(StrandAwaiter::await_resume()); }
 };
 }  // namespace detail
 
