@@ -36,7 +36,8 @@ TEST_CASE("certificates: one that is not what was asked for is refused, with the
       {[](FakeCa& ca) { ca.valid_from = 10h, ca.valid_until = 5h; }, "never valid"},
       {[](FakeCa& ca) { ca.valid_from = 24h, ca.valid_until = 240h; }, "is the clock of this machine right?"},
   };
-  for (const auto& [make_wrong, reason] : wrong) {
+  for (const auto& [make_wrong, expected] : wrong) {
+    const std::string reason = expected;
     CAPTURE(reason);
     Run run({"a.example.com", "b.example.com"});
     make_wrong(run.ca);

@@ -178,7 +178,8 @@ TEST_CASE("requests: what is looked up is not sent again to a server that asks t
   for (const Rule& rule : rules()) {
     const std::string path = rule.after_lost.front().substr(rule.after_lost.front().find('/'));
     CAPTURE(rule.request);
-    for (const auto& [status, retry_after] : {std::pair(503, "3600"), {500, "3600"}, {501, ""}, {505, ""}}) {
+    for (const auto& [failure, retry_after] : {std::pair(503, "3600"), {500, "3600"}, {501, ""}, {505, ""}}) {
+      const int status = failure;
       CAPTURE(status);
       Bench bench;
       int sent = 0;
@@ -273,7 +274,8 @@ TEST_CASE("requests: replies that nobody needs may be odd") {
       {"revokeCert", "POST /revoke"},
   };
   const std::vector<Rule> all = rules();
-  for (const auto& [name, line] : needless) {
+  for (const auto& [request, line] : needless) {
+    const std::string name = request;
     CAPTURE(name);
     const auto rule = std::ranges::find(all, name, &Rule::request);
     REQUIRE(rule != all.end());
@@ -324,7 +326,8 @@ TEST_CASE("new_order: replaces is dropped for what is about it, and for nothing 
       {{400, "rejectedIdentifier"}, false}, {{403, "caa"}, false},
       {{400, "invalidProfile"}, false},
   };
-  for (const auto& [refusal, dropped] : rows) {
+  for (const auto& [problem, dropped] : rows) {
+    const auto refusal = problem;
     CAPTURE(refusal.second);
     Run run({"a.example.com"});
     run.ca.refuse_order = refusal;
