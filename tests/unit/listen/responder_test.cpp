@@ -254,7 +254,8 @@ TEST_CASE("no descriptor of a responder is inherited by a program that the proce
   int seen = 0;
   for (const auto& [number, closes] : descriptors_and_whether_they_close_on_exec()) {
     if (before.contains(number)) continue;
-    CAPTURE(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(number)).string());
+    const std::string what = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(number)).string();
+    CAPTURE(what);
     CHECK(closes);
     ++seen;
   }
