@@ -4,7 +4,6 @@
 #include "culmen/certificate.hpp"
 #include "engine/endpoints.hpp"
 #include "engine/fetch.hpp"
-#include "engine/session.hpp"
 #include "engine/signed_post.hpp"
 #include "protocol/order.hpp"
 
@@ -55,7 +54,6 @@ Flow<Result<CertificateChain>> get_certificate(std::string certificate_url) {
   }
   HttpRequest request(HttpMethod::get, std::move(certificate_url));
   request.accept = "application/pem-certificate-chain";
-  request.require_https = is_https(request.url);
   Result<HttpResponse> response = co_await fetch(SessionOptions(), std::move(request), doing);
   if (!response) co_return response.error();
   co_return protocol::parse_chain(*response);

@@ -29,7 +29,6 @@ Flow<Result<void>> refresh(Session session) {
 Flow<Result<Directory>> fetch_directory(std::string url, SessionOptions options) {
   HttpRequest request(HttpMethod::get, url);
   request.accept = "application/json";
-  request.require_https = is_https(url);
   Result<HttpResponse> response = co_await fetch(options, request, "fetching the directory " + printable(url, 200));
   if (!response) co_return response.error();
   co_return protocol::parse_directory(*response);

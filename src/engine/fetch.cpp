@@ -4,11 +4,13 @@
 #include <utility>
 
 #include "engine/retry.hpp"
+#include "engine/session.hpp"
 #include "protocol/response.hpp"
 
 namespace culmen::engine {
 
 Flow<Result<HttpResponse>> fetch(SessionOptions options, HttpRequest request, std::string doing) {
+  request.require_https = request.require_https || is_https(request.url);
   const Instant start = co_await now();
   RequestRetries retries(options, 0, Repeat::freely, start, request.time_limit);
   for (;;) {

@@ -3,7 +3,6 @@
 
 #include "engine/endpoints.hpp"
 #include "engine/fetch.hpp"
-#include "engine/session.hpp"
 #include "engine/signed_post.hpp"
 
 namespace culmen::engine {
@@ -67,7 +66,6 @@ Flow<Result<StarCertificate>> get_star_certificate(std::string star_url) {
   const std::string doing = "getting the current STAR certificate";
   HttpRequest request(HttpMethod::get, std::move(star_url));
   request.accept = "application/pem-certificate-chain";
-  request.require_https = is_https(request.url);
   Result<HttpResponse> response = co_await fetch(SessionOptions(), std::move(request), doing);
   if (!response) co_return response.error();
   co_return protocol::parse_star_certificate(*response);
