@@ -28,6 +28,7 @@
 #include "support/errors.hpp"
 #include "support/h2_server.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/twin_port.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -110,6 +111,7 @@ class BehindH2 {
   static TestCaOptions believing() {
     TestCaOptions options;
     options.skip_validation = true;
+    options.port = test::twin_port();
     return options;
   }
   H2Answer answer(const H2Request& request) {

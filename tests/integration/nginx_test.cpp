@@ -21,6 +21,7 @@
 #include "culmen/certificate.hpp"
 #include "culmen/test_ca.hpp"
 #include "support/nginx.hpp"
+#include "support/twin_port.hpp"
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -39,6 +40,7 @@ struct BehindNginx {
   static TestCaOptions believing() {
     TestCaOptions options;
     options.skip_validation = true;
+    options.port = culmen::test::twin_port();
     return options;
   }
   static IssueRequest request(int which) {

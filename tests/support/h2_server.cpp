@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <optional>
+#include <system_error>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -232,7 +234,11 @@ H2Server::H2Server(const Identity& identity, Handler handler, const H2Options& o
   socklen_t size = sizeof address;
   auto* const general = reinterpret_cast<sockaddr*>(&address);
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  require(listener_ >= 0 && ::bind(listener_, general, size) == 0 && ::listen(listener_, 512) == 0);
+  const int reuse = 1;
+  if (listener_ < 0 || ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse) != 0 ||
+      ::bind(listener_, general, size) != 0 || ::listen(listener_, 512) != 0) {
+    throw std::system_error(errno, std::generic_category(), "listening at " + options.address);
+  }
   ::getsockname(listener_, general, &size);
   port_ = ntohs(address.sin_port);
   acceptor_ = std::thread([this] { accept_all(); });
