@@ -1,9 +1,15 @@
-// When a certificate is due for renewal: a function of facts and the time. No clock, no randomness, no I/O.
+// When a certificate is due for renewal, and what to do next: functions of facts and the time. No clock, no randomness,
+// no I/O.
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "culmen/error.hpp"
 #include "culmen/renewal_info.hpp"
 
 namespace culmen::planner {
@@ -23,6 +29,15 @@ struct Policy {
   Policy() = default;
   /// The part of the lifetime over which renewals by lifetime are spread, before the latest such moment; 0 to 0.25.
   double spread = 0.05;
+
+  // Of back-off, all limited by a twentieth of the certificate's lifetime.
+  std::chrono::seconds validation_back_off{900};    ///< After the first failed validation; doubled with each one more.
+  std::chrono::seconds ca_back_off{60};             ///< The CA was not reached, or failed.
+  std::chrono::seconds local_back_off{30};          ///< A disk, a database, a solver.
+  std::chrono::seconds refused_back_off{6 * 3600};  ///< The CA refused the names, or what was asked for.
+  std::chrono::seconds longest_back_off{6 * 3600};
+  /// The next CA is tried once this part of the time between due and the end is left.
+  double fall_back_at = 0.75;
 };
 
 /// Which rule set the time of renewal.
@@ -61,5 +76,81 @@ Duration lifetime(Time not_before, Time not_after);
 ///
 /// A pure function of its arguments, all of which may have any value.
 Due due(const CertificateFacts& facts, const Policy& policy, Time now, std::optional<Time> next_wake_up = std::nullopt);
+
+// ---- What to do next ----
+
+/// Why an attempt failed, as far as planning is concerned.
+enum class Failure { none, validation, ca_unreachable, ca_refused, rate_limited, local };
+std::string_view to_string(Failure failure) noexcept;
+/// The failure that an error of issue() stands for.
+Failure failure_of(const Error& error) noexcept;
+
+/// The attempts at one CA since the last success. A plain value, part of the certificate's record.
+struct Attempts {
+  Attempts() = default;
+  unsigned in_a_row = 0;
+  Failure last = Failure::none;
+  std::optional<Time> last_at;
+  std::optional<Time> not_before;  ///< By the CA's Retry-After; wins over the back-off if it is later.
+};
+
+/// What is known about one certificate that is wanted. A plain value.
+struct Situation {
+  Situation() = default;
+  std::optional<CertificateFacts> live;              ///< nullopt: never issued.
+  bool outdated = false;                             ///< `live` is not what is wanted any more: names, key type, CA.
+  bool emergency = false;                            ///< It is revoked, or its key is compromised.
+  std::string issued_by;                             ///< The CA of `live`, as in `cas`.
+  bool offers_renewal_info = false;                  ///< That CA offers it, and the spec wants it used.
+  std::optional<std::chrono::seconds> renew_before;  ///< As in CertificateSpec.
+  std::vector<std::string> cas;                      ///< In order of preference.
+  std::map<std::string, Attempts> attempts;          ///< By CA.
+  std::map<std::string, Time> allowed_at;            ///< By CA: what its ledger says of an order now.
+  double dice = 0.5;               ///< In [0, 1), drawn once for each generation: jitter that stays the same.
+  bool in_flight = false;          ///< This process works on it.
+  std::optional<Time> held_until;  ///< Another process has the lease: look in storage then.
+};
+
+/// The health of a CA, over all certificates. A plain value.
+struct CaHealth {
+  CaHealth() = default;
+  unsigned failures_in_a_row = 0;
+  std::optional<Time> closed_until;  ///< No orders until then; then one, as a probe.
+  bool probing = false;
+};
+/// The health after an attempt. Only Failure::ca_unreachable says something about the CA as such: five in a row close
+/// it, for one minute more with each further one, up to half an hour.
+CaHealth updated_health(CaHealth health, Failure failure, Time now);
+/// The attempts after one more. `retry_after` is the CA's.
+Attempts updated_attempts(Attempts attempts, Failure failure, Time now,
+                          std::optional<std::chrono::seconds> retry_after = std::nullopt);
+
+/// What to do about a certificate. A plain value.
+struct Action {
+  Action() = default;
+  enum class Kind {
+    nothing,
+    ask_renewal_info,  ///< Ask `ca` when to renew.
+    issue,             ///< Order at `ca`.
+    look_in_storage,   ///< Another process may have renewed it.
+  };
+  Kind kind = Kind::nothing;
+  std::string ca;
+  bool replaces = false;  ///< Name the predecessor in the order: it came from the same CA, which offers ARI.
+  bool emergency = false;
+  /// When to decide again at the latest: after `now`, by no more than 24 h; after an action, when it has had no result.
+  Time wake_at;
+  /// Less than half of the time between due and the end is left: for alarms.
+  bool late = false;
+  std::string reason;  ///< One sentence for the operator.
+};
+
+/// What to do now. A pure function of its arguments, all of which may have any value.
+Action decide(const Situation& situation, const std::map<std::string, CaHealth>& cas, const Policy& policy, Time now);
+
+/// The pause after the last failure: doubled with each failure in a row, no longer than the policy allows, a twentieth
+/// of `lifetime`, and an eighth of what is `left`, changed by up to a fifth by `dice`.
+Duration back_off(const Attempts& attempts, const Policy& policy, double dice, std::optional<Duration> lifetime,
+                  std::optional<Duration> left);
 
 }  // namespace culmen::planner
