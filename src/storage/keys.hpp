@@ -12,7 +12,7 @@
 
 namespace culmen::storage {
 
-inline constexpr std::size_t longest_key = 512;
+inline constexpr std::size_t longest_key = 512, longest_lease_name = 480;
 
 // The errors are invalid_argument. They name the key, and say what is wrong with it.
 
@@ -26,7 +26,7 @@ Result<void> check_list(std::string_view prefix, std::size_t limit);
 /// Keys, values, fences and times to live; that no key occurs twice; that there is one write at most, unless the engine
 /// has many_in_one.
 Result<void> check_writes(const std::vector<Write>& writes, const StorageCapabilities& capabilities);
-/// The name of a lease, which is a key, and its time to live.
+/// The name of a lease, which is a key of at most longest_lease_name octets, and its time to live.
 Result<void> check_lease(std::string_view name, std::chrono::seconds ttl);
 /// Leases that are to be renewed or released: their names, and that they were acquired.
 Result<void> check_held(const Lease& lease);
