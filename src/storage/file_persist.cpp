@@ -12,6 +12,7 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
 #include "culmen/persist.hpp"
+#include "storage/durable_files.hpp"
 #include "storage/system_error.hpp"
 
 namespace culmen {
@@ -31,30 +32,6 @@ void require_folder(const fs::path& folder) {
   if (::stat(folder.c_str(), &found) != 0)
     storage::throw_errno(doing, "the folder cannot be used; make it, or mount it");
   if (!S_ISDIR(found.st_mode)) throw Error(Errc::io_failed, doing, "it is not a folder");
-}
-
-void sync_folder(const fs::path& folder) {
-  const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (opened < 0) return;
-  const bool synced = ::fsync(opened) == 0 || errno == EINVAL || errno == ENOTSUP;
-  const int why = errno;
-  ::close(opened);
-  errno = why;
-  if (!synced) storage::throw_errno("making a folder in " + folder.string(), "syncing it");
-}
-
-/// Makes what is missing of `folder` below `base`, for the owner alone.
-void make_folders(const fs::path& base, const fs::path& folder) {
-  fs::path made = base;
-  for (const fs::path& part : folder.lexically_relative(base)) {
-    const fs::path parent = made;
-    made /= part;
-    if (::mkdir(made.c_str(), 0700) == 0) {
-      sync_folder(parent);
-    } else if (errno != EEXIST) {
-      storage::throw_errno("making the folder " + made.string(), "it cannot be made");
-    }
-  }
 }
 
 /// Held by one writer of the store, across threads and processes. The system releases it when the process ends.
@@ -151,7 +128,7 @@ class Change {
  public:
   Change(const fs::path& folder, const PersistKey& key, fs::path file)
       : file_(std::move(file)), lock_(prepared(folder, key)) {
-    make_folders(folder, file_.parent_path());
+    storage::make_folders(folder, file_.parent_path());
     remove_unfinished_files(file_.parent_path(), std::chrono::seconds(0));  // the lock is ours: nobody writes them now
   }
   void write(std::string_view contents) const { write_file_atomically(file_, contents, 0600); }
@@ -160,7 +137,7 @@ class Change {
   static fs::path prepared(const fs::path& folder, const PersistKey& key) {
     require_folder(folder);
     const fs::path realm = realm_folder(folder, key);
-    make_folders(folder, realm);
+    storage::make_folders(folder, realm);
     return realm / ".lock";
   }
   fs::path file_;
