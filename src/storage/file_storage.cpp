@@ -513,6 +513,7 @@ class FileStorage final : public Storage {
     StorageCapabilities capabilities;
     capabilities.many_in_one = true;
     capabilities.prompt_changes = true;
+    capabilities.typed = true;
     return capabilities;
   }
 
