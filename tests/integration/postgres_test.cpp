@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -33,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 // Two seconds, and what a loaded machine adds.
-constexpr auto longest_step = 2s + 3s;
+constexpr auto longest_step = 2s + 8s;
 
 std::shared_ptr<Storage> open(const PostgresServer& server, std::uint16_t port = 0) {
   return postgres_storage(PostgresOptions(server.connection(port)));
@@ -45,6 +45,18 @@ std::shared_ptr<Storage> open_with_schema(const PostgresServer& server) {
   REQUIRE(created);
   return open(server);
 }
+
+/// Also when the test fails: otherwise its threads would never end.
+class SetAtEnd {
+ public:
+  explicit SetAtEnd(std::atomic<bool>& flag) : flag_(flag) {}
+  ~SetAtEnd() { flag_ = true; }
+  SetAtEnd(const SetAtEnd&) = delete;
+  SetAtEnd& operator=(const SetAtEnd&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
 
 /// Statements by hand, as somebody with psql would run them.
 class Psql {
@@ -104,32 +116,32 @@ struct Ended {
   Clock::duration took{};
 };
 
-/// Every function of the interface, by name; each as one call.
-std::vector<std::pair<std::string, std::function<Ended(CancelToken)>>> every_function(Storage& storage, Lease lease) {
-  const auto timed = [](auto make) {
-    return [make](CancelToken cancel) {
+/// Calls every function of the interface, all at the same time.
+std::map<std::string, Ended> call_every_function(Storage& storage, Lease lease, CancelToken cancel) {
+  std::map<std::string, std::future<Ended>> calls;
+  const auto start = [&](const char* name, auto make) {
+    calls[name] = std::async(std::launch::async, [make, cancel] {
       const auto begin = Clock::now();
       const auto result = run_flow(make(), cancel);
       Ended ended;
       if (!result) ended.error = result.error();
       ended.took = Clock::now() - begin;
       return ended;
-    };
+    });
   };
   Storage* const s = &storage;
   const std::vector<std::string> keys = {"a/1", "a/2"};
   const std::vector<Lease> leases = {lease};
-  return {
-      {"load", timed([=] { return s->load(keys); })},
-      {"list", timed([=] { return s->list("a/", "", 10, true); })},
-      {"write", timed([=] {
-         return s->write({Write("a/1", "x"), Write("a/2", "y")});
-       })},
-      {"acquire", timed([=] { return s->acquire("b", "test", 10s); })},
-      {"renew", timed([=] { return s->renew(leases, 10s); })},
-      {"release", timed([=] { return s->release(lease); })},
-      {"changed", timed([=] { return s->changed("a/", "1;1:1:", 30s); })},
-  };
+  start("load", [=] { return s->load(keys); });
+  start("list", [=] { return s->list("a/", "", 10, true); });
+  start("write", [=] { return s->write({Write("a/1", "x"), Write("a/2", "y")}); });
+  start("acquire", [=] { return s->acquire("b", "test", 10s); });
+  start("renew", [=] { return s->renew(leases, 10s); });
+  start("release", [=] { return s->release(lease); });
+  start("changed", [=] { return s->changed("a/", "1;1:1:", 30s); });
+  std::map<std::string, Ended> all;
+  for (auto& [name, call] : calls) all[name] = call.get();
+  return all;
 }
 
 }  // namespace
@@ -298,9 +310,9 @@ TEST_CASE("PostgreSQL: restarts, crashes and closed sessions cost an error at mo
   }
   SUBCASE("the server is away for a while") {
     server.kill();
-    for (auto& [name, function] : every_function(*storage, lease)) {
-      CAPTURE(name);
-      const Ended ended = function(CancelToken::never());
+    for (const auto& entry : call_every_function(*storage, lease, CancelToken::never())) {
+      CAPTURE(entry.first);
+      const Ended& ended = entry.second;
       REQUIRE(ended.error);
       CHECK(ended.error->code() == Errc::connection_failed);
       CHECK(is_worth_retrying(*ended.error));
@@ -342,6 +354,7 @@ TEST_CASE("PostgreSQL: restarts, crashes and closed sessions cost an error at mo
         }
       }));
     }
+    const SetAtEnd stop(done);
     for (int i = 0; i < 3; ++i) {
       const int before = good;
       CHECK(cli_test::eventually([&] { return good > before + 10; }));
@@ -381,19 +394,18 @@ TEST_CASE("PostgreSQL: the answer to a commit is lost") {
     CHECK(again.error().code() == Errc::conflict);
   }
   SUBCASE("the answer does not come in time") {
-    proxy.hold_answers = true;
+    proxy.hold(false, true);
     const auto begin = Clock::now();
     check_unknown(run_flow(write_one(*storage, write)), Errc::timeout);
     CHECK(Clock::now() - begin < longest_step);
-    proxy.hold_answers = false;
+    proxy.hold(false, false);
     CHECK(cli_test::eventually([&] { return value_of(*storage, "a/value") == "2"; }));
   }
-  SUBCASE("the request does not arrive in time: nothing happens later either") {
-    proxy.hold_requests = true;
+  SUBCASE("the request does not arrive in time: it can still be done later") {
+    proxy.hold(true, false);
     check_unknown(run_flow(write_one(*storage, write)), Errc::timeout);
     CHECK(value_of(*direct, "a/value") == "1");
-    // The whole request is on its way still.
-    proxy.hold_requests = false;
+    proxy.hold(false, false);
     CHECK(cli_test::eventually([&] { return value_of(*direct, "a/value") == "2"; }));
     CHECK(value_of(*storage, "a/value") == "2");
   }
@@ -419,26 +431,26 @@ TEST_CASE("PostgreSQL: a server that is stopped: every function ends in time, an
   const Lease lease = acquired(*storage, "a");
   server.freeze();
   // Once with a connection that was open before, then without.
-  for (auto& [name, function] : every_function(*storage, lease)) {
-    CAPTURE(name);
-    const Ended ended = function(CancelToken::never());
-    REQUIRE(ended.error);
-    CHECK(ended.error->code() == Errc::timeout);
-    CHECK(ended.took >= 1s);
-    CHECK(ended.took < longest_step);
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& entry : call_every_function(*storage, lease, CancelToken::never())) {
+      CAPTURE(entry.first);
+      REQUIRE(entry.second.error);
+      CHECK(entry.second.error->code() == Errc::timeout);
+      CHECK(entry.second.took >= 1s);
+      CHECK(entry.second.took < longest_step);
+    }
   }
-  for (auto& [name, function] : every_function(*storage, lease)) {
-    CAPTURE(name);
-    CancelToken cancel;
-    std::thread canceller([&cancel] {
-      std::this_thread::sleep_for(200ms);
-      cancel.cancel();
-    });
-    const Ended ended = function(cancel);
-    canceller.join();
-    CHECK(ended.error);
-    CHECK(ended.took < longest_step);
+  CancelToken soon;
+  std::thread canceller([&soon] {
+    std::this_thread::sleep_for(200ms);
+    soon.cancel();
+  });
+  for (const auto& entry : call_every_function(*storage, lease, soon)) {
+    CAPTURE(entry.first);
+    CHECK(entry.second.error);
+    CHECK(entry.second.took < longest_step);
   }
+  canceller.join();
   server.thaw();
   CHECK(cli_test::eventually([&] { return run_flow(load_one(*storage, "a/1")).has_value(); }));
 

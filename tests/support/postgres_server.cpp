@@ -101,7 +101,6 @@ std::string PostgresServer::connection(std::uint16_t port) const {
 }
 
 void PostgresServer::start() {
-  process_.reset();
   std::vector<std::string> command = {(programs_ / "postgres").string(), "-D", (folder_ / "data").string()};
   std::vector<std::string> all = {"listen_addresses=127.0.0.1",
                                   "port=" + std::to_string(port_),
@@ -113,29 +112,36 @@ void PostgresServer::start() {
                                   "fsync=off"};
   all.insert(all.end(), settings_.begin(), settings_.end());
   for (const std::string& setting : all) command.insert(command.end(), {"-c", setting});
-  process_ = std::make_unique<cli_test::Process>(
-      as_owner(command), std::vector<std::string>{"LD_LIBRARY_PATH=" + libraries_.string(), "TZ=GMT", "LC_ALL=C"});
-  const auto ready = [this] { return log().find("ready to accept connections") != std::string::npos; };
-  if (!cli_test::eventually([&] { return ready() || !process_->running(); }) || !process_->running()) {
+  const auto said = [this](const char* text) { return log().find(text) != std::string::npos; };
+  const bool started = cli_test::eventually([&] {
+    if (process_ && process_->running()) return said("ready to accept connections");
+    // Processes of the one before can still be about to end.
+    if (process_ && !said("is still in use")) return true;
+    process_ = std::make_unique<cli_test::Process>(
+        as_owner(command), std::vector<std::string>{"LD_LIBRARY_PATH=" + libraries_.string(), "TZ=GMT", "LC_ALL=C"});
+    return false;
+  });
+  if (!started || !process_->running())
     throw std::runtime_error("PostgreSQL did not start: " + process_->out() + log());
-  }
 }
 
 void PostgresServer::kill() {
+  freeze();  // so that none of them is born meanwhile
   signal_all(SIGKILL);
   process_->wait();
+  process_.reset();
 }
 
 void PostgresServer::freeze() { signal_all(SIGSTOP); }
 
 void PostgresServer::thaw() { signal_all(SIGCONT); }
 
-/// The postmaster first, so that no new processes appear meanwhile. SIGCONT reaches it last.
+/// The first process stops first and goes on last: it starts the others.
 void PostgresServer::signal_all(int number) const {
   if (!process_->running()) return;
-  if (number != SIGCONT) process_->signal(number);
+  if (number == SIGSTOP) process_->signal(number);
   for (const pid_t child : children_of(process_->id())) ::kill(child, number);
-  if (number == SIGCONT) process_->signal(number);
+  if (number != SIGSTOP) process_->signal(number);
 }
 
 std::string PostgresServer::log() const { return process_ ? process_->err() : ""; }

@@ -40,15 +40,23 @@ class StallingProxy {
   StallingProxy& operator=(const StallingProxy&) = delete;
 
   std::uint16_t port() const noexcept { return port_; }
-  /// Bytes to the server, or those from it, are read no more until this is false again.
-  std::atomic<bool> hold_requests = false;
-  std::atomic<bool> hold_answers = false;
+  /// Whether bytes to the server, and those from it, are left where they are.
+  void hold(bool requests, bool answers) {
+    hold_requests_ = requests;
+    hold_answers_ = answers;
+    const unsigned before = turns_;
+    while (turns_ < before + 2) std::this_thread::yield();
+  }
   /// Closes all connections as soon as the server answers, in place of passing the answer on.
   std::atomic<bool> cut_at_answer = false;
   /// How many times that has happened.
   std::atomic<int> cuts = 0;
 
  private:
+  std::atomic<bool> hold_requests_ = false;
+  std::atomic<bool> hold_answers_ = false;
+  std::atomic<unsigned> turns_ = 0;
+
   struct Pair {
     int client;
     int server;
@@ -64,11 +72,11 @@ class StallingProxy {
   static int new_socket() { return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 
   void pass_on() {
-    while (!stop_) {
+    for (; !stop_; ++turns_) {
       std::vector<pollfd> waiting = {{listener_, POLLIN, 0}};
       for (const Pair& pair : pairs_) {
-        waiting.push_back({pair.client, static_cast<short>(hold_requests ? 0 : POLLIN), 0});
-        waiting.push_back({pair.server, static_cast<short>(hold_answers ? 0 : POLLIN), 0});
+        waiting.push_back({pair.client, static_cast<short>(hold_requests_ ? 0 : POLLIN), 0});
+        waiting.push_back({pair.server, static_cast<short>(hold_answers_ ? 0 : POLLIN), 0});
       }
       if (poll(waiting.data(), waiting.size(), 5) <= 0) continue;
       std::vector<Pair> open;
