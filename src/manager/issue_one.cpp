@@ -227,7 +227,7 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
       issuance.record.key_compromised = issuance.record.key_compromised || entry.key_compromised;
     }
   }
-  Result<void> probed = co_await write_record(issuance, {}, {});
+  Result<void> probed = co_await write_record(issuance);
   if (!probed) co_return co_await fail(issuance, probed.error());
   {
     const std::lock_guard lock(mutex_);
@@ -402,6 +402,10 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
 }
 
 // ---- The result ----
+
+Flow<Result<void>> ManagerCore::write_record(Issuance& issuance) {
+  return write_record(issuance, std::vector<Write>(), std::vector<Write>());
+}
 
 /// The record, and what must be stored before and after it: in one write, if storage can do that.
 Flow<Result<void>> ManagerCore::write_record(Issuance& issuance, std::vector<Write> before, std::vector<Write> after) {
@@ -649,7 +653,7 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
     Result<void> dropped = co_await drop_pending(issuance, false);
     if (!dropped) reporter_.log(LogLevel::warning, dropped.error().what());
   }
-  Result<void> written = co_await write_record(issuance, {}, {});
+  Result<void> written = co_await write_record(issuance);
   if (!written) reporter_.log(LogLevel::warning, written.error().while_doing("remembering a failed attempt").what());
   co_return error;
 }
@@ -689,7 +693,7 @@ Flow<Result<void>> ManagerCore::mark_emergency(JobPointer job) {
       issuance.record.emergency = emergency_in_words(entry);
       issuance.record.key_compromised = issuance.record.key_compromised || entry.key_compromised;
     }
-    outcome = co_await write_record(issuance, {}, {});
+    outcome = co_await write_record(issuance);
   }
   {
     const std::lock_guard lock(mutex_);

@@ -108,6 +108,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> store_pending(Issuance& issuance);
   Flow<Result<void>> install(Issuance& issuance, IssuedCertificate issued);
   Flow<Result<void>> fail(Issuance& issuance, Error error);
+  Flow<Result<void>> write_record(Issuance& issuance);
   Flow<Result<void>> write_record(Issuance& issuance, std::vector<Write> before, std::vector<Write> after);
   Flow<Result<void>> mark_emergency(JobPointer job);
   void count_order(Issuance& issuance, const std::string& replaces, planner::Time now);

@@ -153,7 +153,8 @@ Flow<Result<void>> Store::keep_leases() {
       waited = co_await held_.wait();
       if (!waited) co_return waited;
     }
-    waited = co_await wait(is_down() ? milliseconds(ttl_) / 12 : milliseconds(ttl_) / 3);
+    const milliseconds pause = milliseconds(ttl_) / (is_down() ? 12 : 3);
+    waited = co_await wait(pause);
     if (!waited) co_return waited;
     std::vector<std::shared_ptr<Hold>> holds;
     std::vector<Lease> leases;
