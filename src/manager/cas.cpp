@@ -13,8 +13,8 @@ std::vector<RateLimit> limits_of(const std::string& directory, const CaOptions& 
 }
 }  // namespace
 
-Ca::Ca(std::string directory_, CaOptions options_)
-    : directory(std::move(directory_)), options(std::move(options_)), limits(limits_of(directory, options)) {}
+Ca::Ca(std::string directory_, CaOptions options_, PublicSuffixes suffixes)
+    : directory(std::move(directory_)), options(std::move(options_)), limits(limits_of(directory, options)), ledger(std::move(suffixes)) {}
 
 Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store)
     : options_(options), reporter_(reporter), store_(store) {
@@ -28,7 +28,7 @@ Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store)
     const std::string directory = resolve_directory_url(ca.directory);
     const auto [place, is_new] = cas_.try_emplace(directory, nullptr);
     if (!is_new) continue;
-    place->second = std::make_unique<Ca>(directory, std::move(ca));
+    place->second = std::make_unique<Ca>(directory, std::move(ca), options.public_suffixes);
     preferred_.push_back(place->second.get());
   }
 }
@@ -39,7 +39,7 @@ Ca& Cas::at(const std::string& name_or_url) {
   if (!place) {
     CaOptions options;
     options.directory = directory;
-    place = std::make_unique<Ca>(directory, std::move(options));
+    place = std::make_unique<Ca>(directory, std::move(options), options_.public_suffixes);
   }
   return *place;
 }
@@ -73,7 +73,7 @@ Flow<Result<void>> Cas::load_ledger(Ca& ca, std::string account_url) {
   ca.ledger_is_loaded = true;
   if (const std::optional<StoredValue>& stored = loaded->front()) {
     ca.ledger_revision = stored->revision;
-    Result<RateLedger> ledger = RateLedger::from_json(stored->value);
+    Result<RateLedger> ledger = RateLedger::from_json(stored->value, options_.public_suffixes);
     if (ledger) {
       ca.ledger.merge(*ledger);
     } else {
@@ -95,7 +95,7 @@ Flow<Result<void>> Cas::store_ledger(Ca& ca) {
     if (!loaded) co_return loaded.error();
     const std::optional<StoredValue>& stored = loaded->front();
     if (stored) {
-      Result<RateLedger> other = RateLedger::from_json(stored->value);
+      Result<RateLedger> other = RateLedger::from_json(stored->value, options_.public_suffixes);
       if (other) ca.ledger.merge(*other);
     }
     const Instant instant = co_await now();

@@ -19,7 +19,7 @@ namespace culmen::manager {
 /// One CA. The manager's mutex guards the ledger and what is known about renewal information; everything else
 /// belongs to the execution.
 struct Ca {
-  Ca(std::string directory_, CaOptions options_);
+  Ca(std::string directory_, CaOptions options_, PublicSuffixes suffixes);
   const std::string directory;  ///< The URL.
   const CaOptions options;
   const std::vector<RateLimit> limits;

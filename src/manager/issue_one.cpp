@@ -248,7 +248,8 @@ Flow<Result<void>> ManagerCore::prepare_pending(Issuance& issuance) {
   const bool finished = has_key && issuance.live && same_key(pending.key_pem, issuance.live->key_pem);
   const bool fits = pending.server == issuance.ca->directory && pending.account == issuance.account->url &&
                     canonical_names(pending.names) == canonical_names(spec.names) &&
-                    pending.key_type == issuance.key_type() && !pending.order_url.empty();
+                    pending.key_type == issuance.key_type() && pending.profile == spec.profile &&
+                    pending.must_staple == spec.must_staple && !pending.order_url.empty();
   if (fits && !finished) co_return Result<void>();
   co_return co_await drop_pending(issuance, has_key && !finished);
 }
@@ -365,6 +366,8 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
     pending.account = issuance.account->url;
     pending.names = issuance.spec().names;
     pending.key_type = issuance.key_type();
+    pending.profile = issuance.spec().profile;
+    pending.must_staple = issuance.spec().must_staple;
     pending.replaces = replaces;
     return store_pending(issuance);
   };
@@ -602,9 +605,9 @@ void ManagerCore::count_failure(Issuance& issuance, planner::Failure failure, co
   if (failure == planner::Failure::rate_limited && error.retry_after()) {
     // Most limits are about names. Two certificates in a row that are refused: it is about the account.
     if (++ca.refusals > 1) {
-      ca.ledger.refuse_until(now + *error.retry_after());
+      ca.ledger.refuse_until(now + *error.retry_after(), now);
     } else {
-      ca.ledger.refuse_names_until(names, now + *error.retry_after());
+      ca.ledger.refuse_names_until(names, now + *error.retry_after(), now);
     }
     ++ca.ledger_changes;
   }

@@ -50,6 +50,10 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   }
   say_all(events);
   if (!asks) co_return Result<void>();
+  if (job->action.probe) {
+    const std::lock_guard lock(mutex_);
+    cas_.health[ca->directory].probing = true;
+  }
   Result<CertificateRecord> record = decode_certificate_record(stored->value);
   if (!record) co_return record.error();
 
@@ -67,7 +71,11 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
       answer = session.error();
     }
   }
-  if (!answer && answer.error().code() == Errc::cancelled) co_return answer.error();
+  if (!answer && answer.error().code() == Errc::cancelled) {
+    const std::lock_guard lock(mutex_);
+    cas_.health[ca->directory].probing = false;
+    co_return answer.error();
+  }
   const Instant instant = co_await now();
   const planner::Duration life = planner::lifetime(entry.not_before, entry.not_after);
   std::optional<RenewalInfo> info;
@@ -81,6 +89,12 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   {
     const std::lock_guard lock(mutex_);
     entry.renewal = record->renewal;
+    // An answer shows that the CA works. No answer says nothing about orders, unless it was to be the sign of life.
+    if (answer || answer.error().code() == Errc::not_offered) {
+      update_health(*ca, planner::Failure::none, instant.wall);
+    } else if (job->action.probe) {
+      update_health(*ca, planner::Failure::ca_unreachable, instant.wall);
+    }
     if (answer) {
       ca->offers_renewal_info = true;
       ca->renewal_info_failures = 0;
@@ -91,6 +105,7 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
       ca->no_renewal_info_until = instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), hours(1));
     }
   }
+  say_ca_events();
   if (!answer) {
     reporter_.log(LogLevel::debug, entry.id + ": " + answer.error().what());
   } else if (!same_window_as(before, info)) {
