@@ -12,6 +12,9 @@ set(libraries culmen_core culmen_culmen)
 if(TARGET culmen_testca)
   list(APPEND libraries culmen_testca)
 endif()
+if(TARGET culmen_conformance)
+  list(APPEND libraries culmen_conformance)
+endif()
 # No promise of a stable ABI before 1.0: the minor version is part of the name.
 set_target_properties(${libraries} PROPERTIES VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})

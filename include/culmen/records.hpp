@@ -44,12 +44,15 @@ struct PendingOrder {
   std::string account;
   std::vector<std::string> names;
   std::string key_type;
+  std::string profile;  ///< Empty: none.
+  bool must_staple = false;
   std::string replaces;  ///< CertID of the predecessor, if the order named it.
   std::string key_pem;   ///< From before the order is finalized; empty before that.
-  std::string unknown;
+  std::string unknown;   ///< As in AccountRecord.
 };
 
-// Values of records, and back. The readers' errors are io_failed, and say what is wrong, but not with which key.
+// Values of records, and back. encode() throws Error (invalid_argument) if `meta` or `unknown` is not a JSON object.
+// The readers' errors are io_failed, and say what is wrong, but not with which key.
 std::string encode(const AccountRecord& record);
 std::string encode(const Generation& generation);
 std::string encode(const PendingOrder& order);
@@ -59,7 +62,8 @@ Result<PendingOrder> decode_pending_order(std::string_view value);
 
 // ---- Keys ----
 
-/// Host and path of a directory URL as one part of a key; different URLs have different parts.
+/// Host and path of a directory URL as one part of a key; different URLs have different parts. Its storage_part_text()
+/// is the name of the CA's folder below accounts/, such as "localhost%3A14000_dir".
 std::string server_part(std::string_view directory_url);
 /// "accounts/<server>", the lease of the account, and "accounts/<server>/account", its record.
 std::string account_lease(std::string_view directory_url);
@@ -74,8 +78,8 @@ std::string generation_key(std::string_view id, std::uint64_t number);
 std::string challenge_key(std::string_view type, std::string_view token);
 /// "rates/<server>/<account>".
 std::string rates_key(std::string_view directory_url, std::string_view account_url);
-/// "keys/unused/<time>-<thumbprint>": keys that could still be needed are kept there, and never removed by culmen.
-/// `time` in UTC as 20261127T203000Z, `thumbprint` in hexadecimal digits.
+/// "keys/unused/<time>-<thumbprint>", in lower case: keys that could still be needed are kept there as PEM, and never
+/// removed by culmen. `time` in UTC as 20261127T203000Z, `thumbprint` in hexadecimal digits.
 std::string unused_key_of(std::string_view time, std::string_view thumbprint);
 
 }  // namespace culmen

@@ -73,8 +73,9 @@ struct Write {
 /// What an engine can do. A plain value.
 struct StorageCapabilities {
   StorageCapabilities() = default;
-  bool many_in_one = false;             ///< write() of several keys is done as a whole or not at all.
-  bool prompt_changes = false;          ///< changed() returns within two seconds of a change.
+  bool many_in_one = false;     ///< write() of several keys is done as a whole or not at all.
+  bool prompt_changes = false;  ///< changed() returns within two seconds of a change.
+  bool typed = false;           ///< Below accounts/, certificates/ and keys/ only what records.hpp says is stored.
   std::size_t longest_value = 1 << 19;  ///< In octets; a longer one is invalid_argument.
 };
 

@@ -36,9 +36,10 @@ void ManagerCore::counts_from_now_on(const std::shared_ptr<Entry>& entry) {
   deliver_.set();
 }
 
-/// Until something may be ready that is not now; at most a minute.
-planner::Duration ManagerCore::until_next_delivery(planner::Time now) const {
+/// Until something may be ready that is not now; at most a minute. nullopt: nothing is waiting.
+std::optional<planner::Duration> ManagerCore::until_next_delivery(planner::Time now) const {
   const std::lock_guard lock(mutex_);
+  if (deliveries_.empty()) return std::nullopt;
   planner::Duration duration = longest_wait;
   for (const auto& [entry, delivery] : deliveries_) {
     if (delivery.not_before > now) duration = std::min(duration, delivery.not_before - now);
@@ -65,11 +66,11 @@ Flow<Result<void>> ManagerCore::deliver(Mode mode) {
       co_return Result<void>();
     }
     const Instant instant = co_await now();
-    planner::Duration pause = until_next_delivery(instant.wall);
-    if (!some) pause = std::min<planner::Duration>(pause, storage_pause);
+    std::optional<planner::Duration> pause = until_next_delivery(instant.wall);
+    if (!some) pause = storage_pause;
     std::vector<Flow<Result<void>>> either;
     either.push_back(deliver_.wait());
-    either.push_back(wait_for_delivery(std::chrono::ceil<std::chrono::milliseconds>(pause)));
+    if (pause) either.push_back(wait_for_delivery(std::chrono::ceil<std::chrono::milliseconds>(*pause)));
     First<Result<void>> first = co_await first_of(std::move(either));
     if (!first.result) co_return first.result;
   }

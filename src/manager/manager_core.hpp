@@ -129,7 +129,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<bool>> deliver_some();
   bool is_wanted_by_sink(const Entry& entry) const;
   void counts_from_now_on(const std::shared_ptr<Entry>& entry);
-  planner::Duration until_next_delivery(planner::Time now) const;
+  std::optional<planner::Duration> until_next_delivery(planner::Time now) const;
 
   const ManagerOptions options_;
   const Seams seams_;
