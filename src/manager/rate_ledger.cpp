@@ -225,7 +225,14 @@ void RateLedger::prune(const std::vector<RateLimit>& limits, Time now) {
   const auto last_kept = parts.begin() + static_cast<std::ptrdiff_t>(parts.size() - most_uses);
   std::ranges::nth_element(parts, last_kept);
   const double least = *last_kept;
-  std::erase_if(empty_at_, [&](const auto& each) { return part_used(each) < least; });
+  auto surplus = static_cast<std::size_t>(std::ranges::count_if(parts, [&](double part) { return part >= least; })) -
+                 most_uses;  // of those that are equal
+  std::erase_if(empty_at_, [&](const auto& each) {
+    const double part = part_used(each);
+    if (part != least || surplus == 0) return part < least;
+    --surplus;
+    return true;
+  });
 }
 
 }  // namespace culmen

@@ -216,6 +216,8 @@ TEST_CASE("decide: the second CA only when never issued, outdated, in an emergen
     CHECK(decided(situation, issued).ca == second);
     CHECK_FALSE(decided(situation, issued).replaces);
   }
+  CHECK(decided(living_with(0s), issued).late);
+  CHECK(decided(living_with(-1h), issued).late);
   Situation nobody = living_with(days(90));
   nobody.cas.clear();
   const Action action = decided(nobody, issued + days(70));
