@@ -199,6 +199,7 @@ void Exchange::detach() noexcept {
 }
 
 std::optional<Result<HttpResponse>> Exchange::finished(CURLcode code) {
+  if (code == CURLE_OK && !header_ended_) code = CURLE_PARTIAL_FILE;  // curl takes what came for a whole header
   if (code != CURLE_OK) {
     Error error = failure(code);
     log_outcome("failed: " + error.detail());
@@ -236,6 +237,7 @@ std::optional<Error> Exchange::follow(const std::string& target) {
   response_ = HttpResponse();
   response_.url = target;
   header_bytes_ = header_count_ = 0;
+  header_ended_ = false;
   was_sent_ = false;
   return {};
 }
@@ -324,6 +326,12 @@ bool Exchange::take_header(std::string_view line) {
   if (!response_.body.empty()) return true;  // a trailer
   if (line.starts_with("HTTP/")) {
     response_.headers.clear();  // what came before was an interim response
+    header_ended_ = false;
+    return true;
+  }
+  if (header_ended_) return true;  // a trailer, after an empty body
+  if (line == "\r\n" || line == "\n") {
+    header_ended_ = true;
     return true;
   }
   const bool continues = line.starts_with(' ') || line.starts_with('\t');
