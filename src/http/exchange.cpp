@@ -119,7 +119,10 @@ void Exchange::attach(CURL* handle, bool waits_for_shared_connection) {
 
   const auto spent = std::chrono::steady_clock::now() - started_;
   set_option(handle, CURLOPT_TIMEOUT_MS, milliseconds(time_limit_ - spent));
-  const auto largest = std::min<std::size_t>(max_body_bytes_, std::numeric_limits<curl_off_t>::max());
+  // What a HEAD is answered names the length of a body that does not come.
+  const auto largest = request_.method == HttpMethod::head
+                           ? 0
+                           : std::min<std::size_t>(max_body_bytes_, std::numeric_limits<curl_off_t>::max());
   set_option(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(largest));
   set_option(handle, CURLOPT_URL, url().c_str());
   set_option(handle, CURLOPT_PIPEWAIT, waits_for_shared_connection ? 1L : 0L);

@@ -151,6 +151,19 @@ TEST_CASE("trailers are left out after an empty body, too") {
   CHECK_FALSE(response->header("link"));
 }
 
+TEST_CASE("the response to a HEAD may name any length") {
+  test::Server server(answering([](const test::Request&) {
+    return std::string("HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\nReplay-Nonce: n1\r\n\r\n");
+  }));
+  drivers::BlockingDriver driver(TransportOptions(), nullptr);
+  const auto head = ask(driver, HttpRequest(HttpMethod::head, server.url()));
+  REQUIRE_MESSAGE(head, head.error().what());
+  CHECK(head->header("replay-nonce") == "n1");
+  const auto body = ask(driver, HttpRequest(HttpMethod::get, server.url()));  // on the same handle
+  REQUIRE_FALSE(body);
+  CHECK(body.error().code() == Errc::response_too_large);
+}
+
 TEST_CASE("a URL's path travels as it is signed") {
   test::Server server(answering(echo));
   const auto response = http_get(server.url("/a/../b/./c"));
