@@ -247,6 +247,11 @@ std::optional<Error> Exchange::follow(const std::string& target) {
 
 Error Exchange::failure(CURLcode code) const {
   if (failure_) return *failure_;
+  // A line that is longer than curl takes; CURLE_TOO_LARGE since 8.6.
+  constexpr int curle_too_large = 100;
+  if (static_cast<int>(code) == curle_too_large || (code == CURLE_OUT_OF_MEMORY && was_sent_ && !header_ended_)) {
+    return too_large(doing(), "the header", max_header_bytes);
+  }
   const Error error = CurlFailure(handle_, code, error_text_.data(), transport_.options(), time_limit_, max_body_bytes_)
                           .error(doing(), url());
   if (was_sent_) {

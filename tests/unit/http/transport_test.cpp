@@ -299,6 +299,18 @@ TEST_CASE("headers without end are refused") {
   CHECK(response.error().code() == Errc::response_too_large);
 }
 
+TEST_CASE("a header line without end is refused") {
+  test::Server server([](test::Connection& connection) {
+    if (!connection.read_request()) return;
+    connection.write("HTTP/1.1 200 OK\r\nX-Filler: ");
+    while (connection.write(std::string(500, 'x'))) {
+    }
+  });
+  const auto response = http_get(server.url());
+  REQUIRE_FALSE(response);
+  CHECK_MESSAGE(response.error().code() == Errc::response_too_large, response.error().what());
+}
+
 TEST_CASE("a response that ends in the middle of its header is lost, not a success") {
   const std::vector<std::string> heads = {"HTTP/1.1 201 Created\r\n",
                                           "HTTP/1.1 201 Created\r\nLocation: /a\r\nReplay-No",
