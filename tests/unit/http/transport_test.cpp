@@ -329,6 +329,16 @@ TEST_CASE("a response that ends in the middle of its header is lost, not a succe
   }
 }
 
+TEST_CASE("a status or a version that there is not is the server's fault") {
+  for (const std::string status : {"HTTP/1.1 000 Nothing", "HTTP/3.7 200 OK"}) {
+    test::Server server(
+        answering([&status](const test::Request&) { return status + "\r\nContent-Length: 0\r\n\r\n"; }));
+    const auto response = http_get(server.url());
+    REQUIRE_FALSE(response);
+    CHECK_MESSAGE(response.error().code() == Errc::bad_response, response.error().what());
+  }
+}
+
 TEST_CASE("what breaks on the way has a code and a reason") {
   test::Server server([](test::Connection& connection) {
     const auto request = connection.read_request();
