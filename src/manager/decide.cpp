@@ -22,8 +22,8 @@ constexpr seconds longest_back_off = hours(24 * 366);
 /// The limit of back-off for a certificate that has expired, or is about to.
 constexpr Duration limit_at_the_end = minutes(10);
 
-/// A pause that is never zero, so that nothing spins.
-Duration at_least_a_moment(Duration pause) { return std::max<Duration>(pause, std::chrono::milliseconds(1)); }
+/// So that nothing spins, whatever the lifetime.
+Duration at_least_a_moment(Duration pause) { return std::max<Duration>(pause, seconds(1)); }
 
 /// A pause of ours, for a certificate with that lifetime.
 Duration own_pause(Duration usual, std::optional<Duration> life) {
@@ -58,7 +58,7 @@ Outlook outlook_of(const Situation& situation, const Policy& policy, Time now) {
   }
   CertificateFacts facts = *situation.live;
   if (!situation.offers_renewal_info) facts.renewal.info.reset();
-  if (!facts.renewal.dice) facts.renewal.dice = situation.dice;
+  facts.renewal.dice = situation.dice;  // stays the same when the CA is asked for the first time
   const Due due = planner::due(facts, policy, now, std::nullopt, situation.renew_before);
 
   outlook.life = lifetime(facts.not_before, facts.not_after);

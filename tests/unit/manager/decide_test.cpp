@@ -97,8 +97,8 @@ TEST_CASE("decide: the dice spread the moment, and renew_before replaces the rul
   situation.dice = 0.5;
   CHECK(decided(situation, issued + days(60) - 54h - 1s).kind == Kind::nothing);
   CHECK(decided(situation, issued + days(60) - 54h).kind == Kind::issue);
-  situation.live->renewal.dice = 0;  // kept since before the record had dice
-  CHECK(decided(situation, issued + days(60) - 1s).kind == Kind::nothing);
+  situation.live->renewal.dice = 0;  // drawn when the CA was asked for the first time: nothing moves
+  CHECK(decided(situation, issued + days(60) - 54h).kind == Kind::issue);
 
   struct Row {
     Duration lifetime;
