@@ -113,7 +113,8 @@ struct Situation {
   std::vector<std::string> cas;                      ///< In order of preference.
   std::map<std::string, Attempts> attempts;          ///< By CA.
   std::map<std::string, Time> allowed_at;            ///< By CA: what its ledger says of an order now.
-  double dice = 0.5;               ///< In [0, 1), drawn once for each generation: jitter that stays the same.
+  /// In [0, 1), drawn once for each generation: jitter that stays the same. Used in place of RenewalState::dice.
+  double dice = 0.5;
   bool in_flight = false;          ///< This process works on it.
   std::optional<Time> held_until;  ///< Another process has the lease: look in storage then.
 };

@@ -97,8 +97,8 @@ TEST_CASE("decide: the dice spread the moment, and renew_before replaces the rul
   situation.dice = 0.5;
   CHECK(decided(situation, issued + days(60) - 54h - 1s).kind == Kind::nothing);
   CHECK(decided(situation, issued + days(60) - 54h).kind == Kind::issue);
-  situation.live->renewal.dice = 0;  // kept since before the record had dice
-  CHECK(decided(situation, issued + days(60) - 1s).kind == Kind::nothing);
+  situation.live->renewal.dice = 0;  // drawn when the CA was asked for the first time: nothing moves
+  CHECK(decided(situation, issued + days(60) - 54h).kind == Kind::issue);
 
   struct Row {
     Duration lifetime;
@@ -142,6 +142,12 @@ TEST_CASE("decide: renewal information is asked for when it is time, unless the 
     const Action issue = decided(situation, issued + life.due);
     CHECK(issue.kind == Kind::issue);
     CHECK(issue.replaces);
+    // If nobody can issue it now, its CA is asked meanwhile: it may have moved the window.
+    situation.allowed_at[first] = situation.allowed_at[second] = issued + 2 * life.lifetime;
+    CHECK(decided(situation, issued + life.due).kind == Kind::ask_renewal_info);
+    CHECK(decided(situation, issued + life.lifetime).kind == Kind::nothing);
+    situation.emergency = true;
+    CHECK(decided(situation, issued + life.due).kind == Kind::nothing);
   }
   Situation without = living_with(days(90));
   CHECK(decided(without, issued).kind == Kind::nothing);
