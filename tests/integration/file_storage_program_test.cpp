@@ -2,6 +2,7 @@
 // downgrade.
 #include <doctest/doctest.h>
 
+#include <map>
 #include <string>
 
 #include <boost/json.hpp>
