@@ -147,7 +147,7 @@ void ConnectionSettings::rotate_hosts() {
   for (auto& [keyword, value] : options_) {
     if (keyword != "host" && keyword != "hostaddr" && keyword != "port") continue;
     std::vector<std::string> parts = split(value);
-    std::ranges::rotate(parts, parts.begin() + 1);
+    std::rotate(parts.begin(), parts.begin() + 1, parts.end());
     value.clear();
     for (const std::string& part : parts) value += (&part == &parts.front() ? "" : ",") + part;
   }
