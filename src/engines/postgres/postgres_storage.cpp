@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "culmen/storage_engine.hpp"
 #include "engines/postgres/database.hpp"
-#include "storage/keys.hpp"
 
 namespace culmen {
 
