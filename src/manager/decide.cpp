@@ -328,7 +328,7 @@ Duration back_off(const Attempts& attempts, const Policy& policy, double dice, s
   if (attempts.last == Failure::none) return Duration::zero();
   const auto clamped = [](seconds value) { return std::clamp(value, seconds(1), longest_back_off); };
   Duration limit = at_most_a_twentieth(clamped(policy.longest_back_off), lifetime);
-  if (left) limit = std::min(limit, std::max(*left / 8, own_pause(limit_at_the_end, lifetime)));
+  if (left) limit = std::min(limit, std::max<Duration>(*left / 8, limit_at_the_end));
 
   Duration pause = std::min<Duration>(clamped(base), limit);
   for (unsigned i = 1; i < attempts.in_a_row && pause < limit; ++i) pause = std::min(pause * 2, limit);
