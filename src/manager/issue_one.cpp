@@ -626,7 +626,9 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   }
   if (is_cancelled || lost) co_return error;
   if (error.code() == Errc::account_does_not_exist && issuance.ca) issuance.ca->account_is_gone = true;
-  const planner::Failure failure = planner::failure_of(error);
+  // An account that is gone is made again in the next attempt, which need not wait for long.
+  const planner::Failure failure = error.code() == Errc::account_does_not_exist ? planner::Failure::ca_unreachable
+                                                                                 : planner::failure_of(error);
   const Instant instant = co_await now();
   ManagerEvent event = make_event(ManagerEvent::Kind::failed, instant.wall, error.what());
   event.id = entry.id;

@@ -120,7 +120,10 @@ Flow<Result<void>> ManagerCore::keep_ledgers() {
     Result<void> waited = co_await ledger_changed_.wait();
     if (!waited) co_return waited;
     bool many = false;
-    for (const auto& [directory, ca] : cas_.all()) many = many || ca->ledger_changes >= many_changes;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [directory, ca] : cas_.all()) many = many || ca->ledger_changes >= many_changes;
+    }
     if (!many) {
       waited = co_await wait(ledger_pause);
       if (!waited) co_return waited;
