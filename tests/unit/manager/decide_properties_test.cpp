@@ -185,7 +185,7 @@ TEST_CASE("decide: properties of every decision over random situations") {
       CHECK(world.now < situation.live->not_after);
     }
     if (action.probe) {
-      CHECK(at_a_ca);
+      CHECK(action.kind == Kind::issue);
       CHECK_FALSE(world.healths.at(action.ca).probing);
     }
     if (action.replaces) CHECK((action.ca == situation.issued_by && situation.live.has_value()));
