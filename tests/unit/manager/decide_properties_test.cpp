@@ -34,7 +34,7 @@ struct World {
   }
 };
 
-/// How far off the beaten track a world may be.
+/// How unusual a world may be.
 enum class Oddness { plausible, any };
 
 Time moment(Dice& dice, Time now, Duration width, Oddness oddness) {

@@ -197,7 +197,7 @@ TEST_CASE("decide: a fresh window decides, and one that is not wanted is ignored
   CHECK(incident.reason == "the CA wants it replaced at once");
 }
 
-TEST_CASE("decide: the second CA only when never issued, outdated, in an emergency, or late in the day") {
+TEST_CASE("decide: the second CA only when never issued, outdated, in an emergency, or when little time is left") {
   for (const Life& life : lives) {
     CAPTURE(life.lifetime.count());
     Situation situation = living_with(life.lifetime);
