@@ -34,7 +34,7 @@ struct World {
   }
 };
 
-/// How far off the beaten track a world may be.
+/// How unusual a world may be.
 enum class Oddness { plausible, any };
 
 Time moment(Dice& dice, Time now, Duration width, Oddness oddness) {
@@ -185,7 +185,7 @@ TEST_CASE("decide: properties of every decision over random situations") {
       CHECK(world.now < situation.live->not_after);
     }
     if (action.probe) {
-      CHECK(at_a_ca);
+      CHECK(action.kind == Kind::issue);
       CHECK_FALSE(world.healths.at(action.ca).probing);
     }
     if (action.replaces) CHECK((action.ca == situation.issued_by && situation.live.has_value()));
