@@ -122,7 +122,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   // watch.cpp
   Flow<Result<void>> look_in_storage(JobPointer job);
   Flow<Result<void>> watch_storage();
-  Flow<Result<void>> find_changes();
+  Flow<Result<bool>> find_changes();
   Flow<Result<void>> keep_ledgers();
   Flow<Result<void>> store_ledgers();
   // delivery.cpp

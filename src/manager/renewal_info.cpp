@@ -64,7 +64,7 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   Result<RenewalInfo> answer = Error(Errc::not_offered, "asking the CA when to renew", "");
   if (seams_.renewal_info) {
     answer = co_await seams_.renewal_info(ca->directory, record->certificate_id);
-  } else if ((*loaded)[1]) {
+  } else if ((*loaded)[1] && !seams_.issue) {
     Result<Generation> generation = decode_generation((*loaded)[1]->value);
     if (!generation) co_return generation.error().while_doing("reading " + generation_key(entry.id, live));
     Result<engine::Session> session = co_await cas_.session(*ca);

@@ -24,7 +24,7 @@ class Issuer {
   }
 
   std::map<std::string, std::vector<Time>> orders;  // by first name
-  std::set<std::string> down;                       // directory URLs
+  std::set<std::string> down;  // directory URLs
   int failures_percent = 0;
   std::size_t now_running = 0, most_running = 0;
 
@@ -94,39 +94,40 @@ void check_renewals(ManagerWorld& world, const Issuer& issuer, int number, std::
 
 }  // namespace
 
-TEST_CASE("fleet: five hundred certificates over four months, with failures and outages") {
+TEST_CASE("fleet: two hundred certificates over three months, with failures and outages") {
   ManagerWorld world(2);
   Heard heard;
   Issuer issuer(world.clock, 24h * 90);
   issuer.failures_percent = 5;
   ManagerOptions options = world.options({});
-  options.specs = many(500);
+  options.specs = many(200);
   world.run(world.make(std::move(options), heard, issuer.seams()));
-  world.pass(24h * 50);
-  CHECK(heard.count(EventKind::issued) == 500);
+  world.pass(24h * 54);
+  CHECK(heard.count(EventKind::issued) == 200);
   issuer.down = {world.directory(0)};
   world.pass(24h * 3);
   issuer.down = {world.directory(0), world.directory(1)};
   world.pass(24h * 2);
   issuer.down.clear();
-  world.pass(24h * 65);
+  world.pass(24h * 20);
+  CHECK(heard.count(EventKind::issued) == 400);
   CHECK(heard.count(EventKind::expired) == 0);
   CHECK(heard.installed.size() == heard.count(EventKind::issued));
   CHECK(issuer.most_running <= 8);
   CHECK(issuer.most_running > 1);
-  check_renewals(world, issuer, 500, 24h * 90);
+  check_renewals(world, issuer, 200, 24h * 90);
 }
 
-TEST_CASE("fleet: certificates of an hour, over two days") {
+TEST_CASE("fleet: certificates of an hour") {
   ManagerWorld world;
   Heard heard;
   Issuer issuer(world.clock, 1h);
   ManagerOptions options = world.options({});
-  options.specs = many(50);
+  options.specs = many(20);
   world.run(world.make(std::move(options), heard, issuer.seams()));
-  world.pass(48h);
+  world.pass(16h);
   CHECK(heard.count(EventKind::expired) == 0);
-  check_renewals(world, issuer, 50, 1h);
+  check_renewals(world, issuer, 20, 1h);
   issuer.down = {world.directory()};
   world.pass(20min);
   issuer.down.clear();
@@ -139,7 +140,7 @@ TEST_CASE("fleet: two managers on one storage with faults never order twice") {
   Heard one, other;
   Issuer issuer(world.clock, 24h * 7);
   ManagerOptions options = world.options({});
-  options.specs = many(100);
+  options.specs = many(40);
   std::vector<std::shared_ptr<FaultyStorage>> storages;
   for (std::uint64_t seed : {1, 2}) {
     storages.push_back(std::make_shared<FaultyStorage>(world.storage, faults_by_chance(seed, 0.02)));
@@ -147,18 +148,17 @@ TEST_CASE("fleet: two managers on one storage with faults never order twice") {
     options.owner = "manager " + std::to_string(seed);
     world.run(world.make(options, seed == 1 ? one : other, issuer.seams()));
   }
-  world.pass(24h * 28);
+  world.pass(24h * 21);
   CHECK(one.count(EventKind::expired) + other.count(EventKind::expired) == 0);
-  CHECK(one.count(EventKind::issued) > 50);
-  CHECK(other.count(EventKind::issued) > 50);
+  CHECK(one.count(EventKind::issued) > 20);
+  CHECK(other.count(EventKind::issued) > 20);
   std::size_t orders = 0, close = 0;
   for (const auto& [name, times] : issuer.orders) {
     orders += times.size();
     for (std::size_t k = 1; k < times.size(); ++k) close += times[k] - times[k - 1] < 24h ? 1 : 0;
   }
-  // An order whose URL could not be stored, three times in a row, is placed again.
-  CHECK(close <= orders / 50);
-  MESSAGE(orders, " orders, ", close, " of them repeated");
+  CHECK(orders >= 40 * 6);
+  CHECK(close == 0);
 }
 
 TEST_CASE("fleet: limits of the CA are never crossed, and what was used is in storage") {
@@ -215,10 +215,10 @@ TEST_CASE("fleet: the clock is set forward by a year, and back again") {
   for (const auto& [name, times] : issuer.orders) orders += times.size();
   CHECK(orders <= 30);
   *offset = 0s;
-  world.pass(24h * 70);
+  world.pass(24h * 62);
   for (const auto& [name, times] : issuer.orders) {
     CAPTURE(name);
-    CHECK(times.back() > world.clock.now() - 24h * 65);
+    CHECK(times.back() > world.clock.now() - 24h * 61);
   }
   core->stop();
   world.pass(1s);

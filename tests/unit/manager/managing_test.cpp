@@ -486,6 +486,28 @@ TEST_CASE("manager: a key change of the account that was interrupted is settled,
   CHECK(world.ca().sizes().accounts == 1);
 }
 
+TEST_CASE("manager: an account that the CA has forgotten is made again, with the same key (E6)") {
+  ManagerWorld world;
+  Heard heard;
+  const auto core = world.make(world.options(), heard);
+  world.run(core);
+  world.pass(1h);
+  const std::string key = decode_account(*world.stored(account_key_of(world.directory())))->key_pem;
+  TestCaOptions ca_options;
+  ca_options.base_url = "https://ca0.test";
+  ca_options.seed = 99;
+  ca_options.clock = world.clock;
+  ca_options.skip_validation = true;
+  world.cas[0] = std::make_unique<TestCa>(std::move(ca_options));
+  CHECK(core->renew_now("a.example", "test"));
+  world.pass(30min);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::issued) == 2);
+  Result<AccountRecord> record = decode_account(*world.stored(account_key_of(world.directory())));
+  REQUIRE(record);
+  CHECK(record->key_pem == key);
+}
+
 TEST_CASE("manager: a profile that the CA does not have: a warning if it is preferred, a failure if it is required") {
   TestCaOptions ca_options;
   ca_options.profiles = {{"classic", "the usual"}};
