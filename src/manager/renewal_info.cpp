@@ -87,7 +87,8 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   const std::optional<RenewalInfo> before = record->renewal.info;
   record->renewal = updated_renewal_state(record->renewal, info, instant.wall, random(), life);
   if (!answer && answer.error().retry_after()) {
-    const planner::Time asked = instant.wall + std::min<std::chrono::seconds>(*answer.error().retry_after(), longest_retry_after);
+    const planner::Time asked =
+        instant.wall + std::min<std::chrono::seconds>(*answer.error().retry_after(), longest_retry_after);
     record->renewal.next_check = std::max(record->renewal.next_check.value_or(asked), asked);
   }
   {
@@ -106,7 +107,8 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
       ca->offers_renewal_info = false;
     } else if (is_about_ca(answer.error())) {
       const unsigned doublings = std::min(ca->renewal_info_failures++, 6U);
-      ca->no_renewal_info_until = instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), longest_pause);
+      ca->no_renewal_info_until =
+          instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), longest_pause);
     }
   }
   say_ca_events();

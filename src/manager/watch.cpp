@@ -64,7 +64,8 @@ Flow<Result<void>> ManagerCore::watch_storage() {
         cursor = *next;
         const std::lock_guard lock(mutex_);
         const seconds shortest = std::max(shortest_scan_pause, seconds(catalogue_.entries().size() / records_a_second));
-        pause = *found ? shortest : std::clamp<planner::Duration>(pause * 2, shortest, std::max(longest_scan_pause, shortest));
+        pause = *found ? shortest
+                       : std::clamp<planner::Duration>(pause * 2, shortest, std::max(longest_scan_pause, shortest));
         until_next = seams_.scan_pause ? *seams_.scan_pause : pause;
       }
     }
@@ -145,7 +146,8 @@ Flow<Result<void>> ManagerCore::store_ledgers() {
     Result<void> stored = co_await cas_.store_ledger(*ca);
     if (outcome && !stored) outcome = stored;
   }
-  if (!outcome) reporter_.log(LogLevel::warning, outcome.error().while_doing("storing what was used of rate limits").what());
+  if (!outcome)
+    reporter_.log(LogLevel::warning, outcome.error().while_doing("storing what was used of rate limits").what());
   co_return outcome;
 }
 

@@ -648,9 +648,7 @@ TEST_CASE("manager: ensure waits for a certificate, or for the error of the atte
 
 TEST_CASE("manager: options that are not valid are refused") {
   ManagerWorld world;
-  const auto refused = [](ManagerOptions options) {
-    CHECK_THROWS_AS(ManagerCore(std::move(options)), Error);
-  };
+  const auto refused = [](ManagerOptions options) { CHECK_THROWS_AS(ManagerCore(std::move(options)), Error); };
   ManagerOptions options = world.options();
   options.storage.reset();
   refused(options);
