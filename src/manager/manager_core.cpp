@@ -43,7 +43,7 @@ ManagerCore::ManagerCore(ManagerOptions options, Seams seams)
     wake_.set();
     deliver_.set();
   };
-  catalogue_.set(wanted(options_.specs));
+  catalogue_.set(wanted(std::exchange(options_.specs, {})));
 }
 
 ManagerCore::~ManagerCore() = default;

@@ -132,7 +132,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   void counts_from_now_on(const std::shared_ptr<Entry>& entry);
   std::optional<planner::Duration> until_next_delivery(planner::Time now) const;
 
-  const ManagerOptions options_;
+  ManagerOptions options_;  ///< Not changed any more; its specs are in the catalogue.
   const Seams seams_;
   const Reporter reporter_;
   Store store_;

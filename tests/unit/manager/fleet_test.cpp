@@ -236,9 +236,9 @@ TEST_CASE("fleet: the clock is set forward by a year, and back again") {
   CHECK(orders <= 30);
   *offset = 0s;
   world.pass(24h * 62);
-  for (const auto& [name, times] : issuer.orders) {
-    CAPTURE(name);
-    CHECK(times.back() > world.clock.now() - 24h * 61);
+  for (const auto& entry : issuer.orders) {
+    CAPTURE(entry.first);
+    CHECK(entry.second.back() > world.clock.now() - 24h * 61);
   }
   core->stop();
   world.pass(1s);

@@ -545,7 +545,7 @@ TEST_CASE("manager: must-staple that the CA ignores is a warning (F12)") {
   CHECK(heard.detail(EventKind::warning).find("must-staple") != std::string::npos);
 }
 
-TEST_CASE("manager: while storage is down nothing is ordered; afterwards all is well") {
+TEST_CASE("manager: while storage is down nothing is ordered, and afterwards all is well") {
   ManagerWorld world;
   Heard heard;
   const auto storage = std::make_shared<FaultyStorage>(world.storage);
