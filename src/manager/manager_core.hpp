@@ -122,7 +122,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   // watch.cpp
   Flow<Result<void>> look_in_storage(JobPointer job);
   Flow<Result<void>> watch_storage();
-  Flow<Result<void>> find_changes();
+  Flow<Result<bool>> find_changes();
   Flow<Result<void>> keep_ledgers();
   Flow<Result<void>> store_ledgers();
   // delivery.cpp
@@ -132,7 +132,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   void counts_from_now_on(const std::shared_ptr<Entry>& entry);
   std::optional<planner::Duration> until_next_delivery(planner::Time now) const;
 
-  const ManagerOptions options_;
+  ManagerOptions options_;  ///< Not changed any more; its specs are in the catalogue.
   const Seams seams_;
   const Reporter reporter_;
   Store store_;
@@ -147,7 +147,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   std::mt19937_64 generator_;
   RunSummary summary_;
   std::vector<ManagerEvent> ca_events_;  ///< Not told yet.
-  Event wake_;  ///< For the plan.
+  Event wake_;                           ///< For the plan.
   Event stop_;
 
   // Of the execution.
@@ -164,7 +164,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
     planner::Time not_before;
     unsigned failures = 0;
   };
-  std::map<std::shared_ptr<Entry>, Delivery> deliveries_;
+  std::map<std::shared_ptr<Entry>, Delivery, OlderEntry> deliveries_;
 };
 
 /// Everything about one attempt, in the frame of the worker.
@@ -192,7 +192,7 @@ struct Issuance {
   std::optional<Account> account;
   bool is_counted = false;  ///< The order, in the ledger.
   bool reuses_key = false;
-  bool refused = false;     ///< The certificate is of no use, and so is its order.
+  bool refused = false;  ///< The certificate is of no use, and so is its order.
 };
 
 }  // namespace culmen::manager
