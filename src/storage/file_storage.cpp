@@ -637,10 +637,11 @@ class FileStorage final : public Storage {
 
   Flow<Result<void>> release(Lease lease) override {
     if (Result<void> valid = storage::check_held(lease); !valid) co_return valid.error();
-    if (store_->leases.release(lease)) co_return Result<void>();
     const std::function<std::optional<bool>(unsigned)> attempt = [store = store_, lease](unsigned) {
       std::optional<bool> done;
-      if (const std::optional<LockedStore> locked = LockedStore::take(*store)) {
+      if (store->leases.release(lease)) {
+        done = true;
+      } else if (const std::optional<LockedStore> locked = LockedStore::take(*store)) {
         storage::LeaseBook::release_of_other(locked->root(), lease);
         done = true;
       }

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -424,6 +425,29 @@ TEST_CASE("file storage: links of other users are not followed, and links are re
   fs::create_symlink(elsewhere / "theirs", state / "state/scratch+a");
   REQUIRE(::lchown((state / "state/scratch+a").c_str(), 12345, 12345) == 0);
   CHECK(contains(state.damage("scratch/a"), "belongs to user 12345"));
+}
+
+TEST_CASE("file storage: a folder on another file system is refused before anything is done") {
+  FileState state;
+  struct stat here {
+  }, there{};
+  if (::stat("/dev/shm", &there) != 0 || ::stat(state.path().c_str(), &here) != 0 || here.st_dev == there.st_dev ||
+      ::access("/dev/shm", W_OK) != 0) {
+    MESSAGE("there is no other file system to try it with");
+    return;
+  }
+  std::string elsewhere = "/dev/shm/culmen-test-XXXXXX";
+  REQUIRE(::mkdtemp(elsewhere.data()));
+  fs::create_directory_symlink(elsewhere, state / "certificates");
+  std::vector<Write> writes = issuance(1);
+  writes.emplace_back("scratch/a", "value");
+  const auto refused = state.write(writes);
+  REQUIRE_FALSE(refused);
+  CHECK(contains(refused.error().what(), "mount the whole state folder"));
+  CHECK(state.value("scratch/a").empty());
+  CHECK(fs::is_empty(state / ".staging"));
+  CHECK(state.put("scratch/a", "value"));
+  fs::remove_all(elsewhere);
 }
 
 TEST_CASE("file storage: a key without its order is set aside, not overwritten") {
