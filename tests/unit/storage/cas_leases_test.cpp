@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "culmen/error.hpp"
+#include "culmen/storage_engine.hpp"
 #include "support/storage_around.hpp"
 #include "support/virtual_storage.hpp"
 
@@ -20,6 +21,7 @@ class ObjectStore final : public test::StorageAround {
 
   StorageCapabilities capabilities() const noexcept override {
     StorageCapabilities capabilities;
+    capabilities.prompt_changes = true;
     capabilities.longest_value = 100'000;
     return capabilities;
   }
@@ -66,6 +68,9 @@ class ObjectStore final : public test::StorageAround {
     waited = co_await wait(std::chrono::milliseconds(3));
     if (!waited) co_return waited.error();
     co_return revisions;
+  }
+  Flow<Result<std::string>> changed(std::string prefix, std::string cursor, seconds patience) override {
+    return storage::changed_by_polling(*this, std::move(prefix), std::move(cursor), patience);
   }
   Flow<Result<std::optional<Lease>>> acquire(std::string, std::string, seconds) override {
     co_return Error(Errc::not_offered, "acquiring a lease", "there are no leases here");
