@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string>
@@ -425,6 +427,29 @@ TEST_CASE("file storage: links of other users are not followed, and links are re
   CHECK(contains(state.damage("scratch/a"), "belongs to user 12345"));
 }
 
+TEST_CASE("file storage: a folder on another file system is refused before anything is done") {
+  FileState state;
+  struct stat here {
+  }, there{};
+  if (::stat("/dev/shm", &there) != 0 || ::stat(state.path().c_str(), &here) != 0 || here.st_dev == there.st_dev ||
+      ::access("/dev/shm", W_OK) != 0) {
+    MESSAGE("there is no other file system to try it with");
+    return;
+  }
+  std::string elsewhere = "/dev/shm/culmen-test-XXXXXX";
+  REQUIRE(::mkdtemp(elsewhere.data()));
+  fs::create_directory_symlink(elsewhere, state / "certificates");
+  std::vector<Write> writes = issuance(1);
+  writes.emplace_back("scratch/a", "value");
+  const auto refused = state.write(writes);
+  REQUIRE_FALSE(refused);
+  CHECK(contains(refused.error().what(), "mount the whole state folder"));
+  CHECK(state.value("scratch/a").empty());
+  CHECK(fs::is_empty(state / ".staging"));
+  CHECK(state.put("scratch/a", "value"));
+  fs::remove_all(elsewhere);
+}
+
 TEST_CASE("file storage: a key without its order is set aside, not overwritten") {
   FileState state;
   put_text(state / "certificates/a.example/pending/key.pem", key_text(1));
@@ -605,4 +630,36 @@ TEST_CASE("file storage: lists are paged over all kinds of keys") {
   const auto some = state.time.drive(state.storage->list("certificates/n1.example/")).value();
   REQUIRE(some.size() == 1);
   CHECK(some[0].key == "certificates/n1.example/record");
+}
+
+TEST_CASE("file storage: changes are noticed by prefix, in other processes, and after the log began anew") {
+  FileState state;
+  const auto other = file_storage(state.path());
+  const auto next = [&](const std::string& cursor) {
+    return state.time.drive(other->changed("scratch/a/", cursor, seconds(20))).value();
+  };
+  std::string cursor = next("");
+  CHECK(next(cursor) == cursor);
+  REQUIRE(state.put("scratch/a/x", "1"));
+  std::string after = next(cursor);
+  CHECK(after != cursor);
+  CHECK(next(after) == after);
+  REQUIRE(state.put("scratch/b/x", "1"));
+  REQUIRE(state.put("scratch/a", "1"));
+  CHECK(next(after) == after);
+  REQUIRE(state.remove("scratch/a/x"));
+  cursor = next(after);
+  CHECK(cursor != after);
+  CHECK(next("from another storage") == cursor);
+  // Longer than the log may be: it begins anew, and then anything may have changed.
+  {
+    std::ofstream log(state / ".changes", std::ios::app);
+    for (int number = 0; number < 30000; ++number) log << "scratch/b/x\n";
+  }
+  CHECK(next(cursor) == cursor);
+  REQUIRE(state.put("scratch/b/x", "2"));
+  after = next(cursor);
+  CHECK(after != cursor);
+  CHECK(next(after) == after);
+  CHECK(fs::file_size(state / ".changes") < 1000);
 }
