@@ -9,7 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # name:program:an option with which the program only says something
-servers=(nginx:usr/sbin/nginx:-h caddy:usr/bin/caddy:-h 'postgresql:usr/lib/postgresql/*/bin/postgres:--version')
+servers=(nginx:usr/sbin/nginx:-h caddy:usr/bin/caddy:-h 'postgresql:usr/lib/postgresql/*/bin/postgres:--version'
+  pgbouncer:usr/sbin/pgbouncer:--version)
 . tools/private-apt.sh
 
 main() {
