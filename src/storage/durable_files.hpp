@@ -91,15 +91,22 @@ void remove_file(const Folder& folder, const std::string& name);
 /// Removes a folder if it is empty; not synced, and no error if it is not.
 void remove_if_empty(const Folder& folder, const std::string& name) noexcept;
 
-// ---- Counters of changes ----
+// ---- What was changed ----
 
-/// A file that others look at to learn that something was changed.
-class ChangeCounter {
+/// A file with the names of what was changed lately, one a line, by which others learn of it.
+class ChangeLog {
  public:
-  explicit ChangeCounter(const Folder& folder);
-  void count() const;
-  /// Another text after each count().
+  explicit ChangeLog(const Folder& folder);
+  /// Adds lines. An empty one means that anything may have changed.
+  void add(const std::string& lines) const;
+
+  /// Another text after each add(), by one system call.
   static std::string look(const Folder& folder);
+  /// The end of the log.
+  static std::string cursor(const Folder& folder);
+  /// The end of the log, if a line that begins with `prefix` may have been added since `cursor`.
+  static std::optional<std::string> changed_since(const Folder& folder, const std::string& cursor,
+                                                  const std::string& prefix);
 
  private:
   Descriptor file_;

@@ -27,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using storage::Change;
-using storage::ChangeCounter;
+using storage::ChangeLog;
 using storage::FileLock;
 using storage::FileValue;
 using storage::Folder;
@@ -101,19 +101,20 @@ class LockedStore {
     std::optional<FileLock> lock = FileLock::take(root, store_lock);
     if (!lock) return std::nullopt;
     LockedStore locked(std::move(root), std::move(*lock));
-    Change::recover(locked.root_, [&locked] { locked.counter_.count(); });
+    Change::recover(locked.root_, [&locked] { locked.log_.add(""); });
     return locked;
   }
   const Folder& root() const noexcept { return root_; }
-  void commit(Change& change) const {
-    change.commit([this] { counter_.count(); });
+  /// `lines` are the keys, one a line.
+  void commit(Change& change, const std::string& lines) const {
+    change.commit([this, &lines] { log_.add(lines); });
   }
 
  private:
-  LockedStore(Folder root, FileLock lock) : root_(std::move(root)), lock_(std::move(lock)), counter_(root_) {}
+  LockedStore(Folder root, FileLock lock) : root_(std::move(root)), lock_(std::move(lock)), log_(root_) {}
   Folder root_;
   FileLock lock_;
-  ChangeCounter counter_;
+  ChangeLog log_;
 };
 
 /// Reads without the lock, and looks afterwards whether something was changed meanwhile. nullopt: try again.
@@ -121,7 +122,7 @@ template <class T>
 std::optional<T> read_store(FileStore& store, unsigned tries, const std::function<T(const Folder&)>& read) {
   if (tries < unlocked_tries) {
     const Folder root = store.open();
-    const std::string before = ChangeCounter::look(root);
+    const std::string before = ChangeLog::look(root);
     if (!Change::pending(root)) {
       std::optional<T> found;
       std::exception_ptr failure;
@@ -130,7 +131,7 @@ std::optional<T> read_store(FileStore& store, unsigned tries, const std::functio
       } catch (const Error&) {
         failure = std::current_exception();
       }
-      if (Change::pending(root) || ChangeCounter::look(root) != before) return std::nullopt;
+      if (Change::pending(root) || ChangeLog::look(root) != before) return std::nullopt;
       if (failure) std::rethrow_exception(failure);
       return found;
     }
@@ -321,12 +322,14 @@ std::optional<std::vector<Revision>> write_store(FileStore& store, const std::ve
     break;
   }
   Change change(root);
+  std::string keys;
   for (const Planned& planned : all) {
+    keys += (keys.empty() ? "" : "\n") + planned.write->key;
     add_to(root, change, planned, time);
     // What the program leaves when it is killed, keys among it. It may be at work now.
     remove_unfinished_files(root.path() / planned.place.folder, 1h);
   }
-  locked->commit(change);
+  locked->commit(change, keys);
 
   std::vector<Revision> revisions;
   for (const Planned& planned : all) {
@@ -652,16 +655,22 @@ class FileStorage final : public Storage {
     if (Result<void> valid = storage::check_prefix(prefix); !valid) co_return valid.error();
     const Instant begin = co_await now();
     const auto end = begin.steady + storage::clamped(patience);
+    const auto seen = std::make_shared<std::string>(), next = std::make_shared<std::string>();
     while (true) {
-      const auto present = std::make_shared<std::string>();
-      const std::function<Result<void>()> look = [store = store_, present] {
-        *present = ChangeCounter::look(store->open());
+      const std::function<Result<void>()> look = [store = store_, seen, next, prefix, cursor] {
+        const Folder root = store->open();
+        std::string present = ChangeLog::look(root);
+        if (present == *seen) return Result<void>();
+        *next = cursor.empty() ? ChangeLog::cursor(root)
+                               : ChangeLog::changed_since(root, cursor, prefix).value_or(std::string());
+        *seen = std::move(present);
         return Result<void>();
       };
       Result<void> looked = co_await call_storing(look);
       if (!looked) co_return looked.error();
+      if (!next->empty()) co_return *next;
       const Instant time = co_await now();
-      if (*present != cursor || time.steady >= end) co_return *present;
+      if (time.steady >= end) co_return cursor;
       const auto left = std::chrono::ceil<std::chrono::microseconds>(end - time.steady);
       Result<void> waited = co_await wait(std::min<std::chrono::microseconds>(look_interval, left));
       if (!waited) co_return waited.error();

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string>
@@ -605,4 +606,36 @@ TEST_CASE("file storage: lists are paged over all kinds of keys") {
   const auto some = state.time.drive(state.storage->list("certificates/n1.example/")).value();
   REQUIRE(some.size() == 1);
   CHECK(some[0].key == "certificates/n1.example/record");
+}
+
+TEST_CASE("file storage: changes are noticed by prefix, in other processes, and after the log began anew") {
+  FileState state;
+  const auto other = file_storage(state.path());
+  const auto next = [&](const std::string& cursor) {
+    return state.time.drive(other->changed("scratch/a/", cursor, seconds(20))).value();
+  };
+  std::string cursor = next("");
+  CHECK(next(cursor) == cursor);
+  REQUIRE(state.put("scratch/a/x", "1"));
+  std::string after = next(cursor);
+  CHECK(after != cursor);
+  CHECK(next(after) == after);
+  REQUIRE(state.put("scratch/b/x", "1"));
+  REQUIRE(state.put("scratch/a", "1"));
+  CHECK(next(after) == after);
+  REQUIRE(state.remove("scratch/a/x"));
+  cursor = next(after);
+  CHECK(cursor != after);
+  CHECK(next("from another storage") == cursor);
+  // Longer than the log may be: it begins anew, and then anything may have changed.
+  {
+    std::ofstream log(state / ".changes", std::ios::app);
+    for (int number = 0; number < 30000; ++number) log << "scratch/b/x\n";
+  }
+  CHECK(next(cursor) == cursor);
+  REQUIRE(state.put("scratch/b/x", "2"));
+  after = next(cursor);
+  CHECK(after != cursor);
+  CHECK(next(after) == after);
+  CHECK(fs::file_size(state / ".changes") < 1000);
 }
