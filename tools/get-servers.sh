@@ -9,7 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # name:program:an option with which the program only says something
-servers=(nginx:usr/sbin/nginx:-h caddy:usr/bin/caddy:-h 'postgresql:usr/lib/postgresql/*/bin/postgres:--version')
+servers=(nginx:usr/sbin/nginx:-h caddy:usr/bin/caddy:-h 'postgresql:usr/lib/postgresql/*/bin/postgres:--version'
+  pgbouncer:usr/sbin/pgbouncer:--version)
 . tools/private-apt.sh
 
 main() {
@@ -72,19 +73,17 @@ package_of() {
 # get_libraries NAME PACKAGE TO PROGRAM…: the libraries that the programs lack, those of the package first, then those of its
 # libraries. PostgreSQL's just-in-time compiler is a module, and the largest of all: it stays away.
 get_libraries() {
-  local name="$1" wanted=("$2") to="$3" seen=" libc6 " library
+  local name="$1" wanted=("$2") to="$3" seen=libc6 library
   mkdir "$to/libraries"
   shift 3
-  while LD_LIBRARY_PATH="$to/libraries" ldd "$@" 2> /dev/null | grep -q 'not found'; do
-    mapfile -t wanted < <(for library in "${wanted[@]}"; do
-      apt-cache depends --important "$library" | sed -n 's/^ *Depends: \(lib.*\)/\1/p'
-    done | sort -u | grep -v '^libllvm')
+  while [[ "$(LD_LIBRARY_PATH="$to/libraries" ldd "$@" 2> /dev/null)" == *'not found'* ]]; do
+    mapfile -t wanted < <(apt-cache depends --important "${wanted[@]}" | sed -n 's/^ *Depends: \(lib.*\)/\1/p' |
+      sort -u | grep -v '^libllvm' | grep -vxF "$seen")
     [ "${#wanted[@]}" -gt 0 ] || none "$name needs libraries that its packages do not name"
     for library in "${wanted[@]}"; do
-      [[ "$seen" != *" $library "* ]] || continue
-      seen+="$library "
       unpack "$library" "$work/needed-$name" ||
         none "the package $library, which $name needs, could not be had from the mirror"
+      seen+=$'\n'"$library"
     done
     find "$work/needed-$name" -name 'lib*.so*' -exec cp -a -t "$to/libraries" {} +
   done

@@ -112,6 +112,15 @@ Lease acquired(Storage& storage, const std::string& name, std::chrono::seconds t
   return **lease;
 }
 
+void check_conformance(StorageUnderTest subject) {
+  const std::vector<ConformanceResult> results = run_flow(check_storage(std::move(subject)));
+  CHECK(results.size() > 10);
+  for (const ConformanceResult& result : results) {
+    INFO(result.name << ": " << result.detail);
+    CHECK(result.passed);
+  }
+}
+
 struct Ended {
   std::optional<Error> error;
   Clock::duration took{};
@@ -147,6 +156,13 @@ std::map<std::string, Ended> call_every_function(Storage& storage, Lease lease, 
 
 }  // namespace
 
+TEST_CASE("PostgreSQL: the conformance suite through PgBouncer in transaction mode") {
+  PostgresServer server;
+  const server_test::PgBouncer bouncer(server);
+  REQUIRE(run_flow(create_postgres_schema(PostgresOptions(server.connection(bouncer.port())))));
+  check_conformance(StorageUnderTest([&] { return open(server, bouncer.port()); }));
+}
+
 TEST_CASE("PostgreSQL: the conformance suite") {
   PostgresServer server;
   const std::shared_ptr<Storage> storage = open_with_schema(server);
@@ -156,12 +172,7 @@ TEST_CASE("PostgreSQL: the conformance suite") {
     server.start();
   };
   subject.outage = [&server](bool begins) { begins ? server.kill() : server.start(); };
-  const std::vector<ConformanceResult> results = run_flow(check_storage(subject));
-  CHECK(results.size() > 10);
-  for (const ConformanceResult& result : results) {
-    INFO(result.name << ": " << result.detail);
-    CHECK(result.passed);
-  }
+  check_conformance(subject);
 }
 
 TEST_CASE("PostgreSQL: whatever the server's defaults are, writes look again after a wait") {

@@ -16,14 +16,46 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Copies what the server reads at run time: another user may not be able to reach the build folder.
-void copy_server(const fs::path& from, const fs::path& to) {
-  const auto options = fs::copy_options::recursive | fs::copy_options::copy_symlinks;
-  for (const char* part : {"usr/lib/postgresql", "usr/share/postgresql", "libraries"}) {
-    if (!exists(from / part)) continue;
-    create_directories((to / part).parent_path());
-    fs::copy(from / part, to / part, options);
+/// Makes the folder and its files those of the user that servers run as.
+void give_to_owner(const culmen::test::TemporaryFolder& folder) {
+  if (geteuid() != 0) return;
+  const passwd* const nobody = getpwnam("nobody");
+  if (!nobody) throw std::runtime_error("there is no user nobody to run servers as");
+  std::vector<std::string> files = {folder.path().string()};
+  for (const std::string& name : folder.names()) files.push_back((folder / name).string());
+  for (const std::string& file : files) {
+    if (chown(file.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) {
+      throw std::system_error(errno, std::generic_category(), "chown " + file);
+    }
   }
+}
+
+/// Where the server was unpacked. For root, a copy: another user may not be able to reach the build folder.
+fs::path unpacked(const std::string& name, const culmen::test::TemporaryFolder& folder) {
+  const fs::path from = fs::path(CULMEN_SERVERS) / name;
+  // ctest looks for this text to count the test as skipped. Where tools/get-servers.sh fails, it does not run the test.
+  if (!exists(from / "program")) {
+    throw std::runtime_error("no unpacked server to be had: tools/get-servers.sh has to unpack " + name + " first");
+  }
+  if (geteuid() != 0) return from;
+  const fs::path to = folder / "server";
+  const mode_t mask = umask(022);
+  fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  umask(mask);
+  return to;
+}
+
+/// Runs it in a folder that its user can reach, and without root's rights. The signal at the end of the test is asked
+/// for once more, because a change of the user takes it back.
+std::vector<std::string> as_owner(const culmen::test::TemporaryFolder& folder, std::vector<std::string> command) {
+  std::vector<std::string> words = {"/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path().string()};
+  if (geteuid() == 0) {
+    for (const char* word :
+         {"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--pdeathsig=KILL", "--"})
+      words.emplace_back(word);
+  }
+  words.insert(words.end(), command.begin(), command.end());
+  return words;
 }
 
 std::vector<pid_t> children_of(pid_t parent) {
@@ -43,32 +75,16 @@ const std::string& PostgresServer::password() {
 
 PostgresServer::PostgresServer(std::vector<std::string> settings)
     : settings_(std::move(settings)), port_(cli_test::free_port()) {
-  const fs::path unpacked = fs::path(CULMEN_SERVERS) / "postgresql";
-  // ctest looks for this text to count the test as skipped. Where tools/get-servers.sh fails, it does not run the test.
-  if (!exists(unpacked / "program")) {
-    throw std::runtime_error("no unpacked server to be had: tools/get-servers.sh has to unpack postgresql first");
-  }
-  programs_ = canonical(unpacked / "program").parent_path();
-  libraries_ = unpacked / "libraries";
   const std::string password_file = folder_.write("password", password() + "\n");
-  if (geteuid() == 0) {
-    const mode_t mask = umask(022);
-    copy_server(unpacked, folder_ / "server");
-    umask(mask);
-    programs_ = folder_ / "server" / relative(programs_, canonical(unpacked));
-    libraries_ = folder_ / "server" / "libraries";
-    const passwd* const nobody = getpwnam("nobody");
-    if (!nobody) throw std::runtime_error("there is no user nobody to run PostgreSQL as");
-    for (const std::string& file : {folder_.path().string(), password_file}) {
-      if (chown(file.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) {
-        throw std::system_error(errno, std::generic_category(), "chown " + file);
-      }
-    }
-  }
-  const cli_test::Outcome made = cli_test::run(
-      as_owner({(programs_ / "initdb").string(), "--pgdata=" + (folder_ / "data").string(), "--username=culmen",
-                "--pwfile=" + password_file, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"}),
-      {"LD_LIBRARY_PATH=" + libraries_.string(), "TZ=GMT", "LC_ALL=C"});
+  give_to_owner(folder_);
+  const fs::path server = unpacked("postgresql", folder_);
+  programs_ = canonical(server / "program").parent_path();
+  libraries_ = server / "libraries";
+  const cli_test::Outcome made =
+      cli_test::run(as_owner(folder_, {(programs_ / "initdb").string(), "--pgdata=" + (folder_ / "data").string(),
+                                       "--username=culmen", "--pwfile=" + password_file, "--auth=scram-sha-256",
+                                       "--encoding=UTF8", "--locale=C", "--no-sync"}),
+                    {"LD_LIBRARY_PATH=" + libraries_.string(), "TZ=GMT", "LC_ALL=C"});
   if (made.exit_code != 0) throw std::runtime_error("initdb failed: " + made.out + made.err);
   start();
 }
@@ -78,19 +94,6 @@ PostgresServer::~PostgresServer() {
   thaw();
   process_->signal(SIGINT);  // ends sessions, and removes what it has in shared memory
   for (int i = 0; i < 250 && process_->running(); ++i) cli_test::sleep_a_little();
-}
-
-/// In a folder that the owner can reach, and without root's rights. The signal at the end of the test is asked for once
-/// more, because a change of the user takes it back.
-std::vector<std::string> PostgresServer::as_owner(std::vector<std::string> command) const {
-  std::vector<std::string> words = {"/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder_.path().string()};
-  if (geteuid() == 0) {
-    for (const char* word :
-         {"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--pdeathsig=KILL", "--"})
-      words.emplace_back(word);
-  }
-  words.insert(words.end(), command.begin(), command.end());
-  return words;
 }
 
 std::string PostgresServer::connection(std::uint16_t port) const {
@@ -116,7 +119,8 @@ void PostgresServer::start() {
     // Processes of the one before can still be about to end.
     if (process_ && !said("is still in use")) return true;
     process_ = std::make_unique<cli_test::Process>(
-        as_owner(command), std::vector<std::string>{"LD_LIBRARY_PATH=" + libraries_.string(), "TZ=GMT", "LC_ALL=C"});
+        as_owner(folder_, command),
+        std::vector<std::string>{"LD_LIBRARY_PATH=" + libraries_.string(), "TZ=GMT", "LC_ALL=C"});
     return false;
   });
   if (!started || !process_->running())
@@ -140,6 +144,23 @@ void PostgresServer::signal_all(int number) const {
   if (number == SIGSTOP) process_->signal(number);
   for (const pid_t child : children_of(process_->id())) ::kill(child, number);
   if (number != SIGSTOP) process_->signal(number);
+}
+
+PgBouncer::PgBouncer(const PostgresServer& server) : port_(cli_test::free_port()) {
+  const std::string users = folder_.write("users", "\"culmen\" \"" + PostgresServer::password() + "\"\n");
+  const std::string settings = folder_.write(
+      "settings", "[databases]\npostgres = host=127.0.0.1 pool_size=2 port=" + std::to_string(server.port()) +
+                      "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " + std::to_string(port_) +
+                      "\nunix_socket_dir =\npool_mode = transaction\nauth_type = plain\nauth_file = " + users + "\n");
+  give_to_owner(folder_);
+  const fs::path program = unpacked("pgbouncer", folder_);
+  process_ = std::make_unique<cli_test::Process>(
+      as_owner(folder_, {(program / "program").string(), settings}),
+      std::vector<std::string>{"LD_LIBRARY_PATH=" + (program / "libraries").string()});
+  const auto ready = [this] { return process_->err().find("process up") != std::string::npos; };
+  if (!cli_test::eventually([&] { return ready() || !process_->running(); }) || !process_->running()) {
+    throw std::runtime_error("PgBouncer did not start: " + process_->out() + process_->err());
+  }
 }
 
 std::string PostgresServer::log() const { return process_ ? process_->err() : ""; }

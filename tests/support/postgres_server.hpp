@@ -39,13 +39,24 @@ class PostgresServer {
   std::string log() const;
 
  private:
-  std::vector<std::string> as_owner(std::vector<std::string> command) const;
   void signal_all(int number) const;
 
   culmen::test::TemporaryFolder folder_;
   std::filesystem::path programs_;
   std::filesystem::path libraries_;
   std::vector<std::string> settings_;
+  std::uint16_t port_;
+  std::unique_ptr<cli_test::Process> process_;
+};
+
+/// PgBouncer in transaction mode, in front of a server, with two connections to it. Runs as the same user.
+class PgBouncer {
+ public:
+  explicit PgBouncer(const PostgresServer& server);
+  std::uint16_t port() const noexcept { return port_; }
+
+ private:
+  culmen::test::TemporaryFolder folder_;
   std::uint16_t port_;
   std::unique_ptr<cli_test::Process> process_;
 };
