@@ -19,7 +19,7 @@ struct FileStorageOptions {
   bool trust_shared = false;
   /// Called with something that the operator should know, once for each: a folder that others can write to, a key that
   /// others can read. On any thread, and on several at once; exceptions are ignored. May be empty.
-  std::function<void(const std::string& warning)> on_warning;
+  std::function<void(const std::string& warning)> on_warning{};
 };
 
 /// Files below `folder`, in the layout of the culmen program: docs/storage.md describes it. Web servers read
