@@ -16,7 +16,8 @@ namespace culmen {
 /// program's flags, the daemon's configuration, live TLS and the manager all make one.
 ///
 /// With several key types there is one certificate for each, planned apart and delivered as one batch; their ids are
-/// `id`, and `id` + "@" + what the type begins with, as in "example.com@rsa".
+/// `id`, and `id` + "@" + what the type begins with, as in "example.com@rsa". If that is taken, the whole type, as in
+/// "example.com@rsa:4096".
 struct CertificateSpec {
   CertificateSpec() = default;
   explicit CertificateSpec(std::vector<std::string> names_) : names(std::move(names_)) {}
@@ -43,14 +44,15 @@ struct CertificateSpec {
   bool must_staple = false;
   bool reuse_key = false;  ///< Renewals keep the key. Ignored if it is known to be compromised.
 
-  /// How long before the end to renew, in place of the rule by lifetime; at most nine tenths of the lifetime.
+  /// How long before the end to renew, in place of the rule by lifetime; at most nine tenths of the lifetime. The CA's
+  /// renewal information goes before.
   std::optional<std::chrono::seconds> renew_before;
   bool use_renewal_info = true;  ///< Ask the CA when to renew (RFC 9773).
 };
 
 /// The id of a spec: its own, or the one made from the first name.
 std::string id_of(const CertificateSpec& spec);
-/// The ids of its certificates, one for each key type.
+/// The ids of its certificates, one for each key type, in their order.
 std::vector<std::string> certificate_ids(const CertificateSpec& spec);
 
 /// Where a text comes from: members that culmen does not know are errors in what a user wrote, and are ignored in what
@@ -62,7 +64,7 @@ enum class SpecSource { user, stored };
 Result<CertificateSpec> spec_from_json(std::string_view json, SpecSource source);
 /// As a JSON object; members that have their default are left out.
 std::string spec_to_json(const CertificateSpec& spec);
-/// What is wrong with it, as spec_from_json() would say it.
+/// What is wrong with it, as spec_from_json() would say it (invalid_argument). Makes no keys and does no I/O.
 Result<void> check_spec(const CertificateSpec& spec);
 
 }  // namespace culmen

@@ -33,7 +33,8 @@ class Manager {
   void start_thread();
   /// Ends what is in progress: cleans up challenges, releases leases. Returns when that is done, after two seconds at
   /// the latest, also while storage does not answer. Does nothing if it does not run. Not to be called from a callback
-  /// of the manager.
+  /// of the manager. With fd(), call it on the thread that calls process(); with Asio, on a thread that does not run
+  /// the executor.
   void stop() noexcept;
 
   /// A descriptor that is readable when process() has something to do. The first call starts the manager. For one
@@ -50,7 +51,8 @@ class Manager {
   /// "/.well-known/acme-challenge/…". nullopt if it is not one, or not known. Never blocks.
   std::optional<std::string> http01(std::string_view target) const;
 
-  /// The certificate that counts, as far as this process knows.
+  /// The certificate that counts, as far as this process knows. With up to 1,000 certificates they are kept in memory;
+  /// otherwise it is read from storage on this thread, which may block. nullopt also if that fails.
   std::optional<InstalledCertificate> current(std::string_view id) const;
   std::vector<CertificateStatus> status() const;
 

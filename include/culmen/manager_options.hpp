@@ -126,6 +126,8 @@ struct ManagerOptions {
   std::function<void(LogLevel, std::string_view)> log;
 
   planner::Policy policy;
+  /// For limits that count by registered domain. Empty: the last two labels.
+  PublicSuffixes public_suffixes;
   std::size_t width = 8;  ///< Issuances at the same time, 1 to 1,000.
   /// For leases and logs, different for each process. Empty: host, process id and a random number.
   std::string owner;

@@ -72,24 +72,31 @@ Duration lifetime(Time not_before, Time not_after);
 /// lifetime.
 ///
 /// `next_wake_up` is when the caller will next be able to renew, if it cannot wake up at `next_check`. RFC 9773 §4.2:
-/// what becomes due before that is renewed now.
+/// what becomes due before that is renewed now. `renew_before` replaces the third or the half of the rule by lifetime,
+/// as in CertificateSpec: together with the spread at most nine tenths of the lifetime.
 ///
 /// A pure function of its arguments, all of which may have any value.
-Due due(const CertificateFacts& facts, const Policy& policy, Time now, std::optional<Time> next_wake_up = std::nullopt);
+Due due(const CertificateFacts& facts, const Policy& policy, Time now, std::optional<Time> next_wake_up = std::nullopt,
+        std::optional<std::chrono::seconds> renew_before = std::nullopt);
 
 // ---- What to do next ----
 
 /// Why an attempt failed, as far as planning is concerned.
 enum class Failure { none, validation, ca_unreachable, ca_refused, rate_limited, local };
 std::string_view to_string(Failure failure) noexcept;
-/// The failure that an error of issue() stands for.
+/// The failure with that name. One that is not known, as a newer version may have stored it, is `validation`.
+Failure failure_from(std::string_view name) noexcept;
+/// The failure that an error of issue() stands for. Of several problems of an order, a rate limit or a refusal counts
+/// before a failed validation.
 Failure failure_of(const Error& error) noexcept;
 
-/// The attempts at one CA since the last success. A plain value, part of the certificate's record.
+/// The attempts at one CA since the last success. A plain value, part of the certificate's record, also after a
+/// success: decide() does not issue anew right after one. Dropped when what is wanted has changed.
 struct Attempts {
   Attempts() = default;
-  unsigned in_a_row = 0;
-  Failure last = Failure::none;
+  bool operator==(const Attempts&) const = default;
+  unsigned in_a_row = 0;         ///< Failures.
+  Failure last = Failure::none;  ///< `none`: the last attempt succeeded, if there was one.
   std::optional<Time> last_at;
   std::optional<Time> not_before;  ///< By the CA's Retry-After; wins over the back-off if it is later.
 };
@@ -106,7 +113,8 @@ struct Situation {
   std::vector<std::string> cas;                      ///< In order of preference.
   std::map<std::string, Attempts> attempts;          ///< By CA.
   std::map<std::string, Time> allowed_at;            ///< By CA: what its ledger says of an order now.
-  double dice = 0.5;               ///< In [0, 1), drawn once for each generation: jitter that stays the same.
+  /// In [0, 1), drawn once for each generation: jitter that stays the same. Used in place of RenewalState::dice.
+  double dice = 0.5;
   bool in_flight = false;          ///< This process works on it.
   std::optional<Time> held_until;  ///< Another process has the lease: look in storage then.
 };
@@ -116,12 +124,13 @@ struct CaHealth {
   CaHealth() = default;
   unsigned failures_in_a_row = 0;
   std::optional<Time> closed_until;  ///< No orders until then; then one, as a probe.
-  bool probing = false;
+  bool probing = false;              ///< Set it when an Action with `probe` begins; updated_health() clears it.
 };
-/// The health after an attempt. Only Failure::ca_unreachable says something about the CA as such: five in a row close
-/// it, for one minute more with each further one, up to half an hour.
+/// The health after an attempt, or after the CA was asked for renewal information. Failure::ca_unreachable says
+/// something against the CA as such: five in a row close it, for one minute more with each further one, up to half an
+/// hour. Failure::local says nothing. All others are answers of the CA, and open it.
 CaHealth updated_health(CaHealth health, Failure failure, Time now);
-/// The attempts after one more. `retry_after` is the CA's.
+/// The attempts after one more; after a success with Failure::none. `retry_after` is the CA's, and limited to 7 days.
 Attempts updated_attempts(Attempts attempts, Failure failure, Time now,
                           std::optional<std::chrono::seconds> retry_after = std::nullopt);
 
@@ -138,6 +147,7 @@ struct Action {
   std::string ca;
   bool replaces = false;  ///< Name the predecessor in the order: it came from the same CA, which offers ARI.
   bool emergency = false;
+  bool probe = false;  ///< `ca` was closed: until there is a result, nothing else may be sent to it. See CaHealth.
   /// When to decide again at the latest: after `now`, by no more than 24 h; after an action, when it has had no result.
   Time wake_at;
   /// Less than half of the time between due and the end is left: for alarms.
@@ -145,11 +155,12 @@ struct Action {
   std::string reason;  ///< One sentence for the operator.
 };
 
-/// What to do now. A pure function of its arguments, all of which may have any value.
+/// What to do now. docs/manager.md has the rules. A pure function of its arguments, all of which may have any value.
 Action decide(const Situation& situation, const std::map<std::string, CaHealth>& cas, const Policy& policy, Time now);
 
 /// The pause after the last failure: doubled with each failure in a row, no longer than the policy allows, a twentieth
-/// of `lifetime`, and an eighth of what is `left`, changed by up to a fifth by `dice`.
+/// of `lifetime`, and an eighth of what is `left` or ten minutes, changed by up to a fifth by `dice`. Zero without a
+/// failure.
 Duration back_off(const Attempts& attempts, const Policy& policy, double dice, std::optional<Duration> lifetime,
                   std::optional<Duration> left);
 

@@ -102,7 +102,9 @@ class Storage {
   /// The values of the keys, in the order of the keys; nullopt for those that do not exist.
   virtual Flow<Result<std::vector<std::optional<StoredValue>>>> load(std::vector<std::string> keys) = 0;
   /// The keys that begin with `prefix`, a key followed by "/" or empty, in the order of their octets, from the first
-  /// after `after`, which need not exist; at most `limit`, fewer only at the end. A limit of 0 is invalid_argument.
+  /// after `after`, which need not exist; at most `limit`, fewer only at the end. A limit of 0 is invalid_argument. A
+  /// single value that is damaged does not hide the others: it is listed without a revision, and load() of its key
+  /// returns the error.
   virtual Flow<Result<std::vector<StoredItem>>> list(std::string prefix, std::string after = {},
                                                      std::size_t limit = 1000, bool with_values = false) = 0;
   /// Makes all changes, or none if the engine has many_in_one; without it, more than one is invalid_argument. Returns

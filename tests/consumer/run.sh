@@ -20,6 +20,7 @@ find_package() {
   "$work/build/consumer"
   "$work/build/with_test_ca"
   "$work/build/storage_engine"
+  [ ! -x "$work/build/with_postgres" ] || "$work/build/with_postgres"
 }
 
 # Builds the library once more; the build folder is kept, so that only the first time is slow.
