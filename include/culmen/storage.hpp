@@ -140,7 +140,8 @@ Flow<Result<std::optional<StoredValue>>> load_one(Storage& storage, std::string 
 /// One change; returns the new revision.
 Flow<Result<Revision>> write_one(Storage& storage, Write write);
 
-/// Keeps everything in memory. Copies share it. Thread-safe. Has many_in_one and prompt_changes.
+/// Keeps everything in memory, until the last copy of the pointer is destroyed. Thread-safe. Has many_in_one and
+/// prompt_changes. Needs about 220 octets a value beside the value itself.
 std::shared_ptr<Storage> memory_storage();
 
 }  // namespace culmen

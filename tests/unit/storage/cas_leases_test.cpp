@@ -254,6 +254,10 @@ TEST_CASE("leases by compare-and-set: values from before, and values that look l
   // What cannot be read is an error.
   REQUIRE(time.drive(write_one(*memory, Write("a/odd", "culmen-guarded 1 a 1 valu\nx"))));
   CHECK(time.drive(load_one(*storage, "a/odd")).error().code() == Errc::io_failed);
+  const auto listed = time.drive(storage->list("a/", "", 10, true)).value();
+  REQUIRE(listed.size() == 2);
+  CHECK(listed[0].stored.value == "plain");
+  CHECK(listed[1].stored.revision.none());
   REQUIRE(time.drive(write_one(*memory, Write("leases/a", "culmen-lease 1 0 1 60\n"))));
   CHECK(time.drive(storage->acquire("a", "two", seconds(60))).error().code() == Errc::io_failed);
 }
