@@ -2,7 +2,7 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test test-in check asan tsan clang fuzz simulation bench headers install clean
+.PHONY: help demo test test-in check asan tsan clang fuzz simulation chaos bench bench-storage headers install clean
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
@@ -10,6 +10,9 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 20
 SIMULATION_ARGS ?=
 SIMULATION_SECONDS ?= 600
+CHAOS_ENGINES ?= files postgres
+CHAOS_SECONDS ?= 60
+CHAOS_SEED ?= 1
 BENCH_ARGS ?=
 HEADER_SECONDS ?= 1.5
 DISTRIBUTION ?= trixie
@@ -25,7 +28,9 @@ help:
 	@echo 'make clang    the tests, built with clang'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make simulation  50 clients for a day of virtual time against a CA that fails in every way; at most SIMULATION_SECONDS'
+	@echo 'make chaos    processes that share a storage (CHAOS_ENGINES: $(CHAOS_ENGINES)), killed and stopped for CHAOS_SECONDS ($(CHAOS_SECONDS))'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
+	@echo 'make bench-storage  what each function of each storage engine costs'
 	@echo 'make headers  what each public header costs to compile; over HEADER_SECONDS ($(HEADER_SECONDS)) is an error'
 	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make clean    remove build/'
@@ -68,10 +73,22 @@ simulation:
 	@tools/build.sh dev culmen_simulation
 	@timeout $(SIMULATION_SECONDS) build/dev/tests/simulation/culmen_simulation $(SIMULATION_ARGS)
 
+chaos:
+	@tools/install-deps.sh build test
+	@tools/get-servers.sh
+	@tools/build.sh dev culmen_chaos
+	@for engine in $(CHAOS_ENGINES); do build/dev/tests/chaos/culmen_chaos $$engine $(CHAOS_SECONDS) $(CHAOS_SEED); done
+
 bench:
 	@tools/install-deps.sh build bench
 	@tools/build.sh bench
 	@python3 bench/run.py $(BENCH_ARGS)
+
+bench-storage:
+	@tools/install-deps.sh build bench
+	@tools/get-servers.sh
+	@tools/build.sh bench bench_storage
+	@build/bench/bench/storage/bench_storage
 
 headers:
 	@tools/install-deps.sh build

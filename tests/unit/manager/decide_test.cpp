@@ -233,7 +233,7 @@ TEST_CASE("decide: the second CA only when never issued, outdated, in an emergen
   CHECK(action.reason.find("there is no CA to ask") != std::string::npos);
 }
 
-TEST_CASE("decide: nothing while it is in progress; what another process holds is looked at when its lease ends") {
+TEST_CASE("decide: nothing while it is in progress, what another process holds is looked at when its lease ends") {
   Situation situation = living_with(days(90));
   situation.emergency = true;
   situation.in_flight = true;

@@ -67,7 +67,7 @@ constexpr const char* small_list =
 
 }  // namespace
 
-TEST_CASE("limits: Let's Encrypt's, by name and URL; none for others") {
+TEST_CASE("limits: Let's Encrypt's, by name and URL, none for others") {
   const Limits limits = known_rate_limits("letsencrypt");
   CHECK(limits.size() == 4);
   CHECK(limits == known_rate_limits("https://acme-v02.api.letsencrypt.org/directory"));
