@@ -19,8 +19,10 @@ std::vector<std::string> canonical_names(const std::vector<std::string>& names) 
 bool is_outdated(const CertificateRecord& record, const Entry& entry) {
   if (record.live == 0) return false;
   const CertificateSpec& spec = entry.wanted->spec;
-  if (canonical_names(record.names) != canonical_names(spec.names)) return true;
-  if (!record.key_type.empty() && base::to_lower(record.key_type) != base::to_lower(entry.key_type())) return true;
+  if (record.names != spec.names && canonical_names(record.names) != canonical_names(spec.names)) return true;
+  if (!record.key_type.empty() && record.key_type != entry.key_type() &&
+      base::to_lower(record.key_type) != base::to_lower(entry.key_type()))
+    return true;
   const bool known_ca =
       std::ranges::any_of(entry.wanted->cas, [&](const Ca* ca) { return ca->directory == record.server; });
   if (!record.server.empty() && !known_ca) return true;

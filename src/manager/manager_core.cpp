@@ -163,7 +163,7 @@ Flow<Result<void>> ManagerCore::children(Mode mode) {
   (void)co_await nursery.join();
   nursery_ = nullptr;
   Flow<Result<void>> last =
-      with_deadline(store_ledgers(), std::chrono::milliseconds(500), "storing what was used of rate limits");
+      with_deadline(store_ledgers(), std::chrono::milliseconds(300), "storing what was used of rate limits");
   (void)co_await shielded(std::move(last));
   if (outcome && mode == Mode::once) outcome = co_await deliver(mode);
   co_return outcome;

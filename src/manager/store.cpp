@@ -11,7 +11,7 @@ using std::chrono::seconds;
 
 constexpr int write_tries = 3;
 constexpr seconds between_tries(1);
-constexpr seconds release_limit(1);
+constexpr milliseconds release_limit(800);
 constexpr seconds first_storage_retry(1), last_storage_retry(60);
 
 /// Storage asks no guarded write to begin in the last sixth of the time to live.

@@ -42,7 +42,7 @@ class Store {
 
   /// nullptr if another process holds it.
   Flow<Result<std::shared_ptr<Hold>>> acquire(std::string name, std::function<void()> on_lost);
-  /// Never fails, takes a second at most, and runs also when the caller is cancelled.
+  /// Never fails, takes less than a second, and runs also when the caller is cancelled.
   Flow<Result<void>> release(std::shared_ptr<Hold> hold);
   /// Renews what is held, until it is cancelled.
   Flow<Result<void>> keep_leases();
