@@ -43,6 +43,7 @@ constexpr auto look_interval = 1s;      // of changed()
 constexpr unsigned unlocked_tries = 3;  // of readers, which then take the lock
 constexpr std::size_t keys_in_a_step = 200, leases_in_a_step = 200;
 constexpr std::size_t most_expired_in_a_write = 100;
+constexpr auto unfinished_age = 1h;  // of what the program has left
 
 /// What all copies of a storage share with the functions that run for it.
 struct FileStore {
@@ -232,18 +233,43 @@ std::string model_generation(const Folder& root, const Place& place) {
   return number == 0 || number == place.generation ? std::string() : folder + "/" + std::to_string(number);
 }
 
-/// A key without its order is left where the program was killed. It could belong to a certificate: it is set aside.
-void set_aside(const Folder& root, Change& change, const Planned& planned, const PlaceFiles& fresh, WallTime time) {
-  const auto key = planned.before.find("key.pem");
-  if (planned.place.kind != Place::Kind::pending || key == planned.before.end()) return;
-  const auto next = fresh.find("key.pem");
-  if (planned.before.contains("order.json") || (next != fresh.end() && next->second == key->second)) return;
+/// Keeps a key that could belong to a certificate.
+void set_aside(const Folder& root, Change& change, const std::string& key_pem, WallTime time) {
   std::string moment = base::format_rfc3339(time);
   std::erase_if(moment, [](char c) { return c == '-' || c == ':'; });
   const storage::Stamp stamp = storage::make_stamp(std::nullopt);
   const Place place = storage::place_of(unused_key_of(moment, stamp.revision));
   root.make(place.folder);
-  change.put_file(place.folder + "/" + place.file, storage::files_of(place, key->second, stamp).begin()->second, 0600);
+  change.put_file(place.folder + "/" + place.file, storage::files_of(place, key_pem, stamp).begin()->second, 0600);
+}
+
+/// A key without its order is left where the program was killed.
+void set_lone_key_aside(const Folder& root, Change& change, const Planned& planned, const PlaceFiles& fresh,
+                        WallTime time) {
+  const auto key = planned.before.find("key.pem");
+  if (planned.place.kind != Place::Kind::pending || key == planned.before.end()) return;
+  const auto next = fresh.find("key.pem");
+  if (planned.before.contains("order.json") || (next != fresh.end() && next->second == key->second)) return;
+  set_aside(root, change, key->second, time);
+}
+
+/// Generations that the program had not finished when it was killed, keys among them. It may be at work now.
+void remove_unfinished_generations(const Folder& root, Change& change, const Planned& planned, WallTime time) {
+  const std::string folder = parent_of(planned.place.folder);
+  const std::optional<Folder> certificate = root.find(folder);
+  if (!certificate) return;
+  const std::uint64_t live = storage::live_generation(root, folder).value_or(0);
+  for (const std::string& name : certificate->names()) {
+    const std::uint64_t number = storage::generation_number(name).value_or(0);
+    if (number == 0 || number == live || number == planned.place.generation) continue;
+    const std::optional<struct stat> status = certificate->status(name);
+    if (!status || !S_ISDIR(status->st_mode) || WallTime::clock::from_time_t(status->st_mtime) + unfinished_age > time)
+      continue;
+    const std::optional<Folder> unfinished = certificate->find(name);
+    if (!unfinished || unfinished->status("meta.json")) continue;
+    if (const auto key = unfinished->read("key.pem")) set_aside(root, change, key->contents, time);
+    change.remove(folder + "/" + name, true);
+  }
 }
 
 void add_to(const Folder& root, Change& change, const Planned& planned, WallTime time) {
@@ -255,7 +281,9 @@ void add_to(const Folder& root, Change& change, const Planned& planned, WallTime
     if (planned.write->expires_in) stamp.expires_at = time + storage::clamped(*planned.write->expires_in);
     fresh = storage::files_of(place, *planned.write->value, stamp);
   }
-  set_aside(root, change, planned, fresh, time);
+  set_lone_key_aside(root, change, planned, fresh, time);
+  if (place.kind == Place::Kind::generation && planned.write->value)
+    remove_unfinished_generations(root, change, planned, time);
   const std::optional<Folder> there = root.find(place.folder);
   if (fresh.empty() && is_folder) {
     if (there) change.remove(place.folder, true);
@@ -327,7 +355,7 @@ std::optional<std::vector<Revision>> write_store(FileStore& store, const std::ve
     keys += (keys.empty() ? "" : "\n") + planned.write->key;
     add_to(root, change, planned, time);
     // What the program leaves when it is killed, keys among it. It may be at work now.
-    remove_unfinished_files(root.path() / planned.place.folder, 1h);
+    remove_unfinished_files(root.path() / planned.place.folder, unfinished_age);
   }
   locked->commit(change, keys);
 

@@ -4,10 +4,12 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include <boost/json.hpp>
 
 #include "culmen/certificate.hpp"
+#include "culmen/certificate_record.hpp"
 #include "culmen/renewal_info.hpp"
 #include "support/culmen_program.hpp"
 #include "support/file_state.hpp"
@@ -83,6 +85,19 @@ TEST_CASE("file storage: reads what the program wrote, and the program renews wh
   CHECK(record.at("renewal").as_object() == renewal);
   CHECK(record.at("dice") == renewal.at("dice"));
   CHECK(state.record("Upper").at("live") == 1);
+  const CertificateRecord decoded =
+      decode_certificate_record(state.load(certificate_record_key("a.example")).value).value();
+  CHECK(decoded.live == 1);
+  CHECK(decoded.last_generation == 1);
+  CHECK(decoded.names == std::vector<std::string>{"a.example", "www.a.example"});
+  CHECK(decoded.not_after == leaf.not_after);
+  CHECK(decoded.certificate_id == certificate_id(leaf));
+  REQUIRE(decoded.renewal.next_check);
+  CHECK(std::chrono::system_clock::to_time_t(*decoded.renewal.next_check) == renewal.at("next_check").as_int64());
+  CHECK(decoded.renewal.info);
+  CHECK(decoded.renewal.chosen);
+  CHECK(decoded.dice == decoded.renewal.dice);
+  CHECK(decoded.unknown.empty());
   const StoredValue stored_account = state.load(account_key_of(ca.url()));
   AccountRecord account = decode_account(stored_account.value).value();
   CHECK(account.key_pem == contents(client.account() / "account.key"));

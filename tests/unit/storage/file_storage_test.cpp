@@ -289,11 +289,20 @@ TEST_CASE("file storage: a state folder of the program is read") {
   CHECK(fs::read_symlink(folder / "live") == "3");
   put_text(folder / "3/meta.json", R"({"revoked":"2027-02-02T00:00:00Z"})");
   CHECK(object_of(state.value(key)).at("revoked") == "2027-02-02T00:00:00Z");
-  // A generation that was not finished gives way.
+  // A generation that was not finished gives way; one that is old is removed, but for its key.
   Write fresh(generation_key("Old", 4), generation_text(4));
   fresh.expected = Revision();
   CHECK(state.write({fresh}));
   CHECK(state.value(generation_key("Old", 4)) == generation_text(4));
+  for (const char* name : {"6", "7"}) put_text(folder / name / "key.pem", key_text(6));
+  struct timespec long_ago[2] = {{1000000000, 0}, {1000000000, 0}};
+  REQUIRE(::utimensat(AT_FDCWD, (folder / "6").c_str(), long_ago, 0) == 0);
+  REQUIRE(::utimensat(AT_FDCWD, (folder / "7").c_str(), nullptr, 0) == 0);
+  REQUIRE(state.put(generation_key("Old", 8), generation_text(8)));
+  CHECK(names_in(folder) == Names{"3", "4", "5", "7", "8", "live", "record.json"});
+  const auto unused = state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value();
+  REQUIRE(unused.size() == 1);
+  CHECK(unused[0].stored.value == key_text(6));
 }
 
 TEST_CASE("file storage: damage is named, and never taken for missing") {
