@@ -40,8 +40,17 @@ std::shared_ptr<Storage> open(const PostgresServer& server, std::uint16_t port =
   return postgres_storage(PostgresOptions(server.connection(port)));
 }
 
+/// Once more while the error is temporary: on a machine with much else to do, two seconds can be too few for a step.
+template <class Make>
+auto run_patiently(Make make) {
+  auto result = run_flow(make());
+  for (int i = 0; i < 30 && !result && is_worth_retrying(result.error()); ++i) result = run_flow(make());
+  return result;
+}
+
 std::shared_ptr<Storage> open_with_schema(const PostgresServer& server) {
-  const Result<void> created = run_flow(create_postgres_schema(PostgresOptions(server.connection())));
+  const Result<void> created =
+      run_patiently([&] { return create_postgres_schema(PostgresOptions(server.connection())); });
   INFO((created ? "" : created.error().what()));
   REQUIRE(created);
   return open(server);
@@ -91,14 +100,14 @@ Write fenced(std::string key, std::string value, const Lease& lease) {
 }
 
 std::optional<std::string> value_of(Storage& storage, const std::string& key) {
-  const Result<std::optional<StoredValue>> loaded = run_flow(load_one(storage, key));
+  const Result<std::optional<StoredValue>> loaded = run_patiently([&] { return load_one(storage, key); });
   INFO((loaded ? "" : loaded.error().what()));
   REQUIRE(loaded);
   return *loaded ? std::optional((*loaded)->value) : std::nullopt;
 }
 
-Revision put(Storage& storage, std::string key, std::string value) {
-  const Result<Revision> written = run_flow(write_one(storage, Write(std::move(key), std::move(value))));
+Revision put(Storage& storage, const std::string& key, const std::string& value) {
+  const Result<Revision> written = run_patiently([&] { return write_one(storage, Write(key, value)); });
   INFO((written ? "" : written.error().what()));
   REQUIRE(written);
   return *written;
@@ -192,30 +201,32 @@ TEST_CASE("PostgreSQL: whatever the server's defaults are, writes look again aft
 
   // Side by side, each with what it has just read: one of them wins each round.
   constexpr int writers = 4, rounds = 25;
-  std::atomic<int> accepted = 0, others = 0;
+  std::atomic<int> accepted = 0, unknown = 0, others = 0;
   std::vector<std::future<void>> running;
   for (int writer = 0; writer < writers; ++writer) {
     running.push_back(std::async(std::launch::async, [&] {
       for (int round = 0; round < rounds; ++round) {
         const auto loaded = run_flow(load_one(*storage, "a/value"));
         if (!loaded || !*loaded) {
-          ++others;
+          others += loaded || loaded.error().code() != Errc::timeout;
           continue;
         }
         Write write = fenced("a/value", std::to_string(std::stoi((*loaded)->value) + 1), lease);
         write.expected = (*loaded)->revision;
         const auto written = run_flow(write_one(*storage, write));
         if (written) ++accepted;
-        if (!written && written.error().code() != Errc::conflict) {
-          ++others;
-          MESSAGE(written.error().what());
-        }
+        if (written || written.error().code() == Errc::conflict) continue;
+        written.error().code() == Errc::timeout ? ++unknown : ++others;
+        MESSAGE(written.error().what());
       }
     }));
   }
   for (auto& one : running) one.get();
   CHECK(others == 0);
-  CHECK(value_of(*storage, "a/value") == std::to_string(accepted));
+  const int counted = std::stoi(value_of(*storage, "a/value").value());
+  CHECK(accepted > 0);
+  CHECK(counted >= accepted);
+  CHECK(counted <= accepted + unknown);
 
   // Several keys that overlap, in different orders: no deadlock, and no half.
   running.clear();
@@ -228,7 +239,8 @@ TEST_CASE("PostgreSQL: whatever the server's defaults are, writes look again aft
         if (round % 5 == 4) writes[1].value.reset();
         const auto written = run_flow(storage->write(writes));
         if (!written) {
-          ++others;
+          // A deadlock would be noticed by the server, and said.
+          others += written.error().code() != Errc::timeout || contains(written.error().what(), "deadlock");
           MESSAGE(written.error().what());
         }
       }
