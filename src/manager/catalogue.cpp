@@ -71,21 +71,21 @@ void Catalogue::set(std::vector<std::shared_ptr<const Wanted>> wanted) {
 
 void Catalogue::remove(Entry& entry) {
   entry.is_removed = true;
-  heap_.erase({entry.wake_at, &entry});
+  heap_.erase({entry.wake_at, entry.id});
   not_loaded_.erase(entry.id);
   for (const std::shared_ptr<Waiter>& waiter : entry.waiting) waiter->event.set();
   entry.waiting.clear();
 }
 
 void Catalogue::wake(Entry& entry, planner::Time at) {
-  heap_.erase({entry.wake_at, &entry});
+  heap_.erase({entry.wake_at, entry.id});
   entry.wake_at = at;
-  if (!entry.is_removed) heap_.emplace(at, &entry);
+  if (!entry.is_removed) heap_.emplace(at, entry.id);
 }
 
 std::shared_ptr<Entry> Catalogue::take_due(planner::Time now) {
   if (heap_.empty() || heap_.begin()->first > now) return nullptr;
-  std::shared_ptr<Entry> entry = find(heap_.begin()->second->id);
+  std::shared_ptr<Entry> entry = find(heap_.begin()->second);
   heap_.erase(heap_.begin());
   return entry;
 }
@@ -105,7 +105,7 @@ std::vector<std::shared_ptr<Entry>> Catalogue::not_loaded(std::size_t limit) con
 }
 
 void Catalogue::mark_not_loaded(Entry& entry) {
-  heap_.erase({entry.wake_at, &entry});
+  heap_.erase({entry.wake_at, entry.id});
   entry.is_loaded = false;
   if (std::shared_ptr<Entry> shared = find(entry.id)) not_loaded_.emplace(entry.id, std::move(shared));
 }

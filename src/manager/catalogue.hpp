@@ -111,7 +111,8 @@ class Catalogue {
   const std::string* interned(const std::string& text) { return &*texts_.insert(text).first; }
 
   Entries entries_;
-  std::set<std::pair<planner::Time, Entry*>> heap_;
+  /// By time, then by id: runs in virtual time can be repeated.
+  std::set<std::pair<planner::Time, std::string_view>> heap_;
   std::map<std::string_view, std::shared_ptr<Entry>> not_loaded_;
   std::map<std::string, std::vector<std::string>, std::less<>> specs_;  // ids of certificates, where there are several
   std::set<std::string> texts_;

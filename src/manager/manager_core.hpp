@@ -162,7 +162,12 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
     planner::Time not_before;
     unsigned failures = 0;
   };
-  std::map<std::shared_ptr<Entry>, Delivery> deliveries_;
+  struct ById {
+    bool operator()(const std::shared_ptr<Entry>& one, const std::shared_ptr<Entry>& other) const {
+      return one->id != other->id ? one->id < other->id : one < other;
+    }
+  };
+  std::map<std::shared_ptr<Entry>, Delivery, ById> deliveries_;
 };
 
 /// Everything about one attempt, in the frame of the worker.
