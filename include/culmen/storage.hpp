@@ -82,8 +82,8 @@ struct StorageCapabilities {
 /// A store: the interface for engines. culmen has MemoryStorage, FileStorage and PostgresStorage; the conformance suite
 /// (storage_conformance.hpp) tests one of your own.
 ///
-/// Keys are parts joined by "/", at most 512 octets in all. A part is what storage_part() returns: it has no upper
-/// case, so that file systems that ignore case can keep it.
+/// Keys are parts joined by "/", at most 512 octets in all; names of leases are keys of at most 480. A part is what
+/// storage_part() returns: it has no upper case, so that file systems that ignore case can keep it.
 ///
 /// Every function is a Flow: it asks for what it needs, and can be cancelled at any point. Several flows, executions
 /// and threads may use one Storage at once, and several processes one store. A Storage must outlive its flows.

@@ -44,7 +44,7 @@ struct ConformanceCase {
   std::function<Flow<Result<void>>(StorageUnderTest)> run;
 };
 
-/// All tests. They do not depend on each other, and may run one at a time only.
+/// All tests. Each has keys of its own, so they may run at the same time, except with `outage` and `restart`.
 std::vector<ConformanceCase> storage_conformance();
 
 /// How a test ended. A plain value.

@@ -17,7 +17,7 @@ std::shared_ptr<Storage> opened(const StorageUnderTest& subject) {
   return storage;
 }
 
-std::string quoted(const std::optional<std::string>& value) {
+std::string in_quotes(const std::optional<std::string>& value) {
   if (!value) return "no value";
   if (value->size() > 60) return "a value of " + std::to_string(value->size()) + " octets";
   return "\"" + printable(*value) + "\"";
@@ -109,7 +109,7 @@ Flow<Result<void>> Bench::sees(std::string key, std::optional<std::string> value
     std::optional<StoredValue> stored = unwrapped(std::move(loaded), "loading " + key);
     std::optional<std::string> seen;
     if (stored) seen = std::move(stored->value);
-    if (seen != value) fail(expectation + ": " + key + " has " + quoted(value), "it has " + quoted(seen));
+    if (seen != value) fail(expectation + ": " + key + " has " + in_quotes(value), "it has " + in_quotes(seen));
   }
   co_return Result<void>();
 }

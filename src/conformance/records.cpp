@@ -75,6 +75,8 @@ Flow<Result<void>> accounts_are_kept(Bench& bench) {
     Write change = fenced(key, encode(account), lease);
     Revision revision = co_await bench.write(change);
     change.expected = revision;
+    account.url = "https://conformance.example/account/2";
+    change.value = encode(account);
     revision = co_await bench.write(change);
     done = co_await bench.refused(change, Errc::conflict, "the record of an account has a revision");
     done = co_await bench.release(0, lease);

@@ -168,7 +168,6 @@ class CasLeases final : public Storage {
 
   Flow<Result<std::optional<Lease>>> acquire(std::string name, std::string owner, std::chrono::seconds ttl) override {
     if (Result<void> valid = storage::check_lease(name, ttl); !valid) co_return valid.error();
-    if (Result<void> valid = storage::check_key(lease_key(name)); !valid) co_return valid.error();
     const Instant begin = co_await now();
     Result<LeaseRecord> found = co_await load_lease(name);
     if (!found) co_return found.error();

@@ -1,4 +1,4 @@
-#include "storage/keys.hpp"
+#include "culmen/storage_engine.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -32,6 +32,12 @@ std::string fault_of_key(std::string_view key) {
     if (length == std::string_view::npos) return {};
     key.remove_prefix(length + 1);
   }
+}
+
+std::string fault_of_lease_name(std::string_view name) {
+  if (name.size() <= longest_lease_name) return fault_of_key(name);
+  return "it has " + std::to_string(name.size()) + " octets; names of leases have at most " +
+         std::to_string(longest_lease_name);
 }
 
 Result<void> check_write(const Write& write, std::size_t longest_value) {
@@ -97,14 +103,14 @@ Result<void> check_writes(const std::vector<Write>& writes, const StorageCapabil
 }
 
 Result<void> check_lease(std::string_view name, std::chrono::seconds ttl) {
-  const std::string fault = fault_of_key(name);
+  const std::string fault = fault_of_lease_name(name);
   if (!fault.empty()) return refused("lease", name, fault);
   if (ttl >= shortest_ttl) return {};
   return refused("lease", name, "its time to live must be at least one second");
 }
 
 Result<void> check_held(const Lease& lease) {
-  const std::string fault = fault_of_key(lease.name);
+  const std::string fault = fault_of_lease_name(lease.name);
   if (!fault.empty()) return refused("lease", lease.name, fault);
   if (lease.token != 0) return {};
   return refused("lease", lease.name, "it was never acquired: its token is 0");

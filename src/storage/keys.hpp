@@ -1,46 +1,4 @@
-// What every engine checks before it does anything: keys, prefixes, writes, leases.
+// The checks of keys, for the engines of culmen.
 #pragma once
 
-#include <chrono>
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include "culmen/result.hpp"
-#include "culmen/storage.hpp"
-
-namespace culmen::storage {
-
-inline constexpr std::size_t longest_key = 512;
-
-// The errors are invalid_argument. They name the key, and say what is wrong with it.
-
-/// Parts that storage_part() returns, joined by "/", at most longest_key octets in all.
-Result<void> check_key(std::string_view key);
-Result<void> check_keys(const std::vector<std::string>& keys);
-/// Empty, or a key followed by "/".
-Result<void> check_prefix(std::string_view prefix);
-/// Arguments of Storage::list(). `limit` must not be 0: a caller that reads page by page would never end.
-Result<void> check_list(std::string_view prefix, std::size_t limit);
-/// Keys, values, fences and times to live; that no key occurs twice; that there is one write at most, unless the engine
-/// has many_in_one.
-Result<void> check_writes(const std::vector<Write>& writes, const StorageCapabilities& capabilities);
-/// The name of a lease, which is a key, and its time to live.
-Result<void> check_lease(std::string_view name, std::chrono::seconds ttl);
-/// Leases that are to be renewed or released: their names, and that they were acquired.
-Result<void> check_held(const Lease& lease);
-
-/// Whether a lease of that name can guard `key`: whether the name is a prefix of it in whole parts.
-bool guards(std::string_view lease_name, std::string_view key);
-
-/// At least zero, and no longer than clocks can count.
-std::chrono::seconds clamped(std::chrono::seconds duration);
-
-// Errors that engines report in the same words.
-
-/// `detail` says what is there instead of the expected value.
-Error conflict_error(std::string_view key, const Revision& expected, bool exists);
-Error fenced_error(const Write& write);
-
-}  // namespace culmen::storage
+#include "culmen/storage_engine.hpp"

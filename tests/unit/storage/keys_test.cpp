@@ -1,4 +1,4 @@
-#include "storage/keys.hpp"
+#include "culmen/storage_engine.hpp"
 
 #include <doctest/doctest.h>
 
