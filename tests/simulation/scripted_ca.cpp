@@ -423,7 +423,7 @@ void ScriptedCas::issue_certificate(Order& order) {
   issued.ca = order.ca;
   issued.key = order.key;
   issued.issued_at = now;
-  issued.not_before = now - std::min(ca.script.backdated, life / 20);
+  issued.not_before = std::chrono::floor<seconds>(now) - std::min(ca.script.backdated, life / 20);
   issued.not_after = issued.not_before + life;
   order.state = State::valid;
   order.serial = issued_.size();
@@ -445,7 +445,7 @@ std::size_t ScriptedCas::seed_certificate(std::size_t name, std::chrono::seconds
   next_key_[name] = issued.key;
   issued.issued_at = driver_.now() - age;
   const CaScript& script = cas_[0].script;
-  issued.not_before = issued.issued_at - std::min(script.backdated, script.lifetime / 20);
+  issued.not_before = std::chrono::floor<seconds>(issued.issued_at) - std::min(script.backdated, script.lifetime / 20);
   issued.not_after = issued.not_before + script.lifetime;
   issued_.push_back(issued);
   newest_[name] = static_cast<std::uint32_t>(issued_.size());
