@@ -261,27 +261,26 @@ void issue_or_wait(const Chooser& chooser, Action& action) {
   action.reason = outlook.why + "; not before " + at_time(soonest.at) + " at " + soonest_ca + ": " + soonest.obstacle;
 }
 
-/// For a certificate that is not due.
-void ask_or_wait(const Chooser& chooser, Action& action) {
+/// Asks for renewal information if it is time for that; otherwise sees to it that the next look is not too late.
+void ask_if_time(const Chooser& chooser, Action& action) {
   const Situation& situation = chooser.situation;
-  const Outlook& outlook = chooser.outlook;
   const Time now = chooser.now;
-  action.reason = outlook.why;
-  action.wake_at = std::min(outlook.next_check, now + longest_sleep);
-  if (!situation.offers_renewal_info || situation.issued_by.empty()) return;
+  const bool worth_it = situation.live && situation.offers_renewal_info && !situation.issued_by.empty() &&
+                        !chooser.outlook.emergency && !situation.outdated && now < chooser.outlook.not_after;
+  if (!worth_it) return;
   // A Retry-After is at most a day: what is later is the work of a clock that was wrong.
   const Time next_check = bounded(situation.live->renewal.next_check.value_or(now));
-  if (next_check > now && next_check - now <= longest_sleep) return;
   const Gate gate = chooser.gate(situation.issued_by);
-  if (gate.at > now) {
-    action.wake_at = std::min(action.wake_at, gate.at);
+  const Time ask_at = next_check - now > longest_sleep ? gate.at : std::max(next_check, gate.at);
+  if (ask_at > now) {
+    action.wake_at = std::min(action.wake_at, ask_at);
     return;
   }
   action.kind = Action::Kind::ask_renewal_info;
   action.ca = situation.issued_by;
   action.probe = gate.probe;
-  action.wake_at = std::min(action.wake_at, now + own_pause(hours(1), outlook.life));
-  action.reason += "; its CA may know better";
+  action.wake_at = std::min(action.wake_at, now + own_pause(hours(1), chooser.outlook.life));
+  action.reason += "; asking its CA for renewal information";
 }
 
 }  // namespace
@@ -328,7 +327,7 @@ Duration back_off(const Attempts& attempts, const Policy& policy, double dice, s
   if (attempts.last == Failure::none) return Duration::zero();
   const auto clamped = [](seconds value) { return std::clamp(value, seconds(1), longest_back_off); };
   Duration limit = at_most_a_twentieth(clamped(policy.longest_back_off), lifetime);
-  if (left) limit = std::min(limit, std::max(*left / 8, own_pause(limit_at_the_end, lifetime)));
+  if (left) limit = std::min(limit, std::max<Duration>(*left / 8, limit_at_the_end));
 
   Duration pause = std::min<Duration>(clamped(base), limit);
   for (unsigned i = 1; i < attempts.in_a_row && pause < limit; ++i) pause = std::min(pause * 2, limit);
@@ -360,8 +359,10 @@ Action decide(const Situation& situation, const std::map<std::string, CaHealth>&
   if (outlook.is_due) {
     issue_or_wait(chooser, action);
   } else {
-    ask_or_wait(chooser, action);
+    action.wake_at = std::min(outlook.next_check, action.wake_at);
+    action.reason = outlook.why;
   }
+  if (action.kind == Action::Kind::nothing) ask_if_time(chooser, action);
   return action;
 }
 

@@ -210,8 +210,10 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   if (!ledger) co_return co_await fail(issuance, ledger.error());
   {
     const std::lock_guard lock(mutex_);
-    const planner::Action again = decision(entry, instant.wall);  // with what other processes have used of the limits
-    if (again.kind != Kind::issue || again.ca != issuance.ca->directory) co_return Result<void>();
+    // With what other processes have used of the limits.
+    const std::map<std::string, planner::Time> allowed_at = situation(entry, instant.wall).allowed_at;
+    const auto limited = allowed_at.find(issuance.ca->directory);
+    if (limited != allowed_at.end() && limited->second > instant.wall) co_return Result<void>();
   }
   Result<void> prepared = co_await prepare_pending(issuance);
   if (!prepared) co_return co_await fail(issuance, prepared.error());
@@ -624,7 +626,9 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   }
   if (is_cancelled || lost) co_return error;
   if (error.code() == Errc::account_does_not_exist && issuance.ca) issuance.ca->account_is_gone = true;
-  const planner::Failure failure = planner::failure_of(error);
+  // An account that is gone is made again in the next attempt, which need not wait for long.
+  const planner::Failure failure = error.code() == Errc::account_does_not_exist ? planner::Failure::ca_unreachable
+                                                                                 : planner::failure_of(error);
   const Instant instant = co_await now();
   ManagerEvent event = make_event(ManagerEvent::Kind::failed, instant.wall, error.what());
   event.id = entry.id;

@@ -78,10 +78,11 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
 
   // plan.cpp
   Flow<Result<void>> plan(Mode mode);
-  Flow<Result<void>> load_records();
+  Flow<Result<void>> load_records(Mode mode);
   void start_due(Mode mode, planner::Time now);
   void consider(const std::shared_ptr<Entry>& entry, Mode mode, planner::Time now, std::vector<ManagerEvent>& events);
   bool may_use_storage(planner::Time now);
+  void clock_was_set_back(planner::Time now);
   void spawn_queued();
   bool is_idle(planner::Time now) const;
   Flow<Result<void>> work(JobPointer job);
@@ -154,6 +155,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   std::deque<JobPointer> urgent_, queued_;
   std::size_t running_ = 0;
   bool said_loaded_ = false;
+  planner::Time load_at_;   ///< When records are read again, after an error.
   planner::Time next_ari_;  ///< When the next question about renewals may be asked.
   Event ledger_changed_;
   Event deliver_;

@@ -8,11 +8,11 @@
 namespace culmen::manager {
 
 namespace {
-using std::chrono::hours;
 using std::chrono::minutes;
 
 constexpr std::chrono::seconds answer_limit(30);
 constexpr std::chrono::hours longest_retry_after(24);
+constexpr std::chrono::hours longest_pause(1);
 
 bool same_window_as(const std::optional<RenewalInfo>& one, const std::optional<RenewalInfo>& other) {
   if (!one || !other) return one.has_value() == other.has_value();
@@ -28,7 +28,11 @@ bool is_about_ca(const Error& error) {
 
 Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   Entry& entry = *job->entry;
-  Ca* const ca = cas_.find(job->action.ca);
+  Ca* ca = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    ca = cas_.find(job->action.ca);
+  }
   if (!ca) co_return Result<void>();
   const std::string record_key = certificate_record_key(entry.id);
   std::vector<std::string> keys{record_key, generation_key(entry.id, entry.live)};
@@ -102,7 +106,7 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
       ca->offers_renewal_info = false;
     } else if (is_about_ca(answer.error())) {
       const unsigned doublings = std::min(ca->renewal_info_failures++, 6U);
-      ca->no_renewal_info_until = instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), hours(1));
+      ca->no_renewal_info_until = instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), longest_pause);
     }
   }
   say_ca_events();

@@ -142,6 +142,12 @@ TEST_CASE("decide: renewal information is asked for when it is time, unless the 
     const Action issue = decided(situation, issued + life.due);
     CHECK(issue.kind == Kind::issue);
     CHECK(issue.replaces);
+    // If nobody can issue it now, its CA is asked meanwhile: it may have moved the window.
+    situation.allowed_at[first] = situation.allowed_at[second] = issued + 2 * life.lifetime;
+    CHECK(decided(situation, issued + life.due).kind == Kind::ask_renewal_info);
+    CHECK(decided(situation, issued + life.lifetime).kind == Kind::nothing);
+    situation.emergency = true;
+    CHECK(decided(situation, issued + life.due).kind == Kind::nothing);
   }
   Situation without = living_with(days(90));
   CHECK(decided(without, issued).kind == Kind::nothing);
