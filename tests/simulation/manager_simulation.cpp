@@ -175,8 +175,8 @@ struct Size {
   double days;
   std::size_t names;
 };
-constexpr Size hourly{3'600, 0.8, 6}, daily{day, 5, 10}, weekly{160 * 3'600, 14, 12}, middling{47 * day, 32, 14},
-    classic{90 * day, 50, 16};
+constexpr Size hourly{3'600, 0.25, 4}, daily{day, 2, 4}, weekly{160 * 3'600, 6, 5}, middling{47 * day, 6, 8},
+    classic{90 * day, 7, 10};
 
 void choose_size(Script& script, Dice& dice, std::initializer_list<Size> sizes) {
   const Size size = dice.one_of(sizes);
@@ -472,11 +472,15 @@ void Simulation::make_storage() {
   shared_ = std::make_shared<WatchedStorage>(shared_, truth_);
 }
 
-/// Certificates of all ages up to six tenths of their lifetime.
+/// Certificates of different ages; the older ones are due soon.
 void Simulation::seed_storage() {
   std::vector<Write> writes;
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    const seconds age = dice_.between(seconds(60), script_.lifetime() * (script_.options.lifetime > 10 * day ? 6 : 4) / 10);
+    const bool is_long = script_.options.lifetime > 10 * day;
+    const seconds youngest = script_.options.days * day < static_cast<double>(script_.options.lifetime) / 2
+                                 ? script_.lifetime() * (is_long ? 52 : 30) / 100
+                                 : seconds(60);
+    const seconds age = dice_.between(youngest, script_.lifetime() * (is_long ? 60 : 40) / 100);
     const std::size_t serial = cas_->seed_certificate(i, age);
     const ScriptedCas::Issued& issued = cas_->issued(serial);
     const std::string name = name_of(i);

@@ -235,12 +235,11 @@ Flow<Result<RenewalInfo>> ScriptedCas::renewal_info(std::size_t manager, std::st
   }
   Issued& issued = issued_[serial];
   const Time now = driver_.now();
-  if (now + slack < issued.next_ask && !monitor_.was_disturbed(issued.name, issued.asked_at)) {
-    const bool at_the_same_time = manager != issued.asked_by && now < issued.asked_at + minutes(2);
-    if (!at_the_same_time) {
-      monitor_.fail(issued.name, "the CA was asked when to renew certificate " + std::to_string(serial) +
-                                     " before its Retry-After had passed");
-    }
+  // Two managers may ask at the same time: the first answer counts.
+  const bool at_the_same_time = manager != issued.asked_by && now < issued.asked_at + minutes(2);
+  if (now + slack < issued.next_ask && !at_the_same_time && !monitor_.was_disturbed(issued.name, issued.asked_at)) {
+    monitor_.fail(issued.name, "the CA was asked when to renew certificate " + std::to_string(serial) +
+                                   " before its Retry-After had passed");
   }
   RenewalInfo info;
   const auto [start, end] = window(issued);
@@ -248,9 +247,11 @@ Flow<Result<RenewalInfo>> ScriptedCas::renewal_info(std::size_t manager, std::st
   info.window_end = end;
   if (issued.affected) info.explanation_url = "https://ca.example/incident";
   info.retry_after = ca.script.renewal_retry_after;
-  issued.asked_at = now;
-  issued.asked_by = manager;
-  issued.next_ask = now + ca.script.renewal_retry_after;
+  if (!at_the_same_time) {
+    issued.asked_at = now;
+    issued.asked_by = manager;
+    issued.next_ask = now + ca.script.renewal_retry_after;
+  }
   monitor_.note(issued.name, 4, issued.affected ? "the CA answers: renew at once" : "the CA answers when to renew");
   co_return info;
 }
@@ -274,9 +275,15 @@ std::optional<Error> ScriptedCas::trouble(const Ca& ca) const {
 }
 
 void ScriptedCas::check_back_off(std::size_t ca, std::size_t name) {
-  const History& history = cas_[ca].histories[name];
+  History& history = cas_[ca].histories[name];
   if (history.failures == 0) return;
   const Time now = driver_.now();
+  // What was not stored may be forgotten.
+  if (monitor_.was_disturbed(name, history.failed_at, history.failed_at + storing_time)) {
+    --history.failures;
+    return;
+  }
+  if (monitor_.was_clock_stepped(history.failed_at)) return;
   std::optional<Duration> life, left;
   if (const std::uint32_t newest = newest_[name]; newest != 0) {
     const Issued& issued = issued_[newest - 1];
@@ -289,10 +296,7 @@ void ScriptedCas::check_back_off(std::size_t ca, std::size_t name) {
     shortest = std::max(shortest, std::min<Duration>(*history.retry_after, longest));
   }
   const Duration pause = now - history.failed_at;
-  if (pause + slack >= shortest || monitor_.was_disturbed(name, history.failed_at, history.failed_at + storing_time) ||
-      monitor_.was_clock_stepped(history.failed_at)) {
-    return;
-  }
+  if (pause + slack >= shortest) return;
   const auto in_seconds = [](Duration duration) {
     return std::to_string(std::chrono::duration_cast<seconds>(duration).count());
   };
