@@ -432,7 +432,8 @@ Simulation::Simulation(const Options& options)
       };
     }
   }
-  driver_.most_asks_an_hour = 100'000 + 20'000 * chosen.names;
+  driver_.counts_waits = chosen.checks;
+  driver_.most_asks_an_hour = chosen.checks ? 1'000 + 500 * chosen.names : 1'000'000 + 1'000 * chosen.names;
   make_storage();
   if (!script_.starts_empty) seed_storage();
   for (std::size_t i = 0; i < chosen.managers; ++i) {
@@ -537,7 +538,7 @@ void Simulation::start_manager(Manager& manager) {
   if (!manager.core || manager.dice.chance(0.8)) {
     manager.core = std::make_shared<ManagerCore>(std::move(options), std::move(seams));
   }
-  manager.process = driver_.start<Result<void>>(options.owner, manager.clock_error, manager.core->run());
+  manager.process = driver_.start<Result<void>>("manager " + std::to_string(manager.number), manager.clock_error, manager.core->run());
   manager.process->on_end = [this, &manager] { manager_ended(manager); };
   if (script_.most_asks_alive > 0) manager.process->kill_at = 1 + manager.dice.number(script_.most_asks_alive);
 }
@@ -628,7 +629,9 @@ void Simulation::schedule() {
       driver_.pause(manager.process, pause.duration);
       monitor_.disturb(Monitor::nobody, "manager " + std::to_string(pause.manager) + " stands still for " +
                                             in_days(pause.duration));
-      all_blocked_.emplace_back(driver_.now(), driver_.now() + std::chrono::duration_cast<seconds>(pause.duration));
+      const Time end = driver_.now() + std::chrono::duration_cast<seconds>(pause.duration);
+      all_blocked_.emplace_back(driver_.now(), end);
+      driver_.at(end, [this] { monitor_.disturb(Monitor::nobody, "it goes on"); });
     });
   }
   for (const Interval& down : script_.storage_down) {

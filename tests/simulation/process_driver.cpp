@@ -52,10 +52,16 @@ void ProcessDriver::count(Process& process) {
   if (hour != process.hour) {
     process.hour = hour;
     process.asks_this_hour = 0;
+    process.waits_this_hour.clear();
   }
   if (++process.asks_this_hour <= most_asks_an_hour) return;
+  std::pair<std::int64_t, std::size_t> most(0, 0);
+  for (const auto& each : process.waits_this_hour) {
+    if (each.second > most.second) most = each;
+  }
   throw Error(Errc::deadline, "running " + process.name + " in virtual time",
-              "it spins: more than " + std::to_string(most_asks_an_hour) + " asks in an hour");
+              "it spins: more than " + std::to_string(most_asks_an_hour) + " asks in an hour, " +
+                  std::to_string(most.second) + " of them to wait for " + std::to_string(most.first) + " ms");
 }
 
 void ProcessDriver::go_on(const std::shared_ptr<Process>& process) {
@@ -80,6 +86,9 @@ void ProcessDriver::begin(const std::shared_ptr<Process>& process, Ask& ask) {
     case Ask::Kind::wait: {
       const auto& wait = static_cast<WaitAsk&>(ask);
       constexpr std::chrono::microseconds longest = std::chrono::hours(24 * 3650);
+      if (counts_waits) {
+        ++process->waits_this_hour[std::chrono::duration_cast<std::chrono::milliseconds>(wait.duration).count()];
+      }
       const std::uint64_t number = ++numbers_;
       Outstanding& outstanding = outstanding_[&ask];
       outstanding.number = number;

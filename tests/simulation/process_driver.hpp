@@ -37,6 +37,7 @@ struct Process {
   ExecutionBase* execution = nullptr;
   std::size_t asks_this_hour = 0;
   std::int64_t hour = 0;
+  std::unordered_map<std::int64_t, std::size_t> waits_this_hour;  ///< By milliseconds.
 };
 
 /// Not thread-safe. The order of events depends only on the flows, the functions and the times.
@@ -83,6 +84,7 @@ class ProcessDriver final : public AskPerformer {
 
   Transport transport;
   std::size_t most_asks_an_hour = 1'000'000;
+  bool counts_waits = false;  ///< To say of a process that spins what it waits for.
 
   bool withdraw(Ask& ask) noexcept override;
   void abandon(Ask& ask) noexcept override;
