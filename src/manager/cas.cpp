@@ -14,7 +14,10 @@ std::vector<RateLimit> limits_of(const std::string& directory, const CaOptions& 
 }  // namespace
 
 Ca::Ca(std::string directory_, CaOptions options_, PublicSuffixes suffixes)
-    : directory(std::move(directory_)), options(std::move(options_)), limits(limits_of(directory, options)), ledger(std::move(suffixes)) {}
+    : directory(std::move(directory_)),
+      options(std::move(options_)),
+      limits(limits_of(directory, options)),
+      ledger(std::move(suffixes)) {}
 
 Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, std::mutex& mutex)
     : options_(options), reporter_(reporter), store_(store), mutex_(mutex) {
@@ -78,7 +81,8 @@ Flow<Result<void>> Cas::load_ledger(Ca& ca, std::string account_url) {
       const std::lock_guard lock(mutex_);
       ca.ledger.merge(*ledger);
     } else {
-      reporter_.log(LogLevel::warning, ledger.error().while_doing("reading " + rates_key(ca.directory, account_url)).what());
+      reporter_.log(LogLevel::warning,
+                    ledger.error().while_doing("reading " + rates_key(ca.directory, account_url)).what());
     }
   }
   co_return Result<void>();

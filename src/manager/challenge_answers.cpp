@@ -71,8 +71,7 @@ Flow<Result<void>> AnswerSolver::cleanup(ChallengeContext context) {
   answers_.remove(context.token);
   if (!share_) co_return Result<void>();
   // It expires by itself, so stopping need not wait for a storage that does not answer.
-  Flow<Result<Revision>> removal =
-      write_one(store_.storage(), Write(challenge_key(http_01, context.token)));
+  Flow<Result<Revision>> removal = write_one(store_.storage(), Write(challenge_key(http_01, context.token)));
   Result<Revision> removed = co_await with_deadline(std::move(removal), cleanup_limit, "removing a challenge");
   if (!removed) co_return removed.error();
   co_return Result<void>();

@@ -123,7 +123,8 @@ Flow<Result<void>> ManagerCore::issue(JobPointer job) {
   std::function<Flow<Result<void>>()> make = [this, &issuance] { return issue_under_lease(issuance); };
   Result<void> outcome = co_await guarded<void>(std::move(make), "");
   if ((*hold)->lost) {
-    ManagerEvent event = make_event(ManagerEvent::Kind::lease_lost, instant.wall, "its lease was lost while it was issued");
+    ManagerEvent event =
+        make_event(ManagerEvent::Kind::lease_lost, instant.wall, "its lease was lost while it was issued");
     event.id = id;
     reporter_.say(event);
   }
@@ -289,17 +290,17 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
       issuance.record.account.empty() || issuance.record.account == issuance.account->url || seams_.issue;
   if (issuance.action.replaces && same_account) request->replaces = issuance.record.certificate_id;
   if (!spec.profile.empty()) {
-    const bool offered =
-        seams_.issue || issuance.ca->session->directory().meta.profiles.contains(spec.profile);
+    const bool offered = seams_.issue || issuance.ca->session->directory().meta.profiles.contains(spec.profile);
     if (!offered && spec.profile_required)
-      co_return Error(Errc::not_offered, doing, "the CA does not offer the profile \"" + printable(spec.profile, 60) + "\"");
+      co_return Error(Errc::not_offered, doing,
+                      "the CA does not offer the profile \"" + printable(spec.profile, 60) + "\"");
     if (offered) {
       request->profile = spec.profile;
     } else {
       const Instant instant = co_await now();
-      ManagerEvent event = make_event(ManagerEvent::Kind::warning, instant.wall,
-                                      "the CA does not offer the profile \"" + printable(spec.profile, 60) +
-                                          "\": ordered without it");
+      ManagerEvent event =
+          make_event(ManagerEvent::Kind::warning, instant.wall,
+                     "the CA does not offer the profile \"" + printable(spec.profile, 60) + "\": ordered without it");
       event.id = issuance.entry->id;
       event.ca = issuance.ca->directory;
       reporter_.say(event);
@@ -490,8 +491,7 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
   record.renewal = RenewalState();
   record.dice = random();
   record.attempts.clear();
-  record.attempts[record.server] =
-      planner::updated_attempts(planner::Attempts(), planner::Failure::none, instant.wall);
+  record.attempts[record.server] = planner::updated_attempts(planner::Attempts(), planner::Failure::none, instant.wall);
   record.last_error.clear();
   record.emergency.clear();
   record.revoked.clear();
@@ -582,8 +582,7 @@ void ManagerCore::update_health(Ca& ca, planner::Failure failure, planner::Time 
   health = planner::updated_health(health, failure, now);
   const bool is_closed = health.closed_until.has_value();
   if (was_closed == is_closed) return;
-  ManagerEvent event =
-      make_event(is_closed ? ManagerEvent::Kind::ca_closed : ManagerEvent::Kind::ca_open, now);
+  ManagerEvent event = make_event(is_closed ? ManagerEvent::Kind::ca_closed : ManagerEvent::Kind::ca_open, now);
   event.ca = ca.directory;
   event.next = health.closed_until;
   event.failures = health.failures_in_a_row;
@@ -636,8 +635,8 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   if (is_cancelled || lost) co_return error;
   if (error.code() == Errc::account_does_not_exist && issuance.ca) issuance.ca->account_is_gone = true;
   // An account that is gone is made again in the next attempt, which need not wait for long.
-  const planner::Failure failure = error.code() == Errc::account_does_not_exist ? planner::Failure::ca_unreachable
-                                                                                 : planner::failure_of(error);
+  const planner::Failure failure =
+      error.code() == Errc::account_does_not_exist ? planner::Failure::ca_unreachable : planner::failure_of(error);
   // Then it is storage that is waited for. What the CA has said counts all the same.
   const bool by_storage = failure == planner::Failure::local && store_.is_down();
   const Instant instant = co_await now();

@@ -43,7 +43,7 @@ ManagerCore::ManagerCore(ManagerOptions options, Seams seams)
     wake_.set();
     deliver_.set();
   };
-  catalogue_.set(wanted(options_.specs));
+  catalogue_.set(wanted(std::exchange(options_.specs, {})));
 }
 
 ManagerCore::~ManagerCore() = default;
@@ -162,7 +162,8 @@ Flow<Result<void>> ManagerCore::children(Mode mode) {
   nursery.cancel_all();
   (void)co_await nursery.join();
   nursery_ = nullptr;
-  Flow<Result<void>> last = with_deadline(store_ledgers(), std::chrono::milliseconds(500), "storing what was used of rate limits");
+  Flow<Result<void>> last =
+      with_deadline(store_ledgers(), std::chrono::milliseconds(500), "storing what was used of rate limits");
   (void)co_await shielded(std::move(last));
   if (outcome && mode == Mode::once) outcome = co_await deliver(mode);
   co_return outcome;
@@ -180,7 +181,8 @@ Result<void> ManagerCore::renew_now(std::string_view id, std::string why) {
   const std::lock_guard lock(mutex_);
   const std::vector<std::shared_ptr<Entry>> entries = catalogue_.find_all(id);
   if (entries.empty()) {
-    return Error(Errc::not_offered, "renewing a certificate", "there is none with the id \"" + printable(id, 200) + "\"");
+    return Error(Errc::not_offered, "renewing a certificate",
+                 "there is none with the id \"" + printable(id, 200) + "\"");
   }
   for (const std::shared_ptr<Entry>& entry : entries) {
     entry->forced = why.empty() ? "asked for" : why;

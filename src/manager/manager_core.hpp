@@ -123,7 +123,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   // watch.cpp
   Flow<Result<void>> look_in_storage(JobPointer job);
   Flow<Result<void>> watch_storage();
-  Flow<Result<void>> find_changes();
+  Flow<Result<bool>> find_changes();
   Flow<Result<void>> keep_ledgers();
   Flow<Result<void>> store_ledgers();
   // delivery.cpp
@@ -133,7 +133,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   void counts_from_now_on(const std::shared_ptr<Entry>& entry);
   std::optional<planner::Duration> until_next_delivery(planner::Time now) const;
 
-  const ManagerOptions options_;
+  ManagerOptions options_;  ///< Not changed any more; its specs are in the catalogue.
   const Seams seams_;
   const Reporter reporter_;
   Store store_;
@@ -148,7 +148,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   std::mt19937_64 generator_;
   RunSummary summary_;
   std::vector<ManagerEvent> ca_events_;  ///< Not told yet.
-  Event wake_;  ///< For the plan.
+  Event wake_;                           ///< For the plan.
   Event stop_;
 
   // Of the execution.
@@ -165,12 +165,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
     planner::Time not_before;
     unsigned failures = 0;
   };
-  struct ById {
-    bool operator()(const std::shared_ptr<Entry>& one, const std::shared_ptr<Entry>& other) const {
-      return one->id != other->id ? one->id < other->id : one < other;
-    }
-  };
-  std::map<std::shared_ptr<Entry>, Delivery, ById> deliveries_;
+  std::map<std::shared_ptr<Entry>, Delivery, OlderEntry> deliveries_;
 };
 
 /// Everything about one attempt, in the frame of the worker.
@@ -198,7 +193,7 @@ struct Issuance {
   std::optional<Account> account;
   bool is_counted = false;  ///< The order, in the ledger.
   bool reuses_key = false;
-  bool refused = false;     ///< The certificate is of no use, and so is its order.
+  bool refused = false;  ///< The certificate is of no use, and so is its order.
 };
 
 }  // namespace culmen::manager

@@ -60,7 +60,8 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
     const Instant begin = co_await now();
     {
       const std::lock_guard lock(mutex_);
-      const bool waits = (begin.wall < load_at_ && load_at_ - begin.wall <= longest_sleep) || !store_.may_retry(begin.wall);
+      const bool waits =
+          (begin.wall < load_at_ && load_at_ - begin.wall <= longest_sleep) || !store_.may_retry(begin.wall);
       if (!waits || mode == Mode::once) entries = catalogue_.not_loaded(page);
       if (entries.empty() && catalogue_.number_not_loaded() > 0) co_return Result<void>();
     }

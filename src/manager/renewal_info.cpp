@@ -64,7 +64,7 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   Result<RenewalInfo> answer = Error(Errc::not_offered, "asking the CA when to renew", "");
   if (seams_.renewal_info) {
     answer = co_await seams_.renewal_info(ca->directory, record->certificate_id);
-  } else if ((*loaded)[1]) {
+  } else if ((*loaded)[1] && !seams_.issue) {
     Result<Generation> generation = decode_generation((*loaded)[1]->value);
     if (!generation) co_return generation.error().while_doing("reading " + generation_key(entry.id, live));
     Result<engine::Session> session = co_await cas_.session(*ca);
@@ -87,7 +87,8 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   const std::optional<RenewalInfo> before = record->renewal.info;
   record->renewal = updated_renewal_state(record->renewal, info, instant.wall, random(), life);
   if (!answer && answer.error().retry_after()) {
-    const planner::Time asked = instant.wall + std::min<std::chrono::seconds>(*answer.error().retry_after(), longest_retry_after);
+    const planner::Time asked =
+        instant.wall + std::min<std::chrono::seconds>(*answer.error().retry_after(), longest_retry_after);
     record->renewal.next_check = std::max(record->renewal.next_check.value_or(asked), asked);
   }
   {
@@ -106,7 +107,8 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
       ca->offers_renewal_info = false;
     } else if (is_about_ca(answer.error())) {
       const unsigned doublings = std::min(ca->renewal_info_failures++, 6U);
-      ca->no_renewal_info_until = instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), longest_pause);
+      ca->no_renewal_info_until =
+          instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), longest_pause);
     }
   }
   say_ca_events();

@@ -87,9 +87,11 @@ Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> wri
     }
     Result<void> noted = co_await note(written);
     if (written) co_return written;
-    if (is_storage_failure(written.error())) {
+    const bool is_conflict = written.error().code() == Errc::conflict;
+    const bool expects = std::ranges::any_of(writes, [](const Write& write) { return write.expected.has_value(); });
+    if (is_storage_failure(written.error()) || (is_conflict && !expects)) {  // with nothing it could conflict with
       unknown = true;
-    } else if (!unknown || written.error().code() != Errc::conflict) {
+    } else if (!unknown || !is_conflict) {
       co_return written;
     }
     // The change may have been made all the same: compare before it is made again.
@@ -105,7 +107,7 @@ Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> wri
       }
       if (same) co_return revisions;
     }
-    if (written.error().code() == Errc::conflict || tries == write_tries) co_return written;
+    if ((is_conflict && expects) || tries == write_tries) co_return written;
     Result<void> waited = co_await wait(between_tries);
     if (!waited) co_return waited.error();
   }

@@ -36,8 +36,8 @@ class Store {
   Flow<Result<std::vector<StoredItem>>> list(std::string prefix, std::string after, bool with_values);
 
   /// Makes the changes, guarded by the lease if there is one: fenced if it is lost, or may be before the write arrives.
-  /// If the outcome of a write is unknown, looks what is stored, and tries again. With many_in_one all or none; without,
-  /// one after the other, until one fails.
+  /// If the outcome of a write is unknown, looks what is stored, and tries again. With many_in_one all or none;
+  /// without, one after the other, until one fails.
   Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes, std::shared_ptr<Hold> hold);
 
   /// nullptr if another process holds it.

@@ -216,8 +216,8 @@ TEST_CASE("manager: a fault of the storage at every call never costs a key, nor 
       ManagerWorld world;
       Heard heard;
       ManagerOptions options = world.options();
-      options.storage = std::make_shared<FaultyStorage>(
-          world.storage, faults_at(std::map<std::size_t, StorageFault>{{at, fault}}));
+      options.storage =
+          std::make_shared<FaultyStorage>(world.storage, faults_at(std::map<std::size_t, StorageFault>{{at, fault}}));
       const auto core = world.make(std::move(options), heard);
       world.run(core);
       world.pass(15min);

@@ -486,6 +486,28 @@ TEST_CASE("manager: a key change of the account that was interrupted is settled,
   CHECK(world.ca().sizes().accounts == 1);
 }
 
+TEST_CASE("manager: an account that the CA has forgotten is made again, with the same key (E6)") {
+  ManagerWorld world;
+  Heard heard;
+  const auto core = world.make(world.options(), heard);
+  world.run(core);
+  world.pass(1h);
+  const std::string key = decode_account(*world.stored(account_key_of(world.directory())))->key_pem;
+  TestCaOptions ca_options;
+  ca_options.base_url = "https://ca0.test";
+  ca_options.seed = 99;
+  ca_options.clock = world.clock;
+  ca_options.skip_validation = true;
+  world.cas[0] = std::make_unique<TestCa>(std::move(ca_options));
+  CHECK(core->renew_now("a.example", "test"));
+  world.pass(30min);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::issued) == 2);
+  Result<AccountRecord> record = decode_account(*world.stored(account_key_of(world.directory())));
+  REQUIRE(record);
+  CHECK(record->key_pem == key);
+}
+
 TEST_CASE("manager: a profile that the CA does not have: a warning if it is preferred, a failure if it is required") {
   TestCaOptions ca_options;
   ca_options.profiles = {{"classic", "the usual"}};
@@ -523,7 +545,7 @@ TEST_CASE("manager: must-staple that the CA ignores is a warning (F12)") {
   CHECK(heard.detail(EventKind::warning).find("must-staple") != std::string::npos);
 }
 
-TEST_CASE("manager: while storage is down nothing is ordered; afterwards all is well") {
+TEST_CASE("manager: while storage is down nothing is ordered, and afterwards all is well") {
   ManagerWorld world;
   Heard heard;
   const auto storage = std::make_shared<FaultyStorage>(world.storage);
@@ -626,9 +648,7 @@ TEST_CASE("manager: ensure waits for a certificate, or for the error of the atte
 
 TEST_CASE("manager: options that are not valid are refused") {
   ManagerWorld world;
-  const auto refused = [](ManagerOptions options) {
-    CHECK_THROWS_AS(ManagerCore(std::move(options)), Error);
-  };
+  const auto refused = [](ManagerOptions options) { CHECK_THROWS_AS(ManagerCore(std::move(options)), Error); };
   ManagerOptions options = world.options();
   options.storage.reset();
   refused(options);
