@@ -49,6 +49,7 @@ struct Script {
   Intervals storage_down;
   milliseconds storage_delay{0};
   double storage_faults = 0;        ///< Share of the calls.
+  double pause_at_issuing = 0;      ///< Share of the issuances in which the manager stands still for minutes.
   double crash_at_issuing = 0;      ///< Share of the issuances in which the manager is killed.
   std::size_t most_asks_alive = 0;  ///< It is killed after that many, or fewer.
   struct ClockStep {
@@ -258,7 +259,11 @@ const std::vector<World>& all_worlds() {
          script.storage_faults = 0.01 + 0.05 * dice.share();
        }},
       {"two-lost", two_managers, [](Script& script, Dice& dice) { script.storage_faults = 0.005 + 0.03 * dice.share(); }},
-      {"pause", two_managers, [](Script& script, Dice& dice) { add_pauses(script, dice, 40); }},
+      {"pause", two_managers,
+       [](Script& script, Dice& dice) {
+         add_pauses(script, dice, 10);
+         script.pause_at_issuing = 0.5;
+       }},
       {"mixed", two_managers,
        [](Script& script, Dice& dice) {
          add_outages(script, dice, 2);
@@ -365,6 +370,7 @@ class Simulation {
   void manager_ended(Manager& manager);
   void on_event(Manager& manager, const ManagerEvent& event);
   void on_installed(Manager& manager, const InstalledCertificate& certificate);
+  void pause(Manager& manager, Duration duration);
   void schedule();
   void stop_managers();
   void check_expired(std::size_t name, Time from, Time to);
@@ -565,6 +571,11 @@ void Simulation::on_event(Manager& manager, const ManagerEvent& event) {
   if (!event.id.empty()) name = number_of(event.id).value_or(Monitor::nobody);
   monitor_.note(name, 200 + static_cast<std::uint64_t>(event.kind),
                 monitor_.keeps_history() ? "manager " + std::to_string(manager.number) + ": " + to_text(event) : "");
+  if (event.kind == ManagerEvent::Kind::issuing && script_.pause_at_issuing > 0 &&
+      manager.dice.chance(script_.pause_at_issuing)) {
+    const Time soon = driver_.now() + milliseconds(manager.dice.number(8'000));
+    driver_.at(soon, [this, &manager, duration = manager.dice.between(seconds(30), minutes(5))] { pause(manager, duration); });
+  }
   if (event.kind == ManagerEvent::Kind::issuing && script_.crash_at_issuing > 0 && !is_stopping_ &&
       manager.dice.chance(script_.crash_at_issuing)) {
     manager.process->kill_at = manager.process->asks + 1 + manager.dice.number(40);
@@ -612,6 +623,15 @@ void Simulation::on_installed(Manager&, const InstalledCertificate& certificate)
 
 // ---- What happens ----
 
+void Simulation::pause(Manager& manager, Duration duration) {
+  if (is_stopping_ || !manager.process || manager.process->has_ended) return;
+  driver_.pause(manager.process, duration);
+  monitor_.disturb(Monitor::nobody, manager.process->name + " stands still for " + in_days(duration));
+  const Time end = driver_.now() + std::chrono::duration_cast<seconds>(duration);
+  all_blocked_.emplace_back(driver_.now(), end);
+  driver_.at(end, [this] { monitor_.disturb(Monitor::nobody, "it goes on"); });
+}
+
 void Simulation::schedule() {
   for (const Script::ClockStep& step : script_.clock_steps) {
     driver_.at(step.at, [this, step] {
@@ -622,17 +642,8 @@ void Simulation::schedule() {
                           std::to_string(std::chrono::duration_cast<minutes>(step.error).count()) + " min");
     });
   }
-  for (const Script::Pause& pause : script_.pauses) {
-    driver_.at(pause.at, [this, pause] {
-      Manager& manager = *managers_[pause.manager];
-      if (!manager.process || manager.process->has_ended) return;
-      driver_.pause(manager.process, pause.duration);
-      monitor_.disturb(Monitor::nobody, "manager " + std::to_string(pause.manager) + " stands still for " +
-                                            in_days(pause.duration));
-      const Time end = driver_.now() + std::chrono::duration_cast<seconds>(pause.duration);
-      all_blocked_.emplace_back(driver_.now(), end);
-      driver_.at(end, [this] { monitor_.disturb(Monitor::nobody, "it goes on"); });
-    });
+  for (const Script::Pause& each : script_.pauses) {
+    driver_.at(each.at, [this, each] { pause(*managers_[each.manager], each.duration); });
   }
   for (const Interval& down : script_.storage_down) {
     all_blocked_.push_back(down);
