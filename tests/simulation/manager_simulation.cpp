@@ -432,6 +432,7 @@ Simulation::Simulation(const Options& options)
     driver_.transport = [this](const HttpRequest& request) { return answer(request); };
   } else {
     cas_.emplace(driver_, monitor_, dice_.seed(), chosen.names, script_.cas);
+    if (!script_.pauses.empty()) cas_->concurrency = minutes(7);
     if (chosen.bug == Bug::sleeping_job) {
       cas_->sleeps_in_job = [](unsigned failures) {
         return std::min(seconds(minutes(15)) * (1U << std::min(failures - 1, 6U)), seconds(hours(6)));

@@ -236,7 +236,7 @@ Flow<Result<RenewalInfo>> ScriptedCas::renewal_info(std::size_t manager, std::st
   Issued& issued = issued_[serial];
   const Time now = driver_.now();
   // Two managers may ask at the same time: the first answer counts.
-  const bool at_the_same_time = manager != issued.asked_by && now < issued.asked_at + minutes(2);
+  const bool at_the_same_time = manager != issued.asked_by && now < issued.asked_at + concurrency;
   if (now + slack < issued.next_ask && !at_the_same_time && !monitor_.was_disturbed(issued.name, issued.asked_at)) {
     monitor_.fail(issued.name, "the CA was asked when to renew certificate " + std::to_string(serial) +
                                    " before its Retry-After had passed");

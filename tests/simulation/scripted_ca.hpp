@@ -88,6 +88,8 @@ class ScriptedCas {
   };
   const Counts& counts() const noexcept { return counts_; }
 
+  /// Within that time, two managers may ask the same question.
+  std::chrono::seconds concurrency{120};
   /// What an attempt waits that fails, in place: for the planted bug of that kind.
   std::function<std::chrono::seconds(unsigned failures)> sleeps_in_job;
 
