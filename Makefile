@@ -2,7 +2,7 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test test-in check asan tsan clang fuzz simulation chaos bench bench-storage headers install clean
+.PHONY: help demo test test-in check asan tsan clang fuzz simulation chaos bench bench-storage headers install clean simulate simulation-table simulation-scale
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
@@ -13,6 +13,9 @@ SIMULATION_SECONDS ?= 600
 CHAOS_ENGINES ?= files postgres
 CHAOS_SECONDS ?= 60
 CHAOS_SEED ?= 1
+SEEDS ?= 200
+FIRST_SEED ?= 1
+ROWS ?= 100 x
 BENCH_ARGS ?=
 HEADER_SECONDS ?= 1.5
 DISTRIBUTION ?= trixie
@@ -29,6 +32,9 @@ help:
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make simulation  50 clients for a day of virtual time against a CA that fails in every way; at most SIMULATION_SECONDS'
 	@echo 'make chaos    processes that share a storage (CHAOS_ENGINES: $(CHAOS_ENGINES)), killed and stopped for CHAOS_SECONDS ($(CHAOS_SECONDS))'
+	@echo 'make simulate  SEEDS ($(SEEDS)) runs of managers in worlds where something goes wrong, from FIRST_SEED ($(FIRST_SEED)) on'
+	@echo 'make simulation-table  the large runs of docs/simulation.md whose line contains ROWS ($(ROWS)); ROWS=all takes hours'
+	@echo 'make simulation-scale  what many certificates cost, as docs/simulation-scale.svg'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
 	@echo 'make bench-storage  what each function of each storage engine costs'
 	@echo 'make headers  what each public header costs to compile; over HEADER_SECONDS ($(HEADER_SECONDS)) is an error'
@@ -78,6 +84,20 @@ chaos:
 	@tools/get-servers.sh
 	@tools/build.sh dev culmen_chaos
 	@for engine in $(CHAOS_ENGINES); do build/dev/tests/chaos/culmen_chaos $$engine $(CHAOS_SECONDS) $(CHAOS_SEED); done
+simulate:
+	@tools/install-deps.sh build test
+	@tools/build.sh simulation culmen_manager_simulation
+	@build/simulation/tests/simulation/culmen_manager_simulation --quiet 1 --first-seed $(FIRST_SEED) --seeds $(SEEDS)
+
+simulation-table:
+	@tools/install-deps.sh build test
+	@tools/build.sh simulation culmen_manager_simulation
+	@build/simulation/tests/simulation/culmen_manager_simulation --table '$(ROWS)'
+
+simulation-scale:
+	@tools/install-deps.sh build test
+	@tools/build.sh simulation culmen_manager_simulation
+	@python3 tests/simulation/plot_scale.py build/simulation/tests/simulation/culmen_manager_simulation docs/simulation-scale.svg
 
 bench:
 	@tools/install-deps.sh build bench

@@ -212,9 +212,7 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   {
     const std::lock_guard lock(mutex_);
     // With what other processes have used of the limits.
-    const std::map<std::string, planner::Time> allowed_at = situation(entry, instant.wall).allowed_at;
-    const auto limited = allowed_at.find(issuance.ca->directory);
-    if (limited != allowed_at.end() && limited->second > instant.wall) co_return Result<void>();
+    if (is_limited(entry, *issuance.ca, instant.wall)) co_return Result<void>();
   }
   Result<void> prepared = co_await prepare_pending(issuance);
   if (!prepared) co_return co_await fail(issuance, prepared.error());
@@ -333,12 +331,21 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
   co_return request;
 }
 
+/// With the mutex locked: the CA's limits do not allow the order now.
+bool ManagerCore::is_limited(const Entry& entry, const Ca& ca, planner::Time now) const {
+  const std::map<std::string, planner::Time> allowed_at = situation(entry, now).allowed_at;
+  const auto limited = allowed_at.find(ca.directory);
+  return limited != allowed_at.end() && limited->second > now;
+}
+
 /// With the mutex locked: what the CA will count, before it does.
 void ManagerCore::count_order(Issuance& issuance, const std::string& replaces, planner::Time now) {
   if (std::exchange(issuance.is_counted, true)) return;
   CountedOrder counted;
   counted.names = issuance.spec().names;
-  counted.renewal = issuance.record.live > 0 && !issuance.outdated;
+  // To another CA it is a new order.
+  counted.renewal =
+      issuance.record.live > 0 && !issuance.outdated && issuance.record.server == issuance.ca->directory;
   const std::optional<RenewalInfo>& info = issuance.record.renewal.info;
   counted.ari_renewal =
       counted.renewal && !replaces.empty() && info && info->window_start <= now && now < info->window_end;
@@ -355,6 +362,8 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
   const Instant begun = co_await now();
   if (request.resume_order.empty()) {
     const std::lock_guard lock(mutex_);
+    // Other workers may have ordered since it was decided.
+    if (is_limited(entry, ca, begun.wall)) co_return Result<void>();
     count_order(issuance, request.replaces, begun.wall);
   }
   request.store_order = [this, &issuance, now = begun.wall, replaces = request.replaces](std::string order_url) {
@@ -628,6 +637,8 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   // An account that is gone is made again in the next attempt, which need not wait for long.
   const planner::Failure failure =
       error.code() == Errc::account_does_not_exist ? planner::Failure::ca_unreachable : planner::failure_of(error);
+  // Then it is storage that is waited for. What the CA has said counts all the same.
+  const bool by_storage = failure == planner::Failure::local && store_.is_down();
   const Instant instant = co_await now();
   ManagerEvent event = make_event(ManagerEvent::Kind::failed, instant.wall, error.what());
   event.id = entry.id;
@@ -641,8 +652,7 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
     } else {
       const planner::Attempts before = issuance.record.attempts[issuance.ca->directory];
       count_failure(issuance, failure, error, instant.wall);
-      // While storage is down it is that which is waited for.
-      if (store_.is_down()) issuance.record.attempts[issuance.ca->directory] = before;
+      if (by_storage) issuance.record.attempts[issuance.ca->directory] = before;
       entry.attempts = issuance.record.attempts;
     }
     if (issuance.ca) {
@@ -650,11 +660,11 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
       event.failures = entry.attempts[issuance.ca->directory].in_a_row;
     }
     if (entry.live > 0) event.not_after = entry.not_after;
-    event.next = store_.is_down() ? store_.retry_at() : decision(entry, instant.wall).wake_at;
+    event.next = by_storage ? store_.retry_at() : decision(entry, instant.wall).wake_at;
   }
   reporter_.say(event);
   say_ca_events();
-  if (!issuance.ca || store_.is_down()) co_return error;
+  if (!issuance.ca || by_storage) co_return error;
   if (issuance.refused && issuance.pending) {
     Result<void> dropped = co_await drop_pending(issuance, false);
     if (!dropped) reporter_.log(LogLevel::warning, dropped.error().what());

@@ -158,13 +158,10 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
       known.offers_renewal_info = ca->offers_renewal_info.value_or(true) && now >= ca->no_renewal_info_until;
     }
     if (ca->limits.empty()) continue;
-    if (order.names.empty()) {
-      order.names = spec.names;
-      order.renewal = entry.live > 0 && !entry.outdated;
-    }
+    if (order.names.empty()) order.names = spec.names;
+    order.renewal = entry.live > 0 && !entry.outdated && ca->directory == known.issued_by;  // to others it is a new one
     const std::optional<RenewalInfo>& info = entry.renewal.info;
-    order.ari_renewal = order.renewal && ca->directory == known.issued_by && info && info->window_start <= now &&
-                        now < info->window_end;
+    order.ari_renewal = order.renewal && info && info->window_start <= now && now < info->window_end;
     known.allowed_at[ca->directory] =
         ca->ledger.allowed_at(ca->limits, order, now, order.renewal ? 0 : reserve_for_renewals);
   }

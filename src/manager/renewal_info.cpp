@@ -50,7 +50,7 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
     // What was not stored, for lack of a working storage, still counts.
     if (asks && before.next_check > entry.renewal.next_check) entry.renewal = before;
     // Another process may have asked meanwhile.
-    asks = asks && entry.renewal.next_check.value_or(begun.wall) <= begun.wall;
+    asks = asks && decision(entry, begun.wall).kind == planner::Action::Kind::ask_renewal_info;
   }
   say_all(events);
   if (!asks) co_return Result<void>();
