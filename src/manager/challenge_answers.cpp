@@ -16,7 +16,6 @@ constexpr seconds kept_for = std::chrono::hours(1);
 constexpr seconds until_seen(3);
 constexpr std::chrono::milliseconds cleanup_limit(600);
 constexpr seconds watch_patience = std::chrono::minutes(10);
-constexpr seconds watch_retry(5);
 
 std::string shared_prefix() { return "challenges/" + storage_part(http_01) + "/"; }
 }  // namespace
@@ -82,7 +81,8 @@ Flow<Result<void>> AnswerSolver::cleanup(ChallengeContext context) {
 Flow<Result<void>> watch_challenges(ChallengeAnswers& answers, Store& store) {
   std::string cursor;
   for (;;) {
-    Result<std::string> next = co_await store.storage().changed(shared_prefix(), cursor, watch_patience);
+    const seconds patience = store.is_down() ? seconds(1) : watch_patience;
+    Result<std::string> next = co_await store.storage().changed(shared_prefix(), cursor, patience);
     Result<void> noted = co_await store.note(next);
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
     if (next && (*next != cursor || cursor.empty())) {
@@ -104,8 +104,9 @@ Flow<Result<void>> watch_challenges(ChallengeAnswers& answers, Store& store) {
       }
       if (page.error().code() == Errc::cancelled) co_return page.error();
     }
-    if (next) continue;
-    Result<void> waited = co_await wait(watch_retry);
+    if (next && *next == cursor) continue;
+    const Instant instant = co_await now();
+    Result<void> waited = co_await wait(std::chrono::ceil<std::chrono::milliseconds>(store.until_retry(instant.wall)));
     if (!waited) co_return waited;
   }
 }

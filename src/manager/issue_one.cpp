@@ -210,8 +210,10 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   if (!ledger) co_return co_await fail(issuance, ledger.error());
   {
     const std::lock_guard lock(mutex_);
-    const planner::Action again = decision(entry, instant.wall);  // with what other processes have used of the limits
-    if (again.kind != Kind::issue || again.ca != issuance.ca->directory) co_return Result<void>();
+    // With what other processes have used of the limits.
+    const std::map<std::string, planner::Time> allowed_at = situation(entry, instant.wall).allowed_at;
+    const auto limited = allowed_at.find(issuance.ca->directory);
+    if (limited != allowed_at.end() && limited->second > instant.wall) co_return Result<void>();
   }
   Result<void> prepared = co_await prepare_pending(issuance);
   if (!prepared) co_return co_await fail(issuance, prepared.error());

@@ -184,6 +184,10 @@ void Store::postpone_retry(planner::Time now) {
   retry_at_ = now + std::min(first_storage_retry * (1U << doublings), last_storage_retry);
 }
 
+planner::Duration Store::until_retry(planner::Time now) const noexcept {
+  return std::clamp<planner::Duration>(retry_at_ - now, first_storage_retry, last_storage_retry);
+}
+
 Flow<Result<void>> Store::note_error(const Error* error) {
   if (error && !is_storage_failure(*error)) co_return Result<void>();
   if (!error && !down_) co_return Result<void>();

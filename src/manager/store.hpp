@@ -54,6 +54,8 @@ class Store {
   /// While it is down: when to try again. A caller that tries postpones it for all others.
   planner::Time retry_at() const noexcept { return retry_at_; }
   void postpone_retry(planner::Time now);
+  /// For whoever has just failed; at least a second.
+  planner::Duration until_retry(planner::Time now) const noexcept;
   /// Remembers how an operation ended, and tells when that has changed. `result` must outlive the flow.
   template <class T>
   Flow<Result<void>> note(const Result<T>& result) {

@@ -13,7 +13,6 @@ constexpr std::string_view certificates = "certificates/";
 constexpr std::string_view record_name = "/record";
 constexpr std::size_t page_size = 1000;
 constexpr seconds patience = std::chrono::minutes(10);
-constexpr seconds retry_pause(5);
 constexpr seconds shortest_scan_pause(2);
 constexpr std::size_t records_a_second = 100;  // of a search for changes, on average
 constexpr seconds ledger_pause(30);
@@ -46,25 +45,31 @@ Flow<Result<void>> ManagerCore::look_in_storage(JobPointer job) {
 Flow<Result<void>> ManagerCore::watch_storage() {
   std::string cursor;
   for (;;) {
-    Result<std::string> next = co_await store_.storage().changed(std::string(certificates), cursor, patience);
+    // While storage is down, an answer shows that it works again.
+    const seconds time = store_.is_down() ? seconds(1) : patience;
+    Result<std::string> next = co_await store_.storage().changed(std::string(certificates), cursor, time);
     Result<void> noted = co_await store_.note(next);
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
-    seconds pause = retry_pause;
     if (next && *next == cursor) continue;
+    planner::Duration pause = planner::Duration::zero();
+    bool found = false;
     if (next) {
-      const bool is_first = cursor.empty();  // the records are read by the plan
-      cursor = *next;
-      if (is_first) continue;
-      Result<void> found = co_await find_changes();
-      if (!found && found.error().code() == Errc::cancelled) co_return found;
-      {
-        const std::lock_guard lock(mutex_);
-        pause = std::max(shortest_scan_pause, seconds(catalogue_.entries().size() / records_a_second));
-      }
+      // Also the first time: what has changed since the records were read.
+      Result<void> searched = co_await find_changes();
+      if (!searched && searched.error().code() == Errc::cancelled) co_return searched;
+      found = searched.has_value();
+      const std::lock_guard lock(mutex_);
+      pause = std::max(shortest_scan_pause, seconds(catalogue_.entries().size() / records_a_second));
       if (seams_.scan_pause) pause = *seams_.scan_pause;
     }
+    if (found) {
+      cursor = *next;
+    } else {
+      const Instant instant = co_await now();
+      pause = store_.until_retry(instant.wall);
+    }
     // Own changes are found, too: a fleet that renews all the time must not search all the time.
-    Result<void> waited = co_await wait(pause);
+    Result<void> waited = co_await wait(std::chrono::ceil<std::chrono::milliseconds>(pause));
     if (!waited) co_return waited;
   }
 }
