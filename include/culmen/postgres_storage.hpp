@@ -1,4 +1,4 @@
-// PostgreSQL as a Storage. Link culmen::storage-postgres. docs/storage-postgres.md has what an operator should know.
+// PostgreSQL as a Storage. Link culmen::storage-postgres. docs/storage.md has what an operator should know.
 #pragma once
 
 #include <chrono>

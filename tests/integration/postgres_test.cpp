@@ -518,7 +518,7 @@ TEST_CASE("PostgreSQL: schemas, and what is said when they are missing or of ano
   psql.run("DROP SCHEMA culmen CASCADE");
   check_contains(error_of(storage), "create_postgres_schema()");
 
-  // Somebody with the rights that docs/storage-postgres.md names, and no others.
+  // Somebody with the rights that docs/storage.md names, and no others.
   REQUIRE(run_flow(create_postgres_schema(PostgresOptions(server.connection()))));
   psql.run(
       "CREATE ROLE acme LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA culmen TO acme; GRANT SELECT ON culmen.culmen_schema "

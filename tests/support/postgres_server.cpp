@@ -10,8 +10,6 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "support/unpacked_server.hpp"
-
 namespace server_test {
 
 namespace fs = std::filesystem;

@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "storage/keys.hpp"
+#include "culmen/storage_engine.hpp"
 
 namespace culmen::postgres {
 

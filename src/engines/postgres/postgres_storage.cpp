@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engines/postgres/database.hpp"
-#include "storage/keys.hpp"
+#include "culmen/storage_engine.hpp"
 
 namespace culmen {
 
