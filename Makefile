@@ -2,7 +2,7 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test test-in check asan tsan clang fuzz simulation bench headers install clean
+.PHONY: help demo test test-in check asan tsan clang fuzz simulation chaos-manager soak bench headers install clean
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
@@ -10,6 +10,10 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 20
 SIMULATION_ARGS ?=
 SIMULATION_SECONDS ?= 600
+KILLS ?= 1000
+EVERY_STEP ?= 1
+SECONDS ?= 600
+SOAK_ARGS ?= files
 BENCH_ARGS ?=
 HEADER_SECONDS ?= 1.5
 DISTRIBUTION ?= trixie
@@ -25,6 +29,8 @@ help:
 	@echo 'make clang    the tests, built with clang'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make simulation  50 clients for a day of virtual time against a CA that fails in every way; at most SIMULATION_SECONDS'
+	@echo 'make chaos-manager  a manager killed KILLS ($(KILLS)) times, and at every EVERY_STEP-th ($(EVERY_STEP); 0: none) step that changes or sends something'
+	@echo 'make soak     a manager with 300 short-lived certificates and bad CAs for SECONDS ($(SECONDS)); SOAK_ARGS ($(SOAK_ARGS)): files or memory'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
 	@echo 'make headers  what each public header costs to compile; over HEADER_SECONDS ($(HEADER_SECONDS)) is an error'
 	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
@@ -67,6 +73,16 @@ simulation:
 	@tools/install-deps.sh build test
 	@tools/build.sh dev culmen_simulation
 	@timeout $(SIMULATION_SECONDS) build/dev/tests/simulation/culmen_simulation $(SIMULATION_ARGS)
+
+chaos-manager:
+	@tools/install-deps.sh build test
+	@tools/build.sh dev culmen_manager_kills
+	@build/dev/tests/chaos/culmen_manager_kills $(KILLS) $(EVERY_STEP)
+
+soak:
+	@tools/install-deps.sh build test
+	@tools/build.sh dev culmen_manager_soak
+	@build/dev/tests/chaos/culmen_manager_soak $(SECONDS) $(SOAK_ARGS)
 
 bench:
 	@tools/install-deps.sh build bench
