@@ -223,7 +223,9 @@ def free_port():
 
 
 def nginx_program():
-    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    """The installed one, or the one that the tests unpack (tools/get-servers.sh)."""
+    unpacked = pathlib.Path(__file__).parent.parent / "build/servers/nginx/usr/sbin"
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:{unpacked.resolve()}")
 
 
 def cpu_seconds(pid):

@@ -44,6 +44,18 @@ class StorageBench {
  public:
   StorageBench(Storage& storage, std::size_t rounds) : storage_(storage), rounds_(rounds) {}
 
+  template <class Make>
+  auto timed(const std::string& name, Make make) {
+    const auto begin = Clock::now();
+    auto result = run_flow(make());
+    times_[name].push_back(Clock::now() - begin);
+    if constexpr (std::is_same_v<decltype(result), Result<void>>) {
+      result.value();
+    } else {
+      return std::move(result).value();
+    }
+  }
+
   /// Of each row, by name: "p50 (p99)", or a rate.
   std::map<std::string, std::string> run() {
     const std::string value(value_size, 'x');
@@ -91,17 +103,6 @@ class StorageBench {
   static constexpr const char* side_by_side = "write, fenced, 8 at a time";
 
  private:
-  template <class Make>
-  auto timed(const std::string& name, Make make) {
-    const auto begin = Clock::now();
-    auto result = run_flow(make());
-    times_[name].push_back(Clock::now() - begin);
-    if constexpr (std::is_same_v<decltype(result), Result<void>>) {
-      result.value();
-    } else {
-      return std::move(result).value();
-    }
-  }
   void write_side_by_side(const std::vector<Lease>& leases, const std::string& value) {
     const auto begin = Clock::now();
     std::vector<std::future<void>> running;
@@ -127,7 +128,7 @@ class StorageBench {
   double rate_ = 0;
 };
 
-void print(const std::vector<std::pair<std::string, std::map<std::string, std::string>>>& engines) {
+void print_table(const std::vector<std::pair<std::string, std::map<std::string, std::string>>>& engines) {
   std::string head = "| us, p50 (p99) |", line = "|---|";
   for (const auto& engine : engines) {
     head += " " + engine.first + " |";
@@ -161,7 +162,7 @@ int main(int argc, char** argv) try {
   const PostgresOptions options(server.connection());
   run_flow(create_postgres_schema(options)).value();
   engines.emplace_back("PostgreSQL", StorageBench(*postgres_storage(options), rounds).run());
-  print(engines);
+  print_table(engines);
 } catch (const std::exception& error) {
   std::fprintf(stderr, "bench_storage: %s\n", error.what());
   return 1;

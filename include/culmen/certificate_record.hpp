@@ -31,7 +31,7 @@ struct CertificateRecord {
   std::optional<planner::Time> not_before, not_after;
   std::string certificate_id;  ///< CertID (RFC 9773 §4.1), or empty.
   RenewalState renewal;
-  double dice = 0.5;  ///< As in planner::Situation.
+  double dice = 0.5;  ///< As in planner::Situation. Absent: that of `renewal`.
 
   std::map<std::string, planner::Attempts> attempts;  ///< By directory URL.
   std::string last_error;                             ///< Of the last attempt, for people; empty after a success.

@@ -115,6 +115,8 @@ Flow<Result<void>> keep_ending(Flow<Result<T>> flow, Ending<T>* ending) {
   co_return Result<void>();
 }
 Flow<Result<void>> just_wait(std::chrono::microseconds duration);
+/// Whether it is an Error with Errc::cancelled.
+bool is_cancellation(const std::exception_ptr& thrown) noexcept;
 /// The error of with_deadline().
 Error late(std::chrono::microseconds limit, std::string_view doing);
 
@@ -199,8 +201,10 @@ Flow<Result<T>> with_deadline(Flow<Result<T>> flow, std::chrono::microseconds li
   both.push_back(detail::keep_ending(std::move(flow), &ending));
   both.push_back(detail::just_wait(limit));
   First<Result<void>> first = co_await first_of(std::move(both));
-  if (ending.thrown) std::rethrow_exception(ending.thrown);
   const bool time_is_up = first.index == 1 && first.result;
+  // A flow that goes on asking is ended by an exception.
+  if (ending.thrown && time_is_up && detail::is_cancellation(ending.thrown)) co_return detail::late(limit, doing);
+  if (ending.thrown) std::rethrow_exception(ending.thrown);
   Result<T>& result = *ending.result;
   if (time_is_up && !result && result.error().code() == Errc::cancelled) co_return detail::late(limit, doing);
   co_return std::move(result);

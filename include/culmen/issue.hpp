@@ -84,7 +84,8 @@ struct IssueRequest {
   std::function<void(const std::string& order_url)> keep_order;
   /// Called with the key before the order is finalized. Not called if `csr` is given.
   std::function<void(const PrivateKey& key)> keep_key;
-  // The same as flows, for a Storage, which asks. Called after keep_order and keep_key; exceptions have the same effect.
+  // The same as flows, for a Storage, which asks. Called after keep_order and keep_key; exceptions have the same
+  // effect.
   std::function<Flow<Result<void>>(std::string order_url)> store_order;
   std::function<Flow<Result<void>>(PrivateKey key)> store_key;
   /// Called at each step, on the thread or strand that runs the flow; must not block. Exceptions are ignored.

@@ -23,13 +23,13 @@ namespace culmen {
 
 /// A CA that the manager may use. A plain value, for designated initialisers.
 struct CaOptions {
-  std::string directory;              ///< A directory URL, or a short name such as "letsencrypt".
-  std::vector<std::string> contacts;  ///< Empty: ManagerOptions::contact.
-  bool agree_tos = false;             ///< True here, or in ManagerOptions.
+  std::string directory{};              ///< A directory URL, or a short name such as "letsencrypt".
+  std::vector<std::string> contacts{};  ///< Empty: ManagerOptions::contact.
+  bool agree_tos = false;               ///< True here, or in ManagerOptions.
   /// Key id and MAC key of the external account binding, asked for when an account has to be made. May block and throw.
-  std::function<std::pair<std::string, std::string>()> eab;
+  std::function<std::pair<std::string, std::string>()> eab{};
   /// In place of known_rate_limits().
-  std::optional<std::vector<RateLimit>> limits;
+  std::optional<std::vector<RateLimit>> limits{};
 };
 
 enum class LogLevel { error, warning, info, debug };
@@ -105,36 +105,36 @@ struct RunSummary {
 /// co_await (GCC 12, see flow.hpp).
 struct ManagerOptions {
   // The short form: one certificate with these names, beside those of `specs`.
-  std::vector<std::string> names;
-  std::string contact;     ///< An e-mail address for new accounts; may be empty.
+  std::vector<std::string> names{};
+  std::string contact{};   ///< An e-mail address for new accounts; may be empty.
   bool agree_tos = false;  ///< You agree to the terms of service of the CAs in use.
 
-  std::shared_ptr<Storage> storage;  ///< Required.
-  std::vector<CertificateSpec> specs;
-  std::vector<CaOptions> cas;  ///< In order of preference. Empty: Let's Encrypt.
+  std::shared_ptr<Storage> storage{};  ///< Required.
+  std::vector<CertificateSpec> specs{};
+  std::vector<CaOptions> cas{};  ///< In order of preference. Empty: Let's Encrypt.
   /// Tried in order, as for issue(). Empty: http-01, answered by Manager::http01(). Must be thread-safe as
   /// ChallengeSolver says.
-  std::vector<std::shared_ptr<ChallengeSolver>> solvers;
+  std::vector<std::shared_ptr<ChallengeSolver>> solvers{};
 
   /// Called with every certificate that begins to count, also with those that storage has at the start. Never under a
   /// lock, one at a time, on a thread that may block. What it throws is an event (failed), and it is called again
   /// later.
-  std::function<void(const InstalledCertificate&)> installed;
+  std::function<void(const InstalledCertificate&)> installed{};
   /// Called on the thread that runs the flows; must not block. Exceptions are ignored.
-  std::function<void(const ManagerEvent&)> on_event;
+  std::function<void(const ManagerEvent&)> on_event{};
   /// The same in text, and what else is worth a line. May be empty.
-  std::function<void(LogLevel, std::string_view)> log;
+  std::function<void(LogLevel, std::string_view)> log{};
 
-  planner::Policy policy;
+  planner::Policy policy{};
   /// For limits that count by registered domain. Empty: the last two labels.
-  PublicSuffixes public_suffixes;
+  PublicSuffixes public_suffixes{};
   std::size_t width = 8;  ///< Issuances at the same time, 1 to 1,000.
   /// For leases and logs, different for each process. Empty: host, process id and a random number.
-  std::string owner;
+  std::string owner{};
   std::chrono::seconds lease_ttl{60};  ///< At least 3 s.
   /// Challenges are kept in storage too, so that another process can answer them. Costs two writes a challenge.
   bool share_challenges = false;
-  ClientOptions client;
+  ClientOptions client{};
 };
 
 }  // namespace culmen

@@ -113,7 +113,8 @@ struct Situation {
   std::vector<std::string> cas;                      ///< In order of preference.
   std::map<std::string, Attempts> attempts;          ///< By CA.
   std::map<std::string, Time> allowed_at;            ///< By CA: what its ledger says of an order now.
-  double dice = 0.5;               ///< In [0, 1), drawn once for each generation: jitter that stays the same.
+  /// In [0, 1), drawn once for each generation: jitter that stays the same. Used in place of RenewalState::dice.
+  double dice = 0.5;
   bool in_flight = false;          ///< This process works on it.
   std::optional<Time> held_until;  ///< Another process has the lease: look in storage then.
 };
@@ -125,9 +126,10 @@ struct CaHealth {
   std::optional<Time> closed_until;  ///< No orders until then; then one, as a probe.
   bool probing = false;              ///< Set it when an Action with `probe` begins; updated_health() clears it.
 };
-/// The health after an attempt, or after the CA was asked for renewal information. Failure::ca_unreachable says
-/// something against the CA as such: five in a row close it, for one minute more with each further one, up to half an
-/// hour. Failure::local says nothing. All others are answers of the CA, and open it.
+/// The health after an attempt to issue. Only Failure::ca_unreachable says something against the CA as such: five in a
+/// row close it, for one minute more with each further one, up to half an hour. Failure::local says nothing. All others
+/// are answers of the CA, and open it. So does an answer to a request for renewal information (Failure::none); such a
+/// request that failed says nothing, because CAs refuse them under load.
 CaHealth updated_health(CaHealth health, Failure failure, Time now);
 /// The attempts after one more; after a success with Failure::none. `retry_after` is the CA's, and limited to 7 days.
 Attempts updated_attempts(Attempts attempts, Failure failure, Time now,
@@ -146,7 +148,7 @@ struct Action {
   std::string ca;
   bool replaces = false;  ///< Name the predecessor in the order: it came from the same CA, which offers ARI.
   bool emergency = false;
-  bool probe = false;  ///< `ca` was closed: until there is a result, nothing else may be sent to it. See CaHealth.
+  bool probe = false;  ///< `ca` was closed: no other order for it until this one has a result. See CaHealth.
   /// When to decide again at the latest: after `now`, by no more than 24 h; after an action, when it has had no result.
   Time wake_at;
   /// Less than half of the time between due and the end is left: for alarms.

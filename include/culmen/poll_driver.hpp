@@ -17,8 +17,8 @@
 namespace culmen {
 
 /// Runs flows, such as those of engine.hpp, inside the caller's event loop: whenever fd() is readable, call process().
-/// No function of this class blocks; functions that flows may call and that may block (a solver's, keep_key) run on
-/// threads of the driver.
+/// No function of this class blocks: functions that may block (keep_key, those of make_solver()) run on threads of the
+/// driver. Those of a ChallengeSolver run inside the functions of this class, like all flows, and must not block.
 ///
 ///     PollDriver driver;
 ///     driver.start<engine::Session>(engine::connect(url), [&](Result<engine::Session> session) { … });
@@ -39,7 +39,8 @@ class PollDriver {
   PollDriver(const PollDriver&) = delete;
   PollDriver& operator=(const PollDriver&) = delete;
 
-  /// A descriptor that is readable when process() has something to do, deadlines included. Valid as long as the driver.
+  /// A descriptor that is readable when process() has something to do, deadlines included. Watch it level-triggered
+  /// (not EPOLLET): one process() may leave something for the next. Valid as long as the driver.
   int fd() const noexcept;
   /// The latest time for the next process(), for loops with their own timers. Optional: fd() is readable then, too.
   std::optional<std::chrono::steady_clock::time_point> next_deadline() const noexcept;

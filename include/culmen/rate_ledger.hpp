@@ -87,8 +87,8 @@ class RateLedger {
 
   /// The larger use of both, limit by limit: two processes have counted.
   void merge(const RateLedger& other);
-  /// Drops what has no effect any more. Of more than 5,000 uses, those that allow an order soonest go, too, so that the
-  /// ledger stays small enough to be stored.
+  /// Drops what has no effect any more. Of more than 2,000 uses or refusals, those that matter least go, too, so that
+  /// the ledger stays small enough to be stored.
   void prune(const std::vector<RateLimit>& limits, Time now);
 
   /// As stored under rates_key(), and back; what is not known is ignored. Errors are io_failed.

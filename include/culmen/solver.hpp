@@ -30,9 +30,9 @@ struct ChallengeContext {
 /// that was started, whether the issuance succeeds, fails or is cancelled. Several challenges are presented
 /// concurrently: both must be able to run at the same time for different tokens.
 ///
-/// Threads: all functions run where the client runs its flows: on the calling thread of a blocking call, or on the Asio
-/// client's strand. They must not block; use call() for work that does. A solver shared by several clients or threads
-/// must be thread-safe. It must outlive the calls that use it.
+/// Threads: all functions run where the client runs its flows: on the calling thread of a blocking call, on the Asio
+/// client's strand, or inside the functions of a PollDriver. They must not block; use call() for work that does. A
+/// solver shared by several clients or threads must be thread-safe. It must outlive the calls that use it.
 ///
 /// Failures are returned. What a function throws has the same effect: an Error as it is, any other exception as
 /// solver_failed. A failure of cleanup() does not fail an issuance.
@@ -56,7 +56,8 @@ class ChallengeSolver {
 };
 
 /// A solver made from two functions, which may block and throw; an empty function does nothing. The blocking client
-/// calls them on the calling thread, the Asio client on a thread of the client: one at a time for each solver.
+/// calls them on the calling thread, the Asio client and PollDriver on a thread of theirs: one at a time for each
+/// solver.
 std::unique_ptr<ChallengeSolver> make_solver(std::string type, std::function<void(const ChallengeContext&)> present,
                                              std::function<void(const ChallengeContext&)> cleanup);
 

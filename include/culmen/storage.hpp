@@ -66,7 +66,8 @@ struct Write {
   /// Refused (Errc::fenced) if a lease of that name with a larger token was given out. Its name must be a prefix of
   /// `key`, in whole parts: "certificates/a" guards "certificates/a/record".
   std::optional<Lease> fence;
-  /// The value may be removed by the engine after that time, and is not returned any more after twice of it.
+  /// The value may be removed by the engine after that time, and is not returned any more after twice of it. At least
+  /// one second.
   std::optional<std::chrono::seconds> expires_in;
 };
 
@@ -101,7 +102,9 @@ class Storage {
   /// The values of the keys, in the order of the keys; nullopt for those that do not exist.
   virtual Flow<Result<std::vector<std::optional<StoredValue>>>> load(std::vector<std::string> keys) = 0;
   /// The keys that begin with `prefix`, a key followed by "/" or empty, in the order of their octets, from the first
-  /// after `after`; at most `limit`, fewer only at the end.
+  /// after `after`, which need not exist; at most `limit`, fewer only at the end. A limit of 0 is invalid_argument. A
+  /// single value that is damaged does not hide the others: it is listed without a revision, and load() of its key
+  /// returns the error.
   virtual Flow<Result<std::vector<StoredItem>>> list(std::string prefix, std::string after = {},
                                                      std::size_t limit = 1000, bool with_values = false) = 0;
   /// Makes all changes, or none if the engine has many_in_one; without it, more than one is invalid_argument. Returns
@@ -137,7 +140,8 @@ Flow<Result<std::optional<StoredValue>>> load_one(Storage& storage, std::string 
 /// One change; returns the new revision.
 Flow<Result<Revision>> write_one(Storage& storage, Write write);
 
-/// Keeps everything in memory. Copies share it. Thread-safe. Has many_in_one and prompt_changes.
+/// Keeps everything in memory, until the last copy of the pointer is destroyed. Thread-safe. Has many_in_one and
+/// prompt_changes. Needs about 220 octets a value beside the value itself.
 std::shared_ptr<Storage> memory_storage();
 
 }  // namespace culmen

@@ -55,7 +55,8 @@ struct ConformanceResult {
   std::string detail;  ///< What was wrong; empty if it passed.
 };
 
-/// Runs the tests whose name begins with `name_begin`, one after the other.
+/// Runs the tests whose name begins with `name_begin`, one after the other. Leaves out that of outages if it cannot
+/// make one.
 Flow<std::vector<ConformanceResult>> check_storage(StorageUnderTest subject, std::string name_begin = {});
 
 }  // namespace culmen

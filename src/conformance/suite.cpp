@@ -50,6 +50,7 @@ Flow<std::vector<ConformanceResult>> check_storage(StorageUnderTest subject, std
   std::vector<ConformanceResult> results;
   for (const ConformanceCase& test : storage_conformance()) {
     if (!test.name.starts_with(name_begin)) continue;
+    if (!subject.outage && test.name.starts_with("outage: ")) continue;  // it would pass without a test
     Flow<Result<void>> run = test.run(subject);
     Result<void> passed = co_await std::move(run);
     ConformanceResult result;

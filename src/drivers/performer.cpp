@@ -60,7 +60,7 @@ struct Performer::Pending {
   std::optional<std::multimap<SteadyTime, Pending*>::iterator> timer;
   std::uint64_t ticket = 0;            // 0: does not report through the mailbox
   std::shared_ptr<CallPool::Job> job;  // of a call, if there is a pool
-  std::unique_ptr<SocketExchange> exchange;
+  std::shared_ptr<SocketExchange> exchange;
 };
 
 // ---- Performer ----
@@ -85,8 +85,7 @@ void Performer::on_ready(int descriptor, int events) {
   const Entered entered(*this);
   const auto found = exchanges_.find(descriptor);
   if (found != exchanges_.end()) {
-    Pending& pending = *found->second;
-    exchange_advanced(pending, pending.exchange->advance());
+    advance_exchange(*found->second);
   } else {
     const int mask = ((events & readable) != 0 ? CURL_CSELECT_IN : 0) |
                      ((events & writable) != 0 ? CURL_CSELECT_OUT : 0) |
@@ -217,7 +216,7 @@ void Performer::begin_await(Run& run, AwaitAsk& ask) {
 
 void Performer::begin_exchange(Run& run, ExchangeAsk& ask) {
   Pending& pending = add(run, ask);
-  pending.exchange = std::make_unique<SocketExchange>(ask.request);
+  pending.exchange = std::make_shared<SocketExchange>(ask.request);
   if (std::optional<Result<Bytes>> outcome = pending.exchange->begin()) {
     drop(run, ask);
     run.execution_->answer(ask, std::move(*outcome));
@@ -230,15 +229,20 @@ void Performer::begin_exchange(Run& run, ExchangeAsk& ask) {
   reactor_.watch(pending.exchange->descriptor(), pending.exchange->wanted());
 }
 
-void Performer::exchange_advanced(Pending& pending, std::optional<Result<Bytes>> outcome) {
-  if (!outcome) {
-    reactor_.watch(pending.exchange->descriptor(), pending.exchange->wanted());
-    return;
-  }
+void Performer::advance_exchange(Pending& pending) {
   Run& run = pending.run;
   auto& ask = static_cast<ExchangeAsk&>(pending.ask);
-  drop(run, ask);
-  run.answer(ask, std::move(*outcome));
+  // `accepts` is the user's, and may cancel flows of its execution: this one, whose exchange is dropped then, and
+  // others.
+  const std::shared_ptr<SocketExchange> exchange = pending.exchange;
+  std::optional<Result<Bytes>> outcome = exchange->advance();
+  if (!exchanges_.contains(exchange->descriptor())) return run.advance();
+  if (outcome) {
+    drop(run, ask);
+    return run.answer(ask, std::move(*outcome));
+  }
+  reactor_.watch(exchange->descriptor(), exchange->wanted());
+  run.advance();
 }
 
 bool Performer::withdraw(Run& run, Ask& ask) noexcept {

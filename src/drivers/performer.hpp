@@ -56,7 +56,7 @@ class Performer {
   void drop(Run& run, Ask& ask) noexcept;
   bool withdraw(Run& run, Ask& ask) noexcept;
 
-  void exchange_advanced(Pending& pending, std::optional<Result<Bytes>> outcome);
+  void advance_exchange(Pending& pending);
   void deliver_sends();
   void curl_action(curl_socket_t socket, int events);
   void update_due();

@@ -104,7 +104,11 @@ void PollDriver::cancel(Id id) {
 }
 
 void PollDriver::cancel_all() {
-  for (const auto& [id, running] : impl_->running) running->run->cancel();
+  const Id last = impl_->last_id;  // what is cancelled may start others
+  for (const auto& [id, running] : impl_->running) {
+    if (id > last) break;
+    running->run->cancel();
+  }
 }
 
 bool PollDriver::idle() const noexcept { return impl_->running.empty(); }

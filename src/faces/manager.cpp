@@ -186,7 +186,8 @@ int Manager::fd() {
     throw;
   }
   state_->loop_ended = false;
-  state_->driver->start<void>(state_->core->run(), [state = state_.get()](const Result<void>&) { state->loop_ended = true; });
+  state_->driver->start<void>(state_->core->run(),
+                              [state = state_.get()](const Result<void>&) { state->loop_ended = true; });
   return state_->driver->fd();
 }
 

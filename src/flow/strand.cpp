@@ -164,6 +164,16 @@ Flow<Result<void>> detail::just_wait(std::chrono::microseconds duration) {
   co_return waited;
 }
 
+bool detail::is_cancellation(const std::exception_ptr& thrown) noexcept {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const Error& error) {
+    return error.code() == Errc::cancelled;
+  } catch (...) {
+    return false;
+  }
+}
+
 Error detail::late(std::chrono::microseconds limit, std::string_view doing) {
   const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
   const std::string text =

@@ -55,6 +55,9 @@ Error CurlFailure::error(std::string_view doing, const std::string& url) const {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
       if (text_has("http/0.9")) return Error(Errc::bad_response, doing, host + " does not speak HTTP" + said());
+      if (text_has("response")) {  // with a version or a status that there is not
+        return Error(Errc::bad_response, doing, host + " does not speak HTTP as it should" + said());
+      }
       return Error(Errc::invalid_argument, doing, "the URL is not usable" + said());
     case CURLE_COULDNT_RESOLVE_HOST:
       return connection(doing, "the name of " + host + " was not resolved: check it, and this machine's DNS" + said());

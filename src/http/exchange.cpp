@@ -119,7 +119,10 @@ void Exchange::attach(CURL* handle, bool waits_for_shared_connection) {
 
   const auto spent = std::chrono::steady_clock::now() - started_;
   set_option(handle, CURLOPT_TIMEOUT_MS, milliseconds(time_limit_ - spent));
-  const auto largest = std::min<std::size_t>(max_body_bytes_, std::numeric_limits<curl_off_t>::max());
+  // What a HEAD is answered names the length of a body that does not come.
+  const auto largest = request_.method == HttpMethod::head
+                           ? 0
+                           : std::min<std::size_t>(max_body_bytes_, std::numeric_limits<curl_off_t>::max());
   set_option(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(largest));
   set_option(handle, CURLOPT_URL, url().c_str());
   set_option(handle, CURLOPT_PIPEWAIT, waits_for_shared_connection ? 1L : 0L);
@@ -199,6 +202,7 @@ void Exchange::detach() noexcept {
 }
 
 std::optional<Result<HttpResponse>> Exchange::finished(CURLcode code) {
+  if (code == CURLE_OK && !header_ended_) code = CURLE_PARTIAL_FILE;  // curl takes what came for a whole header
   if (code != CURLE_OK) {
     Error error = failure(code);
     log_outcome("failed: " + error.detail());
@@ -236,12 +240,18 @@ std::optional<Error> Exchange::follow(const std::string& target) {
   response_ = HttpResponse();
   response_.url = target;
   header_bytes_ = header_count_ = 0;
+  header_ended_ = false;
   was_sent_ = false;
   return {};
 }
 
 Error Exchange::failure(CURLcode code) const {
   if (failure_) return *failure_;
+  // A line that is longer than curl takes; CURLE_TOO_LARGE since 8.6.
+  constexpr int curle_too_large = 100;
+  if (static_cast<int>(code) == curle_too_large || (code == CURLE_OUT_OF_MEMORY && was_sent_ && !header_ended_)) {
+    return too_large(doing(), "the header", max_header_bytes);
+  }
   const Error error = CurlFailure(handle_, code, error_text_.data(), transport_.options(), time_limit_, max_body_bytes_)
                           .error(doing(), url());
   if (was_sent_) {
@@ -324,6 +334,12 @@ bool Exchange::take_header(std::string_view line) {
   if (!response_.body.empty()) return true;  // a trailer
   if (line.starts_with("HTTP/")) {
     response_.headers.clear();  // what came before was an interim response
+    header_ended_ = false;
+    return true;
+  }
+  if (header_ended_) return true;  // a trailer, after an empty body
+  if (line == "\r\n" || line == "\n") {
+    header_ended_ = true;
     return true;
   }
   const bool continues = line.starts_with(' ') || line.starts_with('\t');

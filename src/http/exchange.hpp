@@ -75,6 +75,7 @@ class Exchange {
   bool left_origin_ = false;  // redirected to another origin
   std::size_t header_bytes_ = 0;
   std::size_t header_count_ = 0;
+  bool header_ended_ = false;  // by its blank line
   int redirects_ = 0;
   std::array<char, CURL_ERROR_SIZE> error_text_{};
 };

@@ -107,8 +107,9 @@ Flow<Result<Account>> Cas::find_or_make_account(Ca& ca, engine::Session session)
     Result<void> waited = co_await wait(lease_pause);
     if (!waited) co_return waited.error();
   }
-  co_return Error(Errc::io_failed, "", "another process holds the lease " + account_lease(ca.directory) +
-                                           " and does not finish the account");
+  co_return Error(
+      Errc::io_failed, "",
+      "another process holds the lease " + account_lease(ca.directory) + " and does not finish the account");
 }
 
 Flow<Result<Account>> Cas::account_under_lease(Ca& ca, engine::Session session, std::shared_ptr<Hold> hold) {
@@ -183,9 +184,9 @@ Flow<Result<AccountRecord>> Cas::settle_rollover(Ca& ca, engine::Session session
     record.url = account->url;
     co_return record;
   }
-  co_return Error(Errc::account_does_not_exist, doing,
-                  "the CA knows neither the old key nor the new one; both are in storage under " +
-                      account_key_of(ca.directory));
+  co_return Error(
+      Errc::account_does_not_exist, doing,
+      "the CA knows neither the old key nor the new one; both are in storage under " + account_key_of(ca.directory));
 }
 
 Flow<Result<AccountOptions>> Cas::account_options(Ca& ca, engine::Session session) {

@@ -14,10 +14,13 @@ std::vector<RateLimit> limits_of(const std::string& directory, const CaOptions& 
 }  // namespace
 
 Ca::Ca(std::string directory_, CaOptions options_, PublicSuffixes suffixes)
-    : directory(std::move(directory_)), options(std::move(options_)), limits(limits_of(directory, options)), ledger(std::move(suffixes)) {}
+    : directory(std::move(directory_)),
+      options(std::move(options_)),
+      limits(limits_of(directory, options)),
+      ledger(std::move(suffixes)) {}
 
-Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store)
-    : options_(options), reporter_(reporter), store_(store) {
+Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, std::mutex& mutex)
+    : options_(options), reporter_(reporter), store_(store), mutex_(mutex) {
   std::vector<CaOptions> wanted = options.cas;
   if (wanted.empty()) {
     CaOptions lets_encrypt;
@@ -75,9 +78,11 @@ Flow<Result<void>> Cas::load_ledger(Ca& ca, std::string account_url) {
     ca.ledger_revision = stored->revision;
     Result<RateLedger> ledger = RateLedger::from_json(stored->value, options_.public_suffixes);
     if (ledger) {
+      const std::lock_guard lock(mutex_);
       ca.ledger.merge(*ledger);
     } else {
-      reporter_.log(LogLevel::warning, ledger.error().while_doing("reading " + rates_key(ca.directory, account_url)).what());
+      reporter_.log(LogLevel::warning,
+                    ledger.error().while_doing("reading " + rates_key(ca.directory, account_url)).what());
     }
   }
   co_return Result<void>();
@@ -94,19 +99,25 @@ Flow<Result<void>> Cas::store_ledger(Ca& ca) {
     Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
     if (!loaded) co_return loaded.error();
     const std::optional<StoredValue>& stored = loaded->front();
-    if (stored) {
-      Result<RateLedger> other = RateLedger::from_json(stored->value, options_.public_suffixes);
-      if (other) ca.ledger.merge(*other);
-    }
     const Instant instant = co_await now();
-    ca.ledger.prune(ca.limits, instant.wall);
-    const unsigned changes = ca.ledger_changes;
-    Write write(key, ca.ledger.to_json());
+    unsigned changes = 0;
+    Write write(key, std::string());
+    {
+      const std::lock_guard lock(mutex_);
+      if (stored) {
+        Result<RateLedger> other = RateLedger::from_json(stored->value, options_.public_suffixes);
+        if (other) ca.ledger.merge(*other);
+      }
+      ca.ledger.prune(ca.limits, instant.wall);
+      changes = ca.ledger_changes;
+      write.value = ca.ledger.to_json();
+    }
     write.expected = stored ? stored->revision : Revision();
     std::vector<Write> writes;
     writes.push_back(std::move(write));
     Result<std::vector<Revision>> written = co_await store_.write(std::move(writes), nullptr);
     if (written) {
+      const std::lock_guard lock(mutex_);
       ca.ledger_changes -= changes;
       co_return Result<void>();
     }

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,10 +41,11 @@ struct Ca {
   unsigned refusals = 0;        ///< By rate limits, in a row.
 };
 
-/// The CAs by directory URL. Not thread-safe, but for what is said of Ca.
+/// The CAs by directory URL. Not thread-safe, but for what is said of Ca; at(), find() and all() with the mutex locked.
 class Cas {
  public:
-  Cas(const ManagerOptions& options, const Reporter& reporter, Store& store);
+  /// `mutex`: the manager's.
+  Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, std::mutex& mutex);
 
   /// The manager's, in its order.
   const std::vector<Ca*>& preferred() const noexcept { return preferred_; }
@@ -75,6 +77,7 @@ class Cas {
   const ManagerOptions& options_;
   const Reporter& reporter_;
   Store& store_;
+  std::mutex& mutex_;
   std::map<std::string, std::unique_ptr<Ca>> cas_;
   std::vector<Ca*> preferred_;
 };

@@ -19,10 +19,12 @@ std::vector<std::string> canonical_names(const std::vector<std::string>& names) 
 bool is_outdated(const CertificateRecord& record, const Entry& entry) {
   if (record.live == 0) return false;
   const CertificateSpec& spec = entry.wanted->spec;
-  if (canonical_names(record.names) != canonical_names(spec.names)) return true;
-  if (!record.key_type.empty() && base::to_lower(record.key_type) != base::to_lower(entry.key_type())) return true;
-  const bool known_ca = std::ranges::any_of(
-      entry.wanted->cas, [&](const Ca* ca) { return ca->directory == record.server; });
+  if (record.names != spec.names && canonical_names(record.names) != canonical_names(spec.names)) return true;
+  if (!record.key_type.empty() && record.key_type != entry.key_type() &&
+      base::to_lower(record.key_type) != base::to_lower(entry.key_type()))
+    return true;
+  const bool known_ca =
+      std::ranges::any_of(entry.wanted->cas, [&](const Ca* ca) { return ca->directory == record.server; });
   if (!record.server.empty() && !known_ca) return true;
   return record.spec && (record.spec->profile != spec.profile || record.spec->must_staple != spec.must_staple);
 }
@@ -55,7 +57,8 @@ void Catalogue::set(std::vector<std::shared_ptr<const Wanted>> wanted) {
       const std::string& id = each->ids[i];
       auto node = before.extract(id);
       std::shared_ptr<Entry> entry =
-          node ? std::move(node.mapped()) : std::make_shared<Entry>(id, each, static_cast<std::uint8_t>(i));
+          node ? std::move(node.mapped())
+               : std::make_shared<Entry>(id, ++last_number_, each, static_cast<std::uint8_t>(i));
       const bool changed = node && !(entry->wanted->spec == each->spec);
       entry->wanted = each;
       entry->type = static_cast<std::uint8_t>(i);
@@ -71,28 +74,28 @@ void Catalogue::set(std::vector<std::shared_ptr<const Wanted>> wanted) {
 
 void Catalogue::remove(Entry& entry) {
   entry.is_removed = true;
-  heap_.erase({entry.wake_at, &entry});
+  heap_.erase(WakeUp(entry));
   not_loaded_.erase(entry.id);
   for (const std::shared_ptr<Waiter>& waiter : entry.waiting) waiter->event.set();
   entry.waiting.clear();
 }
 
 void Catalogue::wake(Entry& entry, planner::Time at) {
-  heap_.erase({entry.wake_at, &entry});
+  heap_.erase(WakeUp(entry));
   entry.wake_at = at;
-  if (!entry.is_removed) heap_.emplace(at, &entry);
+  if (!entry.is_removed) heap_.emplace(entry);
 }
 
 std::shared_ptr<Entry> Catalogue::take_due(planner::Time now) {
-  if (heap_.empty() || heap_.begin()->first > now) return nullptr;
-  std::shared_ptr<Entry> entry = find(heap_.begin()->second->id);
+  if (heap_.empty() || heap_.begin()->at > now) return nullptr;
+  std::shared_ptr<Entry> entry = find(heap_.begin()->entry->id);
   heap_.erase(heap_.begin());
   return entry;
 }
 
 std::optional<planner::Time> Catalogue::next_wake_up() const {
   if (heap_.empty()) return std::nullopt;
-  return heap_.begin()->first;
+  return heap_.begin()->at;
 }
 
 std::vector<std::shared_ptr<Entry>> Catalogue::not_loaded(std::size_t limit) const {
@@ -105,7 +108,7 @@ std::vector<std::shared_ptr<Entry>> Catalogue::not_loaded(std::size_t limit) con
 }
 
 void Catalogue::mark_not_loaded(Entry& entry) {
-  heap_.erase({entry.wake_at, &entry});
+  heap_.erase(WakeUp(entry));
   entry.is_loaded = false;
   if (std::shared_ptr<Entry> shared = find(entry.id)) not_loaded_.emplace(entry.id, std::move(shared));
 }

@@ -40,11 +40,12 @@ struct Waiter {
 /// One certificate: what of its record is needed to plan. There may be a million: no PEM texts in here, but for
 /// `cached`.
 struct Entry {
-  Entry(std::string id_, std::shared_ptr<const Wanted> wanted_, std::uint8_t type_)
-      : id(std::move(id_)), wanted(std::move(wanted_)), type(type_) {}
+  Entry(std::string id_, std::uint64_t number_, std::shared_ptr<const Wanted> wanted_, std::uint8_t type_)
+      : id(std::move(id_)), number(number_), wanted(std::move(wanted_)), type(type_) {}
   const std::string& key_type() const { return wanted->spec.key_types[type]; }
 
   const std::string id;
+  const std::uint64_t number;  ///< Orders them, the same in every run.
   std::shared_ptr<const Wanted> wanted;
   std::uint8_t type;  ///< The index of its key type.
 
@@ -66,10 +67,10 @@ struct Entry {
   // Of this process.
   bool in_flight = false;
   bool is_removed = false;
-  bool must_mark = false;     ///< An emergency that is not in the record yet.
+  bool must_mark = false;  ///< An emergency that is not in the record yet.
   bool said_late = false;
   bool said_expired = false;
-  bool was_tried = false;     ///< In this run_once().
+  bool was_tried = false;  ///< In this run_once().
   std::optional<planner::Time> held_until;
   std::optional<planner::Time> ari_slot;  ///< When its turn to ask the CA is.
   std::string forced;                     ///< Why it is to be renewed at once, whatever its age.
@@ -77,6 +78,13 @@ struct Entry {
   std::uint64_t delivered = 0;            ///< The generation that the sink has taken.
   std::shared_ptr<const InstalledCertificate> cached;
   std::vector<std::shared_ptr<Waiter>> waiting;
+};
+
+/// By age. Not by address: what happens must not depend on that.
+struct OlderEntry {
+  bool operator()(const std::shared_ptr<Entry>& one, const std::shared_ptr<Entry>& other) const noexcept {
+    return one->number < other->number;
+  }
 };
 
 /// Not thread-safe.
@@ -111,7 +119,16 @@ class Catalogue {
   const std::string* interned(const std::string& text) { return &*texts_.insert(text).first; }
 
   Entries entries_;
-  std::set<std::pair<planner::Time, Entry*>> heap_;
+  struct WakeUp {
+    explicit WakeUp(Entry& entry_) : at(entry_.wake_at), entry(&entry_) {}
+    bool operator<(const WakeUp& other) const noexcept {
+      return at != other.at ? at < other.at : entry->number < other.entry->number;
+    }
+    planner::Time at;
+    Entry* entry;
+  };
+  std::set<WakeUp> heap_;
+  std::uint64_t last_number_ = 0;
   std::map<std::string_view, std::shared_ptr<Entry>> not_loaded_;
   std::map<std::string, std::vector<std::string>, std::less<>> specs_;  // ids of certificates, where there are several
   std::set<std::string> texts_;

@@ -14,7 +14,7 @@ constexpr std::string_view http_01 = "http-01";
 constexpr seconds kept_for = std::chrono::hours(1);
 /// Until other processes have seen a change: what `prompt_changes` promises, and a second to read it.
 constexpr seconds until_seen(3);
-constexpr std::chrono::milliseconds cleanup_limit(600);
+constexpr std::chrono::milliseconds cleanup_limit(500);
 constexpr seconds watch_patience = std::chrono::minutes(10);
 
 std::string shared_prefix() { return "challenges/" + storage_part(http_01) + "/"; }
@@ -70,10 +70,11 @@ Flow<Result<void>> AnswerSolver::ready(std::vector<ChallengeContext>) {
 Flow<Result<void>> AnswerSolver::cleanup(ChallengeContext context) {
   answers_.remove(context.token);
   if (!share_) co_return Result<void>();
-  // It expires by itself, so stopping need not wait for a storage that does not answer.
-  Flow<Result<Revision>> removal =
-      write_one(store_.storage(), Write(challenge_key(http_01, context.token)));
+  // It expires by itself, so stopping need not wait for a storage that does not answer, let alone once for each name.
+  if (store_.is_down()) co_return Result<void>();
+  Flow<Result<Revision>> removal = write_one(store_.storage(), Write(challenge_key(http_01, context.token)));
   Result<Revision> removed = co_await with_deadline(std::move(removal), cleanup_limit, "removing a challenge");
+  Result<void> noted = co_await store_.note(removed);
   if (!removed) co_return removed.error();
   co_return Result<void>();
 }

@@ -22,8 +22,8 @@ constexpr seconds longest_back_off = hours(24 * 366);
 /// The limit of back-off for a certificate that has expired, or is about to.
 constexpr Duration limit_at_the_end = minutes(10);
 
-/// A pause that is never zero, so that nothing spins.
-Duration at_least_a_moment(Duration pause) { return std::max<Duration>(pause, std::chrono::milliseconds(1)); }
+/// So that nothing spins, whatever the lifetime.
+Duration at_least_a_moment(Duration pause) { return std::max<Duration>(pause, seconds(1)); }
 
 /// A pause of ours, for a certificate with that lifetime.
 Duration own_pause(Duration usual, std::optional<Duration> life) {
@@ -58,7 +58,7 @@ Outlook outlook_of(const Situation& situation, const Policy& policy, Time now) {
   }
   CertificateFacts facts = *situation.live;
   if (!situation.offers_renewal_info) facts.renewal.info.reset();
-  if (!facts.renewal.dice) facts.renewal.dice = situation.dice;
+  facts.renewal.dice = situation.dice;  // stays the same when the CA is asked for the first time
   const Due due = planner::due(facts, policy, now, std::nullopt, situation.renew_before);
 
   outlook.life = lifetime(facts.not_before, facts.not_after);
@@ -90,7 +90,7 @@ Outlook outlook_of(const Situation& situation, const Policy& policy, Time now) {
     outlook.why = "the CA wants it replaced at once";
     outlook.rest = hours(1);
   } else {
-    outlook.why = (due.renew_now ? "it is due since " : "it is due on ") + at_time(due.at);
+    outlook.why = (due.renew_now ? "it has been due since " : "it is due on ") + at_time(due.at);
     if (due.rule == Rule::window) outlook.why += ", in the window that the CA suggests";
     outlook.rest = hours(24);
   }
@@ -104,36 +104,23 @@ Duration closing_after(unsigned failures) {
   return std::min<seconds>(minutes(std::min(failures - failures_that_close + 1, 30u)), longest_closing);
 }
 
-/// When something may be sent to a CA, as far as its health is concerned.
-struct Gate {
-  Time at;
-  bool probe = false;
-};
-
-Gate gate_of(const CaHealth& health, const Outlook& outlook, double dice, Time now) {
-  Gate gate;
-  gate.at = now;
-  if (!health.closed_until) return gate;
+/// When something may be sent again to a CA that was closed; in the past if it may be now. nullopt: it is open.
+std::optional<Time> end_of_closing(const CaHealth& health, std::optional<Duration> life, Time now) {
+  if (!health.closed_until) return std::nullopt;
   // It is closed for less long to a certificate that cannot wait as long.
   const Duration closing = closing_after(health.failures_in_a_row);
-  const Time open_at = bounded(*health.closed_until) - closing + at_most_a_twentieth(closing, outlook.life);
-  if (open_at > now && open_at - now <= longest_sleep) {  // beyond that, the clock was set back
-    gate.at = open_at;
-  } else if (health.probing) {
-    gate.at = now + at_least_a_moment(part_of(own_pause(minutes(1), outlook.life), 0.5 + dice));
-  } else {
-    gate.probe = true;
-  }
-  return gate;
+  const Time end = bounded(*health.closed_until) - closing + at_most_a_twentieth(closing, life);
+  return end - now > longest_sleep ? now : end;  // so far ahead: the clock was set back
 }
 
-/// The end of a pause after `last_at`. One that begins after it would be over is the work of a clock that was wrong.
+/// The end of a pause after `last_at`; `now` if that is further ahead than the pause is long: it comes from a wrong
+/// clock.
 Time end_of_pause(std::optional<Time> last_at, Duration pause, Time now) {
   if (!last_at || bounded(*last_at) - now > pause) return now;
   return bounded(*last_at) + pause;
 }
 
-/// How long a CA's Retry-After is obeyed: for good would be too long.
+/// How long a CA's Retry-After is obeyed: a mistake of the CA must not block a certificate forever.
 Duration longest_obeyed(std::optional<Duration> life) {
   if (!life) return longest_retry_after;
   return std::clamp<Duration>(*life / 6, hours(24), longest_retry_after);
@@ -151,8 +138,8 @@ Time end_of_back_off(const Attempts& attempts, const Policy& policy, double dice
   return end;
 }
 
-/// Not anew right after a success: a certificate that is due as soon as it is issued, by a wrong clock or a CA's fault,
-/// must not be ordered without end.
+/// The end of the pause after a success. A certificate can be due as soon as it is issued, by a wrong clock or a
+/// mistake of the CA; it must not be ordered over and over.
 Time end_of_rest(const Situation& situation, const Outlook& outlook, Time now) {
   Time end = now;
   if (outlook.rest == Duration::zero()) return end;
@@ -183,23 +170,30 @@ struct Chooser {
   double dice;
   Time now;
 
-  Gate gate(const std::string& ca) const {
+  std::optional<Time> closed_until(const std::string& ca) const {
     const auto known = cas.find(ca);
-    return gate_of(known == cas.end() ? CaHealth() : known->second, outlook, dice, now);
+    return known == cas.end() ? std::nullopt : end_of_closing(known->second, outlook.life, now);
   }
 
   Opening opening(const std::string& ca) const {
-    const Gate open = gate(ca);
     Opening opening;
-    opening.at = open.at;
-    opening.probe = open.probe;
-    if (open.at > now) opening.obstacle = "the CA does not answer";
+    opening.at = now;
+    if (const std::optional<Time> open_at = closed_until(ca)) {
+      opening.probe = true;
+      if (*open_at > now) {
+        opening.at = *open_at;
+        opening.obstacle = "the CA does not respond";
+      } else if (cas.at(ca).probing) {
+        opening.at = now + at_least_a_moment(part_of(own_pause(minutes(1), outlook.life), 0.5 + dice));
+        opening.obstacle = "another order finds out whether the CA responds again";
+      }
+    }
     if (const auto tried = situation.attempts.find(ca); tried != situation.attempts.end()) {
       const Time end = end_of_back_off(tried->second, policy, dice, outlook, now);
       if (end > opening.at) {
         opening.at = end;
-        opening.obstacle = "after " + std::to_string(tried->second.in_a_row) + " failed attempts (" +
-                           std::string(to_string(tried->second.last)) + ")";
+        opening.obstacle = "failures in a row: " + std::to_string(tried->second.in_a_row) +
+                           ", the last one: " + std::string(to_string(tried->second.last));
       }
     }
     if (const auto limited = situation.allowed_at.find(ca); limited != situation.allowed_at.end()) {
@@ -236,7 +230,7 @@ void issue_or_wait(const Chooser& chooser, Action& action) {
   }
   if (const Time end = end_of_rest(situation, outlook, chooser.now); end > chooser.now) {
     action.wake_at = wake_up_while_blocked(chooser, end);
-    action.reason = outlook.why + "; not before " + at_time(end) + ", because one was issued just now";
+    action.reason = outlook.why + "; not before " + at_time(end) + ", because a certificate was issued just now";
     return;
   }
   Opening soonest;
@@ -261,27 +255,27 @@ void issue_or_wait(const Chooser& chooser, Action& action) {
   action.reason = outlook.why + "; not before " + at_time(soonest.at) + " at " + soonest_ca + ": " + soonest.obstacle;
 }
 
-/// For a certificate that is not due.
-void ask_or_wait(const Chooser& chooser, Action& action) {
+/// Asks for renewal information if it is time for that; otherwise sees to it that the next look is not too late.
+void ask_if_time(const Chooser& chooser, Action& action) {
   const Situation& situation = chooser.situation;
-  const Outlook& outlook = chooser.outlook;
   const Time now = chooser.now;
-  action.reason = outlook.why;
-  action.wake_at = std::min(outlook.next_check, now + longest_sleep);
-  if (!situation.offers_renewal_info || situation.issued_by.empty()) return;
-  // A Retry-After is at most a day: what is later is the work of a clock that was wrong.
-  const Time next_check = bounded(situation.live->renewal.next_check.value_or(now));
-  if (next_check > now && next_check - now <= longest_sleep) return;
-  const Gate gate = chooser.gate(situation.issued_by);
-  if (gate.at > now) {
-    action.wake_at = std::min(action.wake_at, gate.at);
+  const bool worth_it = situation.live && situation.offers_renewal_info && !situation.issued_by.empty() &&
+                        !chooser.outlook.emergency && !situation.outdated && now < chooser.outlook.not_after;
+  if (!worth_it) return;
+  // Retry-After is limited to a day: a time that is later comes from a wrong clock.
+  Time ask_at = bounded(situation.live->renewal.next_check.value_or(now));
+  if (ask_at - now > longest_sleep) ask_at = now;
+  // Whether the CA can issue is found out with an order, so this neither is a probe nor waits for one.
+  if (const std::optional<Time> open_at = chooser.closed_until(situation.issued_by))
+    ask_at = std::max(ask_at, *open_at);
+  if (ask_at > now) {
+    action.wake_at = std::min(action.wake_at, ask_at);
     return;
   }
   action.kind = Action::Kind::ask_renewal_info;
   action.ca = situation.issued_by;
-  action.probe = gate.probe;
-  action.wake_at = std::min(action.wake_at, now + own_pause(hours(1), outlook.life));
-  action.reason += "; its CA may know better";
+  action.wake_at = std::min(action.wake_at, now + own_pause(hours(1), chooser.outlook.life));
+  action.reason += "; asking its CA for renewal information";
 }
 
 }  // namespace
@@ -344,24 +338,26 @@ Action decide(const Situation& situation, const std::map<std::string, CaHealth>&
   action.wake_at = now + longest_sleep;
   if (situation.in_flight) {
     action.wake_at = now + own_pause(hours(1), outlook.life);
-    action.reason = "it is being worked on";
+    action.reason = "an attempt is in progress";
     return action;
   }
   if (situation.held_until) {
     const Time until = bounded(*situation.held_until);
-    // Leases are short: what is later than a day is the work of a clock that was wrong.
+    // Leases are short: a time more than a day ahead means that the clock was set back.
     const bool wait = until > now && until - now <= longest_sleep;
     if (!wait) action.kind = Action::Kind::look_in_storage;
     action.wake_at = wait ? until : now + own_pause(minutes(1), outlook.life);
-    action.reason = "another process works on it";
+    action.reason = "another process holds its lease";
     return action;
   }
   const Chooser chooser{situation, cas, policy, outlook, fraction(situation.dice), now};
   if (outlook.is_due) {
     issue_or_wait(chooser, action);
   } else {
-    ask_or_wait(chooser, action);
+    action.wake_at = std::min(outlook.next_check, action.wake_at);
+    action.reason = outlook.why;
   }
+  if (action.kind == Action::Kind::nothing) ask_if_time(chooser, action);
   return action;
 }
 

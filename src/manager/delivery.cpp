@@ -117,7 +117,8 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
       const std::string& key = keys[next];
       const std::optional<StoredValue>& value = values[next];
       ++next;
-      Result<Generation> generation = Error(Errc::io_failed, "reading " + key, "it is not in storage, although it counts");
+      Result<Generation> generation =
+          Error(Errc::io_failed, "reading " + key, "it is not in storage, although it counts");
       if (value) generation = decode_generation(value->value);
       if (generation) {
         const auto certificate = std::make_shared<InstalledCertificate>();
@@ -131,7 +132,8 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
       }
     }
     if (failed && options_.installed) {
-      std::function<Result<void>()> install = [sink = options_.installed, certificate = certificates[i]]() -> Result<void> {
+      std::function<Result<void>()> install = [sink = options_.installed,
+                                               certificate = certificates[i]]() -> Result<void> {
         sink(*certificate);
         return {};
       };
@@ -153,7 +155,8 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
         if (is_live) deliveries_.erase(ready[i]);
       } else {
         Delivery& delivery = deliveries_[ready[i]];
-        planner::Duration pause = std::min<planner::Duration>(first_retry * (1U << std::min(delivery.failures, 10U)), last_retry);
+        planner::Duration pause =
+            std::min<planner::Duration>(first_retry * (1U << std::min(delivery.failures, 10U)), last_retry);
         pause = std::min(pause, planner::lifetime(entry.not_before, entry.not_after) / 20);
         delivery.not_before = after.wall + std::max<planner::Duration>(pause, seconds(1));
         event.failures = ++delivery.failures;

@@ -124,7 +124,8 @@ Flow<Result<void>> ManagerCore::issue(JobPointer job) {
   std::function<Flow<Result<void>>()> make = [this, &issuance] { return issue_under_lease(issuance); };
   Result<void> outcome = co_await guarded<void>(std::move(make), "");
   if ((*hold)->lost) {
-    ManagerEvent event = make_event(ManagerEvent::Kind::lease_lost, instant.wall, "its lease was lost while it was issued");
+    ManagerEvent event =
+        make_event(ManagerEvent::Kind::lease_lost, instant.wall, "its lease was lost while it was issued");
     event.id = id;
     reporter_.say(event);
   }
@@ -298,17 +299,17 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
       issuance.record.account.empty() || issuance.record.account == issuance.account->url || seams_.issue;
   if (issuance.action.replaces && same_account) request->replaces = issuance.record.certificate_id;
   if (!spec.profile.empty()) {
-    const bool offered =
-        seams_.issue || issuance.ca->session->directory().meta.profiles.contains(spec.profile);
+    const bool offered = seams_.issue || issuance.ca->session->directory().meta.profiles.contains(spec.profile);
     if (!offered && spec.profile_required)
-      co_return Error(Errc::not_offered, doing, "the CA does not offer the profile \"" + printable(spec.profile, 60) + "\"");
+      co_return Error(Errc::not_offered, doing,
+                      "the CA does not offer the profile \"" + printable(spec.profile, 60) + "\"");
     if (offered) {
       request->profile = spec.profile;
     } else {
       const Instant instant = co_await now();
-      ManagerEvent event = make_event(ManagerEvent::Kind::warning, instant.wall,
-                                      "the CA does not offer the profile \"" + printable(spec.profile, 60) +
-                                          "\": ordered without it");
+      ManagerEvent event =
+          make_event(ManagerEvent::Kind::warning, instant.wall,
+                     "the CA does not offer the profile \"" + printable(spec.profile, 60) + "\": ordered without it");
       event.id = issuance.entry->id;
       event.ca = issuance.ca->directory;
       reporter_.say(event);
@@ -488,8 +489,7 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
   record.renewal = RenewalState();
   record.dice = random();
   record.attempts.clear();
-  record.attempts[record.server] =
-      planner::updated_attempts(planner::Attempts(), planner::Failure::none, instant.wall);
+  record.attempts[record.server] = planner::updated_attempts(planner::Attempts(), planner::Failure::none, instant.wall);
   record.last_error.clear();
   record.emergency.clear();
   record.revoked.clear();
@@ -580,8 +580,7 @@ void ManagerCore::update_health(Ca& ca, planner::Failure failure, planner::Time 
   health = planner::updated_health(health, failure, now);
   const bool is_closed = health.closed_until.has_value();
   if (was_closed == is_closed) return;
-  ManagerEvent event =
-      make_event(is_closed ? ManagerEvent::Kind::ca_closed : ManagerEvent::Kind::ca_open, now);
+  ManagerEvent event = make_event(is_closed ? ManagerEvent::Kind::ca_closed : ManagerEvent::Kind::ca_open, now);
   event.ca = ca.directory;
   event.next = health.closed_until;
   event.failures = health.failures_in_a_row;
@@ -634,6 +633,8 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   if (is_cancelled || lost) co_return error;
   if (error.code() == Errc::account_does_not_exist && issuance.ca) issuance.ca->account_is_gone = true;
   planner::Failure failure = planner::failure_of(error);
+  // An account that is gone is made again in the next attempt, which need not wait for long.
+  if (error.code() == Errc::account_does_not_exist) failure = planner::Failure::ca_unreachable;
   if (failure == planner::Failure::ca_refused && issuance.ca && issuance.account && !seams_.issue) {
     // A signature with a key that counts no more is refused; CAs have several problem types for that.
     Result<bool> changed = co_await cas_.account_was_changed(*issuance.ca, *issuance.account);

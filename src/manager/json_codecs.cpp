@@ -383,7 +383,7 @@ CertificateRecord read_record(const json::object& object) {
   }
   std::optional<std::uint64_t> dice;
   members.read("dice", dice);
-  if (dice) record.dice = dice_of(*dice);
+  record.dice = dice ? dice_of(*dice) : record.renewal.dice.value_or(record.dice);
   if (const json::object* attempts = members.object("attempts")) {
     MemberReader by_ca(*attempts, "attempts.");
     json::object unknown_attempts;

@@ -1,6 +1,7 @@
 #include "manager/manager_core.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -9,6 +10,7 @@ namespace culmen::manager {
 namespace {
 constexpr std::chrono::seconds shortest_lease(3);
 constexpr std::size_t widest = 1000;
+constexpr std::size_t longest_key = 512;  // of a storage
 
 Error invalid(const std::string& why) { return Error(Errc::invalid_argument, "making a manager", why); }
 
@@ -33,7 +35,7 @@ ManagerCore::ManagerCore(ManagerOptions options, Seams seams)
       reporter_(options_),
       store_(options_.storage, reporter_, options_.owner, options_.lease_ttl),
       own_solver_(answers_, store_, options_.share_challenges),
-      cas_(options_, reporter_, store_),
+      cas_(options_, reporter_, store_, mutex_),
       generator_(random_seed()) {
   for (const std::shared_ptr<ChallengeSolver>& solver : options_.solvers) solvers_.push_back(solver.get());
   if (solvers_.empty()) solvers_.push_back(&own_solver_);
@@ -41,7 +43,7 @@ ManagerCore::ManagerCore(ManagerOptions options, Seams seams)
     wake_.set();
     deliver_.set();
   };
-  catalogue_.set(wanted(options_.specs));
+  catalogue_.set(wanted(std::exchange(options_.specs, {})));
 }
 
 ManagerCore::~ManagerCore() = default;
@@ -54,6 +56,10 @@ std::vector<std::shared_ptr<const Wanted>> ManagerCore::wanted(std::vector<Certi
     auto each = std::make_shared<Wanted>(std::move(spec));
     each->ids = certificate_ids(each->spec);
     for (const std::string& id : each->ids) {
+      if (generation_key(id, std::numeric_limits<std::uint64_t>::max()).size() > longest_key) {
+        throw Error(Errc::invalid_argument, "reading the wanted certificates",
+                    "the id \"" + printable(id, 200) + "\" is too long for storage");
+      }
       if (!ids.insert(id).second) {
         throw Error(Errc::invalid_argument, "reading the wanted certificates",
                     "\"" + printable(id, 200) + "\" is there twice: give one of them another id");
@@ -81,6 +87,7 @@ void ManagerCore::reset() {
   deliveries_.clear();
   running_ = 0;
   said_loaded_ = false;
+  load_at_ = planner::Time();
   summary_ = RunSummary();
   for (const auto& [id, entry] : catalogue_.entries()) {
     entry->in_flight = false;
@@ -155,7 +162,8 @@ Flow<Result<void>> ManagerCore::children(Mode mode) {
   nursery.cancel_all();
   (void)co_await nursery.join();
   nursery_ = nullptr;
-  Flow<Result<void>> last = with_deadline(store_ledgers(), std::chrono::milliseconds(500), "storing what was used of rate limits");
+  Flow<Result<void>> last =
+      with_deadline(store_ledgers(), std::chrono::milliseconds(300), "storing what was used of rate limits");
   (void)co_await shielded(std::move(last));
   if (outcome && mode == Mode::once) outcome = co_await deliver(mode);
   co_return outcome;
@@ -173,7 +181,8 @@ Result<void> ManagerCore::renew_now(std::string_view id, std::string why) {
   const std::lock_guard lock(mutex_);
   const std::vector<std::shared_ptr<Entry>> entries = catalogue_.find_all(id);
   if (entries.empty()) {
-    return Error(Errc::not_offered, "renewing a certificate", "there is none with the id \"" + printable(id, 200) + "\"");
+    return Error(Errc::not_offered, "renewing a certificate",
+                 "there is none with the id \"" + printable(id, 200) + "\"");
   }
   for (const std::shared_ptr<Entry>& entry : entries) {
     entry->forced = why.empty() ? "asked for" : why;

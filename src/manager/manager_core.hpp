@@ -78,10 +78,11 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
 
   // plan.cpp
   Flow<Result<void>> plan(Mode mode);
-  Flow<Result<void>> load_records();
+  Flow<Result<void>> load_records(Mode mode);
   void start_due(Mode mode, planner::Time now);
   void consider(const std::shared_ptr<Entry>& entry, Mode mode, planner::Time now, std::vector<ManagerEvent>& events);
   bool may_use_storage(planner::Time now);
+  void clock_was_set_back(planner::Time now);
   void spawn_queued();
   bool is_idle(planner::Time now) const;
   Flow<Result<void>> work(JobPointer job);
@@ -121,7 +122,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   // watch.cpp
   Flow<Result<void>> look_in_storage(JobPointer job);
   Flow<Result<void>> watch_storage();
-  Flow<Result<void>> find_changes();
+  Flow<Result<bool>> find_changes();
   Flow<Result<void>> keep_ledgers();
   Flow<Result<void>> store_ledgers();
   // delivery.cpp
@@ -131,7 +132,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   void counts_from_now_on(const std::shared_ptr<Entry>& entry);
   std::optional<planner::Duration> until_next_delivery(planner::Time now) const;
 
-  const ManagerOptions options_;
+  ManagerOptions options_;  ///< Not changed any more; its specs are in the catalogue.
   const Seams seams_;
   const Reporter reporter_;
   Store store_;
@@ -146,7 +147,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   std::mt19937_64 generator_;
   RunSummary summary_;
   std::vector<ManagerEvent> ca_events_;  ///< Not told yet.
-  Event wake_;  ///< For the plan.
+  Event wake_;                           ///< For the plan.
   Event stop_;
 
   // Of the execution.
@@ -158,6 +159,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   bool is_turn_of_new_ = false;
   std::size_t running_ = 0;
   bool said_loaded_ = false;
+  planner::Time load_at_;   ///< When records are read again, after an error.
   planner::Time next_ari_;  ///< When the next question about renewals may be asked.
   Event ledger_changed_;
   Event deliver_;
@@ -166,7 +168,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
     planner::Time not_before;
     unsigned failures = 0;
   };
-  std::map<std::shared_ptr<Entry>, Delivery> deliveries_;
+  std::map<std::shared_ptr<Entry>, Delivery, OlderEntry> deliveries_;
 };
 
 /// Everything about one attempt, in the frame of the worker.
@@ -194,7 +196,7 @@ struct Issuance {
   std::optional<Account> account;
   bool is_counted = false;  ///< The order, in the ledger.
   bool reuses_key = false;
-  bool refused = false;     ///< The certificate is of no use, and so is its order.
+  bool refused = false;  ///< The certificate is of no use, and so is its order.
 };
 
 }  // namespace culmen::manager

@@ -16,6 +16,7 @@ constexpr std::size_t page = 1000;
 constexpr seconds longest_sleep(60);
 constexpr seconds between_ari_questions(1);
 constexpr std::chrono::hours unreadable_pause(1);
+constexpr seconds after_error(1);
 /// Of each rate limit, kept back for renewals.
 constexpr double reserve_for_renewals = 0.2;
 
@@ -41,10 +42,14 @@ Flow<Result<void>> sleep_until_woken(Event event, planner::Duration duration) {
 }  // namespace
 
 Flow<Result<void>> ManagerCore::plan(Mode mode) {
+  planner::Time last;
   for (;;) {
-    Result<void> loaded = co_await load_records();
+    Result<void> loaded = co_await load_records(mode);
     if (!loaded && (mode == Mode::once || loaded.error().code() == Errc::cancelled)) co_return loaded;
     const Instant instant = co_await now();
+    if (!loaded) load_at_ = instant.wall + store_.until_retry(instant.wall);
+    if (instant.wall + longest_sleep < last) clock_was_set_back(instant.wall);
+    last = instant.wall;
     start_due(mode, instant.wall);
     if (mode == Mode::once && is_idle(instant.wall)) co_return Result<void>();
     Result<void> slept = co_await sleep_until_woken(wake_, until_next_look(instant.wall));
@@ -54,15 +59,17 @@ Flow<Result<void>> ManagerCore::plan(Mode mode) {
 
 // ---- Reading records ----
 
-Flow<Result<void>> ManagerCore::load_records() {
+Flow<Result<void>> ManagerCore::load_records(Mode mode) {
   for (;;) {
     std::vector<std::shared_ptr<Entry>> entries;
     std::vector<std::string> keys;
     const Instant begin = co_await now();
     {
       const std::lock_guard lock(mutex_);
-      if (store_.is_down() && begin.wall < store_.retry_at()) co_return Result<void>();
-      entries = catalogue_.not_loaded(page);
+      const bool waits =
+          (begin.wall < load_at_ && load_at_ - begin.wall <= longest_sleep) || !store_.may_retry(begin.wall);
+      if (!waits || mode == Mode::once) entries = catalogue_.not_loaded(page);
+      if (entries.empty() && catalogue_.number_not_loaded() > 0) co_return Result<void>();
     }
     if (entries.empty()) break;
     for (const std::shared_ptr<Entry>& entry : entries) keys.push_back(certificate_record_key(entry->id));
@@ -191,9 +198,8 @@ void ManagerCore::collect_alarms(Entry& entry, const planner::Action& action, pl
 
 /// While storage is down, one certificate at a time finds out whether it works again.
 bool ManagerCore::may_use_storage(planner::Time now) {
-  if (!store_.is_down()) return true;
-  if (now < store_.retry_at()) return false;
-  store_.postpone_retry(now);
+  if (!store_.may_retry(now)) return false;
+  if (store_.is_down()) store_.postpone_retry(now);
   return true;
 }
 
@@ -257,6 +263,18 @@ void ManagerCore::start_due(Mode mode, planner::Time now) {
   say_all(events);
 }
 
+/// What was to be looked at when the clock showed a later time is looked at now.
+void ManagerCore::clock_was_set_back(planner::Time now) {
+  const std::lock_guard lock(mutex_);
+  next_ari_ = planner::Time();
+  for (const auto& [directory, ca] : cas_.all()) ca->no_renewal_info_until = planner::Time();
+  for (auto& [entry, delivery] : deliveries_) delivery.not_before = planner::Time();
+  for (const auto& [id, entry] : catalogue_.entries()) {
+    entry->ari_slot.reset();
+    if (entry->is_loaded && !entry->in_flight) catalogue_.wake(*entry, now);
+  }
+}
+
 bool ManagerCore::is_idle(planner::Time now) const {
   const std::lock_guard lock(mutex_);
   const std::optional<planner::Time> next = catalogue_.next_wake_up();
@@ -267,7 +285,7 @@ planner::Duration ManagerCore::until_next_look(planner::Time now) const {
   const std::lock_guard lock(mutex_);
   planner::Duration duration = longest_sleep;
   if (const std::optional<planner::Time> next = catalogue_.next_wake_up()) duration = std::min(duration, *next - now);
-  if (catalogue_.number_not_loaded() > 0) duration = std::min(duration, store_.retry_at() - now);
+  if (catalogue_.number_not_loaded() > 0 && load_at_ > now) duration = std::min(duration, load_at_ - now);
   return std::max(duration, planner::Duration::zero());
 }
 
@@ -301,7 +319,9 @@ Flow<Result<void>> ManagerCore::work(JobPointer job) {
     Entry& entry = *job->entry;
     entry.in_flight = false;
     --running_;
-    if (!entry.is_removed && entry.is_loaded) catalogue_.wake(entry, instant.wall);
+    // After an error a little later: it may have left nothing that keeps the plan from trying again at once.
+    const planner::Time again = worked ? instant.wall : instant.wall + after_error;
+    if (!entry.is_removed && entry.is_loaded) catalogue_.wake(entry, again);
     if (!deliveries_.empty()) deliver_.set();  // one of the same spec may have waited for it
   }
   wake_.set();

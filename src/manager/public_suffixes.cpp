@@ -11,8 +11,6 @@ namespace culmen {
 
 namespace {
 
-enum class SuffixRule { exact, wildcard, exception };
-
 /// The labels after the first; empty if there is one.
 std::string_view parent_name(std::string_view name) {
   const std::size_t dot = name.find('.');
@@ -38,13 +36,14 @@ bool is_ascii(std::string_view text) {
 }  // namespace
 
 struct PublicSuffixes::Rules {
+  enum class Kind { exact, wildcard, exception };
   /// By the name without "*." or "!"; one name can have an exact rule and one for what is below it.
-  std::unordered_multimap<std::string, SuffixRule> by_name;
+  std::unordered_multimap<std::string, Kind> by_name;
 
-  bool has(const std::string& name, SuffixRule rule) const {
+  bool has(const std::string& name, Kind kind) const {
     const auto [begin, end] = by_name.equal_range(name);
     for (auto each = begin; each != end; ++each) {
-      if (each->second == rule) return true;
+      if (each->second == kind) return true;
     }
     return false;
   }
@@ -53,9 +52,9 @@ struct PublicSuffixes::Rules {
   std::string_view public_suffix(std::string_view name) const {
     for (std::string_view end = name; !end.empty(); end = parent_name(end)) {
       const std::string parent(parent_name(end));
-      if (has(std::string(end), SuffixRule::exception)) return parent_name(end);
-      if (has(std::string(end), SuffixRule::exact)) return end;
-      if (!parent.empty() && has(parent, SuffixRule::wildcard)) return end;
+      if (has(std::string(end), Kind::exception)) return parent_name(end);
+      if (has(std::string(end), Kind::exact)) return end;
+      if (!parent.empty() && has(parent, Kind::wildcard)) return end;
     }
     return last_label(name);
   }
@@ -69,15 +68,15 @@ PublicSuffixes::PublicSuffixes(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
     line = line.substr(0, line.find_first_of(" \t\r"));
     if (line.empty() || line.starts_with("//")) continue;
-    SuffixRule rule = SuffixRule::exact;
-    if (line.starts_with("*.")) rule = SuffixRule::wildcard;
-    if (line.starts_with("!")) rule = SuffixRule::exception;
-    if (rule == SuffixRule::wildcard) line.remove_prefix(2);
-    if (rule == SuffixRule::exception) line.remove_prefix(1);
+    Rules::Kind kind = Rules::Kind::exact;
+    if (line.starts_with("*.")) kind = Rules::Kind::wildcard;
+    if (line.starts_with("!")) kind = Rules::Kind::exception;
+    if (kind == Rules::Kind::wildcard) line.remove_prefix(2);
+    if (kind == Rules::Kind::exception) line.remove_prefix(1);
     if (is_ascii(line)) {
-      rules->by_name.emplace(base::to_lower(line), rule);
+      rules->by_name.emplace(base::to_lower(line), kind);
     } else if (const Result<std::string> name = base::canonical_dns_name(line)) {
-      rules->by_name.emplace(*name, rule);
+      rules->by_name.emplace(*name, kind);
     }
   }
   if (!rules->by_name.empty()) rules_ = std::move(rules);

@@ -22,7 +22,7 @@ using std::chrono::seconds;
 
 constexpr seconds week = hours(7 * 24);
 constexpr seconds longest_refusal = week;
-constexpr std::size_t most_uses = 5'000;
+constexpr std::size_t most_uses = 2'000;
 
 /// The limits of the CAs that publish them. Let's Encrypt: https://letsencrypt.org/docs/rate-limits/ and
 /// https://letsencrypt.org/docs/staging-environment/, as of 2026.
@@ -91,6 +91,25 @@ std::string set_key(const std::vector<std::string>& names) {
 
 /// The next whole second, so that a caller who waits until then is not a rounding too early.
 Time whole_second_after(Time time) { return std::chrono::ceil<seconds>(time); }
+
+/// Keeps at most `most_uses`, those with the largest weight.
+template <class Weight>
+void keep_weightiest(std::map<std::string, Time>& uses, Weight weight) {
+  if (uses.size() <= most_uses) return;
+  std::vector<double> weights;
+  for (const auto& each : uses) weights.push_back(weight(each));
+  const auto last_kept = weights.begin() + static_cast<std::ptrdiff_t>(weights.size() - most_uses);
+  std::ranges::nth_element(weights, last_kept);
+  const double least = *last_kept;
+  const auto kept = std::ranges::count_if(weights, [&](double each) { return each >= least; });
+  auto surplus = static_cast<std::size_t>(kept) - most_uses;  // of those that are equal
+  std::erase_if(uses, [&](const auto& each) {
+    const double own = weight(each);
+    if (own != least || surplus == 0) return own < least;
+    --surplus;
+    return true;
+  });
+}
 
 }  // namespace
 
@@ -214,24 +233,10 @@ void RateLedger::prune(const std::vector<RateLimit>& limits, Time now) {
     const RateLimit* limit = limit_of(each.first);
     return each.second <= now || !limit || !is_believed(each.second, *limit, now);
   });
-  if (empty_at_.size() <= most_uses) return;
-
-  const auto part_used = [&](const auto& each) {
-    const Duration whole = window_of(*limit_of(each.first));
-    return static_cast<double>((each.second - now).count()) / static_cast<double>(whole.count());
-  };
-  std::vector<double> parts;
-  for (const auto& each : empty_at_) parts.push_back(part_used(each));
-  const auto last_kept = parts.begin() + static_cast<std::ptrdiff_t>(parts.size() - most_uses);
-  std::ranges::nth_element(parts, last_kept);
-  const double least = *last_kept;
-  auto surplus = static_cast<std::size_t>(std::ranges::count_if(parts, [&](double part) { return part >= least; })) -
-                 most_uses;  // of those that are equal
-  std::erase_if(empty_at_, [&](const auto& each) {
-    const double part = part_used(each);
-    if (part != least || surplus == 0) return part < least;
-    --surplus;
-    return true;
+  const auto seconds_left = [&](const auto& each) { return std::chrono::duration<double>(each.second - now).count(); };
+  keep_weightiest(refused_until_, seconds_left);
+  keep_weightiest(empty_at_, [&](const auto& each) {
+    return seconds_left(each) / static_cast<double>(window_of(*limit_of(each.first)).count());
   });
 }
 

@@ -8,11 +8,11 @@
 namespace culmen::manager {
 
 namespace {
-using std::chrono::hours;
 using std::chrono::minutes;
 
 constexpr std::chrono::seconds answer_limit(30);
 constexpr std::chrono::hours longest_retry_after(24);
+constexpr std::chrono::hours longest_pause(1);
 
 bool same_window_as(const std::optional<RenewalInfo>& one, const std::optional<RenewalInfo>& other) {
   if (!one || !other) return one.has_value() == other.has_value();
@@ -28,7 +28,11 @@ bool is_about_ca(const Error& error) {
 
 Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   Entry& entry = *job->entry;
-  Ca* const ca = cas_.find(job->action.ca);
+  Ca* ca = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    ca = cas_.find(job->action.ca);
+  }
   if (!ca) co_return Result<void>();
   const std::string record_key = certificate_record_key(entry.id);
   std::vector<std::string> keys{record_key, generation_key(entry.id, entry.live)};
@@ -60,7 +64,7 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   Result<RenewalInfo> answer = Error(Errc::not_offered, "asking the CA when to renew", "");
   if (seams_.renewal_info) {
     answer = co_await seams_.renewal_info(ca->directory, record->certificate_id);
-  } else if ((*loaded)[1]) {
+  } else if ((*loaded)[1] && !seams_.issue) {
     Result<Generation> generation = decode_generation((*loaded)[1]->value);
     if (!generation) co_return generation.error().while_doing("reading " + generation_key(entry.id, live));
     Result<engine::Session> session = co_await cas_.session(*ca);
@@ -83,7 +87,8 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   const std::optional<RenewalInfo> before = record->renewal.info;
   record->renewal = updated_renewal_state(record->renewal, info, instant.wall, random(), life);
   if (!answer && answer.error().retry_after()) {
-    const planner::Time asked = instant.wall + std::min<std::chrono::seconds>(*answer.error().retry_after(), longest_retry_after);
+    const planner::Time asked =
+        instant.wall + std::min<std::chrono::seconds>(*answer.error().retry_after(), longest_retry_after);
     record->renewal.next_check = std::max(record->renewal.next_check.value_or(asked), asked);
   }
   {
@@ -102,7 +107,8 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
       ca->offers_renewal_info = false;
     } else if (is_about_ca(answer.error())) {
       const unsigned doublings = std::min(ca->renewal_info_failures++, 6U);
-      ca->no_renewal_info_until = instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), hours(1));
+      ca->no_renewal_info_until =
+          instant.wall + std::min<planner::Duration>(minutes(1) * (1U << doublings), longest_pause);
     }
   }
   say_ca_events();

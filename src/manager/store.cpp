@@ -11,7 +11,7 @@ using std::chrono::seconds;
 
 constexpr int write_tries = 3;
 constexpr seconds between_tries(1);
-constexpr seconds release_limit(1);
+constexpr milliseconds release_limit(800);
 constexpr seconds first_storage_retry(1), last_storage_retry(60);
 
 /// Storage asks no guarded write to begin in the last sixth of the time to live.
@@ -87,9 +87,11 @@ Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> wri
     }
     Result<void> noted = co_await note(written);
     if (written) co_return written;
-    if (is_storage_failure(written.error())) {
+    const bool is_conflict = written.error().code() == Errc::conflict;
+    const bool expects = std::ranges::any_of(writes, [](const Write& write) { return write.expected.has_value(); });
+    if (is_storage_failure(written.error()) || (is_conflict && !expects)) {  // with nothing it could conflict with
       unknown = true;
-    } else if (!unknown || written.error().code() != Errc::conflict) {
+    } else if (!unknown || !is_conflict) {
       co_return written;
     }
     // The change may have been made all the same: compare before it is made again.
@@ -105,7 +107,7 @@ Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> wri
       }
       if (same) co_return revisions;
     }
-    if (written.error().code() == Errc::conflict || tries == write_tries) co_return written;
+    if ((is_conflict && expects) || tries == write_tries) co_return written;
     Result<void> waited = co_await wait(between_tries);
     if (!waited) co_return waited.error();
   }
@@ -182,6 +184,10 @@ Flow<Result<void>> Store::keep_leases() {
 void Store::postpone_retry(planner::Time now) {
   const unsigned doublings = std::min(failures_, 6U);
   retry_at_ = now + std::min(first_storage_retry * (1U << doublings), last_storage_retry);
+}
+
+bool Store::may_retry(planner::Time now) const noexcept {
+  return !down_ || now >= retry_at_ || retry_at_ - now > last_storage_retry;  // then the clock was set back
 }
 
 planner::Duration Store::until_retry(planner::Time now) const noexcept {

@@ -36,13 +36,13 @@ class Store {
   Flow<Result<std::vector<StoredItem>>> list(std::string prefix, std::string after, bool with_values);
 
   /// Makes the changes, guarded by the lease if there is one: fenced if it is lost, or may be before the write arrives.
-  /// If the outcome of a write is unknown, looks what is stored, and tries again. With many_in_one all or none; without,
-  /// one after the other, until one fails.
+  /// If the outcome of a write is unknown, looks what is stored, and tries again. With many_in_one all or none;
+  /// without, one after the other, until one fails.
   Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes, std::shared_ptr<Hold> hold);
 
   /// nullptr if another process holds it.
   Flow<Result<std::shared_ptr<Hold>>> acquire(std::string name, std::function<void()> on_lost);
-  /// Never fails, takes a second at most, and runs also when the caller is cancelled.
+  /// Never fails, takes less than a second, and runs also when the caller is cancelled.
   Flow<Result<void>> release(std::shared_ptr<Hold> hold);
   /// Renews what is held, until it is cancelled.
   Flow<Result<void>> keep_leases();
@@ -54,6 +54,7 @@ class Store {
   /// While it is down: when to try again. A caller that tries postpones it for all others.
   planner::Time retry_at() const noexcept { return retry_at_; }
   void postpone_retry(planner::Time now);
+  bool may_retry(planner::Time now) const noexcept;
   /// For whoever has just failed; at least a second.
   planner::Duration until_retry(planner::Time now) const noexcept;
   /// Remembers how an operation ended, and tells when that has changed. `result` must outlive the flow.

@@ -13,8 +13,10 @@ constexpr std::string_view certificates = "certificates/";
 constexpr std::string_view record_name = "/record";
 constexpr std::size_t page_size = 1000;
 constexpr seconds patience = std::chrono::minutes(10);
-constexpr seconds shortest_scan_pause(2);
-constexpr std::size_t records_a_second = 100;  // of a search for changes, on average
+// The pause between two searches grows as long as they find nothing: then the changes were those of this process. A
+// certificate that another process has renewed is found when it is due here, too, so this is not the only way.
+constexpr seconds shortest_scan_pause(2), longest_scan_pause(600);
+constexpr std::size_t records_a_second = 100;
 constexpr seconds ledger_pause(30);
 constexpr unsigned many_changes = 10;
 
@@ -44,6 +46,7 @@ Flow<Result<void>> ManagerCore::look_in_storage(JobPointer job) {
 
 Flow<Result<void>> ManagerCore::watch_storage() {
   std::string cursor;
+  planner::Duration pause = shortest_scan_pause;
   for (;;) {
     // While storage is down, an answer shows that it works again.
     const seconds time = store_.is_down() ? seconds(1) : patience;
@@ -51,31 +54,29 @@ Flow<Result<void>> ManagerCore::watch_storage() {
     Result<void> noted = co_await store_.note(next);
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
     if (next && *next == cursor) continue;
-    planner::Duration pause = planner::Duration::zero();
-    bool found = false;
+    const Instant instant = co_await now();
+    planner::Duration until_next = store_.until_retry(instant.wall);
     if (next) {
       // Also the first time: what has changed since the records were read.
-      Result<void> searched = co_await find_changes();
-      if (!searched && searched.error().code() == Errc::cancelled) co_return searched;
-      found = searched.has_value();
-      const std::lock_guard lock(mutex_);
-      pause = std::max(shortest_scan_pause, seconds(catalogue_.entries().size() / records_a_second));
-      if (seams_.scan_pause) pause = *seams_.scan_pause;
+      Result<bool> found = co_await find_changes();
+      if (!found && found.error().code() == Errc::cancelled) co_return found.error();
+      if (found) {
+        cursor = *next;
+        const std::lock_guard lock(mutex_);
+        const seconds shortest = std::max(shortest_scan_pause, seconds(catalogue_.entries().size() / records_a_second));
+        pause = *found ? shortest
+                       : std::clamp<planner::Duration>(pause * 2, shortest, std::max(longest_scan_pause, shortest));
+        until_next = seams_.scan_pause ? *seams_.scan_pause : pause;
+      }
     }
-    if (found) {
-      cursor = *next;
-    } else {
-      const Instant instant = co_await now();
-      pause = store_.until_retry(instant.wall);
-    }
-    // Own changes are found, too: a fleet that renews all the time must not search all the time.
-    Result<void> waited = co_await wait(std::chrono::ceil<std::chrono::milliseconds>(pause));
+    Result<void> waited = co_await wait(std::chrono::ceil<std::chrono::milliseconds>(until_next));
     if (!waited) co_return waited;
   }
 }
 
-/// Compares revisions, and reads the records whose revision is another one.
-Flow<Result<void>> ManagerCore::find_changes() {
+/// Compares revisions, and reads the records whose revision is another one. Whether there were any.
+Flow<Result<bool>> ManagerCore::find_changes() {
+  bool found = false;
   std::string after;
   for (;;) {
     Result<std::vector<StoredItem>> page = co_await store_.list(std::string(certificates), after, false);
@@ -93,6 +94,7 @@ Flow<Result<void>> ManagerCore::find_changes() {
       }
     }
     if (!changed.empty()) {
+      found = true;
       Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
       if (!loaded) co_return loaded.error();
       const Instant instant = co_await now();
@@ -108,7 +110,7 @@ Flow<Result<void>> ManagerCore::find_changes() {
       say_all(events);
       wake_.set();
     }
-    if (page->size() < page_size) co_return Result<void>();
+    if (page->size() < page_size) co_return found;
     after = page->back().key;
   }
 }
@@ -120,7 +122,10 @@ Flow<Result<void>> ManagerCore::keep_ledgers() {
     Result<void> waited = co_await ledger_changed_.wait();
     if (!waited) co_return waited;
     bool many = false;
-    for (const auto& [directory, ca] : cas_.all()) many = many || ca->ledger_changes >= many_changes;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [directory, ca] : cas_.all()) many = many || ca->ledger_changes >= many_changes;
+    }
     if (!many) {
       waited = co_await wait(ledger_pause);
       if (!waited) co_return waited;
@@ -141,7 +146,8 @@ Flow<Result<void>> ManagerCore::store_ledgers() {
     Result<void> stored = co_await cas_.store_ledger(*ca);
     if (outcome && !stored) outcome = stored;
   }
-  if (!outcome) reporter_.log(LogLevel::warning, outcome.error().while_doing("storing what was used of rate limits").what());
+  if (!outcome)
+    reporter_.log(LogLevel::warning, outcome.error().while_doing("storing what was used of rate limits").what());
   co_return outcome;
 }
 

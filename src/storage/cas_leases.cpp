@@ -146,9 +146,12 @@ class CasLeases final : public Storage {
       for (StoredItem& item : *page) {
         after = item.key;
         Result<GuardedValue> guarded = guarded_value(item.key, std::move(item.stored.value));
-        if (!guarded) co_return guarded.error();
-        if (!guarded->exists) continue;
-        item.stored.value = with_values ? std::move(guarded->value) : std::string();
+        if (guarded && !guarded->exists) continue;
+        if (!guarded) {
+          item.stored = StoredValue();  // as every storage lists what cannot be read
+        } else {
+          item.stored.value = with_values ? std::move(guarded->value) : std::string();
+        }
         items.push_back(std::move(item));
       }
       if (page->size() < wanted || items.size() == limit) co_return items;

@@ -664,9 +664,9 @@ std::optional<struct stat> Change::model_of(const std::string& path) const {
 
 void Change::commit(const std::function<void()>& announce) {
   if (steps_.empty()) return;
-  // Webservers read the links: what they lead to comes first. What is removed goes last.
-  std::stable_sort(steps_.begin(), steps_.end(),
-                   [](const Step& a, const Step& b) { return a.from.empty() < b.from.empty(); });
+  // Web servers read the links meanwhile: what they lead to comes before them, and goes after them.
+  const auto rank = [](const Step& step) { return !step.from.empty() ? 0 : step.is_folder ? 2 : 1; };
+  std::stable_sort(steps_.begin(), steps_.end(), [&rank](const Step& a, const Step& b) { return rank(a) < rank(b); });
   const bool is_one_rename = steps_.size() == 1 && !(steps_.front().from.empty() && steps_.front().is_folder);
   if (!is_one_rename) {
     const std::string doing = "writing " + (root_.path() / journal_name).string();

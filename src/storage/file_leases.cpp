@@ -11,9 +11,10 @@
 #include <boost/json/serialize.hpp>
 
 #include "culmen/error.hpp"
+#include "culmen/storage_engine.hpp"
 #include "storage/file_layout.hpp"
 #include "storage/file_values.hpp"
-#include "storage/keys.hpp"
+
 #include "storage/system_error.hpp"
 
 namespace culmen::storage {

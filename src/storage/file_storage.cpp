@@ -14,12 +14,12 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
 #include "culmen/records.hpp"
+#include "culmen/storage_engine.hpp"
 #include "storage/durable_files.hpp"
 #include "storage/file_layout.hpp"
 #include "storage/file_leases.hpp"
 #include "storage/file_systems.hpp"
 #include "storage/file_values.hpp"
-#include "storage/keys.hpp"
 
 namespace culmen {
 

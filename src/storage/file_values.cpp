@@ -27,7 +27,6 @@ using Kind = Place::Kind;
 
 constexpr const char* storage_member = "storage";
 constexpr std::string_view value_mark = "culmen-value 1 ";
-constexpr double renewal_dice_unit = 1'000'000;  // of renewal.json, which has it as a whole number
 
 Error damaged(const Folder& root, const std::string& path, const std::string& detail) {
   return Error(Errc::io_failed, "reading " + (root.path() / path).string(), detail);

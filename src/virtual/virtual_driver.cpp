@@ -155,6 +155,9 @@ class VirtualDriver::Impl final : public AskPerformer {
     if (!run.execution.done()) return;
     run.execution.set_performer(nullptr);
     std::erase(ready_, &run);
+    // Children of a nursery may outlive the flow that opened it: their asks are still out.
+    std::erase_if(events_, [&run](const auto& event) { return event.second.run == &run; });
+    std::erase_if(awaited_, [&run](const auto& entry) { return entry.second.run == &run; });
     const std::function<void()> on_done = std::move(run.on_done);
     runs_.remove_if([&run](const Run& each) { return &each == &run; });
     if (on_done) on_done();

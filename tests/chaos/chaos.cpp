@@ -157,7 +157,6 @@ class Chaos {
     });
     ++result_.late_writes;
     if (!answered) fault(victim.name() + " did not go on after it was stopped");
-    // Some files' leases are found to be lost before the counter is loaded.
     if (answered && outcome != "fenced") {
       fault(victim.name() + ": a write with the old token " + std::to_string(token) + " was not fenced: " + outcome);
     }

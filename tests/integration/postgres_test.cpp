@@ -19,6 +19,7 @@
 #include "culmen/cancel_token.hpp"
 #include "culmen/postgres_storage.hpp"
 #include "culmen/storage_conformance.hpp"
+#include "engines/postgres/database.hpp"
 #include "support/postgres_server.hpp"
 #include "support/run_flow.hpp"
 #include "support/stalling_proxy.hpp"
@@ -638,4 +639,62 @@ TEST_CASE("PostgreSQL: more calls than connections take turns") {
   CHECK(locked >= 2);
   psql.run("ROLLBACK");
   CHECK(value_of(*storage, "t/1") == "4");
+}
+
+TEST_CASE("PostgreSQL: what one step cannot take is done in several, and expired rows are removed") {
+  PostgresServer server;
+  const std::shared_ptr<Storage> storage = open_with_schema(server);
+  constexpr std::size_t count = 2 * postgres::most_in_one_step + 1;
+  std::vector<Write> writes;
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < count; ++i) {
+    keys.push_back("k/" + std::to_string(i));
+    writes.emplace_back(keys.back(), std::to_string(i));
+  }
+  const auto written = run_flow(storage->write(writes));  // as a whole all the same
+  INFO((written ? "" : written.error().what()));
+  REQUIRE(written);
+  CHECK(written->size() == count);
+  keys.emplace_back("k/missing");
+  const auto loaded = run_flow(storage->load(keys));
+  REQUIRE(loaded);
+  CHECK(loaded->size() == count + 1);
+  CHECK_FALSE(loaded->back());
+  for (std::size_t i = 0; i < count; ++i) CHECK((*loaded)[i]->value == std::to_string(i));
+  const auto listed = run_flow(storage->list("k/", "", count - 1, true));
+  REQUIRE(listed);
+  CHECK(listed->size() == count - 1);
+  CHECK(std::is_sorted(listed->begin(), listed->end(), [](const auto& a, const auto& b) { return a.key < b.key; }));
+  CHECK(run_flow(storage->list("k/", "", count + 1, false))->size() == count);
+
+  Psql psql(server);
+  psql.run("INSERT INTO culmen.culmen_lease SELECT 'l/' || i, 'test', 1, 'infinity' FROM generate_series(1, " +
+           std::to_string(count) + ") AS i");
+  std::vector<Lease> leases;
+  for (std::size_t i = 1; i <= count; ++i) {
+    leases.emplace_back();
+    leases.back().name = "l/" + std::to_string(i);
+    leases.back().token = i % 2 == 0 ? 1 : 2;
+  }
+  const auto renewed = run_flow(storage->renew(leases, 60s));
+  REQUIRE(renewed);
+  REQUIRE(renewed->size() == count);
+  for (std::size_t i = 0; i < count; ++i) CHECK((*renewed)[i].has_value() == (leases[i].token == 1));
+
+  // What has expired, and what was removed long ago.
+  Write brief("e/brief", "x");
+  brief.expires_in = 60s;
+  REQUIRE(run_flow(write_one(*storage, brief)));
+  put(*storage, "e/removed", "x");
+  REQUIRE(run_flow(write_one(*storage, Write("e/removed"))));
+  put(*storage, "e/kept", "x");
+  postgres::Database database{PostgresOptions(server.connection())};
+  const std::string rows = "SELECT count(*) FROM culmen.culmen_object WHERE key LIKE 'e/%'";
+  database.sweep();
+  CHECK(psql.run(rows) == "3");
+  psql.run("UPDATE culmen.culmen_object SET expires_at = expires_at - interval '2 days'");
+  CHECK(value_of(*storage, "e/brief") == std::nullopt);
+  database.sweep();
+  CHECK(psql.run(rows) == "1");
+  CHECK(value_of(*storage, "e/kept") == "x");
 }

@@ -3,8 +3,8 @@
 //
 //   storage_writer DIR CHANGE            makes a change of support/storage_crash.hpp, and stops itself before it
 //   storage_writer DIR lease             acquires a lease, renews it, and releases it; stops itself before that
-//   storage_writer DIR count LEASE       until it is killed: acquires the lease, adds one to scratch/counter with it,
-//                                        and prints what it wrote; stops itself at once
+//   storage_writer DIR count LEASE FILE  until it is killed: acquires the lease, and adds one to a counter below it,
+//                                        and to FILE a line that says what became of that; stops itself before it
 //   storage_writer DIR CHANGE N ERRNO    its N-th system call fails; prints how many there were
 // Exits with 0 after success, with 3 after an error, which it prints.
 #include <dlfcn.h>
@@ -116,10 +116,14 @@ void use_lease(Storage& storage) {
   drive_in_real_time(storage.release(*lease)).value();
 }
 
-[[noreturn]] void count_for_ever(Storage& storage, const std::string& lease_name) {
-  const std::string key = lease_name + "/counter";
+[[noreturn]] void count_for_ever(Storage& storage, const std::string& lease_name, const std::string& log_file) {
+  const std::string key = lease_name + "/counter", owner = std::to_string(::getpid());
+  const int log = ::open(log_file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  const auto say = [log](const std::string& line) {
+    if (::write(log, line.data(), line.size()) < 0) ::_exit(4);
+  };
   while (true) {
-    const auto lease = drive_in_real_time(storage.acquire(lease_name, "writer", seconds(1))).value();
+    const auto lease = drive_in_real_time(storage.acquire(lease_name, owner, seconds(1))).value();
     if (!lease) {
       ::usleep(20000);
       continue;
@@ -131,12 +135,8 @@ void use_lease(Storage& storage) {
       Write write(key, std::to_string(next));
       write.fence = *lease;
       const auto written = drive_in_real_time(write_one(storage, write));
-      if (written) {
-        std::cout << "wrote " << next << " with " << lease->token << std::endl;
-        continue;
-      }
-      std::cout << to_string(written.error().code()) << " with " << lease->token << std::endl;
-      break;
+      say(written ? "wrote " + std::to_string(next) + "\n" : std::string(to_string(written.error().code())) + "\n");
+      if (!written) break;
     }
     drive_in_real_time(storage.release(*lease)).value();
   }
@@ -150,7 +150,7 @@ int main(int argc, char** argv) try {
   const std::string& what = words.at(1);
   if (what == "count") {
     ::raise(SIGSTOP);
-    count_for_ever(*storage, words.at(2));
+    count_for_ever(*storage, words.at(2), words.at(3));
   }
   if (words.size() == 4) {
     failing_call = std::stoi(words[2]);

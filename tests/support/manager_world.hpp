@@ -99,10 +99,11 @@ class ManagerWorld {
       if (on_event) on_event(event);
     };
     options.log = [&heard](LogLevel, std::string_view line) { heard.log.emplace_back(line); };
-    if (!seams.random) seams.random = [random = std::uint64_t(1)]() mutable {
-      random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-      return static_cast<double>(random >> 11) / 9007199254740992.0;
-    };
+    if (!seams.random)
+      seams.random = [random = std::uint64_t(1)]() mutable {
+        random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+        return static_cast<double>(random >> 11) / 9007199254740992.0;
+      };
     auto core = std::make_shared<ManagerCore>(std::move(options), std::move(seams));
     managers.push_back(core);
     return core;
@@ -111,7 +112,8 @@ class ManagerWorld {
   /// Runs it beside the others.
   ExecutionBase& run(const std::shared_ptr<ManagerCore>& core) {
     return driver.start<Result<void>>(
-        core->run(), [this, core](const Result<void>& ended) {
+        core->run(),
+        [this, core](const Result<void>& ended) {
           ++ended_runs;
           if (!ended) FAIL_CHECK(ended.error().what());
         },

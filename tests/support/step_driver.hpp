@@ -99,9 +99,8 @@ class StepDriver final : public AskPerformer {
         auto& send = static_cast<SendAsk&>(ask);
         TimedResponse response = transport_(send.request);
         if (!answers) break;
-        after(response.after, ask, [&execution, &send, result = std::move(response.response)] {
-          execution.answer(send, result);
-        });
+        after(response.after, ask,
+              [&execution, &send, result = std::move(response.response)] { execution.answer(send, result); });
         break;
       }
       case Ask::Kind::wait: {

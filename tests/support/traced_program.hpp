@@ -88,7 +88,9 @@ class TracedProgram {
     }
     return false;
   }
-  void go() { ::kill(process_, SIGCONT); }
+  void go() { send(SIGCONT); }
+  void send(int signal_number) const { ::kill(process_, signal_number); }
+  pid_t process() const noexcept { return process_; }
   void kill() {
     if (process_ <= 0) return;
     ::kill(process_, SIGKILL);

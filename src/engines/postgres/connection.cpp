@@ -96,8 +96,8 @@ Errc code_of(const std::string& sqlstate) {
   const std::string_view group = std::string_view(sqlstate).substr(0, 2);
   // 57014: statement_timeout. 55P03: lock_timeout. 40: deadlocks. 53: out of disk, memory or connections.
   if (sqlstate == "57014" || sqlstate == "55P03" || group == "40") return Errc::timeout;
-  // 08: connection. 57P: shutting down or starting. 25006: read-only, most likely a standby. 25P0x: ended for idling.
-  if (group == "08" || group == "53" || sqlstate.starts_with("57P") || sqlstate.starts_with("25")) {
+  // 08: connection. 57P: shutting down or starting. 25, and 0A000 at BEGIN: read-only, most likely a standby.
+  if (group == "08" || group == "53" || group == "25" || sqlstate.starts_with("57P") || sqlstate == "0A000") {
     return Errc::connection_failed;
   }
   return Errc::io_failed;
@@ -147,7 +147,7 @@ void ConnectionSettings::rotate_hosts() {
   for (auto& [keyword, value] : options_) {
     if (keyword != "host" && keyword != "hostaddr" && keyword != "port") continue;
     std::vector<std::string> parts = split(value);
-    std::ranges::rotate(parts, parts.begin() + 1);
+    std::rotate(parts.begin(), parts.begin() + 1, parts.end());
     value.clear();
     for (const std::string& part : parts) value += (&part == &parts.front() ? "" : ",") + part;
   }

@@ -29,7 +29,7 @@ constexpr std::string_view division_by_zero = "22012", deadlock = "40P01", seria
 constexpr std::string_view unique_violation = "23505", duplicate_table = "42P07", duplicate_schema = "42P06",
                            duplicate_object = "42710";
 
-std::string quoted(std::string_view identifier) {
+std::string quoted_identifier(std::string_view identifier) {
   std::string out = "\"";
   for (const char c : identifier) {
     if (c == '"') out.push_back(c);
@@ -97,7 +97,7 @@ bool is_one_of(std::string_view sqlstate, std::initializer_list<std::string_view
 
 Database::Database(const PostgresOptions& options)
     : schema_name_(valid_schema(options)),
-      schema_(quoted(schema_name_)),
+      schema_(quoted_identifier(schema_name_)),
       pool_(ConnectionSettings(options.connection), valid_connections(options),
             [this](Connection& connection, Deadline deadline) { check_version(connection, deadline); }),
       next_sweep_(steady_clock::now() + sweep_interval) {}

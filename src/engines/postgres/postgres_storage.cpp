@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
-#include "engines/postgres/database.hpp"
 #include "culmen/storage_engine.hpp"
+#include "engines/postgres/database.hpp"
 
 namespace culmen {
 

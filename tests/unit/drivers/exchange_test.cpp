@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "culmen/nursery.hpp"
 #include "unit/drivers/each_driver.hpp"
 
 using namespace culmen;
@@ -285,6 +286,64 @@ TEST_CASE("exchange: cancelled while it waits") {
     const Result<Bytes> answer = driver.run_and_cancel(exchanging(server.request(Transport::udp, "q", 3600s)),
                                                        [] { std::this_thread::sleep_for(30ms); });
     check_failure(answer, Errc::cancelled);
+  });
+}
+
+TEST_CASE("exchange: the function that looks at the answer may cancel its flow, and others") {
+  struct Body {
+    static Flow<Result<void>> resting() {
+      Result<void> rested = co_await wait(3600s);
+      co_return rested;
+    }
+    static Flow<Result<void>> exchanging(Nursery* nursery, ExchangeRequest request, bool accepted) {
+      request.accepts = [nursery, accepted](ByteView) {
+        nursery->cancel_all();
+        return accepted;
+      };
+      Result<Bytes> answer = co_await exchange_message(std::move(request));
+      if (!answer) co_return answer.error();
+      co_return Result<void>();
+    }
+    static Flow<Result<void>> cancels_itself(ExchangeRequest request, bool accepted) {
+      Nursery nursery = co_await open_nursery();
+      nursery.spawn(exchanging(&nursery, std::move(request), accepted));
+      nursery.spawn(resting());
+      Result<void> joined = co_await nursery.join();
+      co_return joined;
+    }
+    static Flow<Result<void>> cancels_another(ExchangeRequest request) {
+      Nursery nursery = co_await open_nursery();
+      nursery.spawn(resting());
+      request.accepts = [&nursery](ByteView) {
+        nursery.cancel_all();
+        return false;
+      };
+      std::vector<Flow<Result<void>>> parts;
+      parts.push_back(nursery.join());
+      parts.push_back(exchanged(std::move(request)));
+      First<Result<void>> first = co_await first_of(std::move(parts));
+      co_return first.result;
+    }
+    static Flow<Result<void>> exchanged(ExchangeRequest request) {
+      Result<Bytes> answer = co_await exchange_message(std::move(request));
+      if (!answer) co_return answer.error();
+      co_return Result<void>();
+    }
+  };
+  const ExchangeServer datagrams(Transport::udp, answering_datagrams({"answer", "another"}));
+  const ExchangeServer streams(Transport::tcp, answering_streams({framed("answer")}));
+  with_each([&](auto& driver) {
+    for (const bool accepted : {true, false}) {
+      for (const ExchangeRequest& request :
+           {datagrams.request(Transport::udp, "q"), streams.request(Transport::tcp, "q")}) {
+        const Result<void> ended = driver.run(Body::cancels_itself(request, accepted));
+        REQUIRE_FALSE(ended);
+        CHECK(ended.error().code() == Errc::cancelled);
+      }
+    }
+    const Result<void> ended = driver.run(Body::cancels_another(datagrams.request(Transport::udp, "q", 3600s)));
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().code() == Errc::cancelled);
   });
 }
 

@@ -210,6 +210,24 @@ TEST_CASE("PollDriver: a flow may cancel itself, from its children and from the 
   }
 }
 
+TEST_CASE("PollDriver: cancel_all() cancels what runs, and not what is started because of it") {
+  struct Body {
+    static Flow<Text> again(PollDriver& driver, int* started) {
+      ++*started;
+      const std::chrono::seconds duration = *started > 3 ? 0s : 3600s;
+      Text rested = co_await resting(duration);
+      if (!rested) driver.start<std::string>(again(driver, started), {});
+      co_return rested;
+    }
+  };
+  PollDriver driver;
+  int started = 0;
+  for (int i = 0; i < 3; ++i) driver.start<std::string>(Body::again(driver, &started), {});
+  driver.cancel_all();
+  run(driver);
+  CHECK(started == 6);
+}
+
 TEST_CASE("PollDriver: children that outlive the flow that opened their nursery are dropped with it") {
   struct Body {
     static Flow<Result<void>> child() {

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "culmen/file_storage.hpp"
+#include "support/temporary_folder.hpp"
 #include "unit/drivers/each_driver.hpp"
 
 using namespace culmen;
@@ -28,6 +30,15 @@ TEST_CASE("the conformance suite passes on MemoryStorage with every driver, all 
   test::with_each([](auto& driver) {
     const std::shared_ptr<Storage> storage = memory_storage();
     const Result<std::string> failures = driver.run(failures_of_all(StorageUnderTest([storage] { return storage; })));
+    CHECK(failures.value() == "");
+  });
+}
+
+TEST_CASE("the conformance suite passes on FileStorage with every driver, all tests at once") {
+  test::with_each([](auto& driver) {
+    const test::TemporaryFolder folder;
+    const Result<std::string> failures =
+        driver.run(failures_of_all(StorageUnderTest([&folder] { return file_storage(folder.path()); })));
     CHECK(failures.value() == "");
   });
 }

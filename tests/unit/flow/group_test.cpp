@@ -234,6 +234,13 @@ TEST_CASE("with_deadline: in time, late, late but done all the same, thrown, and
   CHECK(driver.run(with_deadline(fails_after(seconds(1)), seconds(5), "waiting")).error().code() == Errc::timeout);
   CHECK_THROWS_AS((void)driver.run(with_deadline(throws_after(seconds(1)), seconds(5), "waiting")), std::runtime_error);
 
+  struct Endless {
+    static Flow<Result<void>> asks() {
+      for (;;) (void)co_await wait(seconds(1));
+    }
+  };
+  CHECK(driver.run(with_deadline(Endless::asks(), seconds(5), "waiting")).error().code() == Errc::deadline);
+
   driver.cancel_at = driver.time + seconds(2);
   const Result<void> cancelled = driver.run(with_deadline(waits_for(seconds(4)), seconds(5), "waiting"));
   CHECK(cancelled.error().code() == Errc::cancelled);

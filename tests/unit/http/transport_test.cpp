@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "culmen/driver.hpp"
 #include "culmen/version.hpp"
@@ -133,6 +135,33 @@ TEST_CASE("headers: lower-case names, several of one name, interim responses and
   CHECK(links[1] == "<b>");
   CHECK(response->header("x-odd") == "spaced");
   CHECK_FALSE(response->header("x-late"));
+}
+
+TEST_CASE("trailers are left out after an empty body, too") {
+  test::Server server(answering([](const test::Request&) {
+    return std::string(
+        "HTTP/1.1 103 Early\r\nLink: <early>\r\n\r\n"
+        "HTTP/1.1 201 Created\r\nX-Early: yes\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nRetry-After: 9999\r\n\r\n");
+  }));
+  const auto response = http_get(server.url());
+  REQUIRE(response);
+  CHECK(response->status == 201);
+  CHECK(response->header("x-early") == "yes");
+  CHECK_FALSE(response->header("retry-after"));
+  CHECK_FALSE(response->header("link"));
+}
+
+TEST_CASE("the response to a HEAD may name any length") {
+  test::Server server(answering([](const test::Request&) {
+    return std::string("HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\nReplay-Nonce: n1\r\n\r\n");
+  }));
+  drivers::BlockingDriver driver(TransportOptions(), nullptr);
+  const auto head = ask(driver, HttpRequest(HttpMethod::head, server.url()));
+  REQUIRE_MESSAGE(head, head.error().what());
+  CHECK(head->header("replay-nonce") == "n1");
+  const auto body = ask(driver, HttpRequest(HttpMethod::get, server.url()));  // on the same handle
+  REQUIRE_FALSE(body);
+  CHECK(body.error().code() == Errc::response_too_large);
 }
 
 TEST_CASE("a URL's path travels as it is signed") {
@@ -268,6 +297,46 @@ TEST_CASE("headers without end are refused") {
   const auto response = http_get(server.url());
   REQUIRE_FALSE(response);
   CHECK(response.error().code() == Errc::response_too_large);
+}
+
+TEST_CASE("a header line without end is refused") {
+  test::Server server([](test::Connection& connection) {
+    if (!connection.read_request()) return;
+    connection.write("HTTP/1.1 200 OK\r\nX-Filler: ");
+    while (connection.write(std::string(500, 'x'))) {
+    }
+  });
+  const auto response = http_get(server.url());
+  REQUIRE_FALSE(response);
+  CHECK_MESSAGE(response.error().code() == Errc::response_too_large, response.error().what());
+}
+
+TEST_CASE("a response that ends in the middle of its header is lost, not a success") {
+  const std::vector<std::string> heads = {"HTTP/1.1 201 Created\r\n",
+                                          "HTTP/1.1 201 Created\r\nLocation: /a\r\nReplay-No",
+                                          "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nLocation: /a\r\n"};
+  for (const std::string& head : heads) {
+    test::Server server([&head](test::Connection& connection) {
+      if (connection.read_request()) connection.write(head);
+    });
+    for (const HttpMethod method : {HttpMethod::get, HttpMethod::head, HttpMethod::post}) {
+      const auto response = ask({}, HttpRequest(method, server.url()));
+      REQUIRE_FALSE(response);
+      CHECK_MESSAGE(response.error().code() == Errc::connection_failed, response.error().what());
+      CHECK(says(response.error(), "in the middle of its answer"));
+      CHECK(http_failure(response.error()) == HttpFailure::other);
+    }
+  }
+}
+
+TEST_CASE("a status or a version that there is not is the server's fault") {
+  for (const std::string status : {"HTTP/1.1 000 Nothing", "HTTP/3.7 200 OK"}) {
+    test::Server server(
+        answering([&status](const test::Request&) { return status + "\r\nContent-Length: 0\r\n\r\n"; }));
+    const auto response = http_get(server.url());
+    REQUIRE_FALSE(response);
+    CHECK_MESSAGE(response.error().code() == Errc::bad_response, response.error().what());
+  }
 }
 
 TEST_CASE("what breaks on the way has a code and a reason") {

@@ -113,6 +113,7 @@ TEST_CASE("record: the renewal state is read as the program's renewal.json has i
   CHECK(record.renewal.info->window_end == Time(1'804'100'000s));
   CHECK(record.renewal.info->retry_after == 21'600s);
   CHECK(record.renewal.dice == 0.29);
+  CHECK(record.dice == 0.29);
   // Half a window is none, and what was chosen in it is nothing.
   const CertificateRecord half = decoded(R"({"renewal":{"chosen":1804050000,"window_start":1804000000}})");
   CHECK_FALSE(half.renewal.info.has_value());

@@ -27,7 +27,7 @@ CertificateSpec with_names(Texts names) { return CertificateSpec(std::move(names
 
 }  // namespace
 
-TEST_CASE("spec: every member is written and read again; a default is left out") {
+TEST_CASE("spec: every member is written and read again, a default is left out") {
   CertificateSpec spec({"a.test", "b.test"});
   CHECK(spec_to_json(spec) == R"({"names":["a.test","b.test"]})");
   CHECK(read(spec_to_json(spec)) == spec);

@@ -97,8 +97,8 @@ TEST_CASE("decide: the dice spread the moment, and renew_before replaces the rul
   situation.dice = 0.5;
   CHECK(decided(situation, issued + days(60) - 54h - 1s).kind == Kind::nothing);
   CHECK(decided(situation, issued + days(60) - 54h).kind == Kind::issue);
-  situation.live->renewal.dice = 0;  // kept since before the record had dice
-  CHECK(decided(situation, issued + days(60) - 1s).kind == Kind::nothing);
+  situation.live->renewal.dice = 0;  // drawn when the CA was asked for the first time: nothing moves
+  CHECK(decided(situation, issued + days(60) - 54h).kind == Kind::issue);
 
   struct Row {
     Duration lifetime;
@@ -142,6 +142,12 @@ TEST_CASE("decide: renewal information is asked for when it is time, unless the 
     const Action issue = decided(situation, issued + life.due);
     CHECK(issue.kind == Kind::issue);
     CHECK(issue.replaces);
+    // If nobody can issue it now, its CA is asked meanwhile: it may have moved the window.
+    situation.allowed_at[first] = situation.allowed_at[second] = issued + 2 * life.lifetime;
+    CHECK(decided(situation, issued + life.due).kind == Kind::ask_renewal_info);
+    CHECK(decided(situation, issued + life.lifetime).kind == Kind::nothing);
+    situation.emergency = true;
+    CHECK(decided(situation, issued + life.due).kind == Kind::nothing);
   }
   Situation without = living_with(days(90));
   CHECK(decided(without, issued).kind == Kind::nothing);
@@ -149,13 +155,15 @@ TEST_CASE("decide: renewal information is asked for when it is time, unless the 
   without.offers_renewal_info = true;
   without.live->renewal.next_check = issued + days(300);
   CHECK(decided(without, issued).kind == Kind::ask_renewal_info);
-  // A CA that is down is not asked; one that may be up again is, by one at a time.
+  // A CA that is down is not asked; one that may be up again is, whoever else tries.
   without.live->renewal.next_check = issued;
-  const Healths closed = {{first, down(5, issued)}};
+  Healths closed = {{first, down(5, issued)}};
   CHECK(decided(without, issued, closed).kind == Kind::nothing);
   CHECK(decided(without, issued, closed).wake_at == issued + 60s);
   CHECK(decided(without, issued + 60s, closed).kind == Kind::ask_renewal_info);
-  CHECK(decided(without, issued + 60s, closed).probe);
+  CHECK_FALSE(decided(without, issued + 60s, closed).probe);
+  closed[first].probing = true;
+  CHECK(decided(without, issued + 60s, closed).kind == Kind::ask_renewal_info);
 }
 
 TEST_CASE("decide: a fresh window decides, and one that is not wanted is ignored") {
@@ -189,7 +197,7 @@ TEST_CASE("decide: a fresh window decides, and one that is not wanted is ignored
   CHECK(incident.reason == "the CA wants it replaced at once");
 }
 
-TEST_CASE("decide: the second CA only when never issued, outdated, in an emergency, or late in the day") {
+TEST_CASE("decide: the second CA only when never issued, outdated, in an emergency, or when little time is left") {
   for (const Life& life : lives) {
     CAPTURE(life.lifetime.count());
     Situation situation = living_with(life.lifetime);
@@ -225,7 +233,7 @@ TEST_CASE("decide: the second CA only when never issued, outdated, in an emergen
   CHECK(action.reason.find("there is no CA to ask") != std::string::npos);
 }
 
-TEST_CASE("decide: nothing while it is in progress; what another process holds is looked at when its lease ends") {
+TEST_CASE("decide: nothing while it is in progress, what another process holds is looked at when its lease ends") {
   Situation situation = living_with(days(90));
   situation.emergency = true;
   situation.in_flight = true;
@@ -327,7 +335,7 @@ TEST_CASE("decide: a failed attempt is repeated after its pause, at the same CA 
   const Action wait = decided(situation, due + 1s);
   CHECK(wait.kind == Kind::nothing);
   CHECK(wait.wake_at == due + 12min);
-  CHECK(wait.reason.find("after 1 failed attempts (validation)") != std::string::npos);
+  CHECK(wait.reason.find("failures in a row: 1, the last one: validation") != std::string::npos);
   CHECK(decided(situation, due + 12min).kind == Kind::issue);
   // The other CA waits for its turn, and has a back-off of its own then.
   const Time turn = issued + days(90) - days(22) - 12h + 1s;

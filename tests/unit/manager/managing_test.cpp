@@ -586,6 +586,28 @@ TEST_CASE("manager: a key change of the account that was interrupted is settled,
   CHECK(world.ca().sizes().accounts == 1);
 }
 
+TEST_CASE("manager: an account that the CA has forgotten is made again, with the same key (E6)") {
+  ManagerWorld world;
+  Heard heard;
+  const auto core = world.make(world.options(), heard);
+  world.run(core);
+  world.pass(1h);
+  const std::string key = decode_account(*world.stored(account_key_of(world.directory())))->key_pem;
+  TestCaOptions ca_options;
+  ca_options.base_url = "https://ca0.test";
+  ca_options.seed = 99;
+  ca_options.clock = world.clock;
+  ca_options.skip_validation = true;
+  world.cas[0] = std::make_unique<TestCa>(std::move(ca_options));
+  CHECK(core->renew_now("a.example", "test"));
+  world.pass(30min);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::issued) == 2);
+  Result<AccountRecord> record = decode_account(*world.stored(account_key_of(world.directory())));
+  REQUIRE(record);
+  CHECK(record->key_pem == key);
+}
+
 TEST_CASE("manager: a profile that the CA does not have: a warning if it is preferred, a failure if it is required") {
   TestCaOptions ca_options;
   ca_options.profiles = {{"classic", "the usual"}};
@@ -623,7 +645,7 @@ TEST_CASE("manager: must-staple that the CA ignores is a warning (F12)") {
   CHECK(heard.detail(EventKind::warning).find("must-staple") != std::string::npos);
 }
 
-TEST_CASE("manager: while storage is down nothing is ordered; afterwards all is well") {
+TEST_CASE("manager: while storage is down nothing is ordered, and afterwards all is well") {
   ManagerWorld world;
   Heard heard;
   const auto storage = std::make_shared<FaultyStorage>(world.storage);
@@ -660,6 +682,93 @@ TEST_CASE("manager: stops within two seconds while storage hangs, and cleans its
   world.pass(2s);
   CHECK(world.ended_runs == 1);
   CHECK(world.driver.running() == 0);
+}
+
+TEST_CASE("manager: a lease that cannot be renewed ends the order before it is finalized, and it is resumed") {
+  TestCaOptions ca_options;
+  ca_options.validation_delay = 100s;
+  ManagerWorld world(1, ca_options);
+  Heard heard;
+  bool loses = true;
+  ManagerOptions options = world.options();
+  options.storage = std::make_shared<FaultyStorage>(world.storage, [&loses](const StorageCall& call) {
+    return loses && call.operation == "renew" ? StorageFault::lost_before : StorageFault::none;
+  });
+  world.run(world.make(std::move(options), heard));
+  world.pass(65s);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::lease_lost) >= 1);
+  CHECK(world.count(0, "finalize") == 0);
+  CHECK(!world.managers[0]->http01("/.well-known/acme-challenge/"));
+  loses = false;
+  world.pass(5min);
+  CHECK(world.live());
+  CHECK(world.orders() == 1);
+  CHECK(heard.count(EventKind::failed) == 0);
+}
+
+TEST_CASE("manager: what is stored after another process has taken over is refused, and the order is not lost") {
+  TestCaOptions ca_options;
+  ca_options.validation_delay = 10s;
+  ManagerWorld world(1, ca_options);
+  Heard heard;
+  world.run(world.make(world.options(), heard));
+  world.pass(2s);
+  REQUIRE(world.stored(pending_order_key("a.example")));
+  VirtualDriver thief(world.clock, [](const HttpRequest&) {
+    return TimedResponse(Error(Errc::connection_failed, "sending", "no network"));
+  });
+  Lease held;
+  held.name = certificate_lease("a.example");
+  held.token = 1;
+  REQUIRE(thief.drive(world.storage->release(held)));
+  Result<std::optional<Lease>> stolen = thief.drive(world.storage->acquire(held.name, "thief", 300s));
+  REQUIRE(stolen);
+  REQUIRE(*stolen);
+  world.pass(1min);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::lease_lost) == 1);
+  CHECK(!world.live());
+  CHECK(world.stored(pending_order_key("a.example")));
+  world.pass(6min);
+  CHECK(world.live());
+  CHECK(world.orders() == 1);
+}
+
+TEST_CASE("manager: alarms when a renewal is late, and when a certificate has expired") {
+  ManagerWorld world;
+  Heard heard;
+  const auto core = world.make(world.options(), heard);
+  world.run(core);
+  world.pass(1h);
+  world.is_down[0] = true;
+  world.pass(24h * 77);
+  CHECK(heard.count(EventKind::late) == 1);
+  CHECK(heard.count(EventKind::expired) == 0);
+  CHECK(core->status(world.clock.now()).at(0).late);
+  world.pass(24h * 15);
+  CHECK(heard.count(EventKind::late) == 1);
+  CHECK(heard.count(EventKind::expired) == 1);
+  world.is_down[0] = false;
+  world.pass(2h);
+  CHECK(heard.count(EventKind::issued) == 2);
+  CHECK(!core->status(world.clock.now()).at(0).late);
+}
+
+TEST_CASE("manager: events as text are one printable line") {
+  ManagerEvent event;
+  event.kind = EventKind::failed;
+  event.id = "a.example\n";
+  event.ca = "https://ca.example/\x1b[31m";
+  event.detail = "the CA says \x1b]0;title\x07";
+  event.failures = 3;
+  event.next = ManagerWorld::start;
+  const std::string text = to_text(event);
+  CHECK(std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; }));
+  CHECK(text.find("3 failures in a row") != std::string::npos);
+  CHECK(level_of(EventKind::failed) == LogLevel::warning);
+  CHECK(to_string(EventKind::storage_failed) == "storage_failed");
+  CHECK(to_string(LogLevel::error) == "error");
 }
 
 TEST_CASE("manager: run_once brings up to date what is due, and ends") {
@@ -726,9 +835,7 @@ TEST_CASE("manager: ensure waits for a certificate, or for the error of the atte
 
 TEST_CASE("manager: options that are not valid are refused") {
   ManagerWorld world;
-  const auto refused = [](ManagerOptions options) {
-    CHECK_THROWS_AS(ManagerCore(std::move(options)), Error);
-  };
+  const auto refused = [](ManagerOptions options) { CHECK_THROWS_AS(ManagerCore(std::move(options)), Error); };
   ManagerOptions options = world.options();
   options.storage.reset();
   refused(options);

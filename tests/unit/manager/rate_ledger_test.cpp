@@ -67,7 +67,7 @@ constexpr const char* small_list =
 
 }  // namespace
 
-TEST_CASE("limits: Let's Encrypt's, by name and URL; none for others") {
+TEST_CASE("limits: Let's Encrypt's, by name and URL, none for others") {
   const Limits limits = known_rate_limits("letsencrypt");
   CHECK(limits.size() == 4);
   CHECK(limits == known_rate_limits("https://acme-v02.api.letsencrypt.org/directory"));
@@ -268,12 +268,16 @@ TEST_CASE("ledger: one of very many names stays small, and forgets what matters 
   for (int i = 0; i < 20'000; ++i) {
     const std::string name = "h" + std::to_string(i) + ".example" + std::to_string(i) + ".test";
     ledger.count_certificate(limits, order_for({name}), start);
+    ledger.refuse_names_until({name}, start + std::chrono::seconds(10 + i), start);
   }
   for (int i = 0; i < 5; ++i) ledger.count_certificate(limits, order_for({"busy.test"}), start);
   ledger.prune(limits, start + 1s);
   CHECK(ledger.allowed_at(limits, order_for({"busy.test"}, true), start + 1s) > start + days(1));
-  CHECK(ledger.to_json().size() < 512 * 1024);
-  CHECK(ledger.to_json().size() > 200 * 1024);
+  CHECK(ledger.to_json().size() < 256 * 1024);
+  CHECK(ledger.to_json().size() > 100 * 1024);
+  const CountedOrder last = order_for({"h19999.example19999.test"}, true);
+  CHECK(ledger.allowed_at(limits, last, start + 1s) == start + 20'009s);
+  CHECK(ledger.allowed_at(limits, order_for({"h0.example0.test"}, true), start + 1s) == start + 1s);
 }
 
 TEST_CASE("ledger: stored ones are read leniently where they are newer, and strictly where they are damaged") {

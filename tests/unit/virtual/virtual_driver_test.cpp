@@ -2,11 +2,14 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "culmen/event.hpp"
+#include "culmen/nursery.hpp"
 #include "culmen/virtual_driver.hpp"
 
 using namespace culmen;
@@ -258,6 +261,35 @@ TEST_CASE("virtual driver: on_done may add flows, and its exceptions come out") 
   CHECK(log == std::vector<std::string>{"first", "second"});
   CHECK(driver.running() == 0);
   CHECK(clock.now() == start + 2min);
+}
+
+TEST_CASE("virtual driver: children that outlive the flow that opened their nursery are dropped with it") {
+  struct Body {
+    static Flow<Result<void>> resting(std::chrono::seconds duration) {
+      Result<void> rested = co_await wait(duration);
+      co_return rested;
+    }
+    static Flow<Result<void>> waiting(Event event) {
+      Result<void> woken = co_await event.wait();
+      co_return woken;
+    }
+    // A parameter is destroyed with the frame, after the flow has ended.
+    static Flow<Result<void>> run(std::shared_ptr<std::optional<Nursery>> nursery, Event event) {
+      Nursery opened = co_await open_nursery();
+      nursery->emplace(std::move(opened));
+      (*nursery)->spawn(resting(5s));
+      (*nursery)->spawn(waiting(event));
+      Result<void> rested = co_await wait(1s);
+      co_return rested;
+    }
+  };
+  VirtualClock clock(start);
+  VirtualDriver driver(clock, &echo);
+  const Event event;
+  CHECK(driver.drive(Body::run(std::make_shared<std::optional<Nursery>>(), event)).has_value());
+  event.set();
+  driver.run_until(start + 1min);
+  CHECK(driver.running() == 0);
 }
 
 TEST_CASE("virtual driver: destroyed with flows that wait") {
