@@ -22,7 +22,7 @@ using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
 /// Stopping takes two seconds at most; this leaves some for the thread to end.
-constexpr milliseconds stop_limit(1800);
+constexpr milliseconds stop_limit(1500);
 constexpr unsigned call_threads = 4;
 
 std::string process_name() {

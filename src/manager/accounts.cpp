@@ -70,6 +70,22 @@ Flow<Result<Account>> Cas::account(Ca& ca) {
   co_return account;
 }
 
+Flow<Result<bool>> Cas::account_was_changed(Ca& ca, Account used) {
+  const std::string key = account_key_of(ca.directory);
+  std::vector<std::string> keys(1, key);
+  Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
+  if (!loaded) co_return loaded.error();
+  Result<std::optional<AccountRecord>> record = read_account(loaded->front(), key);
+  if (!record) co_return record.error();
+  if (*record && is_complete(**record)) {
+    Result<Account> stored = account_of(**record);
+    if (!stored) co_return stored.error().while_doing("reading " + key);
+    if (stored->url == used.url && stored->key.thumbprint() == used.key.thumbprint()) co_return false;
+  }
+  ca.account.reset();
+  co_return true;
+}
+
 Flow<Result<Account>> Cas::find_or_make_account(Ca& ca, engine::Session session) {
   const std::string key = account_key_of(ca.directory);
   for (int tries = 0; tries < lease_tries; ++tries) {

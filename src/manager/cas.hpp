@@ -59,6 +59,9 @@ class Cas {
   Flow<Result<engine::Session>> session(Ca& ca);
   /// The account: from memory, from storage, or a new one. Guarded by the account's lease.
   Flow<Result<Account>> account(Ca& ca);
+  /// Whether storage has another account than that one, or another key for it: another process changed it. Then it is
+  /// read again the next time.
+  Flow<Result<bool>> account_was_changed(Ca& ca, Account used);
   /// Reads what was used of the CA's limits, if that was not done before.
   Flow<Result<void>> load_ledger(Ca& ca, std::string account_url);
   /// Stores what has changed: loads, merges, compares and sets, three times at most.

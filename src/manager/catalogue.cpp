@@ -115,7 +115,7 @@ void Catalogue::mark_not_loaded(Entry& entry) {
 
 bool Catalogue::adopt(Entry& entry, const std::optional<CertificateRecord>& record, Revision revision) {
   not_loaded_.erase(entry.id);
-  entry.is_loaded = true;
+  const bool was_loaded = std::exchange(entry.is_loaded, true);
   entry.is_unreadable = false;
   entry.revision = std::move(revision);
   const std::uint64_t before = entry.live;
@@ -134,7 +134,8 @@ bool Catalogue::adopt(Entry& entry, const std::optional<CertificateRecord>& reco
   entry.last_error = known.last_error;
   if (entry.live == before) return false;
   entry.said_late = entry.said_expired = false;
-  entry.forced.clear();
+  // What was asked for before the record was read is about the certificate that it names.
+  if (was_loaded) entry.forced.clear();
   if (entry.cached && entry.cached->generation != entry.live) entry.cached.reset();
   return true;
 }

@@ -15,6 +15,7 @@ using std::chrono::seconds;
 
 constexpr seconds longest_held_pause(30);
 constexpr int write_record_tries = 3;
+constexpr seconds shortest_poll_deadline(5);
 /// How far the clocks of the CA and of this machine may differ.
 constexpr std::chrono::hours clock_tolerance(1);
 
@@ -286,6 +287,12 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
   request->key_type = issuance.key_type();
   request->csr_options.must_staple = spec.must_staple;
   request->preferred_chain = spec.preferred_chain;
+  if (issuance.record.not_before && issuance.record.not_after) {
+    // An order that hangs must not use up what is left of a short life: the next attempt goes on with it.
+    const planner::Duration life = planner::lifetime(*issuance.record.not_before, *issuance.record.not_after);
+    request->poll_deadline =
+        std::clamp(std::chrono::duration_cast<seconds>(life / 8), shortest_poll_deadline, request->poll_deadline);
+  }
   const bool same_account =
       issuance.record.account.empty() || issuance.record.account == issuance.account->url || seams_.issue;
   if (issuance.action.replaces && same_account) request->replaces = issuance.record.certificate_id;
@@ -634,9 +641,17 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   }
   if (is_cancelled || lost) co_return error;
   if (error.code() == Errc::account_does_not_exist && issuance.ca) issuance.ca->account_is_gone = true;
+  planner::Failure failure = planner::failure_of(error);
   // An account that is gone is made again in the next attempt, which need not wait for long.
-  const planner::Failure failure =
-      error.code() == Errc::account_does_not_exist ? planner::Failure::ca_unreachable : planner::failure_of(error);
+  if (error.code() == Errc::account_does_not_exist) failure = planner::Failure::ca_unreachable;
+  if (failure == planner::Failure::ca_refused && issuance.ca && issuance.account && !seams_.issue) {
+    // A signature with a key that counts no more is refused; CAs have several problem types for that.
+    Result<bool> changed = co_await cas_.account_was_changed(*issuance.ca, *issuance.account);
+    if (changed && *changed) {
+      failure = planner::Failure::local;
+      error = error.while_doing("issuing, while another process changed the account's key");
+    }
+  }
   // Then it is storage that is waited for. What the CA has said counts all the same.
   const bool by_storage = failure == planner::Failure::local && store_.is_down();
   const Instant instant = co_await now();

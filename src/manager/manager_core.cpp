@@ -82,8 +82,8 @@ double ManagerCore::random() {
 void ManagerCore::reset() {
   const std::lock_guard lock(mutex_);
   store_.forget_leases();
-  urgent_.clear();
   queued_.clear();
+  queued_new_.clear();
   deliveries_.clear();
   running_ = 0;
   said_loaded_ = false;

@@ -153,7 +153,11 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
 
   // Of the execution.
   Nursery* nursery_ = nullptr;
-  std::deque<JobPointer> urgent_, queued_;
+  // What waits for a worker. Both have their turns, so that neither many new certificates nor many renewals hold the
+  // others up; what is urgent comes first.
+  std::multimap<planner::Time, JobPointer> queued_;  ///< By when it should begin.
+  std::deque<JobPointer> queued_new_;                ///< Of certificates that were never issued.
+  bool is_turn_of_new_ = false;
   std::size_t running_ = 0;
   bool said_loaded_ = false;
   planner::Time load_at_;   ///< When records are read again, after an error.

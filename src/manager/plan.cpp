@@ -20,6 +20,12 @@ constexpr seconds after_error(1);
 /// Of each rate limit, kept back for renewals.
 constexpr double reserve_for_renewals = 0.2;
 
+/// When a worker should begin at the latest: those with short lives must not wait behind the others, nor the others for
+/// ever.
+planner::Time latest_begin(const Entry& entry, planner::Time now) {
+  return now + std::clamp<planner::Duration>((entry.not_after - now) / 2, seconds(0), std::chrono::hours(1));
+}
+
 Flow<Result<void>> sleep_for(milliseconds duration) {
   Result<void> slept = co_await wait(duration);
   co_return slept;
@@ -237,7 +243,11 @@ void ManagerCore::consider(const std::shared_ptr<Entry>& entry, Mode mode, plann
   const auto job = std::make_shared<Job>(entry, action);
   job->marks = marks;
   const bool urgent = action.emergency || entry->emergency || marks;
-  (urgent ? urgent_ : queued_).push_back(job);
+  if (entry->live == 0 && !urgent) {
+    queued_new_.push_back(job);
+  } else {
+    queued_.emplace(urgent ? planner::Time::min() : latest_begin(*entry, now), job);
+  }
 }
 
 void ManagerCore::start_due(Mode mode, planner::Time now) {
@@ -265,7 +275,7 @@ void ManagerCore::clock_was_set_back(planner::Time now) {
 bool ManagerCore::is_idle(planner::Time now) const {
   const std::lock_guard lock(mutex_);
   const std::optional<planner::Time> next = catalogue_.next_wake_up();
-  return running_ == 0 && urgent_.empty() && queued_.empty() && (!next || *next > now);
+  return running_ == 0 && queued_.empty() && queued_new_.empty() && (!next || *next > now);
 }
 
 planner::Duration ManagerCore::until_next_look(planner::Time now) const {
@@ -279,10 +289,18 @@ planner::Duration ManagerCore::until_next_look(planner::Time now) const {
 // ---- Working ----
 
 void ManagerCore::spawn_queued() {
-  while (running_ < options_.width && (!urgent_.empty() || !queued_.empty())) {
-    std::deque<JobPointer>& from = urgent_.empty() ? queued_ : urgent_;
-    const JobPointer job = from.front();
-    from.pop_front();
+  while (running_ < options_.width && (!queued_.empty() || !queued_new_.empty())) {
+    JobPointer job;
+    const bool is_urgent = !queued_.empty() && queued_.begin()->first == planner::Time::min();
+    if (queued_.empty() || (!is_urgent && is_turn_of_new_ && !queued_new_.empty())) {
+      job = queued_new_.front();
+      queued_new_.pop_front();
+      is_turn_of_new_ = false;
+    } else {
+      job = queued_.begin()->second;
+      queued_.erase(queued_.begin());
+      is_turn_of_new_ = true;
+    }
     ++running_;
     job->child = nursery_->spawn(work(job));
   }

@@ -1,4 +1,5 @@
 // What a manager does when something goes wrong, or something else is wanted.
+#include "culmen/engine.hpp"
 #include "support/faulty_storage.hpp"
 #include "support/manager_world.hpp"
 
@@ -241,6 +242,105 @@ TEST_CASE("manager: renew_now renews once, whatever the age, also when the CA wa
   const Result<void> unknown = core->renew_now("b.example", "");
   REQUIRE(!unknown);
   CHECK(unknown.error().code() == Errc::not_offered);
+}
+
+TEST_CASE("manager: renew_now before the records are read is not forgotten") {
+  ManagerWorld world;
+  Heard first, second;
+  const auto core = world.make(world.options(), first);
+  world.run(core);
+  world.pass(1h);
+  core->stop();
+  world.pass(1s);
+  const auto next = world.make(world.options(), second);
+  CHECK(next->renew_now("a.example", "the operator wants it"));
+  world.run(next);
+  world.pass(1min);
+  CHECK(second.count(EventKind::issued) == 1);
+  CHECK(world.orders() == 2);
+}
+
+TEST_CASE("manager: another process changes the account's key: the next attempt is soon, and has the new one") {
+  ManagerWorld world;
+  Heard heard;
+  const auto core = world.make(world.options(), heard);
+  world.run(core);
+  world.pass(1h);
+  const std::string name = account_key_of(world.directory());
+  AccountRecord record = decode_account(world.stored(name).value()).value();
+  const AccountKey fresh = AccountKey::generate();
+  VirtualDriver program(world.clock, [&](const HttpRequest& request) { return world.answer(request); });
+  Result<engine::Session> session = program.drive(engine::connect(world.directory()));
+  REQUIRE(session);
+  const Account account(record.url, AccountKey::from_pem(record.key_pem));
+  // The first request is answered by something in front of the CA: it must not be taken for done.
+  world.ca().plan(TestCaFault("key-change", TestCaFault::Kind::garbage));
+  REQUIRE(program.drive(engine::key_change(*session, account, fresh)));
+  record.key_pem = fresh.to_pem();
+  world.store(name, encode(record));
+
+  CHECK(core->renew_now("a.example", "the operator wants it"));
+  world.pass(2min);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::issued) == 2);
+  CHECK(heard.count(EventKind::failed) == 1);
+  CHECK(heard.detail(EventKind::failed).find("another process changed the account's key") != std::string::npos);
+  CHECK(world.ca().sizes().accounts == 1);
+}
+
+TEST_CASE("manager: many new certificates do not hold up renewals until they expire") {
+  TestCaOptions ca;
+  ca.certificate_lifetime = 10min;
+  ManagerWorld world(1, ca);
+  world.latency = 200ms;
+  Heard heard;
+  std::vector<CertificateSpec> specs;
+  for (int i = 0; i < 10; ++i) specs.emplace_back(std::vector<std::string>(1, "old" + std::to_string(i) + ".example"));
+  ManagerOptions options = world.options({});
+  options.specs = specs;
+  options.width = 1;
+  const auto core = world.make(std::move(options), heard);
+  world.run(core);
+  world.pass(4min);
+  REQUIRE(heard.count(EventKind::issued) == 10);
+  for (int i = 0; i < 400; ++i) specs.emplace_back(std::vector<std::string>(1, "new" + std::to_string(i) + ".example"));
+  core->set_specs(specs);
+  world.pass(8min);  // one after the other they would take longer
+  const std::size_t issued = heard.count(EventKind::issued);
+  CHECK(issued > 60);
+  CHECK(issued < 400);
+  CHECK(heard.count(EventKind::expired) == 0);
+}
+
+TEST_CASE("manager: an order that takes long is given up soon if the life is short, and gone on with") {
+  TestCaOptions ca;
+  ca.certificate_lifetime = 64s;
+  ca.validation_delay = 12s;
+  ManagerWorld world(1, ca);
+  Heard heard;
+  const auto core = world.make(world.options(), heard);
+  world.run(core);
+  world.pass(75s);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::issued) == 2);
+  CHECK(heard.count(EventKind::failed) > 0);
+  CHECK(heard.count(EventKind::expired) == 0);
+  CHECK(world.orders() == 2);
+}
+
+TEST_CASE("manager: a proxy answers the challenge or the CSR in place of the CA: a few seconds, not a time-out") {
+  for (const char* resource : {"challenge", "finalize"}) {
+    CAPTURE(resource);
+    ManagerWorld world;
+    Heard heard;
+    world.ca().plan(TestCaFault(resource, TestCaFault::Kind::garbage));
+    const auto core = world.make(world.options(), heard);
+    world.run(core);
+    world.pass(20s);
+    INFO(heard.all());
+    CHECK(heard.count(EventKind::issued) == 1);
+    CHECK(world.orders() == 1);
+  }
 }
 
 TEST_CASE("manager: a spec that changes is issued anew, settles, and what is not wanted stays in storage (E5)") {
