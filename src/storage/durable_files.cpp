@@ -214,7 +214,7 @@ constexpr const char* staging_name = ".staging";
 constexpr const char* journal_name = ".journal";
 constexpr int journal_format = 1;
 constexpr const char* log_name = ".changes";
-constexpr off_t largest_log = 256 << 10;
+constexpr off_t largest_log = 1 << 20;
 
 Error broken(const std::string& doing, const std::string& detail) { return Error(Errc::io_failed, doing, detail); }
 

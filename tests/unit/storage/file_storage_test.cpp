@@ -663,7 +663,7 @@ TEST_CASE("file storage: changes are noticed by prefix, in other processes, and 
   // Longer than the log may be: it begins anew, and then anything may have changed.
   {
     std::ofstream log(state / ".changes", std::ios::app);
-    for (int number = 0; number < 30000; ++number) log << "scratch/b/x\n";
+    for (int number = 0; number < 100000; ++number) log << "scratch/b/x\n";
   }
   CHECK(next(cursor) == cursor);
   REQUIRE(state.put("scratch/b/x", "2"));
