@@ -28,7 +28,8 @@ constexpr std::string_view usage =
     "  --bug NAME       with a planted bug\n"
     "  --checks 0       do not watch the storage: for large runs\n"
     "  --quiet 1        only the last line\n"
-    "  --table ROWS     instead: a Markdown table of large runs; all of them, or those whose line in the table contains ROWS\n"
+    "  --table ROWS     instead: a Markdown table of large runs; all of them, or those whose line in the table "
+    "contains ROWS\n"
     "  --scale N        instead: what N certificates cost; one line of CSV\n"
     "worlds:";
 
@@ -40,13 +41,14 @@ std::string in_hexadecimal(std::uint64_t number) {
 
 void print(const Outcome& outcome, double seconds) {
   const Options& options = outcome.options;
-  std::printf("%s: seed %llu, %s, %zu names, %.4g days, lifetime %lld s, %zu CA(s), %zu manager(s): "
-              "%zu orders, %zu issued, %zu failed, %zu extra, %zu questions, %zu expired, %zu crashes, %zu asks, %.2f s, hash %s\n",
-              outcome.failure_count == 0 ? "good" : "BAD", static_cast<unsigned long long>(options.seed),
-              options.world.c_str(), options.names, options.days, static_cast<long long>(options.lifetime), options.cas,
-              options.managers, outcome.cas.orders, outcome.cas.issued, outcome.cas.failed, outcome.cas.extra_orders,
-              outcome.cas.questions, outcome.expired, outcome.crashes, outcome.asks, seconds,
-              in_hexadecimal(outcome.hash).c_str());
+  std::printf(
+      "%s: seed %llu, %s, %zu names, %.4g days, lifetime %lld s, %zu CA(s), %zu manager(s): "
+      "%zu orders, %zu issued, %zu failed, %zu extra, %zu questions, %zu expired, %zu crashes, %zu asks, %.2f s, hash "
+      "%s\n",
+      outcome.failure_count == 0 ? "good" : "BAD", static_cast<unsigned long long>(options.seed), options.world.c_str(),
+      options.names, options.days, static_cast<long long>(options.lifetime), options.cas, options.managers,
+      outcome.cas.orders, outcome.cas.issued, outcome.cas.failed, outcome.cas.extra_orders, outcome.cas.questions,
+      outcome.expired, outcome.crashes, outcome.asks, seconds, in_hexadecimal(outcome.hash).c_str());
 }
 
 struct Row {
@@ -82,8 +84,10 @@ constexpr Row rows[] = {
 };
 
 int print_table(const std::string& which, std::uint64_t seed) {
-  std::printf("| names x time, lifetime, CAs | real s | CPU s | asks | orders | failed | extra orders | most orders an hour | expired | limits crossed | failures |\n"
-              "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+  std::printf(
+      "| names x time, lifetime, CAs | real s | CPU s | asks | orders | failed | extra orders | most orders an hour | "
+      "expired | limits crossed | failures |\n"
+      "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
   bool good = true;
   for (const Row& row : rows) {
     if (std::string_view(row.text).find(which) == std::string_view::npos && which != "all") continue;
@@ -122,21 +126,34 @@ int run(int argc, char** argv) {
     if (i + 1 == argc) throw std::invalid_argument(std::string(option) + " needs a value");
     const std::string value = argv[i + 1];
     const auto number = [&] { return std::stoull(value); };
-    if (option == "--seeds") seeds = number();
-    else if (option == "--first-seed") options.seed = number();
-    else if (option == "--world") options.world = value;
-    else if (option == "--names") options.names = number();
-    else if (option == "--days") options.days = std::stod(value);
-    else if (option == "--lifetime") options.lifetime = static_cast<std::int64_t>(number());
-    else if (option == "--cas") options.cas = number();
-    else if (option == "--managers") options.managers = number();
-    else if (option == "--width") options.width = number();
-    else if (option == "--checks") options.checks = number() != 0;
-    else if (option == "--quiet") quiet = number() != 0;
-    else if (option == "--table") table = value;
+    if (option == "--seeds")
+      seeds = number();
+    else if (option == "--first-seed")
+      options.seed = number();
+    else if (option == "--world")
+      options.world = value;
+    else if (option == "--names")
+      options.names = number();
+    else if (option == "--days")
+      options.days = std::stod(value);
+    else if (option == "--lifetime")
+      options.lifetime = static_cast<std::int64_t>(number());
+    else if (option == "--cas")
+      options.cas = number();
+    else if (option == "--managers")
+      options.managers = number();
+    else if (option == "--width")
+      options.width = number();
+    else if (option == "--checks")
+      options.checks = number() != 0;
+    else if (option == "--quiet")
+      quiet = number() != 0;
+    else if (option == "--table")
+      table = value;
     else if (option == "--scale") {
       const Scale scale = measure_scale(number());
-      std::printf("%zu,%.3f,%.3f,%.0f\n", scale.certificates, scale.start_seconds, scale.hour_cpu_seconds, scale.octets);
+      std::printf("%zu,%.3f,%.3f,%.0f\n", scale.certificates, scale.start_seconds, scale.hour_cpu_seconds,
+                  scale.octets);
       return 0;
     } else if (option == "--bug") {
       bool known = false;
@@ -146,7 +163,8 @@ int run(int argc, char** argv) {
         known = true;
       }
       if (!known) throw std::invalid_argument("there is no bug \"" + value + "\"");
-    } else throw std::invalid_argument("there is no option " + std::string(option));
+    } else
+      throw std::invalid_argument("there is no option " + std::string(option));
   }
   if (!table.empty()) return print_table(table, options.seed);
   std::size_t bad = 0;
@@ -175,9 +193,7 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  return run(argc, argv);
-} catch (const std::exception& error) {
+int main(int argc, char** argv) try { return run(argc, argv); } catch (const std::exception& error) {
   std::fprintf(stderr, "culmen_manager_simulation: %s\n%s", error.what(), usage.data());
   for (const std::string& world : worlds()) std::fprintf(stderr, " %s", world.c_str());
   std::fprintf(stderr, "\n");
