@@ -292,6 +292,11 @@ const std::vector<World>& all_worlds() {
          script.storage_delay = milliseconds(20);
          script.storage_faults = dice.chance(0.5) ? 0.01 : 0;
        }},
+      {"two-clocks", two_managers,
+       [](Script& script, Dice& dice) {
+         add_crashes(script, dice);
+         for (int i = 0; i < 5; ++i) add_clock_steps(script, dice);
+       }},
       // For the table: only what is asked for, and outages.
       {"fleet", any_size,
        [](Script& script, Dice&) {
@@ -309,7 +314,7 @@ const std::vector<World>& all_worlds() {
   return worlds;
 }
 
-constexpr std::size_t not_by_seed = 1;  // the last ones
+constexpr std::size_t not_by_seed = 2;  // the last ones
 
 Script script_of(const Options& options) {
   const std::vector<World>& worlds = all_worlds();
