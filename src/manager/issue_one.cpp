@@ -351,8 +351,7 @@ void ManagerCore::count_order(Issuance& issuance, const std::string& replaces, p
   CountedOrder counted;
   counted.names = issuance.spec().names;
   // To another CA it is a new order.
-  counted.renewal =
-      issuance.record.live > 0 && !issuance.outdated && issuance.record.server == issuance.ca->directory;
+  counted.renewal = issuance.record.live > 0 && !issuance.outdated && issuance.record.server == issuance.ca->directory;
   const std::optional<RenewalInfo>& info = issuance.record.renewal.info;
   counted.ari_renewal =
       counted.renewal && !replaces.empty() && info && info->window_start <= now && now < info->window_end;

@@ -15,14 +15,14 @@ namespace culmen::simulation {
 struct Options {
   Options() = default;
   std::uint64_t seed = 1;
-  std::string world;             ///< One of worlds().
+  std::string world;  ///< One of worlds().
   std::size_t names = 0;
   double days = 0;
-  std::int64_t lifetime = 0;     ///< Of certificates, in seconds.
+  std::int64_t lifetime = 0;  ///< Of certificates, in seconds.
   std::size_t cas = 0;
   std::size_t managers = 0;
   std::size_t width = 0;
-  bool checks = true;            ///< Watch each call of the storage, and keep the last events of each certificate.
+  bool checks = true;  ///< Watch each call of the storage, and keep the last events of each certificate.
   Bug bug = Bug::none;
 };
 
@@ -33,11 +33,11 @@ struct Outcome {
   std::vector<std::string> failures;  ///< The first ones, with what led to them.
   std::size_t failure_count = 0;
   ScriptedCas::Counts cas;
-  std::size_t expired = 0;            ///< How often a certificate had expired when its successor was installed, or at the end.
+  std::size_t expired = 0;  ///< How often a certificate had expired when its successor was installed, or at the end.
   std::size_t crashes = 0;
   std::size_t asks = 0;
-  std::size_t stored_octets = 0;      ///< Of the ledgers.
-  std::uint64_t hash = 0;             ///< Of all events and their times.
+  std::size_t stored_octets = 0;  ///< Of the ledgers.
+  std::uint64_t hash = 0;         ///< Of all events and their times.
 };
 
 /// The names of the worlds, in the order in which seeds choose them.

@@ -9,12 +9,13 @@ using namespace culmen::simulation;
 namespace {
 
 /// Runs seeds until one finds something; how many it took, 0 if none did.
-std::uint64_t seeds_to_find(Options options, std::uint64_t most, std::string& failure) {
+std::uint64_t seeds_to_find(Options options, std::uint64_t most, const std::string& finding, std::string& failure) {
   for (std::uint64_t i = 1; i <= most; ++i, ++options.seed) {
     const Outcome outcome = simulate(options);
-    if (outcome.failure_count == 0) continue;
-    failure = outcome.failures.front().substr(0, outcome.failures.front().find('\n'));
-    return i;
+    for (const std::string& each : outcome.failures) {
+      failure = each.substr(0, each.find('\n'));
+      if (failure.find(finding) != std::string::npos) return i;
+    }
   }
   return 0;
 }
@@ -36,10 +37,9 @@ void check_bug(Bug bug, const std::string& world, const std::string& finding, st
   options.world = world;
   options.bug = bug;
   std::string failure;
-  const std::uint64_t seeds = seeds_to_find(options, most_seeds, failure);
+  const std::uint64_t seeds = seeds_to_find(options, most_seeds, finding, failure);
   CAPTURE(failure);
   CHECK(seeds > 0);
-  CHECK(failure.find(finding) != std::string::npos);
   MESSAGE("seed ", seeds, ": ", failure);
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("managers: a storage that compares first and writes later is found") {
   check_bug(Bug::two_step_compare, "two", "in place of revision");
 }
 TEST_CASE("managers: leases that end by the wall clock are found") {
-  check_bug(Bug::wall_clock_lease, "mixed", "the lease");
+  check_bug(Bug::wall_clock_lease, "two-clocks", "the lease");
 }
 TEST_CASE("managers: a worker that waits its back-off in place is found") {
   check_bug(Bug::sleeping_job, "outage", "a worker has held the certificate");

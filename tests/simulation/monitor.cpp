@@ -68,15 +68,16 @@ void Monitor::note(std::size_t name, std::uint64_t code, std::string_view text) 
 void Monitor::fail(std::size_t name, std::string text) {
   ++failure_count_;
   if (failures_.size() >= most_failures) return;
-  std::string failure =
-      (name == nobody ? std::string("all certificates") : name_of(name)) + ", " + in_days(driver_.elapsed()) + ": " + text;
+  std::string failure = (name == nobody ? std::string("all certificates") : name_of(name)) + ", " +
+                        in_days(driver_.elapsed()) + ": " + text;
   if (kept_) {
     std::vector<std::string> lines(common_.begin(), common_.end());
     if (name != nobody) lines.insert(lines.end(), histories_[name].begin(), histories_[name].end());
     std::ranges::stable_sort(lines, [](const std::string& one, const std::string& other) {
       // "day 2 …" before "day 10 …"
       const std::size_t one_day = one.find(' ', 4), other_day = other.find(' ', 4);
-      return one_day != other_day ? one_day < other_day : one.substr(0, one.find("  ")) < other.substr(0, other.find("  "));
+      return one_day != other_day ? one_day < other_day
+                                  : one.substr(0, one.find("  ")) < other.substr(0, other.find("  "));
     });
     for (const std::string& line : lines) failure += "\n    " + line;
   }

@@ -16,12 +16,12 @@ namespace culmen::simulation {
 
 enum class Bug {
   none,
-  unfenced_write,       ///< The storage does not look at fences.
-  two_step_compare,     ///< It compares first, and writes later.
-  wall_clock_lease,     ///< It compares the end of a lease with the wall clock of who asks.
-  sleeping_job,         ///< A worker waits its back-off in place.
-  kept_renewal_info,    ///< A record keeps what the CA said about the predecessor.
-  forgotten_back_off,   ///< Failed attempts are not stored.
+  unfenced_write,      ///< The storage does not look at fences.
+  two_step_compare,    ///< It compares first, and writes later.
+  wall_clock_lease,    ///< It compares the end of a lease with the wall clock of who asks.
+  sleeping_job,        ///< A worker waits its back-off in place.
+  kept_renewal_info,   ///< A record keeps what the CA said about the predecessor.
+  forgotten_back_off,  ///< Failed attempts are not stored.
 };
 inline constexpr std::array<std::pair<std::string_view, Bug>, 7> bug_names = {{
     {"none", Bug::none},

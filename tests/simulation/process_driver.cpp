@@ -122,7 +122,8 @@ void ProcessDriver::begin(const std::shared_ptr<Process>& process, Ask& ask) {
       outstanding.answer = [process = process.get(), &send, answer = std::move(response.response)] {
         process->execution->answer(send, answer);
       };
-      schedule(elapsed_ + std::max<std::chrono::microseconds>(response.after, std::chrono::microseconds(0)), number, &ask);
+      schedule(elapsed_ + std::max<std::chrono::microseconds>(response.after, std::chrono::microseconds(0)), number,
+               &ask);
       return;
     }
     case Ask::Kind::exchange: {

@@ -1,5 +1,5 @@
-// Runs several executions in virtual time, each as a process with a wall clock of its own that can be paused and killed.
-// VirtualDriver has one clock for all, and looks through all events whenever an ask is dropped.
+// Runs several executions in virtual time, each as a process with a wall clock of its own that can be paused and
+// killed. VirtualDriver has one clock for all, and looks through all events whenever an ask is dropped.
 #pragma once
 
 #include <chrono>

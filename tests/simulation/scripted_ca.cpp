@@ -108,8 +108,8 @@ Flow<Result<IssuedCertificate>> ScriptedCas::issue(std::size_t manager, std::str
     History& history = cas_[ca].histories[name];
     if (!issued && issued.error().code() != Errc::cancelled) {
       const Errc code = issued.error().code();
-      const bool by_ca = code == Errc::connection_failed || code == Errc::http_status ||
-                         code == Errc::order_invalid || code == Errc::rate_limited;
+      const bool by_ca = code == Errc::connection_failed || code == Errc::http_status || code == Errc::order_invalid ||
+                         code == Errc::rate_limited;
       monitor_.note(name, 100 + static_cast<std::uint64_t>(code), issued.error().what());
       if (by_ca) {
         ++counts_.failed;
@@ -216,9 +216,10 @@ Flow<Result<IssuedCertificate>> ScriptedCas::attempt(std::size_t manager, std::s
   if (found == orders_.end() || keys_by_pem_.at(key.to_pem()) != found->second.key) {
     co_return Error(Errc::bad_response, "downloading the certificate", "it is for another key");
   }
-  monitor_.note(name, 3, "manager " + std::to_string(manager) + " has certificate " + std::to_string(found->second.serial));
-  co_return certificate(found->second, "https://ca" + std::to_string(ca_number) + ".example/order/" + std::to_string(number),
-                        key);
+  monitor_.note(name, 3,
+                "manager " + std::to_string(manager) + " has certificate " + std::to_string(found->second.serial));
+  co_return certificate(found->second,
+                        "https://ca" + std::to_string(ca_number) + ".example/order/" + std::to_string(number), key);
 }
 
 Flow<Result<RenewalInfo>> ScriptedCas::renewal_info(std::size_t manager, std::string directory,
@@ -237,7 +238,8 @@ Flow<Result<RenewalInfo>> ScriptedCas::renewal_info(std::size_t manager, std::st
   const Time now = driver_.now();
   // Two managers may ask at the same time: the first answer counts.
   const bool at_the_same_time = manager != issued.asked_by && now < issued.asked_at + concurrency;
-  if (now + slack < issued.next_ask && !at_the_same_time && !monitor_.was_disturbed(issued.name, issued.asked_at)) {
+  if (now + slack < issued.next_ask && !at_the_same_time && ca.script.renewal_retry_after > concurrency &&
+      !monitor_.was_disturbed(issued.name, issued.asked_at)) {
     monitor_.fail(issued.name, "the CA was asked when to renew certificate " + std::to_string(serial) +
                                    " before its Retry-After had passed");
   }
@@ -330,8 +332,8 @@ Result<std::uint64_t> ScriptedCas::create_order(std::size_t ca_number, std::size
   const auto before = orders_.find(newest_order_[name]);
   if (before != orders_.end()) {
     const Order& open = before->second;
-    const bool is_open = open.ca == ca_number && open.expires > now &&
-                         (open.state == State::pending || open.state == State::ready);
+    const bool is_open =
+        open.ca == ca_number && open.expires > now && (open.state == State::pending || open.state == State::ready);
     if (is_open) {
       ++counts_.extra_orders;
       if (monitor_.disturbances(name) == open.disturbances) {
@@ -384,12 +386,12 @@ void ScriptedCas::count(std::size_t ca_number, const RateLimit& limit, std::size
   Ca& ca = cas_[ca_number];
   const std::size_t whom = whom_concerns(limit, name);
   const double now_used = level(ca, limit, index, whom) + 1;
-  const double tolerated = static_cast<double>(counting_delay.count()) * limit.capacity /
-                           static_cast<double>(limit.window.count());
+  const double tolerated =
+      static_cast<double>(counting_delay.count()) * limit.capacity / static_cast<double>(limit.window.count());
   if (now_used > limit.capacity + tolerated + 1e-6) {
     ++counts_.crossings;
-    monitor_.fail(name, "the limit " + limit.name + " of CA " + std::to_string(ca_number) + " is crossed: " +
-                            std::to_string(now_used) + " of " + std::to_string(limit.capacity));
+    monitor_.fail(name, "the limit " + limit.name + " of CA " + std::to_string(ca_number) +
+                            " is crossed: " + std::to_string(now_used) + " of " + std::to_string(limit.capacity));
   }
   Bucket& bucket = ca.buckets[index][whom];
   bucket.level = now_used;
@@ -417,8 +419,8 @@ void ScriptedCas::issue_certificate(Order& order) {
     Issued& last = issued_[newest - 1];
     const Duration age = now - last.issued_at;
     if (!last.affected && age < life / 10 && !monitor_.was_disturbed(order.name, last.issued_at)) {
-      monitor_.fail(order.name, "issued twice within a tenth of its lifetime: certificate " + std::to_string(newest - 1) +
-                                    " is " + in_days(age) + " old");
+      monitor_.fail(order.name, "issued twice within a tenth of its lifetime: certificate " +
+                                    std::to_string(newest - 1) + " is " + in_days(age) + " old");
     }
     last.replaced = true;
   }
@@ -439,7 +441,8 @@ void ScriptedCas::issue_certificate(Order& order) {
   }
   ca.histories[order.name].had_certificate = true;
   ++counts_.issued;
-  monitor_.note(order.name, 5, "CA " + std::to_string(order.ca) + " issues certificate " + std::to_string(order.serial));
+  monitor_.note(order.name, 5,
+                "CA " + std::to_string(order.ca) + " issues certificate " + std::to_string(order.serial));
 }
 
 std::size_t ScriptedCas::seed_certificate(std::size_t name, std::chrono::seconds age) {

@@ -29,10 +29,10 @@ struct Refusal {
 /// What one CA does.
 struct CaScript {
   CaScript() = default;
-  std::vector<Interval> down;      ///< Requests are not answered.
-  std::vector<Interval> failing;   ///< They are answered with 500.
+  std::vector<Interval> down;     ///< Requests are not answered.
+  std::vector<Interval> failing;  ///< They are answered with 500.
   std::vector<Refusal> refusals;
-  double invalid_share = 0;  ///< Of validations.
+  double invalid_share = 0;                                  ///< Of validations.
   std::chrono::milliseconds fastest{1'000}, slowest{8'000};  ///< An issuance, all in all.
   std::chrono::seconds lifetime{90 * 86'400};
   std::chrono::seconds backdated{3'600};  ///< notBefore; at most a twentieth of the lifetime.
@@ -153,9 +153,9 @@ class ScriptedCas {
   std::vector<Issued> issued_;
   std::unordered_map<std::uint64_t, Order> orders_;
   std::uint64_t last_order_ = 0;
-  std::vector<std::uint8_t> next_key_;          // by name
-  std::vector<std::uint32_t> newest_;           // by name: the serial number + 1
-  std::vector<std::uint64_t> newest_order_;     // by name
+  std::vector<std::uint8_t> next_key_;       // by name
+  std::vector<std::uint32_t> newest_;        // by name: the serial number + 1
+  std::vector<std::uint64_t> newest_order_;  // by name
   std::int64_t hour_ = 0;
   std::size_t orders_this_hour_ = 0;
   Counts counts_;

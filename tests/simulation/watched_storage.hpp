@@ -75,8 +75,8 @@ struct StorageTruth {
   std::map<std::string, Record> records;
 };
 
-/// Checks that leases exclude each other and end in time, that nothing is written with a lease that was lost or in place
-/// of another revision than the one expected, and that records and generations belong together.
+/// Checks that leases exclude each other and end in time, that nothing is written with a lease that was lost or in
+/// place of another revision than the one expected, and that records and generations belong together.
 class WatchedStorage final : public test::StorageAround {
  public:
   WatchedStorage(std::shared_ptr<Storage> storage, std::shared_ptr<StorageTruth> truth)
