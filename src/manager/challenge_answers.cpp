@@ -82,8 +82,8 @@ Flow<Result<void>> AnswerSolver::cleanup(ChallengeContext context) {
 Flow<Result<void>> watch_challenges(ChallengeAnswers& answers, Store& store) {
   std::string cursor;
   for (;;) {
-    const seconds patience = store.is_down() ? seconds(1) : watch_patience;
-    Result<std::string> next = co_await store.storage().changed(shared_prefix(), cursor, patience);
+    const seconds time = store.is_down() ? seconds(1) : watch_patience;
+    Result<std::string> next = co_await store.storage().changed(shared_prefix(), cursor, time);
     Result<void> noted = co_await store.note(next);
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
     if (next && (*next != cursor || cursor.empty())) {

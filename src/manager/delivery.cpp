@@ -52,7 +52,8 @@ bool ManagerCore::is_wanted_by_sink(const Entry& entry) const {
   if (entry.is_removed || entry.live == 0 || entry.delivered == entry.live) return false;
   return std::ranges::none_of(entry.wanted->ids, [&](const std::string& id) {
     const std::shared_ptr<Entry> other = catalogue_.find(id);
-    return other && other.get() != &entry && other->in_flight;
+    // One that has just been issued is in flight, too, and goes along.
+    return other && other.get() != &entry && other->in_flight && other->delivered == other->live;
   });
 }
 

@@ -11,7 +11,7 @@ using Kind = planner::Action::Kind;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::size_t page = 1000;
+constexpr std::size_t records_together = 1000;
 /// The clock may jump, and timers stop while a machine sleeps.
 constexpr seconds longest_sleep(60);
 constexpr seconds between_ari_questions(1);
@@ -68,7 +68,7 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
       const std::lock_guard lock(mutex_);
       const bool waits =
           (begin.wall < load_at_ && load_at_ - begin.wall <= longest_sleep) || !store_.may_retry(begin.wall);
-      if (!waits || mode == Mode::once) entries = catalogue_.not_loaded(page);
+      if (!waits || mode == Mode::once) entries = catalogue_.not_loaded(records_together);
       if (entries.empty() && catalogue_.number_not_loaded() > 0) co_return Result<void>();
     }
     if (entries.empty()) break;

@@ -9,10 +9,10 @@ namespace culmen::manager {
 namespace {
 using std::chrono::seconds;
 
-constexpr std::string_view certificates = "certificates/";
+constexpr std::string_view certificates_prefix = "certificates/";
 constexpr std::string_view record_name = "/record";
 constexpr std::size_t page_size = 1000;
-constexpr seconds patience = std::chrono::minutes(10);
+constexpr seconds storage_watch_patience = std::chrono::minutes(10);
 // The pause between two searches grows as long as they find nothing: then the changes were those of this process. A
 // certificate that another process has renewed is found when it is due here, too, so this is not the only way.
 constexpr seconds shortest_scan_pause(2), longest_scan_pause(600);
@@ -22,8 +22,8 @@ constexpr unsigned many_changes = 10;
 
 /// The id of the certificate whose record has that key.
 std::optional<std::string> id_of_record(std::string_view key) {
-  if (!key.starts_with(certificates) || !key.ends_with(record_name)) return std::nullopt;
-  key.remove_prefix(certificates.size());
+  if (!key.starts_with(certificates_prefix) || !key.ends_with(record_name)) return std::nullopt;
+  key.remove_prefix(certificates_prefix.size());
   if (key.size() <= record_name.size()) return std::nullopt;
   return storage_part_text(key.substr(0, key.size() - record_name.size()));
 }
@@ -49,8 +49,8 @@ Flow<Result<void>> ManagerCore::watch_storage() {
   planner::Duration pause = shortest_scan_pause;
   for (;;) {
     // While storage is down, an answer shows that it works again.
-    const seconds time = store_.is_down() ? seconds(1) : patience;
-    Result<std::string> next = co_await store_.storage().changed(std::string(certificates), cursor, time);
+    const seconds time = store_.is_down() ? seconds(1) : storage_watch_patience;
+    Result<std::string> next = co_await store_.storage().changed(std::string(certificates_prefix), cursor, time);
     Result<void> noted = co_await store_.note(next);
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
     if (next && *next == cursor) continue;
@@ -79,7 +79,7 @@ Flow<Result<bool>> ManagerCore::find_changes() {
   bool found = false;
   std::string after;
   for (;;) {
-    Result<std::vector<StoredItem>> page = co_await store_.list(std::string(certificates), after, false);
+    Result<std::vector<StoredItem>> page = co_await store_.list(std::string(certificates_prefix), after, false);
     if (!page) co_return page.error();
     std::vector<std::shared_ptr<Entry>> changed;
     std::vector<std::string> keys;
