@@ -2,7 +2,8 @@
 # The builds themselves are CMake presets: see CMakePresets.json.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test test-in check asan tsan clang fuzz simulation bench headers install clean
+.PHONY: help demo test test-in check asan tsan clang fuzz simulation chaos bench bench-storage headers \
+        install clean simulate simulation-table simulation-scale chaos-manager soak
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
@@ -10,6 +11,16 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 20
 SIMULATION_ARGS ?=
 SIMULATION_SECONDS ?= 600
+CHAOS_ENGINES ?= files postgres
+CHAOS_SECONDS ?= 60
+CHAOS_SEED ?= 1
+SEEDS ?= 200
+FIRST_SEED ?= 1
+ROWS ?= 100 x
+KILLS ?= 1000
+EVERY_STEP ?= 1
+SECONDS ?= 600
+SOAK_ARGS ?= files
 BENCH_ARGS ?=
 HEADER_SECONDS ?= 1.5
 DISTRIBUTION ?= trixie
@@ -25,7 +36,14 @@ help:
 	@echo 'make clang    the tests, built with clang'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make simulation  50 clients for a day of virtual time against a CA that fails in every way; at most SIMULATION_SECONDS'
+	@echo 'make chaos    processes that share a storage (CHAOS_ENGINES: $(CHAOS_ENGINES)), killed and stopped for CHAOS_SECONDS ($(CHAOS_SECONDS))'
+	@echo 'make simulate  SEEDS ($(SEEDS)) runs of managers in worlds where something goes wrong, from FIRST_SEED ($(FIRST_SEED)) on'
+	@echo 'make simulation-table  the large runs of docs/simulation.md whose line contains ROWS ($(ROWS)); ROWS=all takes hours'
+	@echo 'make simulation-scale  what many certificates cost, as docs/simulation-scale.svg'
+	@echo 'make chaos-manager  a manager killed KILLS ($(KILLS)) times, and at every EVERY_STEP-th ($(EVERY_STEP); 0: none) step that changes or sends something'
+	@echo 'make soak     a manager with 300 short-lived certificates and bad CAs for SECONDS ($(SECONDS)); SOAK_ARGS ($(SOAK_ARGS)): files or memory'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
+	@echo 'make bench-storage  what each function of each storage engine costs'
 	@echo 'make headers  what each public header costs to compile; over HEADER_SECONDS ($(HEADER_SECONDS)) is an error'
 	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make clean    remove build/'
@@ -68,10 +86,47 @@ simulation:
 	@tools/build.sh dev culmen_simulation
 	@timeout $(SIMULATION_SECONDS) build/dev/tests/simulation/culmen_simulation $(SIMULATION_ARGS)
 
+chaos-manager:
+	@tools/install-deps.sh build test
+	@tools/build.sh dev culmen_manager_kills
+	@build/dev/tests/chaos/culmen_manager_kills $(KILLS) $(EVERY_STEP)
+
+soak:
+	@tools/install-deps.sh build test
+	@tools/build.sh dev culmen_manager_soak
+	@build/dev/tests/chaos/culmen_manager_soak $(SECONDS) $(SOAK_ARGS)
+
+chaos:
+	@tools/install-deps.sh build test
+	@tools/get-servers.sh
+	@tools/build.sh dev culmen_chaos
+	@for engine in $(CHAOS_ENGINES); do build/dev/tests/chaos/culmen_chaos $$engine $(CHAOS_SECONDS) $(CHAOS_SEED); done
+
+simulate:
+	@tools/install-deps.sh build test
+	@tools/build.sh simulation culmen_manager_simulation
+	@build/simulation/tests/simulation/culmen_manager_simulation --quiet 1 --first-seed $(FIRST_SEED) --seeds $(SEEDS)
+
+simulation-table:
+	@tools/install-deps.sh build test
+	@tools/build.sh simulation culmen_manager_simulation
+	@build/simulation/tests/simulation/culmen_manager_simulation --table '$(ROWS)'
+
+simulation-scale:
+	@tools/install-deps.sh build test
+	@tools/build.sh simulation culmen_manager_simulation
+	@python3 tests/simulation/plot_scale.py build/simulation/tests/simulation/culmen_manager_simulation docs/simulation-scale.svg
+
 bench:
 	@tools/install-deps.sh build bench
 	@tools/build.sh bench
 	@python3 bench/run.py $(BENCH_ARGS)
+
+bench-storage:
+	@tools/install-deps.sh build bench
+	@tools/get-servers.sh
+	@tools/build.sh bench bench_storage
+	@build/bench/bench/storage/bench_storage
 
 headers:
 	@tools/install-deps.sh build

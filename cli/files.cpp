@@ -14,6 +14,8 @@
 #include "command.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
+#include "culmen/records.hpp"
+#include "culmen/storage.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -62,22 +64,7 @@ void make_private_folder(const fs::path& folder) {
 }
 
 std::string server_slug(std::string_view directory_url) {
-  constexpr std::string_view https = "https://";
-  if (directory_url.starts_with(https)) directory_url.remove_prefix(https.size());
-  std::string slug;
-  for (const char c : directory_url) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       (c == '.' && !slug.empty());
-    if (plain) {
-      slug += c;
-    } else if (c == '/') {
-      slug += '_';
-    } else {
-      constexpr char digits[] = "0123456789ABCDEF";
-      const auto octet = static_cast<unsigned char>(c);
-      slug += {'%', digits[octet >> 4], digits[octet & 15]};
-    }
-  }
+  std::string slug = storage_part_text(server_part(directory_url)).value();
   if (slug.empty() || slug.size() > 240) {
     throw Failure(exit_usage, "invalid_argument", "--server: not a usable URL: " + std::string(directory_url));
   }

@@ -391,6 +391,7 @@ void show_progress(const IssueProgress& progress, std::size_t total, std::size_t
     case Step::finalized: return output.say("The CA accepted the request for a certificate");
     case Step::downloaded: return output.say("Downloaded: " + subject);
     case Step::replaces_dropped: return output.say("Ordered without naming the predecessor: " + subject);
+    case Step::refused: return output.log("the certificate is refused: " + subject);
     case Step::cleanup_failed: return output.warn("a challenge could not be cleaned up: " + subject);
   }
 }

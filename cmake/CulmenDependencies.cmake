@@ -17,3 +17,10 @@ elseif(NOT CULMEN_OPENSSL STREQUAL "system")
   message(FATAL_ERROR "CULMEN_OPENSSL is \"${CULMEN_OPENSSL}\"; it can be \"system\" or \"bundled\"")
 endif()
 find_package(OpenSSL 3.0 REQUIRED)
+
+# Optional: PostgreSQL's client library. Where it is missing, culmen::storage-postgres is not built.
+pkg_check_modules(PQ QUIET IMPORTED_TARGET GLOBAL libpq>=14)
+set(culmen_build_postgres OFF)
+if(PROJECT_IS_TOP_LEVEL AND PQ_FOUND)
+  set(culmen_build_postgres ON)
+endif()

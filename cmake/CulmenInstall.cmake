@@ -12,11 +12,22 @@ set(libraries culmen_core culmen_culmen)
 if(TARGET culmen_testca)
   list(APPEND libraries culmen_testca)
 endif()
+if(TARGET culmen_storage_postgres)
+  list(APPEND libraries culmen_storage_postgres)
+endif()
+if(TARGET culmen_conformance)
+  list(APPEND libraries culmen_conformance)
+endif()
 # No promise of a stable ABI before 1.0: the minor version is part of the name.
 set_target_properties(${libraries} PROPERTIES VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 if(BUILD_SHARED_LIBS)  # elsewhere a search path only costs the loader a look for each library
   set_target_properties(${libraries} PROPERTIES INSTALL_RPATH "$ORIGIN")
+endif()
+# Apart, so that find_package(culmen) does not ask for libpq where nobody wants it.
+if(TARGET culmen_storage_postgres)
+  list(REMOVE_ITEM libraries culmen_storage_postgres)
+  install(TARGETS culmen_storage_postgres EXPORT culmen-storage-postgres-targets)
 endif()
 install(TARGETS ${libraries} EXPORT culmen-targets)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/culmen DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
@@ -31,6 +42,9 @@ endif()
 # ---- find_package(culmen) --------------------------------------------------------------------------------------------
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/culmen)
 install(EXPORT culmen-targets NAMESPACE culmen:: DESTINATION ${package_dir})
+if(TARGET culmen_storage_postgres)
+  install(EXPORT culmen-storage-postgres-targets NAMESPACE culmen:: DESTINATION ${package_dir})
+endif()
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/culmen-config.cmake.in ${PROJECT_BINARY_DIR}/culmen-config.cmake
   INSTALL_DESTINATION ${package_dir} NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/culmen-config-version.cmake COMPATIBILITY SameMinorVersion)

@@ -1,4 +1,4 @@
-# culmen_room(<room> [LINKS …]): an object library from src/<room>/*.cpp.
+# culmen_room(<room> [LINKS …]): an object library from src/<room>/*.cpp. In names of targets, '_' stands for '/' and '-'.
 # culmen_library(<name> ROOMS … [LINKS …]): a library from rooms.
 
 find_program(CCACHE ccache)
@@ -33,18 +33,20 @@ target_include_directories(culmen_settings INTERFACE ${PROJECT_SOURCE_DIR}/src $
 function(culmen_room room)
   cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${room}/*.cpp)
-  add_library(culmen_room_${room} OBJECT ${sources})
-  target_link_libraries(culmen_room_${room} PRIVATE culmen_settings)
+  string(REPLACE "/" "_" target culmen_room_${room})
+  add_library(${target} OBJECT ${sources})
+  target_link_libraries(${target} PRIVATE culmen_settings)
   if(ARG_LINKS)
-    target_link_libraries(culmen_room_${room} ${ARG_LINKS})
+    target_link_libraries(${target} ${ARG_LINKS})
   endif()
 endfunction()
 
 function(culmen_library name)
   cmake_parse_arguments(ARG "" "" "ROOMS;LINKS" ${ARGN})
-  set(target culmen_${name})
+  string(REPLACE "-" "_" target culmen_${name})
   add_library(${target})
   foreach(room IN LISTS ARG_ROOMS)
+    string(REPLACE "/" "_" room ${room})
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:culmen_room_${room}>)
   endforeach()
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME ${name})

@@ -8,12 +8,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-servers=(nginx:usr/sbin/nginx caddy:usr/bin/caddy)
+# name:program:an option with which the program only says something
+servers=(nginx:usr/sbin/nginx:-h caddy:usr/bin/caddy:-h 'postgresql:usr/lib/postgresql/*/bin/postgres:--version'
+  pgbouncer:usr/sbin/pgbouncer:--version)
 . tools/private-apt.sh
 
 main() {
   folder="$(realpath -m "${1:-build/servers}")"
-  local server missing=()
+  local server missing=() name program option
   for server in "${servers[@]}"; do
     [ -x "$folder/${server%%:*}/program" ] || missing+=("$server")
   done
@@ -23,7 +25,10 @@ main() {
   work="$(mktemp -d "$folder/getting.XXXXXX")"
   trap 'rm -rf "$work"' EXIT
   own_lists
-  for server in "${missing[@]}"; do get "${server%%:*}" "${server#*:}"; done
+  for server in "${missing[@]}"; do
+    IFS=: read -r name program option <<< "$server"
+    get "$name" "$program" "$option"
+  done
 }
 
 # The machine's sources and keys, and package lists in a folder that needs no root.
@@ -43,23 +48,45 @@ CONF
   apt-get -q -q update > "$work/log" 2>&1 || true
 }
 
-# get NAME PROGRAM
+# get NAME PROGRAM OPTION
 get() {
-  local name="$1" to="$work/$1" library
-  unpack "$name" "$to" || none "the package $name could not be had from the mirror"
-  mkdir "$to/libraries"
-  if ldd "$to/$2" | grep -q 'not found'; then
-    while read -r library; do
-      unpack "$library" "$work/needed-$name" ||
-        none "the package $library, which $name needs, could not be had from the mirror"
-    done < <(apt-cache depends --important "$name" | sed -n 's/^ *Depends: \(lib.*\)/\1/p' | grep -v '^libc6$')
-    find "$work/needed-$name" -name 'lib*.so*' -exec cp -a {} "$to/libraries" \;
-  fi
-  LD_LIBRARY_PATH="$to/libraries" "$to/$2" -h > "$work/help" 2>&1 ||
+  local name="$1" to="$work/$1" package program
+  package="$(package_of "$name")"
+  unpack "$package" "$to" || none "the package $package could not be had from the mirror"
+  # shellcheck disable=SC2086
+  program="$(cd "$to" && ls -d $2)" || none "the package $package has no $2"
+  rm -rf "$to"/usr/lib/postgresql/*/lib/bitcode "$to"/usr/share/{doc,locale}
+  get_libraries "$name" "$package" "$to" "$to/$program" "$(dirname "$to/$program")/initdb"
+  LD_LIBRARY_PATH="$to/libraries" "$to/$program" "$3" > "$work/help" 2>&1 ||
     none "$name does not run here: $(head -n 1 "$work/help")"
-  ln -s "$2" "$to/program"
+  ln -s "$program" "$to/program"
   # Another build of this tree can have been quicker.
   mv -T "$to" "$folder/$name" || [ -x "$folder/$name/program" ]
+}
+
+# PostgreSQL's package has the version in its name; another one depends on the newest.
+package_of() {
+  [ "$1" = postgresql ] || { echo "$1" && return; }
+  apt-cache depends postgresql | sed -n 's/^ *Depends: \(postgresql-[0-9]*\)$/\1/p' | grep . || echo postgresql
+}
+
+# get_libraries NAME PACKAGE TO PROGRAM…: the libraries that the programs lack, those of the package first, then those of its
+# libraries. PostgreSQL's just-in-time compiler is a module, and the largest of all: it stays away.
+get_libraries() {
+  local name="$1" wanted=("$2") to="$3" seen=libc6 library
+  mkdir "$to/libraries"
+  shift 3
+  while [[ "$(LD_LIBRARY_PATH="$to/libraries" ldd "$@" 2> /dev/null)" == *'not found'* ]]; do
+    mapfile -t wanted < <(apt-cache depends --important "${wanted[@]}" | sed -n 's/^ *Depends: \(lib.*\)/\1/p' |
+      sort -u | grep -v '^libllvm' | grep -vxF "$seen")
+    [ "${#wanted[@]}" -gt 0 ] || none "$name needs libraries that its packages do not name"
+    for library in "${wanted[@]}"; do
+      unpack "$library" "$work/needed-$name" ||
+        none "the package $library, which $name needs, could not be had from the mirror"
+      seen+=$'\n'"$library"
+    done
+    find "$work/needed-$name" -name 'lib*.so*' -exec cp -a -t "$to/libraries" {} +
+  done
 }
 
 # unpack PACKAGE FOLDER

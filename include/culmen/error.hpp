@@ -38,6 +38,8 @@ enum class Errc {
   unsupported_key_type,   ///< The key type is unknown, or OpenSSL does not support it.
   jose_failed,            ///< A JWK or JWS is not well-formed.
   io_failed,              ///< A local file or socket; system_code() has the errno.
+  conflict,               ///< Storage: the value is not the expected one; nothing was changed.
+  fenced,                 ///< Storage: a lease with a newer token was given out; nothing was changed.
   solver_failed,          ///< A solver failed, or user code threw an exception that is not an Error.
   // from problem documents
   account_does_not_exist,

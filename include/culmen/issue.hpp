@@ -13,9 +13,11 @@
 
 #include "culmen/bytes.hpp"
 #include "culmen/csr.hpp"
+#include "culmen/flow.hpp"
 #include "culmen/onion_caa.hpp"
 #include "culmen/order.hpp"
 #include "culmen/private_key.hpp"
+#include "culmen/result.hpp"
 
 namespace culmen {
 
@@ -33,6 +35,7 @@ struct IssueProgress {
     downloaded,        ///< subject: the certificate's URL.
     replaces_dropped,  ///< The CA rejected `replaces`; ordered again without it. subject: why.
     cleanup_failed,    ///< subject: the identifier and why. Issuance continues.
+    refused,           ///< The certificate is not what was asked for; its order is of no use. subject: why.
   };
   IssueProgress(Step step_, std::string subject_) : step(step_), subject(std::move(subject_)) {}
   Step step;
@@ -81,6 +84,10 @@ struct IssueRequest {
   std::function<void(const std::string& order_url)> keep_order;
   /// Called with the key before the order is finalized. Not called if `csr` is given.
   std::function<void(const PrivateKey& key)> keep_key;
+  // The same as flows, for a Storage, which asks. Called after keep_order and keep_key; exceptions have the same
+  // effect.
+  std::function<Flow<Result<void>>(std::string order_url)> store_order;
+  std::function<Flow<Result<void>>(PrivateKey key)> store_key;
   /// Called at each step, on the thread or strand that runs the flow; must not block. Exceptions are ignored.
   std::function<void(const IssueProgress& progress)> on_progress;
 };

@@ -45,6 +45,8 @@ constexpr Row rows[] = {
     {Errc::unsupported_key_type, "unsupported_key_type", ErrorKind::crypto, Retry::no, "the key type is not supported"},
     {Errc::jose_failed, "jose_failed", ErrorKind::jose, Retry::no, "the JSON web key or signature is not well-formed"},
     {Errc::io_failed, "io_failed", ErrorKind::io, Retry::no, "the system reports an error"},
+    {Errc::conflict, "conflict", ErrorKind::io, Retry::yes, "what is stored has changed meanwhile"},
+    {Errc::fenced, "fenced", ErrorKind::io, Retry::no, "another process has taken over the lease"},
     {Errc::solver_failed, "solver_failed", ErrorKind::io, Retry::no, "the solver failed"},
     {Errc::account_does_not_exist, "account_does_not_exist", ErrorKind::acme, Retry::no, "accountDoesNotExist"},
     {Errc::already_replaced, "already_replaced", ErrorKind::acme, Retry::no, "alreadyReplaced"},

@@ -135,13 +135,19 @@ Flow<Result<Account>> key_change(Session session, Account account, AccountKey ne
   for (int tries = 0;; ++tries) {
     Result<HttpResponse> response = co_await post_to_endpoint(session, make);
     if (response) {
-      account.key = new_key;
-      co_return protocol::account_after_change(*response, std::move(account));
+      Account changed = account;
+      changed.key = new_key;
+      if (response->body.empty()) co_return changed;  // RFC 8555 §7.3.5 asks for none
+      Result<Account> read = protocol::parse_account(*response, std::move(changed), doing);
+      if (read) co_return read;
     }
-    const Error error = response.error();
+    // What is not an account may come from something in front of the CA, and the CA has heard nothing.
+    const Error error =
+        response ? Error(Errc::bad_response, doing, "the response is not an account") : response.error();
+    const bool may_repeat = response || may_be_repeated(error);
     const bool cancelled = error.code() == Errc::cancelled;
     // The second request may have been refused because the first had arrived.
-    if (!cancelled && !outcome_unknown(error) && tries == 0) co_return error;
+    if (!response && !cancelled && !outcome_unknown(error) && tries == 0) co_return error;
 
     // The response was lost; the change may have been applied. Ask the CA which of the two keys the account has, also
     // after a cancellation: the caller must know which key to keep.
@@ -153,7 +159,7 @@ Flow<Result<Account>> key_change(Session session, Account account, AccountKey ne
                       "the response was lost, and the CA does not say which key the account has now: keep both, and "
                       "look the account up with each");
     }
-    if (tries > 0 || !may_be_repeated(error)) co_return error;
+    if (tries > 0 || !may_repeat) co_return error;
   }
 }
 

@@ -119,23 +119,39 @@ Flow<Result<Authorization>> poll_authorization_with(Session session, Account acc
 
 Flow<Result<Challenge>> trigger_challenge(Session session, Account account, Challenge challenge, std::string response) {
   const SignedRequest request(account, challenge.url, response, "triggering " + printable(challenge.type, 60));
+  std::optional<Challenge> unreadable;
   for (int repeats = 0;; ++repeats) {
     Result<HttpResponse> reply = co_await signed_post(session, request);
-    if (reply) co_return protocol::challenge_after_trigger(*reply, challenge);
-    const Error error = reply.error();
-    if (!outcome_unknown(error)) co_return error;
+    std::optional<Error> error;
+    if (reply) {
+      Challenge triggered = protocol::challenge_after_trigger(*reply, challenge);
+      if (triggered.status != ChallengeStatus::unknown) co_return triggered;
+      // Perhaps not the CA's words, but of something in front of it. Nothing in them is needed.
+      unreadable = std::move(triggered);
+    } else if (!unreadable) {
+      error = reply.error();
+      if (!outcome_unknown(*error)) co_return *error;
+    } else if (reply.error().code() == Errc::cancelled) {
+      co_return reply.error();
+    } else {
+      co_return *unreadable;  // it was heard the first time
+    }
     // Ask whether the request arrived before it is repeated.
-    const bool again = repeats < max_repeats_after_look && may_be_repeated(error);
+    const bool again = repeats < max_repeats_after_look && (!error || may_be_repeated(*error));
     if (again && repeats > 0) {
       Result<void> waited = co_await pause_for(repeat_pause(repeats));
       if (!waited) co_return waited.error().while_doing(request.doing);
     }
     const SignedRequest look(account, challenge.url, "", request.doing);
     Result<HttpResponse> seen = co_await signed_post(session, look);
-    if (!seen) co_return error;
+    if (!seen && (error || seen.error().code() == Errc::cancelled)) co_return error ? *error : seen.error();
+    if (!seen) co_return *unreadable;
     const Challenge found = protocol::challenge_after_trigger(*seen, challenge);
     if (found.status != ChallengeStatus::pending && found.status != ChallengeStatus::unknown) co_return found;
-    if (!again) co_return error;
+    if (!again || (!error && found.status == ChallengeStatus::unknown && repeats > 0)) {
+      if (error) co_return *error;
+      co_return *unreadable;
+    }
   }
 }
 

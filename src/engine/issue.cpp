@@ -24,6 +24,7 @@ std::string_view to_string(IssueProgress::Step step) noexcept {
     case IssueProgress::Step::downloaded: return "downloaded";
     case IssueProgress::Step::replaces_dropped: return "replaces_dropped";
     case IssueProgress::Step::cleanup_failed: return "cleanup_failed";
+    case IssueProgress::Step::refused: return "refused";
   }
   return "unknown";
 }
@@ -137,6 +138,11 @@ Flow<Result<void>> ready_key(Issuing& issuing) {
     Result<void> kept = co_await call_storing(std::move(keep));
     if (!kept) co_return kept.error().while_doing("storing the certificate's key");
   }
+  if (request.store_key) {
+    std::function<Flow<Result<void>>()> store = [&request] { return request.store_key(*request.key); };
+    Result<void> stored = co_await guarded<void>(std::move(store), "storing the certificate's key");
+    if (!stored) co_return stored;
+  }
   issuing.report(Step::key_ready, request.key->type());
   co_return Result<void>();
 }
@@ -184,13 +190,20 @@ bool is_about_replaces(const Error& error) {
 }
 
 Flow<Result<void>> keep_order(Issuing& issuing, std::string url) {
-  if (!issuing.request.keep_order) co_return Result<void>();
-  std::function<Result<void>()> keep = [keep_url = issuing.request.keep_order, url]() -> Result<void> {
-    keep_url(url);
-    return {};
-  };
-  Result<void> kept = co_await call_storing(std::move(keep));
-  if (!kept) co_return kept.error().while_doing("storing the order's URL");
+  const IssueRequest& request = issuing.request;
+  if (request.keep_order) {
+    std::function<Result<void>()> keep = [keep_url = request.keep_order, url]() -> Result<void> {
+      keep_url(url);
+      return {};
+    };
+    Result<void> kept = co_await call_storing(std::move(keep));
+    if (!kept) co_return kept.error().while_doing("storing the order's URL");
+  }
+  if (request.store_order) {
+    std::function<Flow<Result<void>>()> store = [&request, url] { return request.store_order(url); };
+    Result<void> stored = co_await guarded<void>(std::move(store), "storing the order's URL");
+    if (!stored) co_return stored;
+  }
   co_return Result<void>();
 }
 
@@ -322,7 +335,10 @@ Flow<Result<IssuedCertificate>> issue_one(Issuing& issuing) {
   const Instant instant = co_await now();
   Result<void> checked = check_certificate(issuing.request, *chain, instant.wall);
   issuing.refused = !checked;
-  if (!checked) co_return checked.error();
+  if (!checked) {
+    issuing.report(Step::refused, checked.error().what());
+    co_return checked.error();
+  }
   issuing.report(Step::downloaded, chain->url);
 
   IssuedCertificate issued;

@@ -230,8 +230,13 @@ Flow<Result<Order>> post_csr(Session session, Account account, std::string order
     if (response) {
       const Instant instant = co_await now();
       Result<Order> told = protocol::parse_order(*response, order_url, request.doing, instant.wall);
-      if (!told) told = co_await get_order(session, account, order_url);
-      co_return told;
+      if (told) co_return told;
+      // Perhaps not the CA's words, but of something in front of it: then the CA never saw the CSR.
+      told = co_await get_order(session, account, order_url);
+      if (!told || told->status != OrderStatus::ready || repeats >= max_repeats_after_look) co_return told;
+      Result<void> waited = co_await pause_for(repeat_pause(repeats + 1));
+      if (!waited) co_return waited.error().while_doing(request.doing);
+      continue;
     }
     const Error error = response.error();
     if (!outcome_unknown(error)) co_return error;

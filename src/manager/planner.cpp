@@ -29,9 +29,15 @@ WindowFault fault_of(const Suggestion& window, Time not_after, Duration life) {
   return WindowFault::none;
 }
 
-Time moment_by_lifetime(Time not_after, Duration life, const Policy& policy, double dice) {
+Time moment_by_lifetime(Time not_after, Duration life, const Policy& policy, double dice,
+                        std::optional<std::chrono::seconds> renew_before) {
   const double spread = std::min(fraction(policy.spread), widest_spread);
-  return not_after - (life < short_lived ? life / 2 : life / 3) - part_of(life, spread * dice);
+  const Duration earlier = part_of(life, spread * dice);
+  if (!renew_before) return not_after - (life < short_lived ? life / 2 : life / 3) - earlier;
+  using std::chrono::seconds;
+  const Duration wanted = std::clamp(*renew_before, seconds(0), std::chrono::ceil<seconds>(life));
+  // A new certificate is not due at once, whatever was asked for.
+  return not_after - std::min(wanted + earlier, life / 10 * 9);
 }
 
 /// A moment that was chosen for another window is moved into this one, so nothing is put off beyond its end.
@@ -49,13 +55,14 @@ std::optional<Time> fresh_until(const RenewalState& state, Duration life) {
 
 }  // namespace
 
-Due due(const CertificateFacts& facts, const Policy& policy, Time now, std::optional<Time> next_wake_up) {
+Due due(const CertificateFacts& facts, const Policy& policy, Time now, std::optional<Time> next_wake_up,
+        std::optional<std::chrono::seconds> renew_before) {
   now = bounded(now);
   const RenewalState& state = facts.renewal;
   const Time not_after = bounded(facts.not_after);
   const Duration life = lifetime(facts.not_before, facts.not_after);
   const double dice = fraction(state.dice.value_or(0));
-  const Time by_lifetime = moment_by_lifetime(not_after, life, policy, dice);
+  const Time by_lifetime = moment_by_lifetime(not_after, life, policy, dice, renew_before);
 
   Due result;
   result.at = by_lifetime;

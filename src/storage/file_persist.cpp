@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -12,6 +11,8 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
 #include "culmen/persist.hpp"
+#include "storage/durable_files.hpp"
+#include "storage/pair.hpp"
 #include "storage/system_error.hpp"
 
 namespace culmen {
@@ -23,7 +24,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t longest_file_name = 200;  // less than what any file system takes, with room for what is added
 constexpr int lock_tries = 3000;                // of lock_pause each: half a minute
 constexpr unsigned lock_pause_microseconds = 10000;
-constexpr std::string_view pair_mark = "culmen-pair 1 ";
 
 void require_folder(const fs::path& folder) {
   struct stat found {};
@@ -31,30 +31,6 @@ void require_folder(const fs::path& folder) {
   if (::stat(folder.c_str(), &found) != 0)
     storage::throw_errno(doing, "the folder cannot be used; make it, or mount it");
   if (!S_ISDIR(found.st_mode)) throw Error(Errc::io_failed, doing, "it is not a folder");
-}
-
-void sync_folder(const fs::path& folder) {
-  const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (opened < 0) return;
-  const bool synced = ::fsync(opened) == 0 || errno == EINVAL || errno == ENOTSUP;
-  const int why = errno;
-  ::close(opened);
-  errno = why;
-  if (!synced) storage::throw_errno("making a folder in " + folder.string(), "syncing it");
-}
-
-/// Makes what is missing of `folder` below `base`, for the owner alone.
-void make_folders(const fs::path& base, const fs::path& folder) {
-  fs::path made = base;
-  for (const fs::path& part : folder.lexically_relative(base)) {
-    const fs::path parent = made;
-    made /= part;
-    if (::mkdir(made.c_str(), 0700) == 0) {
-      sync_folder(parent);
-    } else if (errno != EEXIST) {
-      storage::throw_errno("making the folder " + made.string(), "it cannot be made");
-    }
-  }
 }
 
 /// Held by one writer of the store, across threads and processes. The system releases it when the process ends.
@@ -82,54 +58,15 @@ class WriteLock {
   int descriptor_;
 };
 
-// ---- A certificate and its key in one file ----
-
-/// Either may be missing: put() stores one at a time.
-struct Pair {
-  std::optional<std::string> private_key;
-  std::optional<std::string> certificate;
-};
-
-std::string size_text(const std::optional<std::string>& value) { return value ? std::to_string(value->size()) : "-"; }
-
-/// A line with the sizes of both, then the key, then the certificate. Programs that read PEM skip text before a block,
-/// so to them it is a PEM file with a key and a chain.
-std::string to_text(const Pair& pair) {
-  return std::string(pair_mark) + size_text(pair.private_key) + ' ' + size_text(pair.certificate) + '\n' +
-         pair.private_key.value_or("") + pair.certificate.value_or("");
-}
-
-/// Removes a size, or "-", and the character after it from `text`. False if there is none.
-bool take_size(std::string_view& text, char end, std::optional<std::size_t>& size) {
-  const std::size_t length = text.find(end);
-  if (length == std::string_view::npos || length == 0) return false;
-  const std::string_view word = text.substr(0, length);
-  text.remove_prefix(length + 1);
-  if (word == "-") return true;
-  std::size_t number = 0;
-  const auto [rest, failed] = std::from_chars(word.data(), word.data() + word.size(), number);
-  size = number;
-  return failed == std::errc() && rest == word.data() + word.size();
-}
+using storage::Pair;
 
 Pair read_pair(const fs::path& file) {
-  Pair pair;
   const std::optional<std::string> contents = read_file(file);
-  if (!contents) return pair;
-  std::string_view text = *contents;
-  std::optional<std::size_t> key_size, certificate_size;
-  bool whole = text.starts_with(pair_mark);
-  if (whole) text.remove_prefix(pair_mark.size());
-  whole = whole && take_size(text, ' ', key_size) && take_size(text, '\n', certificate_size);
-  whole = whole && key_size.value_or(0) <= text.size() &&
-          text.size() - key_size.value_or(0) == certificate_size.value_or(0);
-  if (!whole) {
-    throw Error(Errc::io_failed, "reading " + file.string(),
-                "it is not as culmen left it: take it away, or bring it back from a backup");
-  }
-  if (key_size) pair.private_key = text.substr(0, *key_size);
-  if (certificate_size) pair.certificate = text.substr(key_size.value_or(0));
-  return pair;
+  if (!contents) return {};
+  std::optional<Pair> pair = storage::pair_of(*contents);
+  if (pair) return std::move(*pair);
+  throw Error(Errc::io_failed, "reading " + file.string(),
+              "it is not as culmen left it: take it away, or bring it back from a backup");
 }
 
 /// `text` as a path below `folder`. File systems stop at 255 octets a name; no encoded text has a "+", so the folders
@@ -151,7 +88,7 @@ class Change {
  public:
   Change(const fs::path& folder, const PersistKey& key, fs::path file)
       : file_(std::move(file)), lock_(prepared(folder, key)) {
-    make_folders(folder, file_.parent_path());
+    storage::make_folders(folder, file_.parent_path());
     remove_unfinished_files(file_.parent_path(), std::chrono::seconds(0));  // the lock is ours: nobody writes them now
   }
   void write(std::string_view contents) const { write_file_atomically(file_, contents, 0600); }
@@ -160,7 +97,7 @@ class Change {
   static fs::path prepared(const fs::path& folder, const PersistKey& key) {
     require_folder(folder);
     const fs::path realm = realm_folder(folder, key);
-    make_folders(folder, realm);
+    storage::make_folders(folder, realm);
     return realm / ".lock";
   }
   fs::path file_;
@@ -186,7 +123,7 @@ void FilePersist::put(const PersistKey& key, std::string_view value) {
   if (key.kind == PersistKind::account_key) return change.write(value);
   Pair pair = read_pair(file);
   (key.kind == PersistKind::private_key ? pair.private_key : pair.certificate) = std::string(value);
-  change.write(to_text(pair));
+  change.write(pair_text(pair));
 }
 
 std::optional<std::string> FilePersist::get(const PersistKey& key) {
@@ -203,7 +140,7 @@ void FilePersist::put_certificate(const std::string& realm, const std::string& n
   Pair pair;
   pair.private_key = stored.private_key;
   pair.certificate = stored.certificate;
-  change.write(to_text(pair));
+  change.write(pair_text(pair));
 }
 
 std::optional<StoredCertificate> FilePersist::get_certificate(const std::string& realm, const std::string& name) {

@@ -4,54 +4,14 @@
 #include <mutex>
 #include <utility>
 
-#include "base/hex.hpp"
-#include "culmen/bytes.hpp"
 #include "culmen/error.hpp"
+#include "culmen/storage.hpp"
 
 namespace culmen {
 
 namespace {
 
 constexpr PersistKind kinds[] = {PersistKind::account_key, PersistKind::certificate, PersistKind::private_key};
-constexpr std::string_view empty_part = "%";  // as no other text is encoded
-
-bool is_plain(char c, bool first) {
-  // Upper case is encoded: there are file systems that do not tell it from lower case. A dot in front would hide the
-  // file, and make ".." possible.
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '@' || (c == '.' && !first);
-}
-
-std::string encode(std::string_view text) {
-  if (text.empty()) return std::string(empty_part);
-  std::string encoded;
-  for (const char c : text) {
-    if (is_plain(c, encoded.empty())) {
-      encoded += c;
-    } else {
-      encoded += '%' + base::hex_encode(as_bytes(std::string_view(&c, 1)));
-    }
-  }
-  return encoded;
-}
-
-/// Strict: only what encode() makes.
-std::optional<std::string> decode(std::string_view encoded) {
-  std::string text;
-  if (encoded != empty_part) {
-    for (std::size_t i = 0; i < encoded.size(); ++i) {
-      if (encoded[i] != '%') {
-        text += encoded[i];
-        continue;
-      }
-      const std::optional<Bytes> octet = base::hex_decode(encoded.substr(i + 1, 2));
-      if (!octet || octet->size() != 1) return std::nullopt;
-      text += as_text(*octet);
-      i += 2;
-    }
-  }
-  if (encode(text) != encoded) return std::nullopt;
-  return text;
-}
 
 std::optional<PersistKind> kind_named(std::string_view name) {
   for (const PersistKind kind : kinds) {
@@ -77,16 +37,16 @@ std::string_view to_string(PersistKind kind) noexcept {
 }
 
 std::string PersistKey::to_string() const {
-  return encode(realm) + '/' + std::string(culmen::to_string(kind)) + '/' + encode(name);
+  return storage_part(realm) + '/' + std::string(culmen::to_string(kind)) + '/' + storage_part(name);
 }
 
 PersistKey PersistKey::parse(std::string_view text) {
   const std::size_t first = text.find('/');
   const std::size_t second = first == std::string_view::npos ? first : text.find('/', first + 1);
   if (second != std::string_view::npos) {
-    std::optional<std::string> realm = decode(text.substr(0, first));
+    std::optional<std::string> realm = storage_part_text(text.substr(0, first));
     const std::optional<PersistKind> kind = kind_named(text.substr(first + 1, second - first - 1));
-    std::optional<std::string> name = decode(text.substr(second + 1));
+    std::optional<std::string> name = storage_part_text(text.substr(second + 1));
     if (realm && kind && name) return {std::move(*realm), *kind, std::move(*name)};
   }
   throw Error(Errc::invalid_argument, "reading a persistence key",

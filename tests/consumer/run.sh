@@ -19,6 +19,8 @@ find_package() {
   cmake --build "$work/build" --parallel 2
   "$work/build/consumer"
   "$work/build/with_test_ca"
+  "$work/build/storage_engine"
+  [ ! -x "$work/build/with_postgres" ] || "$work/build/with_postgres"
 }
 
 # Builds the library once more; the build folder is kept, so that only the first time is slow.

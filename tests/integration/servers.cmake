@@ -1,7 +1,7 @@
 # culmen with servers of the distribution, which tools/get-servers.sh unpacks below the build folder. Where it fails, ctest
 # does not run these tests, and counts them as failed; where it says that there is nothing to be had, they are skipped.
 add_test(NAME "servers: unpack" COMMAND ${PROJECT_SOURCE_DIR}/tools/get-servers.sh ${PROJECT_SOURCE_DIR}/build/servers)
-set_tests_properties("servers: unpack" PROPERTIES FIXTURES_SETUP servers SKIP_RETURN_CODE 3 TIMEOUT 300)
+set_tests_properties("servers: unpack" PROPERTIES FIXTURES_SETUP servers SKIP_RETURN_CODE 3 TIMEOUT 600)
 
 # culmen_server_test(<name> SOURCES … [LABELS …]): a test program that runs some of them.
 function(culmen_server_test name)

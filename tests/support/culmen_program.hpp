@@ -31,6 +31,7 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
+  pid_t id() const noexcept { return pid_; }
   void signal(int number) const;
   /// The exit code, 128 + the signal's number if one ended it. Throws after 60 s.
   int wait();

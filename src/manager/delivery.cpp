@@ -1,0 +1,173 @@
+// What counts from now on goes to the sink.
+#include <algorithm>
+#include <utility>
+
+#include "manager/manager_core.hpp"
+
+namespace culmen::manager {
+
+namespace {
+using std::chrono::seconds;
+
+/// PEM texts stay in memory as long as there are no more certificates than these.
+constexpr std::size_t most_cached = 1000;
+constexpr std::size_t delivered_together = 100;
+constexpr seconds first_retry(30);
+constexpr seconds last_retry = std::chrono::hours(1);
+constexpr seconds longest_wait(60);
+constexpr seconds storage_pause(5);
+
+Flow<Result<void>> wait_for_delivery(std::chrono::milliseconds duration) {
+  Result<void> waited = co_await wait(duration);
+  co_return waited;
+}
+}  // namespace
+
+/// With the mutex locked.
+void ManagerCore::counts_from_now_on(const std::shared_ptr<Entry>& entry) {
+  if (entry->live == 0) return;
+  const bool is_kept = catalogue_.entries().size() <= most_cached;
+  if (!options_.installed && (!is_kept || entry->cached)) {
+    entry->delivered = entry->live;
+    if (!is_kept) entry->cached.reset();
+    return;
+  }
+  deliveries_.try_emplace(entry);
+  deliver_.set();
+}
+
+/// Until something may be ready that is not now; at most a minute. nullopt: nothing is waiting.
+std::optional<planner::Duration> ManagerCore::until_next_delivery(planner::Time now) const {
+  const std::lock_guard lock(mutex_);
+  if (deliveries_.empty()) return std::nullopt;
+  planner::Duration duration = longest_wait;
+  for (const auto& [entry, delivery] : deliveries_) {
+    if (delivery.not_before > now) duration = std::min(duration, delivery.not_before - now);
+  }
+  return duration;
+}
+
+/// With the mutex locked: the certificates of one spec go together, so one waits while another is worked on.
+bool ManagerCore::is_wanted_by_sink(const Entry& entry) const {
+  if (entry.is_removed || entry.live == 0 || entry.delivered == entry.live) return false;
+  return std::ranges::none_of(entry.wanted->ids, [&](const std::string& id) {
+    const std::shared_ptr<Entry> other = catalogue_.find(id);
+    // One that has just been issued is in flight, too, and goes along.
+    return other && other.get() != &entry && other->in_flight && other->delivered == other->live;
+  });
+}
+
+Flow<Result<void>> ManagerCore::deliver(Mode mode) {
+  for (;;) {
+    Result<bool> some = co_await deliver_some();
+    if (!some && some.error().code() == Errc::cancelled) co_return some.error();
+    if (some && *some) continue;
+    if (mode == Mode::once) {
+      if (!some) co_return some.error();
+      co_return Result<void>();
+    }
+    const Instant instant = co_await now();
+    std::optional<planner::Duration> pause = until_next_delivery(instant.wall);
+    if (!some) pause = storage_pause;
+    std::vector<Flow<Result<void>>> either;
+    either.push_back(deliver_.wait());
+    if (pause) either.push_back(wait_for_delivery(std::chrono::ceil<std::chrono::milliseconds>(*pause)));
+    First<Result<void>> first = co_await first_of(std::move(either));
+    if (!first.result) co_return first.result;
+  }
+}
+
+/// Delivers some of what is ready. Whether anything was.
+Flow<Result<bool>> ManagerCore::deliver_some() {
+  const Instant instant = co_await now();
+  std::vector<std::shared_ptr<Entry>> ready;
+  std::vector<std::shared_ptr<const InstalledCertificate>> certificates;
+  std::vector<std::string> keys;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto at = deliveries_.begin(); at != deliveries_.end() && ready.size() < delivered_together;) {
+      const std::shared_ptr<Entry>& entry = at->first;
+      if (entry->is_removed || entry->live == 0 || entry->delivered == entry->live) {
+        at = deliveries_.erase(at);
+        continue;
+      }
+      if (at->second.not_before <= instant.wall && is_wanted_by_sink(*entry)) ready.push_back(entry);
+      ++at;
+    }
+    // The certificates of one spec one after the other, the main one first.
+    std::ranges::stable_sort(ready, [](const auto& one, const auto& other) {
+      return std::pair(std::string_view(one->wanted->ids.front()), one->type) <
+             std::pair(std::string_view(other->wanted->ids.front()), other->type);
+    });
+    for (const std::shared_ptr<Entry>& entry : ready) {
+      certificates.push_back(entry->cached);
+      if (!entry->cached) keys.push_back(generation_key(entry->id, entry->live));
+    }
+  }
+  if (ready.empty()) co_return false;
+  std::vector<std::optional<StoredValue>> values;
+  if (!keys.empty()) {
+    Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(keys);
+    if (!loaded) co_return loaded.error();
+    values = std::move(*loaded);
+  }
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < ready.size(); ++i) {
+    Result<void> failed;
+    if (!certificates[i]) {
+      const std::string& key = keys[next];
+      const std::optional<StoredValue>& value = values[next];
+      ++next;
+      Result<Generation> generation =
+          Error(Errc::io_failed, "reading " + key, "it is not in storage, although it counts");
+      if (value) generation = decode_generation(value->value);
+      if (generation) {
+        const auto certificate = std::make_shared<InstalledCertificate>();
+        certificate->id = ready[i]->id;
+        certificate->generation = ready[i]->live;
+        certificate->chain_pem = std::move(generation->chain_pem);
+        certificate->key_pem = std::move(generation->key_pem);
+        certificates[i] = certificate;
+      } else {
+        failed = generation.error().while_doing("installing " + printable(ready[i]->id, 200));
+      }
+    }
+    if (failed && options_.installed) {
+      std::function<Result<void>()> install = [sink = options_.installed,
+                                               certificate = certificates[i]]() -> Result<void> {
+        sink(*certificate);
+        return {};
+      };
+      failed = co_await call(std::move(install));
+      if (!failed && failed.error().code() == Errc::cancelled) co_return failed.error();
+    }
+    const Instant after = co_await now();
+    ManagerEvent event = make_event(failed ? ManagerEvent::Kind::installed : ManagerEvent::Kind::failed, after.wall);
+    event.id = ready[i]->id;
+    {
+      const std::lock_guard lock(mutex_);
+      Entry& entry = *ready[i];
+      if (entry.live > 0) event.not_after = entry.not_after;
+      if (failed) {
+        const bool is_kept = catalogue_.entries().size() <= most_cached;
+        const bool is_live = entry.live == certificates[i]->generation;
+        entry.delivered = certificates[i]->generation;
+        entry.cached = is_kept && is_live ? certificates[i] : nullptr;
+        if (is_live) deliveries_.erase(ready[i]);
+      } else {
+        Delivery& delivery = deliveries_[ready[i]];
+        planner::Duration pause =
+            std::min<planner::Duration>(first_retry * (1U << std::min(delivery.failures, 10U)), last_retry);
+        pause = std::min(pause, planner::lifetime(entry.not_before, entry.not_after) / 20);
+        delivery.not_before = after.wall + std::max<planner::Duration>(pause, seconds(1));
+        event.failures = ++delivery.failures;
+        event.next = delivery.not_before;
+        event.detail = failed.error().while_doing("installing the certificate").what();
+      }
+    }
+    if (options_.installed || !failed) reporter_.say(event);
+  }
+  co_return true;
+}
+
+}  // namespace culmen::manager
