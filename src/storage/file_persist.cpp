@@ -84,9 +84,9 @@ fs::path realm_folder(const fs::path& folder, const PersistKey& key) {
 }
 
 /// For one change of one file of the store: holds the lock as long as it lives.
-class Change {
+class PersistChange {
  public:
-  Change(const fs::path& folder, const PersistKey& key, fs::path file)
+  PersistChange(const fs::path& folder, const PersistKey& key, fs::path file)
       : file_(std::move(file)), lock_(prepared(folder, key)) {
     storage::make_folders(folder, file_.parent_path());
     remove_unfinished_files(file_.parent_path(), std::chrono::seconds(0));  // the lock is ours: nobody writes them now
@@ -119,7 +119,7 @@ fs::path FilePersist::file_of(const PersistKey& key) const {
 
 void FilePersist::put(const PersistKey& key, std::string_view value) {
   const fs::path file = file_of(key);
-  const Change change(folder_, key, file);
+  const PersistChange change(folder_, key, file);
   if (key.kind == PersistKind::account_key) return change.write(value);
   Pair pair = read_pair(file);
   (key.kind == PersistKind::private_key ? pair.private_key : pair.certificate) = std::string(value);
@@ -136,7 +136,7 @@ std::optional<std::string> FilePersist::get(const PersistKey& key) {
 
 void FilePersist::put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) {
   const PersistKey key(realm, PersistKind::certificate, name);
-  const Change change(folder_, key, file_of(key));
+  const PersistChange change(folder_, key, file_of(key));
   Pair pair;
   pair.private_key = stored.private_key;
   pair.certificate = stored.certificate;
