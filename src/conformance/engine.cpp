@@ -43,8 +43,15 @@ Flow<Result<void>> notices(Bench* bench, std::string cursor, std::string what) {
 
 Flow<Result<void>> changes_are_noticed(Bench& bench) {
   std::string cursor = co_await next_cursor(bench, 0, bench.prefix(), std::string(), seconds(60));
-  std::string same = co_await next_cursor(bench, 0, bench.prefix(), cursor, seconds(1));
-  expect(same == cursor, "changed() returns the same cursor if nothing changed");
+  // It may return too often, when what an engine remembers of changes begins anew, but not always.
+  constexpr int tries = 5;
+  bool same = false;
+  for (int i = 0; i < tries && !same; ++i) {
+    std::string next = co_await next_cursor(bench, 0, bench.prefix(), cursor, seconds(1));
+    same = next == cursor;
+    cursor = std::move(next);
+  }
+  expect(same, "changed() returns the same cursor if nothing changed");
 
   Write create(bench.key("value"), "one");
   Write replace(bench.key("value"), "two");

@@ -131,6 +131,7 @@ void ManagerCore::adopt_record(const std::shared_ptr<Entry>& entry, const std::o
   const bool is_new = catalogue_.adopt(*entry, record, std::move(revision));
   if (entry->delivered != entry->live) counts_from_now_on(entry);
   if (!is_new) return;
+  entry->asks_again_at = planner::Time();
   for (const std::shared_ptr<Waiter>& waiter : entry->waiting) waiter->event.set();
   entry->waiting.clear();
 }
@@ -217,6 +218,10 @@ void ManagerCore::consider(const std::shared_ptr<Entry>& entry, Mode mode, plann
     catalogue_.wake(*entry, std::max(action.wake_at, now + seconds(1)));
     return;
   }
+  if (action.kind == Kind::ask_renewal_info && !marks && entry->asks_again_at > now) {
+    catalogue_.wake(*entry, std::min(entry->asks_again_at, std::max(action.wake_at, now + seconds(1))));
+    return;
+  }
   if (action.kind == Kind::ask_renewal_info && !marks && mode == Mode::until_stopped) {
     if (!entry->ari_slot) {
       entry->ari_slot = std::max(now, next_ari_);
@@ -268,6 +273,7 @@ void ManagerCore::clock_was_set_back(planner::Time now) {
   for (auto& [entry, delivery] : deliveries_) delivery.not_before = planner::Time();
   for (const auto& [id, entry] : catalogue_.entries()) {
     entry->ari_slot.reset();
+    entry->asks_again_at = planner::Time();
     if (entry->is_loaded && !entry->in_flight) catalogue_.wake(*entry, now);
   }
 }

@@ -94,6 +94,7 @@ Flow<Result<void>> ManagerCore::ask_renewal_info(JobPointer job) {
   {
     const std::lock_guard lock(mutex_);
     entry.renewal = record->renewal;
+    entry.asks_again_at = record->renewal.next_check.value_or(instant.wall);
     // An answer shows that the CA works. No answer says nothing about orders, unless it was to be the sign of life.
     if (answer || answer.error().code() == Errc::not_offered) {
       update_health(*ca, planner::Failure::none, instant.wall);

@@ -278,7 +278,7 @@ const std::vector<World>& all_worlds() {
          add_pauses(script, dice, 10);
          add_crashes(script, dice);
          script.storage_faults = 0.01;
-         // No steps of the clock: two managers whose clocks are a day apart ask the CA again and again when to renew.
+         // No steps of the clock: two managers whose clocks are a day apart cannot agree on what is due (two-clocks).
          for (CaScript& ca : script.cas) ca.incident = some_time(script, dice);
        }},
       {"engine",

@@ -77,6 +77,23 @@ TEST_CASE("managers: what a failing seed prints is the same run") {
   CHECK(command_of(chosen.options).find("--world two-lost --names ") != std::string::npos);
 }
 
+// Each takes the time that the other has stored for that of a wrong clock. Each keeps to its own Retry-After.
+TEST_CASE("managers: with clocks a day apart a CA is not asked more often than by each alone") {
+  Options options;
+  options.world = "two-clocks";
+  options.names = 5;
+  options.days = 6;
+  options.lifetime = 576'000;
+  options.cas = 2;
+  for (options.seed = 1; options.seed <= 5; ++options.seed) {
+    CAPTURE(options.seed);
+    const Outcome outcome = simulate(options);
+    // Every 6 h for each name and manager, and once more after each crash and for each new certificate.
+    const double expected = 2 * 5 * 6 * 4 + 2 * 5 * static_cast<double>(outcome.crashes) + 100;
+    CHECK(static_cast<double>(outcome.cas.questions) < expected);
+  }
+}
+
 TEST_CASE("managers: a storage that does not look at fences is found") {
   check_bug(Bug::unfenced_write, "pause", "although token");
 }
