@@ -269,7 +269,7 @@ json::object spec_object(const CertificateSpec& spec) {
   put(out, "preferred_chain", spec.preferred_chain);
   put(out, "must_staple", spec.must_staple);
   put(out, "reuse_key", spec.reuse_key);
-  put(out, "renew_before", spec.renew_before);
+  if (spec.renew_before) out["renew_before"] = json_value(*spec.renew_before);
   put(out, "use_renewal_info", spec.use_renewal_info, usual.use_renewal_info);
   return out;
 }
