@@ -32,9 +32,7 @@ TEST_CASE("chaos on PostgreSQL: no late write, none lost, no token twice") {
   check_chaos("postgres", server.connection());
 }
 #endif
-#ifdef CULMEN_CHAOS_FILES
 TEST_CASE("chaos on files: no late write, none lost, no token twice") {
   const culmen::test::TemporaryFolder folder;
   check_chaos("files", folder.path().string());
 }
-#endif

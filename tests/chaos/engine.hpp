@@ -4,11 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "culmen/storage.hpp"
-#if __has_include("culmen/file_storage.hpp")
 #include "culmen/file_storage.hpp"
-#define CULMEN_CHAOS_FILES
-#endif
+#include "culmen/storage.hpp"
 #ifdef CULMEN_CHAOS_POSTGRES
 #include "culmen/postgres_storage.hpp"
 #endif
@@ -16,11 +13,8 @@
 namespace chaos {
 
 /// `place`: a folder, or a connection string. nullptr: this build does not have the engine.
-inline std::shared_ptr<culmen::Storage> open_engine([[maybe_unused]] const std::string& engine,
-                                                    [[maybe_unused]] const std::string& place) {
-#ifdef CULMEN_CHAOS_FILES
+inline std::shared_ptr<culmen::Storage> open_engine(const std::string& engine, const std::string& place) {
   if (engine == "files") return culmen::file_storage(place);
-#endif
 #ifdef CULMEN_CHAOS_POSTGRES
   if (engine == "postgres") return culmen::postgres_storage(culmen::PostgresOptions(place));
 #endif
