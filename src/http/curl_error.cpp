@@ -56,7 +56,7 @@ Error CurlFailure::error(std::string_view doing, const std::string& url) const {
     case CURLE_UNSUPPORTED_PROTOCOL:
       if (text_has("http/0.9")) return Error(Errc::bad_response, doing, host + " does not speak HTTP" + said());
       if (text_has("response")) {  // with a version or a status that there is not
-        return Error(Errc::bad_response, doing, host + " does not speak HTTP as it should" + said());
+        return Error(Errc::bad_response, doing, host + " did not send a valid HTTP response" + said());
       }
       return Error(Errc::invalid_argument, doing, "the URL is not usable" + said());
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -93,7 +93,7 @@ Error CurlFailure::error(std::string_view doing, const std::string& url) const {
       return connection(doing, host + " closed the connection in the middle of its answer" + said());
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
-      return Error(Errc::bad_response, doing, host + " does not speak HTTP as it should" + said());
+      return Error(Errc::bad_response, doing, host + " did not send a valid HTTP response" + said());
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR: {
       long connect_status = 0;
