@@ -1,17 +1,12 @@
 #include "storage/durable_files.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
-#include <ctime>
 #include <list>
-#include <memory>
 #include <set>
 #include <system_error>
 
@@ -32,7 +27,6 @@ namespace {
 
 using storage::Descriptor;
 
-constexpr int most_links_followed = 40;  // as Linux does
 constexpr int most_names_tried = 1000;
 constexpr std::string_view temporary_begin = ".culmen-", temporary_end = ".tmp";  // between them: two numbers
 
@@ -61,7 +55,7 @@ fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.
 
 /// The file that `path` means: behind symbolic links, whether it is there or not. So the links stay.
 fs::path behind_links(fs::path path, const std::string& doing) {
-  for (int links = 0; links < most_links_followed; ++links) {
+  for (int links = 0; links < storage::most_links_followed; ++links) {
     std::error_code error;
     const fs::path target = fs::read_symlink(path, error);
     if (error) return path;  // no link; what else is wrong shows when the file is made
@@ -207,104 +201,16 @@ namespace storage {
 
 namespace {
 
-constexpr std::size_t longest_file = 16 << 20;
-constexpr mode_t private_folder_mode = 0700;
 constexpr mode_t mode_bits = 02777;
 constexpr const char* staging_name = ".staging";
 constexpr const char* journal_name = ".journal";
 constexpr int journal_format = 1;
-constexpr const char* log_name = ".changes";
-constexpr off_t largest_log = 1 << 20;
-
-Error broken(const std::string& doing, const std::string& detail) { return Error(Errc::io_failed, doing, detail); }
-
-std::string reading(const fs::path& path) { return "reading " + path.string(); }
 
 /// The folder that a relative path is in, and its last part.
 std::pair<std::string, std::string> split_path(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string::npos) return {".", path};
   return {path.substr(0, slash), path.substr(slash + 1)};
-}
-
-void require_trusted_link(const struct stat& link, const std::string& part, const std::string& doing) {
-  if (link.st_uid == 0 || link.st_uid == ::geteuid()) return;
-  throw broken(doing, "\"" + printable(part) + "\" is a symbolic link that belongs to user " +
-                          std::to_string(link.st_uid) +
-                          ", and is not followed; remove it, or let root own it (chown -h)");
-}
-
-std::string link_target(int folder, const char* name, const std::string& doing) {
-  char target[4096];
-  const ssize_t length = ::readlinkat(folder, name, target, sizeof target);
-  if (length < 0) throw_errno(doing, "reading a symbolic link");
-  return {target, static_cast<std::size_t>(length)};
-}
-
-/// Opens `path` below `base` part by part. No descriptor and errno if it cannot be opened.
-Descriptor open_trusted(int base, const std::string& path, int flags, mode_t mode, const std::string& doing) {
-  Descriptor at;
-  int current = base;
-  std::string rest = path;
-  const auto begin_at_root = [&] {
-    if (rest.empty() || rest.front() != '/') return true;
-    at = Descriptor(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    current = at.number();
-    return static_cast<bool>(at);
-  };
-  if (!begin_at_root()) return {};
-  for (int links = 0; links <= most_links_followed;) {
-    rest.erase(0, rest.find_first_not_of('/'));
-    const std::size_t length = rest.find('/');
-    const bool last = length == std::string::npos || rest.find_first_not_of('/', length) == std::string::npos;
-    const std::string part = rest.empty() ? "." : rest.substr(0, length);
-    const int how = last ? flags : O_PATH | O_DIRECTORY;
-    Descriptor opened(::openat(current, part.c_str(), how | O_NOFOLLOW | O_CLOEXEC, mode));
-    if (!opened) {
-      const int why = errno;
-      struct stat found {};
-      const bool is_link = (why == ELOOP || why == ENOTDIR) &&
-                           ::fstatat(current, part.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(found.st_mode);
-      if (!is_link) {
-        errno = why;
-        return {};
-      }
-      // What is checked and what is read must be the same link.
-      const Descriptor link(::openat(current, part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-      if (!link || ::fstat(link.number(), &found) != 0) return {};
-      if (!S_ISLNK(found.st_mode)) continue;
-      require_trusted_link(found, part, doing);
-      const std::string beyond = last ? "" : rest.substr(length);
-      rest = link_target(link.number(), "", doing) + beyond;
-      ++links;
-      if (!begin_at_root()) return {};
-      continue;
-    }
-    if (last) return opened;
-    rest.erase(0, length);
-    at = std::move(opened);
-    current = at.number();
-  }
-  errno = ELOOP;
-  return {};
-}
-
-void refuse_nul(std::string_view path, const std::string& doing) {
-  if (path.find('\0') != std::string_view::npos) throw broken(doing, "the path contains a NUL");
-}
-
-std::string contents_of(const Descriptor& file, const std::string& doing) {
-  std::string contents;
-  char block[16384];
-  while (true) {
-    const ssize_t got = ::read(file.number(), block, sizeof block);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw_errno(doing, "reading it");
-    if (got == 0) return contents;
-    if (static_cast<std::size_t>(got) > longest_file - contents.size())
-      throw broken(doing, "it is larger than " + std::to_string(longest_file) + " octets");
-    contents.append(block, static_cast<std::size_t>(got));
-  }
 }
 
 /// Removes what is there, and all below it. Links are removed, not followed.
@@ -332,18 +238,12 @@ void require_same_file_system(const Folder& staging, const Folder& target) {
   if (::fstat(staging.descriptor(), &one) != 0 || ::fstat(target.descriptor(), &other) != 0)
     throw_errno(doing, "looking at the folder");
   if (one.st_dev == other.st_dev) return;
-  throw broken(doing,
-               "it is on another file system than " + staging.path().string() +
-                   "; both must be on one, so that a change can be made as a whole: mount the whole state folder");
+  throw Error(Errc::io_failed, doing,
+              "it is on another file system than " + staging.path().string() +
+                  "; both must be on one, so that a change can be made as a whole: mount the whole state folder");
 }
 
 }  // namespace
-
-Descriptor::~Descriptor() {
-  if (number_ >= 0) ::close(number_);
-}
-
-bool Descriptor::close() noexcept { return ::close(std::exchange(number_, -1)) == 0; }
 
 bool write_all(int descriptor, std::string_view contents) noexcept {
   while (!contents.empty()) {
@@ -379,114 +279,6 @@ void make_folders(const fs::path& base, const fs::path& folder) {
   }
 }
 
-// ---- Folder ----
-
-Folder Folder::open(const fs::path& path) {
-  const std::string doing = "opening the folder " + path.string();
-  refuse_nul(path.native(), doing);
-  Descriptor opened = open_trusted(AT_FDCWD, path.native(), O_RDONLY | O_DIRECTORY, 0, doing);
-  if (!opened) throw_errno(doing, "it cannot be used; make it, or mount it");
-  return {std::move(opened), path};
-}
-
-std::optional<Folder> Folder::find(std::string_view name) const {
-  const fs::path path = path_ / name;
-  const std::string doing = "opening the folder " + path.string();
-  Descriptor opened = open_trusted(descriptor_.number(), std::string(name), O_RDONLY | O_DIRECTORY, 0, doing);
-  if (opened) return Folder(std::move(opened), path);
-  if (errno == ENOENT) return std::nullopt;
-  throw_errno(doing, "it cannot be used");
-}
-
-Folder Folder::make(std::string_view name) const {
-  std::optional<Folder> made;
-  for (std::size_t end = 0; end != std::string_view::npos;) {
-    end = name.find('/', end + 1);
-    const std::string part(name.substr(0, end));
-    const Folder& parent = made ? *made : *this;
-    const std::string last = split_path(part).second;
-    std::optional<Folder> found = parent.find(last);
-    if (!found) {
-      const std::string doing = "making the folder " + (path_ / part).string();
-      if (::mkdirat(parent.descriptor(), last.c_str(), private_folder_mode) != 0 && errno != EEXIST)
-        throw_errno(doing, "it cannot be made");
-      sync_folder(parent.descriptor(), doing);
-      found = parent.find(last);
-      if (!found) throw broken(doing, "somebody else removed it");
-    }
-    made = std::move(found);
-  }
-  return std::move(*made);
-}
-
-std::optional<FileRead> Folder::read(std::string_view name) const {
-  const fs::path path = path_ / name;
-  const std::string doing = reading(path);
-  // Not to wait for the other end of a pipe.
-  const Descriptor opened =
-      open_trusted(descriptor_.number(), std::string(name), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, doing);
-  if (!opened && errno == ENOENT) return std::nullopt;
-  if (!opened && errno == ENXIO) throw broken(doing, "it is not a regular file");
-  if (!opened) throw_errno(doing, "opening it");
-  FileRead file;
-  if (::fstat(opened.number(), &file.status) != 0) throw_errno(doing, "looking at it");
-  if (!S_ISREG(file.status.st_mode)) throw broken(doing, "it is not a regular file; remove it, or move it away");
-  file.contents = contents_of(opened, doing);
-  return file;
-}
-
-std::optional<std::string> Folder::read_link(std::string_view name) const {
-  const std::string last(name), doing = reading(path_ / name);
-  const std::optional<struct stat> found = status(name);
-  if (!found) return std::nullopt;
-  if (!S_ISLNK(found->st_mode)) {
-    throw broken(doing, S_ISDIR(found->st_mode) ? "it is a folder, and must be a symbolic link" : "it is not a link");
-  }
-  require_trusted_link(*found, last, doing);
-  return link_target(descriptor_.number(), last.c_str(), doing);
-}
-
-std::optional<struct stat> Folder::status(std::string_view name) const {
-  const std::string last(name);
-  struct stat found {};
-  if (::fstatat(descriptor_.number(), last.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0) return found;
-  if (errno == ENOENT) return std::nullopt;
-  throw_errno("looking at " + (path_ / last).string(), "it cannot be found out");
-}
-
-std::vector<std::string> Folder::names() const {
-  const std::string doing = "listing " + path_.string();
-  const int copy = ::openat(descriptor_.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (copy < 0) throw_errno(doing, "opening it");
-  const std::unique_ptr<DIR, int (*)(DIR*)> listed(::fdopendir(copy), ::closedir);
-  if (!listed) {
-    ::close(copy);
-    throw_errno(doing, "opening it");
-  }
-  std::vector<std::string> names;
-  while (true) {
-    errno = 0;
-    const dirent* const entry = ::readdir(listed.get());
-    if (!entry && errno != 0) throw_errno(doing, "reading it");
-    if (!entry) return names;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-}
-
-Descriptor Folder::open_or_make(std::string_view name) const {
-  const std::string doing = "opening " + (path_ / name).string();
-  Descriptor opened =
-      open_trusted(descriptor_.number(), std::string(name), O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, 0600, doing);
-  if (!opened) throw_errno(doing, "it cannot be opened");
-  struct stat found {};
-  if (::fstat(opened.number(), &found) != 0) throw_errno(doing, "looking at it");
-  if (!S_ISREG(found.st_mode)) throw broken(doing, "it is not a regular file; remove it, or move it away");
-  return opened;
-}
-
-void Folder::sync() const { sync_folder(descriptor_.number(), "writing to " + path_.string()); }
-
 void make_store_folder(const fs::path& folder) {
   std::error_code failed;
   if (fs::is_directory(folder, failed)) return;
@@ -503,120 +295,6 @@ void remove_file(const Folder& folder, const std::string& name) {
 
 void remove_if_empty(const Folder& folder, const std::string& name) noexcept {
   ::unlinkat(folder.descriptor(), name.c_str(), AT_REMOVEDIR);
-}
-
-// ---- ChangeLog ----
-
-namespace {
-
-/// The log in two: its first line, which is another one each time the log begins anew, and the rest.
-struct LogText {
-  std::string epoch;
-  std::string lines;
-};
-
-LogText log_text(const Folder& folder) {
-  const std::optional<FileRead> file = folder.read(log_name);
-  LogText log;
-  if (!file) return log;
-  const std::string& text = file->contents;
-  const std::size_t first = text.find('\n'), last = text.rfind('\n');
-  if (first == std::string::npos) return log;
-  log.epoch = text.substr(0, first);
-  log.lines = text.substr(first + 1, last - first);  // a line that is being added has no end yet
-  return log;
-}
-
-std::string cursor_of(const LogText& log) { return log.epoch + "." + std::to_string(log.lines.size()); }
-
-std::string new_epoch() {
-  timespec time{};
-  ::clock_gettime(CLOCK_REALTIME, &time);
-  return std::to_string(time.tv_sec) + "-" + std::to_string(time.tv_nsec) + "-" + std::to_string(::getpid()) + "\n";
-}
-
-}  // namespace
-
-ChangeLog::ChangeLog(const Folder& folder) : file_(folder.open_or_make(log_name)) {}
-
-void ChangeLog::add(const std::string& lines) const {
-  struct stat found {};
-  const std::string doing = "adding to " + std::string(log_name);
-  if (::fstat(file_.number(), &found) != 0) throw_errno(doing, "looking at it");
-  if (found.st_size > largest_log) {
-    if (::ftruncate(file_.number(), 0) != 0) throw_errno(doing, "beginning it anew");
-    found.st_size = 0;
-  }
-  const std::string text = (found.st_size == 0 ? new_epoch() : std::string()) + lines + "\n";
-  if (::pwrite(file_.number(), text.data(), text.size(), found.st_size) == static_cast<ssize_t>(text.size())) return;
-  // No space is left, for one: an empty log says as well that something has changed.
-  if (::ftruncate(file_.number(), 0) != 0) throw_errno(doing, "changing it");
-}
-
-std::string ChangeLog::look(const Folder& folder) {
-  const std::optional<struct stat> found = folder.status(log_name);
-  if (!found) return "0";
-  // The size, because two changes may have the same time.
-  return std::to_string(found->st_size) + "." + std::to_string(found->st_mtim.tv_sec) + "." +
-         std::to_string(found->st_mtim.tv_nsec);
-}
-
-std::string ChangeLog::cursor(const Folder& folder) { return cursor_of(log_text(folder)); }
-
-std::optional<std::string> ChangeLog::changed_since(const Folder& folder, const std::string& cursor,
-                                                    const std::string& prefix) {
-  const LogText log = log_text(folder);
-  const std::string present = cursor_of(log);
-  if (present == cursor) return std::nullopt;
-  const std::size_t dot = cursor.rfind('.');
-  std::size_t begin = 0;
-  const char* const end = cursor.data() + cursor.size();
-  if (dot == std::string::npos || cursor.substr(0, dot) != log.epoch ||
-      std::from_chars(cursor.data() + dot + 1, end, begin).ptr != end || begin > log.lines.size()) {
-    return present;  // of a log that began before
-  }
-  for (std::string_view rest = std::string_view(log.lines).substr(begin); !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    if (line.empty() || line.starts_with(prefix)) return present;
-    rest.remove_prefix(line.size() + 1);
-  }
-  return std::nullopt;
-}
-
-// ---- Locks ----
-
-std::optional<FileLock> FileLock::take(const Folder& folder, std::string_view name) {
-  const std::string doing = "locking " + (folder.path() / name).string();
-  Descriptor file = folder.open_or_make(name);
-  while (::flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return std::nullopt;
-    if (errno != EINTR) throw_errno(doing, "it cannot be locked");
-  }
-  // For the message of those who wait too long. Of no importance if it fails.
-  const std::string process = std::to_string(::getpid()) + "\n";
-  static_cast<void>(::pwrite(file.number(), process.data(), process.size(), 0) >= 0 &&
-                    ::ftruncate(file.number(), static_cast<off_t>(process.size())) == 0);
-  return FileLock(std::move(file));
-}
-
-long FileLock::holder(const Folder& folder, std::string_view name) noexcept {
-  try {
-    const std::optional<FileRead> file = folder.read(name);
-    long process = 0;
-    if (file) std::from_chars(file->contents.data(), file->contents.data() + file->contents.size(), process);
-    return process;
-  } catch (const Error&) {
-    return 0;
-  }
-}
-
-bool lock_description(const Descriptor& file, const std::string& doing) {
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  if (::fcntl(file.number(), F_OFD_SETLK, &lock) == 0) return true;
-  if (errno == EAGAIN || errno == EACCES) return false;
-  throw_errno(doing, "it cannot be locked");
 }
 
 // ---- Change ----
@@ -667,9 +345,10 @@ void Change::put_file(const std::string& path, std::string_view contents, mode_t
   const std::string doing = "writing " + (root_.path() / path).string();
   const Folder folder = folder_of_target(path, doing);
   std::optional<struct stat> model = folder.status(split_path(path).second);
-  if (model && S_ISDIR(model->st_mode)) throw broken(doing, "it is a folder; move it away");
+  if (model && S_ISDIR(model->st_mode)) throw Error(Errc::io_failed, doing, "it is a folder; move it away");
   if (model && S_ISLNK(model->st_mode)) model.reset();  // the link is replaced, not what it points to
-  if (model && !S_ISREG(model->st_mode)) throw broken(doing, "it is not a regular file; remove it, or move it away");
+  if (model && !S_ISREG(model->st_mode))
+    throw Error(Errc::io_failed, doing, "it is not a regular file; remove it, or move it away");
   if (!model && !like.empty()) model = model_of(like);
   const std::string staged = staged_name();
   write_staged(staging_, staged, contents, mode, model, doing);
@@ -680,7 +359,8 @@ void Change::put_link(const std::string& path, const std::string& target) {
   const std::string doing = "pointing " + (root_.path() / path).string() + " to " + target;
   const Folder folder = folder_of_target(path, doing);
   const std::optional<struct stat> there = folder.status(split_path(path).second);
-  if (there && S_ISDIR(there->st_mode)) throw broken(doing, "it is a folder, and must be a symbolic link");
+  if (there && S_ISDIR(there->st_mode))
+    throw Error(Errc::io_failed, doing, "it is a folder, and must be a symbolic link");
   const std::string staged = staged_name();
   if (::symlinkat(target.c_str(), staging_.descriptor(), staged.c_str()) != 0) throw_errno(doing, "making the link");
   steps_.push_back({std::string(staging_name) + "/" + staged, path, false});
@@ -707,7 +387,7 @@ void Change::remove(const std::string& path, bool is_folder) { steps_.push_back(
 
 Folder Change::folder_of_target(const std::string& path, const std::string& doing) const {
   std::optional<Folder> folder = root_.find(split_path(path).first);
-  if (!folder) throw broken(doing, "its folder does not exist");
+  if (!folder) throw Error(Errc::io_failed, doing, "its folder does not exist");
   require_same_file_system(staging_, *folder);
   return std::move(*folder);
 }
@@ -784,13 +464,14 @@ std::string Change::journal_text(const std::vector<Step>& steps) {
 }
 
 std::vector<Change::Step> Change::journal_steps(const Folder& root) {
+  const std::string doing = "reading " + (root.path() / journal_name).string();
   const std::optional<FileRead> file = root.read(journal_name);
   std::vector<Step> steps;
   if (!file) return steps;
   try {
     const boost::json::value journal = boost::json::parse(file->contents);
     if (journal.at("format").as_int64() != journal_format)
-      throw broken(reading(root.path() / journal_name), "a newer version of culmen wrote it: use that one");
+      throw Error(Errc::io_failed, doing, "a newer version of culmen wrote it: use that one");
     for (const boost::json::value& one : journal.at("steps").as_array()) {
       steps.push_back(
           {std::string(one.at("from").as_string()), std::string(one.at("to").as_string()), one.at("folder").as_bool()});
@@ -798,8 +479,8 @@ std::vector<Change::Step> Change::journal_steps(const Folder& root) {
   } catch (const Error&) {
     throw;
   } catch (const std::exception&) {
-    throw broken(reading(root.path() / journal_name),
-                 "it is not a journal of culmen; restore it, or move it away if the files are as they should be");
+    throw Error(Errc::io_failed, doing,
+                "it is not a journal of culmen; restore it, or move it away if the files are as they should be");
   }
   return steps;
 }
@@ -812,7 +493,7 @@ void Change::apply(const Folder& root, const std::vector<Step>& steps) {
     const std::string doing = "changing " + (root.path() / step.to).string();
     const std::optional<Folder> folder = root.find(parent);
     if (!folder && step.from.empty()) continue;
-    if (!folder) throw broken(doing, "its folder does not exist any more");
+    if (!folder) throw Error(Errc::io_failed, doing, "its folder does not exist any more");
     changed.insert(parent);
     if (step.from.empty()) {
       remove_tree(*folder, name);

@@ -1,5 +1,5 @@
-// All operations on files that have to last: folders whose links are trusted, locks, and changes of several files that
-// are made as a whole. Errors are thrown: Error (io_failed), with the path.
+// All operations that make a change of files last, and changes of several files that are made as a whole. Errors are
+// thrown: Error (io_failed), with the path.
 #pragma once
 
 #include <sys/stat.h>
@@ -10,30 +10,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "storage/folder.hpp"
+
 namespace culmen::storage {
-
-/// An open file, closed with its owner.
-class Descriptor {
- public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int number) noexcept : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor();
-  explicit operator bool() const noexcept { return number_ >= 0; }
-  int number() const noexcept { return number_; }
-  /// Closes now; false and errno when that fails, which is how some file systems report a failed write.
-  bool close() noexcept;
-
- private:
-  int number_ = -1;
-};
 
 bool write_all(int descriptor, std::string_view contents) noexcept;
 
@@ -43,92 +24,12 @@ void sync_folder(const std::filesystem::path& folder, const std::string& doing);
 /// Makes what is missing of `folder` below `base`, for the owner alone.
 void make_folders(const std::filesystem::path& base, const std::filesystem::path& folder);
 
-// ---- Folders whose links are trusted ----
-
-/// A regular file that was read.
-struct FileRead {
-  std::string contents;
-  struct stat status {};
-};
-
-/// An open folder. Names below it are relative paths. A symbolic link on the way is followed only if this user or root
-/// owns it; another one is an error. Nothing that is not a regular file is ever waited for.
-class Folder {
- public:
-  /// Throws unless the folder exists.
-  static Folder open(const std::filesystem::path& path);
-  /// nullopt if it does not exist. Throws if it is not a folder.
-  std::optional<Folder> find(std::string_view name) const;
-  /// Makes what is missing, with mode 0700, and makes that last.
-  Folder make(std::string_view name) const;
-
-  const std::filesystem::path& path() const noexcept { return path_; }
-  int descriptor() const noexcept { return descriptor_.number(); }
-
-  /// nullopt if it does not exist. Throws if it is not a regular file, or larger than 16 MiB.
-  std::optional<FileRead> read(std::string_view name) const;
-  /// The target of a symbolic link; nullopt if nothing is there. Throws if it is something else.
-  std::optional<std::string> read_link(std::string_view name) const;
-  /// What is there, without following a last link; nullopt if there is nothing.
-  std::optional<struct stat> status(std::string_view name) const;
-  /// The names in it, without "." and "..", in no order.
-  std::vector<std::string> names() const;
-  /// Opens for reading and writing, and makes it with mode 0600 if it is missing.
-  Descriptor open_or_make(std::string_view name) const;
-  void sync() const;
-
- private:
-  Folder(Descriptor descriptor, std::filesystem::path path)
-      : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
-  Descriptor descriptor_;
-  std::filesystem::path path_;
-};
-
 /// Makes the folder with mode 0700, and its parents as the umask has it, unless it is there.
 void make_store_folder(const std::filesystem::path& folder);
 /// Removes a file, if it is there; not synced.
 void remove_file(const Folder& folder, const std::string& name);
 /// Removes a folder if it is empty; not synced, and no error if it is not.
 void remove_if_empty(const Folder& folder, const std::string& name) noexcept;
-
-// ---- What was changed ----
-
-/// A file with the names of what was changed lately, one a line, by which others learn of it.
-class ChangeLog {
- public:
-  explicit ChangeLog(const Folder& folder);
-  /// Adds lines. An empty one means that anything may have changed.
-  void add(const std::string& lines) const;
-
-  /// Another text after each add(), by one system call.
-  static std::string look(const Folder& folder);
-  /// The end of the log.
-  static std::string cursor(const Folder& folder);
-  /// The end of the log, if a line that begins with `prefix` may have been added since `cursor`.
-  static std::optional<std::string> changed_since(const Folder& folder, const std::string& cursor,
-                                                  const std::string& prefix);
-
- private:
-  Descriptor file_;
-};
-
-// ---- Locks ----
-
-/// A lock that is never waited for. Held until it is destroyed; the system releases it when the process ends.
-class FileLock {
- public:
-  /// nullopt if another holds it. Writes the process id of the holder into the file.
-  static std::optional<FileLock> take(const Folder& folder, std::string_view name);
-  /// The process id that the last holder wrote; 0 if that is not known.
-  static long holder(const Folder& folder, std::string_view name) noexcept;
-
- private:
-  explicit FileLock(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
-  Descriptor descriptor_;
-};
-
-/// Locks the open file for this open file description (F_OFD_SETLK); false if another has it.
-bool lock_description(const Descriptor& file, const std::string& doing);
 
 // ---- Changes of several files ----
 

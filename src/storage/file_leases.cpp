@@ -12,7 +12,9 @@
 
 #include "culmen/error.hpp"
 #include "culmen/storage_engine.hpp"
+#include "storage/durable_files.hpp"
 #include "storage/file_layout.hpp"
+#include "storage/file_locks.hpp"
 #include "storage/file_values.hpp"
 
 #include "storage/system_error.hpp"

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "culmen/storage.hpp"
-#include "storage/durable_files.hpp"
+#include "storage/folder.hpp"
 
 namespace culmen::storage {
 

@@ -15,9 +15,11 @@
 #include "culmen/error.hpp"
 #include "culmen/records.hpp"
 #include "culmen/storage_engine.hpp"
+#include "storage/change_log.hpp"
 #include "storage/durable_files.hpp"
 #include "storage/file_layout.hpp"
 #include "storage/file_leases.hpp"
+#include "storage/file_locks.hpp"
 #include "storage/file_systems.hpp"
 #include "storage/file_values.hpp"
 

@@ -9,7 +9,7 @@
 #include <optional>
 #include <sstream>
 
-#include "storage/durable_files.hpp"
+#include "storage/folder.hpp"
 #include "storage/system_error.hpp"
 
 namespace culmen::storage {

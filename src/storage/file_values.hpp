@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "culmen/storage.hpp"
-#include "storage/durable_files.hpp"
 #include "storage/file_layout.hpp"
+#include "storage/folder.hpp"
 
 namespace culmen::storage {
 

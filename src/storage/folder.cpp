@@ -1,0 +1,221 @@
+#include "storage/folder.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "culmen/error.hpp"
+#include "storage/durable_files.hpp"
+#include "storage/system_error.hpp"
+
+namespace culmen::storage {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t longest_file = 16 << 20;
+
+std::string reading(const fs::path& path) { return "reading " + path.string(); }
+
+void require_trusted_link(const struct stat& link, const std::string& part, const std::string& doing) {
+  if (link.st_uid == 0 || link.st_uid == ::geteuid()) return;
+  throw Error(Errc::io_failed, doing,
+              "\"" + printable(part) + "\" is a symbolic link that belongs to user " + std::to_string(link.st_uid) +
+                  ", and is not followed; remove it, or let root own it (chown -h)");
+}
+
+std::string link_target(int folder, const char* name, const std::string& doing) {
+  char target[4096];
+  const ssize_t length = ::readlinkat(folder, name, target, sizeof target);
+  if (length < 0) throw_errno(doing, "reading a symbolic link");
+  return {target, static_cast<std::size_t>(length)};
+}
+
+/// Opens `path` below `base` part by part. No descriptor and errno if it cannot be opened.
+Descriptor open_trusted(int base, const std::string& path, int flags, mode_t mode, const std::string& doing) {
+  Descriptor at;
+  int current = base;
+  std::string rest = path;
+  const auto begin_at_root = [&] {
+    if (rest.empty() || rest.front() != '/') return true;
+    at = Descriptor(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    current = at.number();
+    return static_cast<bool>(at);
+  };
+  if (!begin_at_root()) return {};
+  for (int links = 0; links <= most_links_followed;) {
+    rest.erase(0, rest.find_first_not_of('/'));
+    const std::size_t length = rest.find('/');
+    const bool last = length == std::string::npos || rest.find_first_not_of('/', length) == std::string::npos;
+    const std::string part = rest.empty() ? "." : rest.substr(0, length);
+    const int how = last ? flags : O_PATH | O_DIRECTORY;
+    Descriptor opened(::openat(current, part.c_str(), how | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (!opened) {
+      const int why = errno;
+      struct stat found {};
+      const bool is_link = (why == ELOOP || why == ENOTDIR) &&
+                           ::fstatat(current, part.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(found.st_mode);
+      if (!is_link) {
+        errno = why;
+        return {};
+      }
+      // What is checked and what is read must be the same link.
+      const Descriptor link(::openat(current, part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+      if (!link || ::fstat(link.number(), &found) != 0) return {};
+      if (!S_ISLNK(found.st_mode)) continue;
+      require_trusted_link(found, part, doing);
+      const std::string beyond = last ? "" : rest.substr(length);
+      rest = link_target(link.number(), "", doing) + beyond;
+      ++links;
+      if (!begin_at_root()) return {};
+      continue;
+    }
+    if (last) return opened;
+    rest.erase(0, length);
+    at = std::move(opened);
+    current = at.number();
+  }
+  errno = ELOOP;
+  return {};
+}
+
+void refuse_nul(std::string_view path, const std::string& doing) {
+  if (path.find('\0') != std::string_view::npos) throw Error(Errc::io_failed, doing, "the path contains a NUL");
+}
+
+std::string contents_of(const Descriptor& file, const std::string& doing) {
+  std::string contents;
+  char block[16384];
+  while (true) {
+    const ssize_t got = ::read(file.number(), block, sizeof block);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_errno(doing, "reading it");
+    if (got == 0) return contents;
+    if (static_cast<std::size_t>(got) > longest_file - contents.size())
+      throw Error(Errc::io_failed, doing, "it is larger than " + std::to_string(longest_file) + " octets");
+    contents.append(block, static_cast<std::size_t>(got));
+  }
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (number_ >= 0) ::close(number_);
+}
+
+bool Descriptor::close() noexcept { return ::close(std::exchange(number_, -1)) == 0; }
+
+Folder Folder::open(const fs::path& path) {
+  const std::string doing = "opening the folder " + path.string();
+  refuse_nul(path.native(), doing);
+  Descriptor opened = open_trusted(AT_FDCWD, path.native(), O_RDONLY | O_DIRECTORY, 0, doing);
+  if (!opened) throw_errno(doing, "it cannot be used; make it, or mount it");
+  return {std::move(opened), path};
+}
+
+std::optional<Folder> Folder::find(std::string_view name) const {
+  const fs::path path = path_ / name;
+  const std::string doing = "opening the folder " + path.string();
+  Descriptor opened = open_trusted(descriptor_.number(), std::string(name), O_RDONLY | O_DIRECTORY, 0, doing);
+  if (opened) return Folder(std::move(opened), path);
+  if (errno == ENOENT) return std::nullopt;
+  throw_errno(doing, "it cannot be used");
+}
+
+Folder Folder::make(std::string_view name) const {
+  std::optional<Folder> made;
+  for (std::size_t end = 0; end != std::string_view::npos;) {
+    end = name.find('/', end + 1);
+    const std::string part(name.substr(0, end));
+    const Folder& parent = made ? *made : *this;
+    const std::string last = part.substr(part.rfind('/') + 1);
+    std::optional<Folder> found = parent.find(last);
+    if (!found) {
+      const std::string doing = "making the folder " + (path_ / part).string();
+      if (::mkdirat(parent.descriptor(), last.c_str(), private_folder_mode) != 0 && errno != EEXIST)
+        throw_errno(doing, "it cannot be made");
+      sync_folder(parent.descriptor(), doing);
+      found = parent.find(last);
+      if (!found) throw Error(Errc::io_failed, doing, "somebody else removed it");
+    }
+    made = std::move(found);
+  }
+  return std::move(*made);
+}
+
+std::optional<FileRead> Folder::read(std::string_view name) const {
+  const fs::path path = path_ / name;
+  const std::string doing = reading(path);
+  // Not to wait for the other end of a pipe.
+  const Descriptor opened =
+      open_trusted(descriptor_.number(), std::string(name), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, doing);
+  if (!opened && errno == ENOENT) return std::nullopt;
+  if (!opened && errno == ENXIO) throw Error(Errc::io_failed, doing, "it is not a regular file");
+  if (!opened) throw_errno(doing, "opening it");
+  FileRead file;
+  if (::fstat(opened.number(), &file.status) != 0) throw_errno(doing, "looking at it");
+  if (!S_ISREG(file.status.st_mode))
+    throw Error(Errc::io_failed, doing, "it is not a regular file; remove it, or move it away");
+  file.contents = contents_of(opened, doing);
+  return file;
+}
+
+std::optional<std::string> Folder::read_link(std::string_view name) const {
+  const std::string last(name), doing = reading(path_ / name);
+  const std::optional<struct stat> found = status(name);
+  if (!found) return std::nullopt;
+  if (!S_ISLNK(found->st_mode)) {
+    throw Error(Errc::io_failed, doing,
+                S_ISDIR(found->st_mode) ? "it is a folder, and must be a symbolic link" : "it is not a link");
+  }
+  require_trusted_link(*found, last, doing);
+  return link_target(descriptor_.number(), last.c_str(), doing);
+}
+
+std::optional<struct stat> Folder::status(std::string_view name) const {
+  const std::string last(name);
+  struct stat found {};
+  if (::fstatat(descriptor_.number(), last.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0) return found;
+  if (errno == ENOENT) return std::nullopt;
+  throw_errno("looking at " + (path_ / last).string(), "it cannot be found out");
+}
+
+std::vector<std::string> Folder::names() const {
+  const std::string doing = "listing " + path_.string();
+  const int copy = ::openat(descriptor_.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (copy < 0) throw_errno(doing, "opening it");
+  const std::unique_ptr<DIR, int (*)(DIR*)> listed(::fdopendir(copy), ::closedir);
+  if (!listed) {
+    ::close(copy);
+    throw_errno(doing, "opening it");
+  }
+  std::vector<std::string> names;
+  while (true) {
+    errno = 0;
+    const dirent* const entry = ::readdir(listed.get());
+    if (!entry && errno != 0) throw_errno(doing, "reading it");
+    if (!entry) return names;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+}
+
+Descriptor Folder::open_or_make(std::string_view name) const {
+  const std::string doing = "opening " + (path_ / name).string();
+  Descriptor opened =
+      open_trusted(descriptor_.number(), std::string(name), O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, 0600, doing);
+  if (!opened) throw_errno(doing, "it cannot be opened");
+  struct stat found {};
+  if (::fstat(opened.number(), &found) != 0) throw_errno(doing, "looking at it");
+  if (!S_ISREG(found.st_mode))
+    throw Error(Errc::io_failed, doing, "it is not a regular file; remove it, or move it away");
+  return opened;
+}
+
+void Folder::sync() const { sync_folder(descriptor_.number(), "writing to " + path_.string()); }
+
+}  // namespace culmen::storage
