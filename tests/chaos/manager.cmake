@@ -11,7 +11,7 @@ endforeach()
 set(manager_kills_sources manager_kills.cpp victim.cpp ../support/culmen_program.cpp)
 set(manager_soak_sources manager_soak.cpp)
 culmen_test(manager_chaos SOURCES manager_chaos_test.cpp ${manager_kills_sources} ${manager_soak_sources}
-  LINKS ${manager_chaos_links})
+  LINKS ${manager_chaos_links} LABELS threads)
 add_executable(culmen_manager_kills manager_kills_main.cpp ${manager_kills_sources})
 add_executable(culmen_manager_soak manager_soak_main.cpp ${manager_soak_sources} victim.cpp)
 foreach(target manager_chaos culmen_manager_kills culmen_manager_soak)
