@@ -40,11 +40,6 @@ constexpr seconds patience(60);  // for what a busy machine does in one or two
 constexpr int kills_in_one_folder = 40;
 constexpr int most_faults = 20;
 
-std::string contents_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-}
-
 /// A CA, a state folder, and what happened to them so far.
 class Ground {
  public:
@@ -180,11 +175,11 @@ class Ground {
       const fs::path live = entry.path() / "live";
       if (!fs::is_symlink(fs::symlink_status(live))) continue;
       try {
-        const std::string chain = contents_of(live / "fullchain.pem");
+        const std::string chain = test::file_text(live / "fullchain.pem");
         const Certificate leaf = Certificate::from_pem(chain);
-        if (!leaf.matches(PrivateKey::from_pem(contents_of(live / "key.pem"))))
+        if (!leaf.matches(PrivateKey::from_pem(test::file_text(live / "key.pem"))))
           half(live.string() + ": the key is not the certificate's");
-        if (!chain.starts_with(contents_of(live / "cert.pem"))) half(live.string() + ": cert.pem is another one");
+        if (!chain.starts_with(test::file_text(live / "cert.pem"))) half(live.string() + ": cert.pem is another one");
       } catch (const Error& error) {
         half(live.string() + ": " + error.what());
       }

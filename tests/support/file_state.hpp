@@ -4,7 +4,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -18,11 +17,6 @@
 #include "support/virtual_storage.hpp"
 
 namespace culmen::test {
-
-inline std::string file_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 inline void put_text(const std::filesystem::path& path, const std::string& contents) {
   std::filesystem::create_directories(path.parent_path());

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -60,6 +61,12 @@ class TemporaryFile {
   TemporaryFolder folder_;
   std::string path_;
 };
+
+/// "" if there is no such file.
+inline std::string file_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
 
 /// The permission bits of a file.
 inline unsigned mode_of(const std::filesystem::path& path) {

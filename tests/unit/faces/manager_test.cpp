@@ -28,6 +28,7 @@
 #include "culmen/certificate.hpp"
 #include "culmen/records.hpp"
 #include "culmen/test_ca.hpp"
+#include "support/storage_around.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace culmen;
@@ -243,9 +244,9 @@ void with_each_motor(Check check) {
 }
 
 /// Hangs in calls that nobody can interrupt, from hang() on.
-class StuckStorage final : public Storage {
+class StuckStorage final : public StorageAround {
  public:
-  explicit StuckStorage(std::chrono::seconds longest) { shared_->longest = longest; }
+  explicit StuckStorage(std::chrono::seconds longest) : StorageAround(memory_storage()) { shared_->longest = longest; }
   ~StuckStorage() override { go_on(); }
   void hang() {
     const std::lock_guard lock(shared_->mutex);
@@ -257,34 +258,20 @@ class StuckStorage final : public Storage {
     shared_->changed.notify_all();
   }
 
-  StorageCapabilities capabilities() const noexcept override { return inner_->capabilities(); }
   Flow<Result<std::vector<std::optional<StoredValue>>>> load(std::vector<std::string> keys) override {
     Result<void> called = co_await call_storing(wait_function());
     if (!called) co_return called.error();
-    co_return co_await inner_->load(std::move(keys));
-  }
-  Flow<Result<std::vector<StoredItem>>> list(std::string prefix, std::string after, std::size_t limit,
-                                             bool with_values) override {
-    return inner_->list(std::move(prefix), std::move(after), limit, with_values);
+    co_return co_await inner->load(std::move(keys));
   }
   Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes) override {
     Result<void> called = co_await call_storing(wait_function());
     if (!called) co_return called.error();
-    co_return co_await inner_->write(std::move(writes));
-  }
-  Flow<Result<std::optional<Lease>>> acquire(std::string name, std::string owner, std::chrono::seconds ttl) override {
-    return inner_->acquire(std::move(name), std::move(owner), ttl);
-  }
-  Flow<Result<std::vector<std::optional<Lease>>>> renew(std::vector<Lease> leases, std::chrono::seconds ttl) override {
-    return inner_->renew(std::move(leases), ttl);
+    co_return co_await inner->write(std::move(writes));
   }
   Flow<Result<void>> release(Lease lease) override {
     Result<void> called = co_await call_storing(wait_function());
     if (!called) co_return called;
-    co_return co_await inner_->release(std::move(lease));
-  }
-  Flow<Result<std::string>> changed(std::string prefix, std::string cursor, std::chrono::seconds patience) override {
-    return inner_->changed(std::move(prefix), std::move(cursor), patience);
+    co_return co_await inner->release(std::move(lease));
   }
 
  private:
@@ -302,7 +289,6 @@ class StuckStorage final : public Storage {
     };
   }
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
-  std::shared_ptr<Storage> inner_ = memory_storage();
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "culmen/error.hpp"
 #include "culmen/file_storage.hpp"
 #include "culmen/persist_on_storage.hpp"
+#include "support/one_at_a_time.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/text.hpp"
 
@@ -35,36 +36,6 @@ struct EachStorage {
 PersistKey account_of(const std::string& name) { return {"ops@example.com", PersistKind::account_key, name}; }
 PersistKey certificate_of(const std::string& name) { return {"ops@example.com", PersistKind::certificate, name}; }
 PersistKey key_of(const std::string& name) { return {"ops@example.com", PersistKind::private_key, name}; }
-
-/// Without many_in_one, as databases without transactions are.
-class OneAtATime final : public Storage {
- public:
-  StorageCapabilities capabilities() const noexcept override { return {}; }
-  Flow<Result<std::vector<std::optional<StoredValue>>>> load(std::vector<std::string> keys) override {
-    return inner_->load(std::move(keys));
-  }
-  Flow<Result<std::vector<StoredItem>>> list(std::string prefix, std::string after, std::size_t limit,
-                                             bool with_values) override {
-    return inner_->list(std::move(prefix), std::move(after), limit, with_values);
-  }
-  Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes) override {
-    if (writes.size() > 1) throw Error(Errc::invalid_argument, "writing", "more than one key");
-    return inner_->write(std::move(writes));
-  }
-  Flow<Result<std::optional<Lease>>> acquire(std::string name, std::string owner, seconds ttl) override {
-    return inner_->acquire(std::move(name), std::move(owner), ttl);
-  }
-  Flow<Result<std::vector<std::optional<Lease>>>> renew(std::vector<Lease> leases, seconds ttl) override {
-    return inner_->renew(std::move(leases), ttl);
-  }
-  Flow<Result<void>> release(Lease lease) override { return inner_->release(std::move(lease)); }
-  Flow<Result<std::string>> changed(std::string prefix, std::string cursor, seconds patience) override {
-    return inner_->changed(std::move(prefix), std::move(cursor), patience);
-  }
-
- private:
-  std::shared_ptr<Storage> inner_ = memory_storage();
-};
 
 }  // namespace
 
@@ -166,7 +137,7 @@ TEST_CASE("persistence on a storage: keeps what it is given") {
 }
 
 TEST_CASE("persistence on a storage: a certificate and its key are one write, with every engine") {
-  PersistOnStorage store{blocking::Storage(std::make_shared<OneAtATime>())};
+  PersistOnStorage store{blocking::Storage(std::make_shared<test::OneAtATime>())};
   store.put_certificate("a", "b", StoredCertificate("key", "certificate"));
   CHECK(store.get_certificate("a", "b") == StoredCertificate("key", "certificate"));
   store.put(PersistKey("a", PersistKind::private_key, "b"), "new key");

@@ -1,6 +1,7 @@
 // A manager that ends at any of its asks, and the next one on the same storage.
 #include "support/faulty_storage.hpp"
 #include "support/manager_world.hpp"
+#include "support/one_at_a_time.hpp"
 #include "support/step_driver.hpp"
 
 using namespace culmen;
@@ -9,40 +10,6 @@ using namespace std::chrono_literals;
 using EventKind = ManagerEvent::Kind;
 
 namespace {
-
-/// A memory storage that changes one key at a time.
-class OneAtATime final : public Storage {
- public:
-  StorageCapabilities capabilities() const noexcept override {
-    StorageCapabilities capabilities = inner_->capabilities();
-    capabilities.many_in_one = false;
-    return capabilities;
-  }
-  Flow<Result<std::vector<std::optional<StoredValue>>>> load(std::vector<std::string> keys) override {
-    return inner_->load(std::move(keys));
-  }
-  Flow<Result<std::vector<StoredItem>>> list(std::string prefix, std::string after, std::size_t limit,
-                                             bool with_values) override {
-    return inner_->list(std::move(prefix), std::move(after), limit, with_values);
-  }
-  Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes) override {
-    CHECK(writes.size() == 1);
-    return inner_->write(std::move(writes));
-  }
-  Flow<Result<std::optional<Lease>>> acquire(std::string name, std::string owner, std::chrono::seconds ttl) override {
-    return inner_->acquire(std::move(name), std::move(owner), ttl);
-  }
-  Flow<Result<std::vector<std::optional<Lease>>>> renew(std::vector<Lease> leases, std::chrono::seconds ttl) override {
-    return inner_->renew(std::move(leases), ttl);
-  }
-  Flow<Result<void>> release(Lease lease) override { return inner_->release(std::move(lease)); }
-  Flow<Result<std::string>> changed(std::string prefix, std::string cursor, std::chrono::seconds patience) override {
-    return inner_->changed(std::move(prefix), std::move(cursor), patience);
-  }
-
- private:
-  std::shared_ptr<Storage> inner_ = memory_storage();
-};
 
 /// Every call of the storage asks before and after it works, so that something can happen there.
 std::shared_ptr<Storage> asking(std::shared_ptr<Storage> inner, StorageFault fault = StorageFault::none,

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <fstream>
-#include <iterator>
 #include <thread>
 
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include "support/zone_hook.hpp"
 
 using namespace culmen;
+using test::file_text;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
@@ -36,11 +36,6 @@ ChallengeContext challenge(bool wildcard = false) {
   return context;
 }
 const TxtRecord record("_acme-challenge.example.org", "lAV291d372xyXVEZRY9j2FQ8g1TYpOaJr620CiahePA");
-
-std::string contents(const fs::path& file) {
-  std::ifstream in(file);
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
 
 std::string failure_of(const DnsHook& hook) {
   try {
@@ -81,12 +76,12 @@ TEST_CASE("a DNS hook gets arguments and environment") {
                                         "env | grep -E '^(CULMEN_|DNS_HOOK)' | sort > environment\n"
                                         "cat > input\n"));
   hook.run("cleanup", challenge(true), record);
-  CHECK(contents(folder.path() / "arguments") == "cleanup|" + record.name + "|" + record.value + "|");
-  CHECK(contents(folder.path() / "environment") ==
+  CHECK(file_text(folder.path() / "arguments") == "cleanup|" + record.name + "|" + record.value + "|");
+  CHECK(file_text(folder.path() / "environment") ==
         "CULMEN_ACTION=cleanup\nCULMEN_CHALLENGE=dns-01\nCULMEN_DOMAIN=*.example.org\nCULMEN_KEY_AUTH=" +
             challenge().key_authorization + "\nCULMEN_RECORD_NAME=" + record.name + "\nCULMEN_RECORD_VALUE=" +
             record.value + "\nCULMEN_TOKEN=" + challenge().token + "\nDNS_HOOK_TEST_OWN=kept\n");
-  CHECK(contents(folder.path() / "input").empty());
+  CHECK(file_text(folder.path() / "input").empty());
   ::unsetenv("CULMEN_TOKEN");
   ::unsetenv("DNS_HOOK_TEST_OWN");
 }
@@ -123,7 +118,7 @@ TEST_CASE("a DNS hook, and a daemon that it leaves, inherit no descriptor") {
   ::close(beyond);
   for (int i = 0; i < 1000 && !fs::exists(folder.path() / "left.whole"); ++i) std::this_thread::sleep_for(10ms);
   for (const char* file : {"descriptors", "left.whole"}) {
-    const std::string listed = contents(folder.path() / file);
+    const std::string listed = file_text(folder.path() / file);
     CAPTURE(listed);
     CHECK(contains(listed, "0 -> /dev/null"));
     CHECK(contains(listed, "2 -> pipe:"));
@@ -140,11 +135,11 @@ TEST_CASE("a DNS hook that runs over is killed with all it started") {
   const std::string said = failure_of(DnsHook(program, 3s));
   CHECK(std::chrono::steady_clock::now() - start < 20s);
   CHECK(contains(said, "longer than 3 s and was killed; it said: waiting"));
-  const pid_t child = std::stoi(contents(folder.path() / "child"));
+  const pid_t child = std::stoi(file_text(folder.path() / "child"));
   bool gone = false;
   for (int i = 0; i < 500 && !gone; ++i) {
     // A zombie whose parent has not looked yet is gone as well.
-    const std::string state = contents("/proc/" + std::to_string(child) + "/stat");
+    const std::string state = file_text("/proc/" + std::to_string(child) + "/stat");
     gone = ::kill(child, 0) != 0 || contains(state, ") Z ");
     if (!gone) std::this_thread::sleep_for(10ms);
   }
@@ -158,7 +153,7 @@ TEST_CASE("a DNS hook is not waited for when only a daemon of its holds the outp
   const auto start = std::chrono::steady_clock::now();
   CHECK(contains(failure_of(DnsHook(program)), "exit code 3"));
   CHECK(std::chrono::steady_clock::now() - start < 4s);
-  ::kill(std::stoi(contents(folder.path() / "child")), SIGKILL);
+  ::kill(std::stoi(file_text(folder.path() / "child")), SIGKILL);
 }
 
 TEST_CASE("the hook solver: two values at one name, each taken away alone") {
@@ -179,9 +174,9 @@ TEST_CASE("the hook solver: two values at one name, each taken away alone") {
   CHECK(waits == std::vector<std::chrono::microseconds>{90s});  // once for both
   const fs::path file = folder.path() / "zone" / record.name;
   const std::string second = Dns01Helper::txt_value("another.thumbprint");
-  CHECK(contents(file) == record.value + "\n" + second + "\n");
+  CHECK(file_text(file) == record.value + "\n" + second + "\n");
   REQUIRE(run(solver.cleanup(apex)));
-  CHECK(contents(file) == second + "\n");
+  CHECK(file_text(file) == second + "\n");
   REQUIRE(run(solver.cleanup(wildcard)));
   CHECK_FALSE(fs::exists(file));
 }
@@ -194,7 +189,7 @@ TEST_CASE("the hook solver: a run may start after its flow and its solver are go
     late = test::abandoned_call(solver.present(challenge()));
   }
   REQUIRE(late());
-  CHECK(contents(folder.path() / "zone" / record.name) == record.value + "\n");
+  CHECK(file_text(folder.path() / "zone" / record.name) == record.value + "\n");
 }
 
 TEST_CASE("names that are none never reach a hook") {

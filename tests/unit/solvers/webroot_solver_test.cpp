@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
-#include <iterator>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include "support/temporary_folder.hpp"
 
 using namespace culmen;
+using test::file_text;
 namespace fs = std::filesystem;
 
 namespace {
@@ -38,11 +38,6 @@ ChallengeContext http_challenge(const std::string& token) {
   return context;
 }
 
-std::string contents(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
-
 std::size_t files_under(const fs::path& folder) {
   std::size_t count = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) count += entry.is_regular_file() ? 1 : 0;
@@ -63,7 +58,7 @@ TEST_CASE("webroot: a file is written to the byte, readable for all, and removed
   ::umask(kept);
   REQUIRE(presented);
   const fs::path file = folder.path() / ".well-known" / "acme-challenge" / "to-ken_1";
-  CHECK(contents(file) == "to-ken_1.thumbprint");
+  CHECK(file_text(file) == "to-ken_1.thumbprint");
   CHECK((fs::status(file).permissions() & fs::perms::others_read) != fs::perms::none);
   CHECK((fs::status(file.parent_path()).permissions() & fs::perms::others_exec) != fs::perms::none);
   CHECK((fs::status(file.parent_path().parent_path()).permissions() & fs::perms::others_exec) != fs::perms::none);
@@ -90,7 +85,7 @@ TEST_CASE("webroot: a token cannot lead out of the folder") {
     CHECK(presented.error().code() == Errc::invalid_argument);
     CHECK(run_calls(solver.cleanup(http_challenge(bad))));
   }
-  CHECK(contents(outside) == "precious");
+  CHECK(file_text(outside) == "precious");
   CHECK(files_under(folder.path()) == 1);
 }
 
@@ -123,7 +118,7 @@ TEST_CASE("webroot: a call may run on after its flow and its solver are gone") {
     calls.push_back(test::abandoned_call(solver.cleanup(http_challenge("late"))));
   }
   CHECK(calls.at(0)());
-  CHECK(contents(folder.path() / ".well-known" / "acme-challenge" / "late") == "late.thumbprint");
+  CHECK(file_text(folder.path() / ".well-known" / "acme-challenge" / "late") == "late.thumbprint");
   CHECK(calls.at(1)());
   CHECK(files_under(folder.path()) == 0);
 }
