@@ -181,18 +181,7 @@ std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
   const Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!opened && errno == ENOENT) return std::nullopt;
   if (!opened) storage::throw_errno(doing, "opening it");
-
-  std::string contents;
-  char block[16384];
-  while (true) {
-    const ssize_t got = ::read(opened.number(), block, sizeof block);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) storage::throw_errno(doing, "reading it");
-    if (got == 0) return contents;
-    if (static_cast<std::size_t>(got) > limit - contents.size())
-      throw Error(Errc::io_failed, doing, "it is larger than " + std::to_string(limit) + " octets");
-    contents.append(block, static_cast<std::size_t>(got));
-  }
+  return storage::read_to_end(opened, limit, doing);
 }
 
 // ---- What the stores use ----

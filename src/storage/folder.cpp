@@ -87,20 +87,6 @@ void refuse_nul(std::string_view path, const std::string& doing) {
   if (path.find('\0') != std::string_view::npos) throw Error(Errc::io_failed, doing, "the path contains a NUL");
 }
 
-std::string contents_of(const Descriptor& file, const std::string& doing) {
-  std::string contents;
-  char block[16384];
-  while (true) {
-    const ssize_t got = ::read(file.number(), block, sizeof block);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw_errno(doing, "reading it");
-    if (got == 0) return contents;
-    if (static_cast<std::size_t>(got) > longest_file - contents.size())
-      throw Error(Errc::io_failed, doing, "it is larger than " + std::to_string(longest_file) + " octets");
-    contents.append(block, static_cast<std::size_t>(got));
-  }
-}
-
 }  // namespace
 
 Descriptor::~Descriptor() {
@@ -108,6 +94,20 @@ Descriptor::~Descriptor() {
 }
 
 bool Descriptor::close() noexcept { return ::close(std::exchange(number_, -1)) == 0; }
+
+std::string read_to_end(const Descriptor& file, std::size_t limit, const std::string& doing) {
+  std::string contents;
+  char block[16384];
+  while (true) {
+    const ssize_t got = ::read(file.number(), block, sizeof block);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_errno(doing, "reading it");
+    if (got == 0) return contents;
+    if (static_cast<std::size_t>(got) > limit - contents.size())
+      throw Error(Errc::io_failed, doing, "it is larger than " + std::to_string(limit) + " octets");
+    contents.append(block, static_cast<std::size_t>(got));
+  }
+}
 
 Folder Folder::open(const fs::path& path) {
   const std::string doing = "opening the folder " + path.string();
@@ -160,7 +160,7 @@ std::optional<FileRead> Folder::read(std::string_view name) const {
   if (::fstat(opened.number(), &file.status) != 0) throw_errno(doing, "looking at it");
   if (!S_ISREG(file.status.st_mode))
     throw Error(Errc::io_failed, doing, "it is not a regular file; remove it, or move it away");
-  file.contents = contents_of(opened, doing);
+  file.contents = read_to_end(opened, longest_file, doing);
   return file;
 }
 

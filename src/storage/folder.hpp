@@ -36,6 +36,9 @@ class Descriptor {
   int number_ = -1;
 };
 
+/// What is left of a file. Throws if that is more than `limit` octets.
+std::string read_to_end(const Descriptor& file, std::size_t limit, const std::string& doing);
+
 /// A regular file that was read.
 struct FileRead {
   std::string contents;
