@@ -6,7 +6,6 @@
 // and ends.
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -15,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -73,11 +73,11 @@ std::vector<CertificateSpec> wanted(const Arguments& arguments) {
 class Keeper {
  public:
   explicit Keeper(const Arguments& arguments) : manager_(options(arguments)) {
-    answering_ = &manager_;
+    answer_with(manager_);
     manager_.start_thread();
   }
   ~Keeper() {
-    answering_ = nullptr;
+    answer_with(std::nullopt);
     manager_.stop();
   }
   Keeper(const Keeper&) = delete;
@@ -96,11 +96,19 @@ class Keeper {
   }
 
   static std::optional<std::string> answer(std::string_view target) {
-    const Manager* const manager = answering_;
+    std::optional<Manager> manager;  // a copy, so that it is still there
+    {
+      const std::lock_guard lock(answering_mutex_);
+      manager = answering_;
+    }
     return manager ? manager->http01(target) : std::nullopt;
   }
 
  private:
+  static void answer_with(std::optional<Manager> manager) {
+    const std::lock_guard lock(answering_mutex_);
+    answering_.swap(manager);
+  }
   ManagerOptions options(const Arguments& arguments) {
     ManagerOptions options;
     options.specs = wanted(arguments);
@@ -123,7 +131,8 @@ class Keeper {
     return options;
   }
 
-  static inline std::atomic<const Manager*> answering_ = nullptr;
+  static inline std::mutex answering_mutex_;
+  static inline std::optional<Manager> answering_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::set<std::string> issued_;
