@@ -19,6 +19,7 @@ find_package() {
   cmake --build "$work/build" --parallel 2
   "$work/build/consumer"
   "$work/build/with_test_ca"
+  "$work/build/with_manager"
   "$work/build/storage_engine"
   [ ! -x "$work/build/with_postgres" ] || "$work/build/with_postgres"
 }
