@@ -68,6 +68,7 @@ Scale measure_scale(std::size_t certificates) {
     options.storage = storage;
     options.owner = "manager";
     options.agree_tos = true;
+    options.specs.reserve(certificates);
     for (std::size_t i = 0; i < certificates; ++i) options.specs.emplace_back(std::vector<std::string>{name_of(i)});
     CaOptions ca;
     ca.directory = ScriptedCas::directory(0);
