@@ -1,6 +1,7 @@
 #include "manager/catalogue.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/text.hpp"
 #include "manager/cas.hpp"
@@ -52,6 +53,7 @@ void Catalogue::set(std::vector<std::shared_ptr<const Wanted>> wanted) {
   before.swap(entries_);
   specs_.clear();
   first_not_loaded_.clear();
+  auto place = entries_.begin();  // mostly: specs are often in order
   for (const std::shared_ptr<const Wanted>& each : wanted) {
     if (each->ids.size() > 1) specs_.emplace(each->ids.front(), each->ids);
     for (std::size_t i = 0; i < each->ids.size(); ++i) {
@@ -68,7 +70,7 @@ void Catalogue::set(std::vector<std::shared_ptr<const Wanted>> wanted) {
       if (changed) mark_not_loaded(*entry);
       if (changed) entry->attempts.clear();
       const std::string_view own_id = entry->id;
-      entries_.emplace(own_id, std::move(entry));
+      place = std::next(entries_.emplace_hint(place, own_id, std::move(entry)));
     }
   }
   for (const auto& [id, entry] : before) remove(*entry);

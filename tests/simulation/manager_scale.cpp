@@ -35,9 +35,8 @@ Flow<int> store(Storage& storage, std::vector<Write> writes) {
 }
 }  // namespace
 
-Scale measure_scale(std::size_t certificates) {
+Scale measure_scale(std::size_t certificates, const std::shared_ptr<Storage>& storage) {
   ProcessDriver driver(start);
-  const std::shared_ptr<Storage> storage = memory_storage();
   std::vector<Write> writes;
   for (std::size_t i = 0; i < certificates; ++i) {
     const std::string name = name_of(i);
@@ -61,7 +60,8 @@ Scale measure_scale(std::size_t certificates) {
   bool is_loaded = false;
   malloc_trim(0);
   const double before = heap();
-  const double begin = cpu_seconds();
+  const auto begin = std::chrono::steady_clock::now();
+  const double cpu_begin = cpu_seconds();
   std::shared_ptr<manager::ManagerCore> core;
   {
     ManagerOptions options;
@@ -82,7 +82,8 @@ Scale measure_scale(std::size_t certificates) {
   const auto process = driver.start<Result<void>>("manager", Duration(0), core->run());
   driver.run_until(driver.now());
   if (!is_loaded) throw Error(Errc::deadline, "measuring a manager", "it did not read its certificates");
-  scale.start_seconds = cpu_seconds() - begin;
+  scale.start_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  scale.start_cpu_seconds = cpu_seconds() - cpu_begin;
   scale.octets = (heap() - before) / static_cast<double>(certificates);
   const double loaded = cpu_seconds();
   driver.run_until(start + hours(hours_measured));
