@@ -114,8 +114,9 @@ simulation-table:
 
 simulation-scale:
 	@tools/install-deps.sh build test
-	@tools/build.sh simulation culmen_manager_simulation
-	@python3 tests/simulation/plot_scale.py build/simulation/tests/simulation/culmen_manager_simulation docs/simulation-scale.svg
+	@tools/get-servers.sh
+	@tools/build.sh simulation culmen_manager_scale
+	@python3 tests/simulation/plot_scale.py build/simulation/tests/simulation/culmen_manager_scale docs/simulation-scale.svg
 
 bench:
 	@tools/install-deps.sh build bench

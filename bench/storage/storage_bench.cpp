@@ -13,15 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "culmen/file_storage.hpp"
 #include "culmen/postgres_storage.hpp"
 #include "culmen/storage.hpp"
 #include "support/postgres_server.hpp"
 #include "support/run_flow.hpp"
 #include "support/temporary_folder.hpp"
-#if __has_include("culmen/file_storage.hpp")
-#include "culmen/file_storage.hpp"
-#define CULMEN_BENCH_FILES
-#endif
 
 using namespace culmen;
 using namespace std::chrono_literals;
@@ -154,10 +151,8 @@ int main(int argc, char** argv) try {
   const std::size_t rounds = argc > 1 ? static_cast<std::size_t>(std::max(20, std::atoi(argv[1]))) : 400;
   std::vector<std::pair<std::string, std::map<std::string, std::string>>> engines;
   engines.emplace_back("memory", StorageBench(*memory_storage(), rounds).run());
-#ifdef CULMEN_BENCH_FILES
   const culmen::test::TemporaryFolder folder;
   engines.emplace_back("files", StorageBench(*file_storage(folder.path()), rounds).run());
-#endif
   const server_test::PostgresServer server({"fsync=on"});
   const PostgresOptions options(server.connection());
   run_flow(create_postgres_schema(options)).value();

@@ -78,6 +78,14 @@ std::optional<std::string> what_is_wrong_with_labels(std::string_view name) {
   return std::nullopt;
 }
 
+/// Whether there is nothing to change about the name, and nothing wrong with it: true of most names, and quick to find
+/// out. An "xn--" label is for libidn2 to judge.
+bool is_canonical_already(std::string_view name) {
+  if (name.size() > longest_name || name.find("xn--") != name.npos) return false;
+  if (name.starts_with("*.")) name.remove_prefix(2);
+  return !what_is_wrong_with_labels(name);
+}
+
 /// UTS-46 without the transitional mapping: what browsers and registries do today. An "xn--" label is decoded and
 /// encoded again, and has to come out as it went in.
 Result<std::string> a_label(std::string_view name, const std::string& label) {
@@ -120,6 +128,7 @@ Result<std::string> a_labels(std::string_view name, std::string_view host) {
 }  // namespace
 
 Result<std::string> canonical_dns_name(std::string_view name) {
+  if (is_canonical_already(name)) return std::string(name);
   if (auto why = other_than_name(name)) return refuse(name, *why);
 
   const bool is_wildcard = name == "*" || name.starts_with("*.");
@@ -147,6 +156,9 @@ std::optional<std::string> canonical_ip(std::string_view address) {
 
 std::optional<Bytes> ip_octets(std::string_view address) {
   if (address.size() >= INET6_ADDRSTRLEN || address.find('\0') != address.npos) return std::nullopt;
+  // Most texts that get here are names.
+  const bool may_be_ip4 = !address.empty() && address.back() >= '0' && address.back() <= '9';
+  if (!may_be_ip4 && address.find(':') == address.npos) return std::nullopt;
   const std::string text(address);
   std::array<std::uint8_t, 16> octets{};
   if (inet_pton(AF_INET, text.c_str(), octets.data()) == 1) return Bytes(octets.begin(), octets.begin() + 4);

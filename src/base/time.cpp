@@ -211,11 +211,17 @@ std::optional<TimePoint> parse_rfc3339(std::string_view text) {
 
 std::string format_rfc3339(TimePoint time) {
   const Civil at(time);
-  char text[48];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(at.date.year()),
-                static_cast<unsigned>(at.date.month()), static_cast<unsigned>(at.date.day()),
-                static_cast<int>(at.clock.hours().count()), static_cast<int>(at.clock.minutes().count()),
-                static_cast<int>(at.clock.seconds().count()));
+  std::string text = "0000-00-00T00:00:00Z";
+  // By hand: a manager says of each of its certificates when it is due, and snprintf() takes longer than all else.
+  const auto put = [&text](std::size_t begin, std::size_t digits, unsigned number) {
+    for (std::size_t i = begin + digits; i-- > begin; number /= 10) text[i] = static_cast<char>('0' + number % 10);
+  };
+  put(0, 4, static_cast<unsigned>(static_cast<int>(at.date.year())));
+  put(5, 2, static_cast<unsigned>(at.date.month()));
+  put(8, 2, static_cast<unsigned>(at.date.day()));
+  put(11, 2, static_cast<unsigned>(at.clock.hours().count()));
+  put(14, 2, static_cast<unsigned>(at.clock.minutes().count()));
+  put(17, 2, static_cast<unsigned>(at.clock.seconds().count()));
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "manager/catalogue.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/text.hpp"
 #include "manager/cas.hpp"
@@ -51,6 +52,8 @@ void Catalogue::set(std::vector<std::shared_ptr<const Wanted>> wanted) {
   Entries before;
   before.swap(entries_);
   specs_.clear();
+  first_not_loaded_.clear();
+  auto place = entries_.begin();  // mostly: specs are often in order
   for (const std::shared_ptr<const Wanted>& each : wanted) {
     if (each->ids.size() > 1) specs_.emplace(each->ids.front(), each->ids);
     for (std::size_t i = 0; i < each->ids.size(); ++i) {
@@ -59,14 +62,15 @@ void Catalogue::set(std::vector<std::shared_ptr<const Wanted>> wanted) {
       std::shared_ptr<Entry> entry =
           node ? std::move(node.mapped())
                : std::make_shared<Entry>(id, ++last_number_, each, static_cast<std::uint8_t>(i));
+      if (!node) ++number_not_loaded_;
       const bool changed = node && !(entry->wanted->spec == each->spec);
       entry->wanted = each;
       entry->type = static_cast<std::uint8_t>(i);
-      Entry& added = *entry;
-      entries_.emplace(id, std::move(entry));
       // Read again: whether it is outdated depends on the record. What failed may work with the new spec.
-      if (!node || changed) mark_not_loaded(added);
-      if (changed) added.attempts.clear();
+      if (changed) mark_not_loaded(*entry);
+      if (changed) entry->attempts.clear();
+      const std::string_view own_id = entry->id;
+      place = std::next(entries_.emplace_hint(place, own_id, std::move(entry)));
     }
   }
   for (const auto& [id, entry] : before) remove(*entry);
@@ -74,48 +78,63 @@ void Catalogue::set(std::vector<std::shared_ptr<const Wanted>> wanted) {
 
 void Catalogue::remove(Entry& entry) {
   entry.is_removed = true;
-  heap_.erase(WakeUp(entry));
-  not_loaded_.erase(entry.id);
+  forget_wake_up(entry);
+  set_loaded(entry, true);
   for (const std::shared_ptr<Waiter>& waiter : entry.waiting) waiter->event.set();
   entry.waiting.clear();
 }
 
+void Catalogue::forget_wake_up(Entry& entry) {
+  if (std::exchange(entry.will_wake, false)) wake_ups_.erase(entry.wake_up);
+}
+
 void Catalogue::wake(Entry& entry, planner::Time at) {
-  heap_.erase(WakeUp(entry));
+  forget_wake_up(entry);
   entry.wake_at = at;
-  if (!entry.is_removed) heap_.emplace(entry);
+  if (entry.is_removed) return;
+  // Most look a day ahead, and so come last.
+  entry.wake_up = wake_ups_.emplace_hint(wake_ups_.end(), at, &entry);
+  entry.will_wake = true;
 }
 
 std::shared_ptr<Entry> Catalogue::take_due(planner::Time now) {
-  if (heap_.empty() || heap_.begin()->at > now) return nullptr;
-  std::shared_ptr<Entry> entry = find(heap_.begin()->entry->id);
-  heap_.erase(heap_.begin());
-  return entry;
+  if (wake_ups_.empty() || wake_ups_.begin()->first > now) return nullptr;
+  Entry& entry = *wake_ups_.begin()->second;
+  forget_wake_up(entry);
+  return entry.shared_from_this();
 }
 
 std::optional<planner::Time> Catalogue::next_wake_up() const {
-  if (heap_.empty()) return std::nullopt;
-  return heap_.begin()->at;
+  if (wake_ups_.empty()) return std::nullopt;
+  return wake_ups_.begin()->first;
 }
 
-std::vector<std::shared_ptr<Entry>> Catalogue::not_loaded(std::size_t limit) const {
+std::vector<std::shared_ptr<Entry>> Catalogue::not_loaded(std::size_t limit) {
   std::vector<std::shared_ptr<Entry>> entries;
-  for (const auto& [id, entry] : not_loaded_) {
-    if (entries.size() == limit) break;
-    entries.push_back(entry);
+  const std::size_t most = std::min(limit, number_not_loaded_);
+  for (auto at = entries_.lower_bound(first_not_loaded_); entries.size() < most && at != entries_.end(); ++at) {
+    if (!at->second->is_loaded) entries.push_back(at->second);
   }
+  if (!entries.empty()) first_not_loaded_ = entries.front()->id;
+  std::ranges::sort(entries, OlderEntry());
   return entries;
 }
 
+void Catalogue::set_loaded(Entry& entry, bool is_loaded) {
+  if (entry.is_loaded == is_loaded) return;
+  entry.is_loaded = is_loaded;
+  number_not_loaded_ = is_loaded ? number_not_loaded_ - 1 : number_not_loaded_ + 1;
+  if (!is_loaded && entry.id < first_not_loaded_) first_not_loaded_ = entry.id;
+}
+
 void Catalogue::mark_not_loaded(Entry& entry) {
-  heap_.erase(WakeUp(entry));
-  entry.is_loaded = false;
-  if (std::shared_ptr<Entry> shared = find(entry.id)) not_loaded_.emplace(entry.id, std::move(shared));
+  forget_wake_up(entry);
+  set_loaded(entry, false);
 }
 
 bool Catalogue::adopt(Entry& entry, const std::optional<CertificateRecord>& record, Revision revision) {
-  not_loaded_.erase(entry.id);
-  const bool was_loaded = std::exchange(entry.is_loaded, true);
+  const bool was_loaded = entry.is_loaded;
+  set_loaded(entry, true);
   entry.is_unreadable = false;
   entry.revision = std::move(revision);
   const std::uint64_t before = entry.live;
@@ -141,8 +160,7 @@ bool Catalogue::adopt(Entry& entry, const std::optional<CertificateRecord>& reco
 }
 
 void Catalogue::mark_unreadable(Entry& entry) {
-  not_loaded_.erase(entry.id);
-  entry.is_loaded = true;
+  set_loaded(entry, true);
   entry.is_unreadable = true;
 }
 

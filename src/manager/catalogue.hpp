@@ -37,9 +37,13 @@ struct Waiter {
   std::optional<Error> error;  ///< Of the attempt.
 };
 
+struct Entry;
+/// By when they are looked at; those of the same time in the order in which that was decided.
+using WakeUps = std::multimap<planner::Time, Entry*>;
+
 /// One certificate: what of its record is needed to plan. There may be a million: no PEM texts in here, but for
 /// `cached`.
-struct Entry {
+struct Entry : std::enable_shared_from_this<Entry> {
   Entry(std::string id_, std::uint64_t number_, std::shared_ptr<const Wanted> wanted_, std::uint8_t type_)
       : id(std::move(id_)), number(number_), wanted(std::move(wanted_)), type(type_) {}
   const std::string& key_type() const { return wanted->spec.key_types[type]; }
@@ -71,12 +75,14 @@ struct Entry {
   bool said_late = false;
   bool said_expired = false;
   bool was_tried = false;  ///< In this run_once().
+  bool will_wake = false;  ///< It has a place among the wake-ups.
   std::optional<planner::Time> held_until;
   std::optional<planner::Time> ari_slot;  ///< When its turn to ask the CA is.
   /// This process does not ask the CA again before, whatever time another process, whose clock differs, has stored.
   planner::Time asks_again_at;
-  std::string forced;           ///< Why it is to be renewed at once, whatever its age.
-  planner::Time wake_at;        ///< In the heap at that time.
+  std::string forced;     ///< Why it is to be renewed at once, whatever its age.
+  planner::Time wake_at;  ///< The time of its wake-up.
+  WakeUps::iterator wake_up;
   std::uint64_t delivered = 0;  ///< The generation that the sink has taken.
   std::shared_ptr<const InstalledCertificate> cached;
   std::vector<std::shared_ptr<Waiter>> waiting;
@@ -92,7 +98,7 @@ struct OlderEntry {
 /// Not thread-safe.
 class Catalogue {
  public:
-  using Entries = std::map<std::string, std::shared_ptr<Entry>, std::less<>>;
+  using Entries = std::map<std::string_view, std::shared_ptr<Entry>>;  // by their own ids
 
   const Entries& entries() const noexcept { return entries_; }
   std::shared_ptr<Entry> find(std::string_view id) const;
@@ -109,8 +115,8 @@ class Catalogue {
   std::optional<planner::Time> next_wake_up() const;
 
   /// Up to `limit` that were not read from storage; all of them, if they are fewer.
-  std::vector<std::shared_ptr<Entry>> not_loaded(std::size_t limit) const;
-  std::size_t number_not_loaded() const noexcept { return not_loaded_.size(); }
+  std::vector<std::shared_ptr<Entry>> not_loaded(std::size_t limit);
+  std::size_t number_not_loaded() const noexcept { return number_not_loaded_; }
   void mark_not_loaded(Entry& entry);
   /// The record as read; nullopt: there is none. Whether another generation counts now.
   bool adopt(Entry& entry, const std::optional<CertificateRecord>& record, Revision revision);
@@ -118,20 +124,15 @@ class Catalogue {
 
  private:
   void remove(Entry& entry);
+  void forget_wake_up(Entry& entry);
+  void set_loaded(Entry& entry, bool is_loaded);
   const std::string* interned(const std::string& text) { return &*texts_.insert(text).first; }
 
   Entries entries_;
-  struct WakeUp {
-    explicit WakeUp(Entry& entry_) : at(entry_.wake_at), entry(&entry_) {}
-    bool operator<(const WakeUp& other) const noexcept {
-      return at != other.at ? at < other.at : entry->number < other.entry->number;
-    }
-    planner::Time at;
-    Entry* entry;
-  };
-  std::set<WakeUp> heap_;
+  WakeUps wake_ups_;
   std::uint64_t last_number_ = 0;
-  std::map<std::string_view, std::shared_ptr<Entry>> not_loaded_;
+  std::size_t number_not_loaded_ = 0;
+  std::string first_not_loaded_;                                        ///< No id before this one is not loaded.
   std::map<std::string, std::vector<std::string>, std::less<>> specs_;  // ids of certificates, where there are several
   std::set<std::string> texts_;
 };

@@ -1,5 +1,6 @@
 // Specs, records and the use of limits as JSON: all JSON of the room.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -30,9 +31,9 @@ struct JsonFault {
   std::string detail;
 };
 
-json::object parsed_object(std::string_view text, std::string_view what) {
+json::object parsed_object(std::string_view text, std::string_view what, json::storage_ptr memory = {}) {
   boost::system::error_code failed;
-  json::value value = json::parse(text, failed);
+  json::value value = json::parse(text, failed, std::move(memory));
   if (failed) throw JsonFault{std::string(what) + " is not JSON: " + failed.message()};
   if (!value.is_object()) throw JsonFault{std::string(what) + " is not a JSON object"};
   return std::move(value.get_object());
@@ -44,7 +45,7 @@ std::string json_quoted(std::string_view text) { return "\"" + printable(text, 1
 
 bool take_value(const json::value& value, std::string& out) {
   if (!value.is_string()) return false;
-  out = std::string(value.get_string());
+  out.assign(value.get_string());
   return true;
 }
 
@@ -137,8 +138,11 @@ const char* expected_type(const std::map<std::string, std::string>&) { return "a
 /// Reads the members of one object, and knows afterwards which ones nobody has asked for.
 class MemberReader {
  public:
-  /// `where` is put before the names of members in errors, such as "renewal.".
-  MemberReader(const json::object& object, std::string where) : object_(object), where_(std::move(where)) {}
+  /// `where` is put before the names of members in errors, such as "renewal.". Object and names must outlive it.
+  MemberReader(const json::object& object, std::string where) : object_(object), where_(std::move(where)) {
+    known_.reserve(32);
+    found_.reserve(object.size());
+  }
 
   template <class T>
   void read(std::string_view name, T& out) {
@@ -158,8 +162,8 @@ class MemberReader {
 
   json::object unknown() const {
     json::object rest;
-    for (const auto& [name, value] : object_) {
-      if (std::ranges::find(known_, std::string_view(name)) == known_.end()) rest.emplace(name, value);
+    for (const auto& each : object_) {
+      if (std::ranges::find(found_, &each.value()) == found_.end()) rest.emplace(each.key(), each.value());
     }
     return rest;
   }
@@ -169,18 +173,21 @@ class MemberReader {
     if (rest.empty()) return;
     const std::string_view name = rest.begin()->key();
     throw JsonFault{where_ + printable(name, 100) + ": there is no such member; did you mean \"" +
-                    manager::nearest_name(name, known_) + "\"?"};
+                    manager::nearest_name(name, {known_.begin(), known_.end()}) + "\"?"};
   }
 
  private:
   const json::value* find_member(std::string_view name) {
-    known_.emplace_back(name);
-    return object_.if_contains(name);
+    known_.push_back(name);
+    const json::value* value = object_.if_contains(name);
+    if (value) found_.push_back(value);
+    return value;
   }
 
   const json::object& object_;
   std::string where_;
-  std::vector<std::string> known_;
+  std::vector<std::string_view> known_;
+  std::vector<const json::value*> found_;
 };
 
 // ---- Writing: members that have their default are left out ----
@@ -389,7 +396,7 @@ CertificateRecord read_record(const json::object& object) {
     json::object unknown_attempts;
     for (const auto& each : *attempts) {
       const std::string ca(each.key());
-      MemberReader inner(*by_ca.object(ca), "attempts." + printable(ca, 100) + ".");
+      MemberReader inner(*by_ca.object(each.key()), "attempts." + printable(ca, 100) + ".");
       record.attempts[ca] = read_attempts(inner);
       set_unless_empty(unknown_attempts, ca, inner.unknown());
     }
@@ -530,8 +537,11 @@ std::string encode(const CertificateRecord& record) {
 }
 
 Result<CertificateRecord> decode_certificate_record(std::string_view value) {
+  // A manager reads one for each of its certificates: what belongs to the JSON is on the stack.
+  std::array<unsigned char, 8192> buffer;
+  json::monotonic_resource memory(buffer.data(), buffer.size());
   try {
-    return read_record(parsed_object(value, "the record"));
+    return read_record(parsed_object(value, "the record", &memory));
   } catch (const JsonFault& fault) {
     return Error(Errc::io_failed, "reading the record of a certificate", fault.detail);
   }

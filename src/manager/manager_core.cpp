@@ -1,16 +1,17 @@
 #include "manager/manager_core.hpp"
 
 #include <algorithm>
-#include <limits>
-#include <set>
+#include <functional>
+#include <string_view>
 #include <utility>
+
+#include "manager/spec_checker.hpp"
 
 namespace culmen::manager {
 
 namespace {
 constexpr std::chrono::seconds shortest_lease(3);
 constexpr std::size_t widest = 1000;
-constexpr std::size_t longest_key = 512;  // of a storage
 
 Error invalid(const std::string& why) { return Error(Errc::invalid_argument, "making a manager", why); }
 
@@ -50,24 +51,24 @@ ManagerCore::~ManagerCore() = default;
 
 std::vector<std::shared_ptr<const Wanted>> ManagerCore::wanted(std::vector<CertificateSpec> specs) {
   std::vector<std::shared_ptr<const Wanted>> all;
-  std::set<std::string> ids;
+  all.reserve(specs.size());
+  SpecChecker checker;
+  std::vector<std::pair<std::size_t, std::string_view>> ids;  // with hashes: sorting a million texts takes long
+  ids.reserve(specs.size());
   for (CertificateSpec& spec : specs) {
-    if (Result<void> valid = check_spec(spec); !valid) throw valid.error();
+    Result<std::vector<std::string>> checked = checker.ids(spec);
+    if (!checked) throw checked.error();
     auto each = std::make_shared<Wanted>(std::move(spec));
-    each->ids = certificate_ids(each->spec);
-    for (const std::string& id : each->ids) {
-      if (generation_key(id, std::numeric_limits<std::uint64_t>::max()).size() > longest_key) {
-        throw Error(Errc::invalid_argument, "reading the wanted certificates",
-                    "the id \"" + printable(id, 200) + "\" is too long for storage");
-      }
-      if (!ids.insert(id).second) {
-        throw Error(Errc::invalid_argument, "reading the wanted certificates",
-                    "\"" + printable(id, 200) + "\" is there twice: give one of them another id");
-      }
-    }
+    each->ids = std::move(*checked);
+    for (const std::string& id : each->ids) ids.emplace_back(std::hash<std::string_view>()(id), id);
     for (const std::string& ca : each->spec.cas) each->cas.push_back(&cas_.at(ca));
     if (each->cas.empty()) each->cas = cas_.preferred();
     all.push_back(std::move(each));
+  }
+  std::ranges::sort(ids);
+  if (const auto twice = std::ranges::adjacent_find(ids); twice != ids.end()) {
+    throw Error(Errc::invalid_argument, "reading the wanted certificates",
+                "\"" + printable(twice->second, 200) + "\" is there twice: give one of them another id");
   }
   return all;
 }

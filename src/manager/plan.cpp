@@ -85,6 +85,7 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
       }
     }
     say_all(events);
+    start_due(mode, begin.wall);  // while what was read is in the caches, and before all the others are read
   }
   if (std::exchange(said_loaded_, true)) co_return Result<void>();
   std::size_t all = 0, live = 0;
@@ -109,7 +110,7 @@ bool ManagerCore::adopt(const std::shared_ptr<Entry>& entry, const std::optional
   }
   Result<CertificateRecord> record = decode_certificate_record(stored->value);
   if (record) {
-    adopt_record(entry, *record, stored->revision);
+    adopt_record(entry, std::move(*record), stored->revision);
     return true;
   }
   // Damaged is not absent: nothing is ordered in its place.

@@ -8,6 +8,7 @@
 #include "culmen/identifier.hpp"
 #include "culmen/private_key.hpp"
 #include "manager/nearest.hpp"
+#include "manager/spec_checker.hpp"
 
 namespace culmen {
 
@@ -29,6 +30,7 @@ struct SpecFault {
 std::string in_quotes(std::string_view text) { return "\"" + printable(text, 100) + "\""; }
 
 void check_text_member(std::string_view member, const std::string& text) {
+  if (text.empty()) return;
   if (text.size() > longest_spec_text) refuse_member(member, "it has more than 255 octets");
   if (printable(text, text.size()) != text) refuse_member(member, in_quotes(text) + " has control characters");
   if (base::trimmed(text) != text) refuse_member(member, in_quotes(text) + " begins or ends with a blank");
@@ -44,16 +46,33 @@ std::size_t octets_in_key(std::string_view text) {
   return octets;
 }
 
-void check_id(const CertificateSpec& spec) {
-  const std::string id = id_of(spec);
+std::string id_of_name(const Identifier& name) {
+  return name.is_wildcard() ? "_wildcard" + name.value.substr(1) : name.value;
+}
+
+std::vector<std::string> ids_of_key_types(const std::string& id, const std::vector<std::string>& key_types) {
+  std::vector<std::string> ids;
+  for (const std::string& key_type : key_types) {
+    const std::string type = base::to_lower(key_type);
+    std::string each = ids.empty() ? id : id + "@" + type.substr(0, type.find(':'));
+    if (std::ranges::find(ids, each) != ids.end()) each = id + "@" + type;
+    ids.push_back(std::move(each));
+  }
+  return ids;
+}
+
+std::vector<std::string> checked_ids(const CertificateSpec& spec, const std::vector<Identifier>& names) {
+  const std::string id = spec.id.empty() ? id_of_name(names.front()) : spec.id;
   check_text_member("id", id);
   if (id.find('/') != id.npos || id.starts_with('.') || id.starts_with('-')) {
     refuse_member("id", in_quotes(id) + " has a \"/\", or begins with \".\" or \"-\"");
   }
-  for (const std::string& each : certificate_ids(spec)) {
+  std::vector<std::string> ids = ids_of_key_types(id, spec.key_types);
+  for (const std::string& each : ids) {
     if (octets_in_key(each) <= longest_id) continue;
     refuse_member("id", in_quotes(each) + " is too long for storage (255 octets); set a shorter \"id\"");
   }
+  return ids;
 }
 
 std::vector<Identifier> checked_names(const CertificateSpec& spec) {
@@ -86,19 +105,23 @@ void check_challenge_of(const CertificateSpec& spec, const std::vector<Identifie
   }
 }
 
-void check_key_types(const CertificateSpec& spec) {
+void check_key_types(const CertificateSpec& spec, std::set<std::string>& available) {
   if (spec.key_types.empty()) refuse_member("key_types", "there is none");
-  const std::vector<std::string> known = key_type_names();
+  static const std::vector<std::string> known = key_type_names();
   std::set<std::string> seen;
   for (const std::string& type : spec.key_types) {
-    const auto same = [&](const std::string& name) { return base::to_lower(name) == base::to_lower(type); };
+    const auto same = [&](const std::string& name) {
+      return name == type || base::to_lower(name) == base::to_lower(type);
+    };
     const auto found = std::ranges::find_if(known, same);
     if (found == known.end()) {
       refuse_member("key_types", in_quotes(type) + " is not a key type; did you mean \"" +
                                      manager::nearest_name(type, known) + "\"?");
     }
     if (!seen.insert(*found).second) refuse_member("key_types", in_quotes(type) + " is there twice");
+    if (available.contains(*found)) continue;
     if (!key_type_available(type)) refuse_member("key_types", in_quotes(type) + " needs a newer version of OpenSSL");
+    available.insert(*found);
   }
 }
 
@@ -117,10 +140,11 @@ void check_cas(const CertificateSpec& spec) {
   }
 }
 
-void check_members(const CertificateSpec& spec) {
+/// The ids of its certificates.
+std::vector<std::string> check_members(const CertificateSpec& spec, std::set<std::string>& available_key_types) {
   const std::vector<Identifier> names = checked_names(spec);
-  check_key_types(spec);
-  check_id(spec);
+  check_key_types(spec, available_key_types);
+  std::vector<std::string> ids = checked_ids(spec, names);
   check_cas(spec);
   check_challenge_of(spec, names);
   check_text_member("profile", spec.profile);
@@ -129,6 +153,7 @@ void check_members(const CertificateSpec& spec) {
   if (spec.renew_before && *spec.renew_before <= std::chrono::seconds(0)) {
     refuse_member("renew_before", "it must be at least one second");
   }
+  return ids;
 }
 
 }  // namespace
@@ -136,32 +161,28 @@ void check_members(const CertificateSpec& spec) {
 std::string id_of(const CertificateSpec& spec) {
   if (!spec.id.empty() || spec.names.empty()) return spec.id;
   const Result<Identifier> first = result_of([&] { return Identifier::parse(spec.names.front()); });
-  if (!first) return spec.names.front();
-  return first->is_wildcard() ? "_wildcard" + first->value.substr(1) : first->value;
+  return first ? id_of_name(*first) : spec.names.front();
 }
 
 std::vector<std::string> certificate_ids(const CertificateSpec& spec) {
-  const std::string id = id_of(spec);
-  std::vector<std::string> ids;
-  for (const std::string& key_type : spec.key_types) {
-    const std::string type = base::to_lower(key_type);
-    std::string each = ids.empty() ? id : id + "@" + type.substr(0, type.find(':'));
-    if (std::ranges::find(ids, each) != ids.end()) each = id + "@" + type;
-    ids.push_back(std::move(each));
-  }
-  return ids;
+  return ids_of_key_types(id_of(spec), spec.key_types);
 }
 
 Result<void> check_spec(const CertificateSpec& spec) {
+  const Result<std::vector<std::string>> ids = manager::SpecChecker().ids(spec);
+  if (!ids) return ids.error();
+  return {};
+}
+
+Result<std::vector<std::string>> manager::SpecChecker::ids(const CertificateSpec& spec) {
   try {
-    check_members(spec);
+    return check_members(spec, available_key_types_);
   } catch (const SpecFault& fault) {
     const std::string id = id_of(spec);
     return Error(Errc::invalid_argument,
                  "checking the specification of the certificate " + (id.empty() ? "without a name" : in_quotes(id)),
                  fault.detail);
   }
-  return {};
 }
 
 }  // namespace culmen

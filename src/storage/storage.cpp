@@ -37,6 +37,7 @@ int encoded_octet(std::string_view part, std::size_t at) {
 std::string storage_part(std::string_view text) {
   if (text.empty()) return std::string(empty_part);
   std::string part;
+  part.reserve(text.size());
   for (const char c : text) {
     if (is_plain(c, part.empty())) {
       part += c;

@@ -39,6 +39,12 @@ pkg_config() {
   # shellcheck disable=SC2046
   "$compiler" -std=c++20 "$here/main.cpp" -o "$work/consumer" $(pkg-config --cflags --libs culmen)
   "$work/consumer"
+  if compgen -G "$prefix/lib*/libculmen_storage_postgres.*" > /dev/null; then
+    # shellcheck disable=SC2046
+    "$compiler" -std=c++20 "$here/with_postgres.cpp" -o "$work/with_postgres" \
+      $(pkg-config --cflags --libs culmen-storage-postgres)
+    "$work/with_postgres"
+  fi
 }
 
 install_culmen() { cmake --install "$build" --prefix "$prefix" > "$work/install.log"; }

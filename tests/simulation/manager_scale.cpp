@@ -35,9 +35,8 @@ Flow<int> store(Storage& storage, std::vector<Write> writes) {
 }
 }  // namespace
 
-Scale measure_scale(std::size_t certificates) {
+Scale measure_scale(std::size_t certificates, const std::shared_ptr<Storage>& storage) {
   ProcessDriver driver(start);
-  const std::shared_ptr<Storage> storage = memory_storage();
   std::vector<Write> writes;
   for (std::size_t i = 0; i < certificates; ++i) {
     const std::string name = name_of(i);
@@ -61,31 +60,34 @@ Scale measure_scale(std::size_t certificates) {
   bool is_loaded = false;
   malloc_trim(0);
   const double before = heap();
-  const double begin = cpu_seconds();
+  const auto begin = std::chrono::steady_clock::now();
+  const double cpu_begin = cpu_seconds();
   std::shared_ptr<manager::ManagerCore> core;
   {
     ManagerOptions options;
     options.storage = storage;
     options.owner = "manager";
     options.agree_tos = true;
+    options.specs.reserve(certificates);
     for (std::size_t i = 0; i < certificates; ++i) options.specs.emplace_back(std::vector<std::string>{name_of(i)});
     CaOptions ca;
     ca.directory = ScriptedCas::directory(0);
     options.cas.push_back(std::move(ca));
     for (CertificateSpec& spec : options.specs) spec.use_renewal_info = false;
-    options.on_event = [&is_loaded](const ManagerEvent& event) {
-      is_loaded = is_loaded || event.kind == ManagerEvent::Kind::loaded;
+    // What is read is planned before this is said.
+    options.on_event = [&](const ManagerEvent& event) {
+      if (event.kind != ManagerEvent::Kind::loaded || std::exchange(is_loaded, true)) return;
+      scale.start_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      scale.start_cpu_seconds = cpu_seconds() - cpu_begin;
     };
     core = std::make_shared<manager::ManagerCore>(std::move(options));
   }
   const auto process = driver.start<Result<void>>("manager", Duration(0), core->run());
   driver.run_until(driver.now());
   if (!is_loaded) throw Error(Errc::deadline, "measuring a manager", "it did not read its certificates");
-  scale.start_seconds = cpu_seconds() - begin;
   scale.octets = (heap() - before) / static_cast<double>(certificates);
-  const double loaded = cpu_seconds();
   driver.run_until(start + hours(hours_measured));
-  scale.hour_cpu_seconds = (cpu_seconds() - loaded) / hours_measured;
+  scale.hour_cpu_seconds = (cpu_seconds() - cpu_begin - scale.start_cpu_seconds) / hours_measured;
   driver.kill(process);
   return scale;
 }

@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 
-#include "simulation/manager_scale.hpp"
 #include "simulation/manager_simulation.hpp"
 
 using namespace culmen::simulation;
@@ -30,7 +29,6 @@ constexpr std::string_view usage =
     "  --quiet 1        only the last line\n"
     "  --table ROWS     instead: a Markdown table of large runs; all of them, or those whose line in the table "
     "contains ROWS\n"
-    "  --scale N        instead: what N certificates cost; one line of CSV\n"
     "worlds:";
 
 std::string in_hexadecimal(std::uint64_t number) {
@@ -150,12 +148,7 @@ int run(int argc, char** argv) {
       quiet = number() != 0;
     else if (option == "--table")
       table = value;
-    else if (option == "--scale") {
-      const Scale scale = measure_scale(number());
-      std::printf("%zu,%.3f,%.3f,%.0f\n", scale.certificates, scale.start_seconds, scale.hour_cpu_seconds,
-                  scale.octets);
-      return 0;
-    } else if (option == "--bug") {
+    else if (option == "--bug") {
       bool known = false;
       for (const auto& [name, bug] : bug_names) {
         if (name != value) continue;
