@@ -1,6 +1,8 @@
 // The CAs of a manager: sessions, accounts, health, and what was used of their limits.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -34,11 +36,14 @@ struct Ca {
   bool account_is_gone = false;  ///< The CA does not know it any more.
   Turn turn;                     ///< For whoever connects, or makes the account.
 
-  RateLedger ledger;
-  bool ledger_is_loaded = false;
-  std::optional<Revision> ledger_revision;
-  unsigned ledger_changes = 0;  ///< Since it was stored.
-  unsigned refusals = 0;        ///< By rate limits, in a row.
+  RateLedger ledger;  ///< As it was stored, with `unstored`.
+  /// What is known, and not in storage yet. Orders are never in here: they are stored before they are sent.
+  std::vector<std::function<void(RateLedger&)>> unstored;
+  std::string ledger_key;       ///< In storage; empty if it was not read yet.
+  bool ledger_is_read = false;  ///< As far as it is known, `ledger_revision` is what is stored.
+  Revision ledger_revision;
+  Turn ledger_turn;       ///< For whoever changes it in storage.
+  unsigned refusals = 0;  ///< By rate limits, in a row.
 };
 
 /// The CAs by directory URL. Not thread-safe, but for what is said of Ca; at(), find() and all() with the mutex locked.
@@ -64,10 +69,22 @@ class Cas {
   Flow<Result<bool>> account_was_changed(Ca& ca, Account used);
   /// Reads what was used of the CA's limits, if that was not done before.
   Flow<Result<void>> load_ledger(Ca& ca, std::string account_url);
-  /// Stores what has changed: loads, merges, compares and sets, three times at most.
+  /// Counts an order in storage if the limits allow it now: nullopt; otherwise, when they do. In one step, so that
+  /// processes that share the storage do not cross the limits together: what is written replaces the revision that was
+  /// asked. `reserve` as in RateLedger::allowed_at(). Errors: those of storage, after which the order must not be sent;
+  /// conflict if other processes have counted all the while.
+  Flow<Result<std::optional<planner::Time>>> count_order(Ca& ca, std::string account_url, CountedOrder order,
+                                                         double reserve);
+  /// With the mutex locked: what the CA has said of its limits, to be stored soon.
+  static void note(Ca& ca, std::function<void(RateLedger&)> change);
+  /// Stores what note() was given.
   Flow<Result<void>> store_ledger(Ca& ca);
 
  private:
+  /// Changes a ledger; returns false to leave it as it is.
+  using LedgerChange = std::function<bool(RateLedger& ledger, planner::Time now)>;
+  Flow<Result<void>> change_ledger(Ca& ca, std::string key, LedgerChange change);
+  Flow<Result<void>> read_ledger(Ca& ca, std::string key);
   Flow<Result<engine::Session>> connect(Ca& ca);
   Flow<Result<Account>> find_or_make_account(Ca& ca, engine::Session session);
   Flow<Result<Account>> account_under_lease(Ca& ca, engine::Session session, std::shared_ptr<Hold> hold);
@@ -80,6 +97,7 @@ class Cas {
   std::mutex& mutex_;
   std::map<std::string, std::unique_ptr<Ca>> cas_;
   std::vector<Ca*> preferred_;
+  std::uint64_t ledger_writes_ = 0;
 };
 
 /// Puts a key that could still be needed where it is never removed.

@@ -26,6 +26,9 @@ namespace culmen::manager {
 
 struct Issuance;
 
+/// Of each rate limit, kept back for renewals.
+inline constexpr double reserve_for_renewals = 0.2;
+
 /// One manager. run() and run_once() are executed one at a time; they may be cancelled, and their execution may be
 /// destroyed at any point. All other functions may be called from any thread.
 class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
@@ -63,7 +66,8 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
         : entry(std::move(entry_)), action(std::move(action_)) {}
     std::shared_ptr<Entry> entry;
     planner::Action action;
-    bool marks = false;  ///< Only stores that there is an emergency.
+    bool marks = false;                     ///< Only stores that there is an emergency.
+    std::optional<planner::Time> again_at;  ///< When it is decided again; nullopt: at once.
     Nursery::Id child = 0;
   };
   using JobPointer = std::shared_ptr<Job>;
@@ -113,7 +117,8 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> write_record(Issuance& issuance, std::vector<Write> before, std::vector<Write> after);
   Flow<Result<void>> mark_emergency(JobPointer job);
   bool is_limited(const Entry& entry, const Ca& ca, planner::Time now) const;
-  void count_order(Issuance& issuance, const std::string& replaces, planner::Time now);
+  Flow<Result<void>> count_order(Issuance& issuance, std::string replaces);
+  Flow<Result<void>> before_order(Issuance& issuance, std::string replaces);
   void count_failure(Issuance& issuance, planner::Failure failure, const Error& error, planner::Time now);
   void update_health(Ca& ca, planner::Failure failure, planner::Time now);
   void say_ca_events();
@@ -162,7 +167,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   bool said_loaded_ = false;
   planner::Time load_at_;   ///< When records are read again, after an error.
   planner::Time next_ari_;  ///< When the next question about renewals may be asked.
-  Event ledger_changed_;
+  Event ledger_changed_;    ///< In memory, and storing it has failed.
   Event deliver_;
   struct Delivery {
     Delivery() = default;
@@ -195,7 +200,8 @@ struct Issuance {
   std::optional<PendingOrder> pending;
   std::optional<Generation> live;
   std::optional<Account> account;
-  bool is_counted = false;  ///< The order, in the ledger.
+  std::optional<bool> counted_by_ari;  ///< How the order was counted, if it was: as one that names its predecessor.
+  std::optional<planner::Time> limited_until;  ///< The CA's limits do not allow an order before.
   bool reuses_key = false;
   bool refused = false;  ///< The certificate is of no use, and so is its order.
 };

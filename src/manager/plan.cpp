@@ -17,8 +17,6 @@ constexpr seconds longest_sleep(60);
 constexpr seconds between_ari_questions(1);
 constexpr std::chrono::hours unreadable_pause(1);
 constexpr seconds after_error(1);
-/// Of each rate limit, kept back for renewals.
-constexpr double reserve_for_renewals = 0.2;
 
 /// When a worker should begin at the latest: those with short lives must not wait behind the others, nor the others for
 /// ever.
@@ -168,7 +166,8 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
     if (order.names.empty()) order.names = spec.names;
     order.renewal = entry.live > 0 && !entry.outdated && ca->directory == known.issued_by;  // to others it is a new one
     const std::optional<RenewalInfo>& info = entry.renewal.info;
-    order.ari_renewal = order.renewal && info && info->window_start <= now && now < info->window_end;
+    order.ari_renewal =
+        order.renewal && known.offers_renewal_info && info && info->window_start <= now && now < info->window_end;
     known.allowed_at[ca->directory] =
         ca->ledger.allowed_at(ca->limits, order, now, order.renewal ? 0 : reserve_for_renewals);
   }
@@ -323,7 +322,8 @@ Flow<Result<void>> ManagerCore::work(JobPointer job) {
     entry.in_flight = false;
     --running_;
     // After an error a little later: it may have left nothing that keeps the plan from trying again at once.
-    const planner::Time again = worked ? instant.wall : instant.wall + after_error;
+    planner::Time again = worked ? instant.wall : instant.wall + after_error;
+    if (job->again_at) again = std::max(again, *job->again_at);
     if (!entry.is_removed && entry.is_loaded) catalogue_.wake(entry, again);
     if (!deliveries_.empty()) deliver_.set();  // one of the same spec may have waited for it
   }

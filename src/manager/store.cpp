@@ -20,7 +20,7 @@ std::chrono::steady_clock::time_point safe_until(const Lease& lease, seconds ttl
 }
 
 Error lost_lease(const Lease& lease) {
-  return Error(Errc::fenced, "storing below " + lease.name, "the lease is lost, or ends too soon; nothing was changed");
+  return Error(Errc::fenced, "going on with " + lease.name, "the lease is lost, or ends too soon; nothing was changed");
 }
 
 bool same_as_stored(const Write& write, const std::optional<StoredValue>& stored) {
@@ -72,12 +72,18 @@ Flow<Result<std::vector<Revision>>> Store::write(std::vector<Write> writes, std:
   co_return revisions;
 }
 
+Flow<Result<void>> Store::check_held(std::shared_ptr<Hold> hold) {
+  const Instant instant = co_await now();
+  if (hold->lost || instant.steady >= safe_until(hold->lease, ttl_)) co_return lost_lease(hold->lease);
+  co_return Result<void>();
+}
+
 Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> writes, std::shared_ptr<Hold> hold) {
   bool unknown = false;  // whether an earlier try has made the change
   for (int tries = 1;; ++tries) {
     if (hold) {
-      const Instant instant = co_await now();
-      if (hold->lost || instant.steady >= safe_until(hold->lease, ttl_)) co_return lost_lease(hold->lease);
+      Result<void> held = co_await check_held(hold);
+      if (!held) co_return held.error();
       for (Write& write : writes) write.fence = hold->lease;
     }
     std::vector<Write> sent = writes;

@@ -40,6 +40,9 @@ class Store {
   /// without, one after the other, until one fails.
   Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes, std::shared_ptr<Hold> hold);
 
+  /// fenced if the lease is lost, or may be before something that is sent now arrives.
+  Flow<Result<void>> check_held(std::shared_ptr<Hold> hold);
+
   /// nullptr if another process holds it.
   Flow<Result<std::shared_ptr<Hold>>> acquire(std::string name, std::function<void()> on_lost);
   /// Never fails, takes less than a second, and runs also when the caller is cancelled.

@@ -172,6 +172,22 @@ void add_crashes(Script& script, Dice& dice) {
   script.most_asks_alive = 3'000 + dice.number(30'000);
 }
 
+/// Renewals fit; the first orders, and what is ordered again, do not.
+void set_tight_limits(Script& script, Dice& dice) {
+  script.starts_empty = dice.chance(0.5);
+  const double names = static_cast<double>(script.options.names);
+  for (CaScript& ca : script.cas) {
+    ca.limits.clear();
+    ca.limits.push_back(limit("orders", RateLimit::Scope::account, RateLimit::Counts::orders, std::ceil(names / 3),
+                              script.lifetime() / 20));
+    ca.limits.push_back(
+        limit("set", RateLimit::Scope::identifier_set, RateLimit::Counts::certificates, 4, script.lifetime()));
+    ca.limits.push_back(limit("failures", RateLimit::Scope::identifier, RateLimit::Counts::failed_validations, 5,
+                              script.lifetime() / 4));
+    ca.invalid_share = 0.1;
+  }
+}
+
 struct Size {
   std::int64_t lifetime;
   double days;
@@ -224,22 +240,7 @@ const std::vector<World>& all_worlds() {
          }
        }},
       {"refusals", short_or_middling, [](Script& script, Dice& dice) { add_refusals(script, dice); }},
-      {"limits", short_or_middling,
-       [](Script& script, Dice& dice) {
-         // Renewals fit; the first orders, and what is ordered again, do not.
-         script.starts_empty = dice.chance(0.5);
-         const double names = static_cast<double>(script.options.names);
-         for (CaScript& ca : script.cas) {
-           ca.limits.clear();
-           ca.limits.push_back(limit("orders", RateLimit::Scope::account, RateLimit::Counts::orders,
-                                     std::ceil(names / 3), script.lifetime() / 20));
-           ca.limits.push_back(
-               limit("set", RateLimit::Scope::identifier_set, RateLimit::Counts::certificates, 4, script.lifetime()));
-           ca.limits.push_back(limit("failures", RateLimit::Scope::identifier, RateLimit::Counts::failed_validations, 5,
-                                     script.lifetime() / 4));
-           ca.invalid_share = 0.1;
-         }
-       }},
+      {"limits", short_or_middling, [](Script& script, Dice& dice) { set_tight_limits(script, dice); }},
       {"incident", any_size,
        [](Script& script, Dice& dice) {
          for (CaScript& ca : script.cas) ca.incident = some_time(script, dice);
@@ -281,6 +282,12 @@ const std::vector<World>& all_worlds() {
          // No steps of the clock: two managers whose clocks are a day apart cannot agree on what is due (two-clocks).
          for (CaScript& ca : script.cas) ca.incident = some_time(script, dice);
        }},
+      {"two-limits",
+       [](Script& script, Dice& dice) {
+         choose_size(script, dice, {daily, weekly, middling});  // a crossing must be more than what is tolerated
+         two_managers(script, dice);
+       },
+       [](Script& script, Dice& dice) { set_tight_limits(script, dice); }},
       {"engine",
        [](Script& script, Dice& dice) {
          choose_size(script, dice, {Size{3'600, 0.2, 2}});

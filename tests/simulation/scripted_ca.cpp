@@ -109,7 +109,7 @@ Flow<Result<IssuedCertificate>> ScriptedCas::issue(std::size_t manager, std::str
     if (!issued && issued.error().code() != Errc::cancelled) {
       const Errc code = issued.error().code();
       const bool by_ca = code == Errc::connection_failed || code == Errc::http_status || code == Errc::order_invalid ||
-                         code == Errc::rate_limited;
+                         (code == Errc::rate_limited && issued.error().http_status() == 429);
       monitor_.note(name, 100 + static_cast<std::uint64_t>(code), issued.error().what());
       if (by_ca) {
         ++counts_.failed;
@@ -159,6 +159,15 @@ Flow<Result<IssuedCertificate>> ScriptedCas::attempt(std::size_t manager, std::s
     }
   }
   if (number == 0) {
+    const bool refuses_replaces = !request.replaces.empty() && !names_predecessor(ca_number, name, request);
+    Result<void> counted = co_await request.before_order(request.replaces);
+    if (counted && refuses_replaces) {
+      if (request.on_progress)
+        request.on_progress(IssueProgress(IssueProgress::Step::replaces_dropped, "alreadyReplaced"));
+      request.replaces.clear();
+      counted = co_await request.before_order("");
+    }
+    if (!counted) co_return counted.error();
     Result<std::uint64_t> created = create_order(ca_number, name, request);
     if (!created) co_return created.error();
     number = *created;
@@ -307,6 +316,12 @@ void ScriptedCas::check_back_off(std::size_t ca, std::size_t name) {
                           in_seconds(shortest) + " s");
 }
 
+bool ScriptedCas::names_predecessor(std::size_t ca, std::size_t name, const IssueRequest& request) const {
+  const std::uint32_t newest = newest_[name];
+  return newest != 0 && issued_[newest - 1].ca == ca && certificate_id_of(newest - 1) == request.replaces &&
+         !issued_[newest - 1].replaced;
+}
+
 Result<std::uint64_t> ScriptedCas::create_order(std::size_t ca_number, std::size_t name, IssueRequest& request) {
   Ca& ca = cas_[ca_number];
   const Time now = driver_.now();
@@ -316,17 +331,7 @@ Result<std::uint64_t> ScriptedCas::create_order(std::size_t ca_number, std::size
     if (refusal.retry_after) ca.blocked.emplace_back(now, now + *refusal.retry_after);
     return refused(refusal.retry_after, "too many orders");
   }
-  bool ari_exempt = false;
-  if (!request.replaces.empty()) {
-    const std::uint32_t newest = newest_[name];
-    const bool names_predecessor = newest != 0 && issued_[newest - 1].ca == ca_number &&
-                                   certificate_id_of(newest - 1) == request.replaces && !issued_[newest - 1].replaced;
-    if (names_predecessor) {
-      ari_exempt = is_in_window(issued_[newest - 1]);
-    } else if (request.on_progress) {
-      request.on_progress(IssueProgress(IssueProgress::Step::replaces_dropped, "alreadyReplaced"));
-    }
-  }
+  const bool ari_exempt = names_predecessor(ca_number, name, request) && is_in_window(issued_[newest_[name] - 1]);
   if (std::optional<Error> error = count_order(ca_number, name, ari_exempt)) return *error;
 
   const auto before = orders_.find(newest_order_[name]);

@@ -132,6 +132,7 @@ class ScriptedCas {
   /// What keeps it from answering now.
   std::optional<Error> trouble(const Ca& ca) const;
   void check_back_off(std::size_t ca, std::size_t name);
+  bool names_predecessor(std::size_t ca, std::size_t name, const IssueRequest& request) const;
   Result<std::uint64_t> create_order(std::size_t ca, std::size_t name, IssueRequest& request);
   std::uint64_t open_order(std::size_t ca, std::size_t name);
   std::optional<Error> count_order(std::size_t ca, std::size_t name, bool ari_exempt);

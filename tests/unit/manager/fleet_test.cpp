@@ -43,6 +43,8 @@ class Issuer {
     if (self.down.contains(ca)) co_return Error(Errc::connection_failed, "ordering", "it is down");
     std::string url = request.resume_order;
     if (url.empty()) {
+      Result<void> counted = co_await request.before_order(request.replaces);
+      if (!counted) co_return counted.error();
       self.orders[request.identifiers.front().value].push_back(self.clock_.now());
       url = ca + "/order/" + std::to_string(++self.numbers_);
       Result<void> stored = co_await request.store_order(url);
