@@ -1,5 +1,7 @@
 #include "manager/cas.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "culmen/directory.hpp"
@@ -11,13 +13,33 @@ namespace {
 std::vector<RateLimit> limits_of(const std::string& directory, const CaOptions& options) {
   return options.limits ? *options.limits : known_rate_limits(directory);
 }
+
+/// A tenth at once, and the rest spread over the hour: together never more than `per_hour` in an hour.
+std::vector<RateLimit> throttle_of(unsigned per_hour) {
+  std::vector<RateLimit> throttle;
+  if (per_hour == 0) return throttle;
+  throttle.emplace_back();
+  RateLimit& limit = throttle.back();
+  limit.name = "culmen-emergencies";
+  limit.capacity = std::max(1U, per_hour / 10);
+  const double rest = std::max(1.0, per_hour - limit.capacity);
+  limit.window = std::chrono::seconds(static_cast<std::int64_t>(std::ceil(limit.capacity * 3600 / rest)));
+  return throttle;
+}
+
+std::vector<RateLimit> joined_limits(std::vector<RateLimit> limits, const std::vector<RateLimit>& more) {
+  limits.insert(limits.end(), more.begin(), more.end());
+  return limits;
+}
 }  // namespace
 
-Ca::Ca(std::string directory_, CaOptions options_, PublicSuffixes suffixes)
+Ca::Ca(std::string directory_, CaOptions options_, const ManagerOptions& manager)
     : directory(std::move(directory_)),
       options(std::move(options_)),
       limits(limits_of(directory, options)),
-      ledger(std::move(suffixes)) {}
+      throttle(throttle_of(manager.emergency_per_hour)),
+      all_limits(joined_limits(limits, throttle)),
+      ledger(manager.public_suffixes) {}
 
 Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, std::mutex& mutex)
     : options_(options), reporter_(reporter), store_(store), mutex_(mutex) {
@@ -31,7 +53,7 @@ Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, 
     const std::string directory = resolve_directory_url(ca.directory);
     const auto [place, is_new] = cas_.try_emplace(directory, nullptr);
     if (!is_new) continue;
-    place->second = std::make_unique<Ca>(directory, std::move(ca), options.public_suffixes);
+    place->second = std::make_unique<Ca>(directory, std::move(ca), options);
     preferred_.push_back(place->second.get());
   }
 }
@@ -42,7 +64,7 @@ Ca& Cas::at(const std::string& name_or_url) {
   if (!place) {
     CaOptions options;
     options.directory = directory;
-    place = std::make_unique<Ca>(directory, std::move(options), options_.public_suffixes);
+    place = std::make_unique<Ca>(directory, std::move(options), options_);
   }
   return *place;
 }
@@ -109,18 +131,19 @@ Flow<Result<void>> Cas::read_ledger(Ca& ca, std::string key) {
 }
 
 Flow<Result<std::optional<planner::Time>>> Cas::count_order(Ca& ca, std::string account_url, CountedOrder order,
-                                                            double reserve) {
+                                                            double reserve, bool is_early) {
+  const std::vector<RateLimit>& limits = is_early ? ca.all_limits : ca.limits;
   std::optional<planner::Time> later;
-  if (ca.limits.empty()) co_return later;
+  if (limits.empty()) co_return later;
   LedgerChange change = [&](RateLedger& ledger, planner::Time now) {
-    const planner::Time allowed_at = ledger.allowed_at(ca.limits, order, now, reserve);
+    const planner::Time allowed_at = ledger.allowed_at(limits, order, now, reserve);
     later.reset();
     if (allowed_at > now) {
       later = allowed_at;
       return false;
     }
-    ledger.count_order(ca.limits, order, now);
-    ledger.count_certificate(ca.limits, order, now);
+    ledger.count_order(limits, order, now);
+    ledger.count_certificate(limits, order, now);
     return true;
   };
   Result<void> counted = co_await change_ledger(ca, rates_key(ca.directory, account_url), std::move(change));
@@ -152,7 +175,7 @@ Flow<Result<void>> Cas::change_ledger(Ca& ca, std::string key, LedgerChange chan
       changed = ca.ledger;
       const bool is_wanted = change(changed, instant.wall);
       if (!is_wanted || (ca.unstored.empty() && changed == ca.ledger)) co_return Result<void>();
-      changed.prune(ca.limits, instant.wall);
+      changed.prune(ca.all_limits, instant.wall);
       unstored.swap(ca.unstored);
     }
     Write write(key, changed.to_json(options_.owner + " " + std::to_string(++ledger_writes_)));

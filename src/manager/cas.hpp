@@ -22,10 +22,12 @@ namespace culmen::manager {
 /// One CA. The manager's mutex guards the ledger and what is known about renewal information; everything else
 /// belongs to the execution.
 struct Ca {
-  Ca(std::string directory_, CaOptions options_, PublicSuffixes suffixes);
+  Ca(std::string directory_, CaOptions options_, const ManagerOptions& manager);
   const std::string directory;  ///< The URL.
   const CaOptions options;
   const std::vector<RateLimit> limits;
+  const std::vector<RateLimit> throttle;    ///< ManagerOptions::emergency_per_hour, counted as a limit is.
+  const std::vector<RateLimit> all_limits;  ///< Both.
 
   std::optional<bool> offers_renewal_info;  ///< nullopt: not known yet.
   planner::Time no_renewal_info_until;      ///< It did not answer: it is left alone, for all certificates.
@@ -34,6 +36,7 @@ struct Ca {
   std::optional<engine::Session> session;
   std::optional<Account> account;
   bool account_is_gone = false;  ///< The CA does not know it any more.
+  std::string ended_account;     ///< The URL of one that the CA refuses for good; empty: none.
   Turn turn;                     ///< For whoever connects, or makes the account.
 
   RateLedger ledger;  ///< As it was stored, with `unstored`.
@@ -44,6 +47,7 @@ struct Ca {
   Revision ledger_revision;
   Turn ledger_turn;       ///< For whoever changes it in storage.
   unsigned refusals = 0;  ///< By rate limits, in a row.
+  planner::Time said_throttled_at;
 };
 
 /// The CAs by directory URL. Not thread-safe, but for what is said of Ca; at(), find() and all() with the mutex locked.
@@ -67,14 +71,19 @@ class Cas {
   /// Whether storage has another account than that one, or another key for it: another process changed it. Then it is
   /// read again the next time.
   Flow<Result<bool>> account_was_changed(Ca& ca, Account used);
+  /// Whether the CA refuses the account as such: it is deactivated. Then it is not used any more, and an event says so.
+  /// For when the CA has refused a request as unauthorized.
+  Flow<Result<bool>> account_has_ended(Ca& ca, Account used);
+  /// What to say about orders at a CA with such an account.
+  Error ended_account(const Ca& ca) const;
   /// Reads what was used of the CA's limits, if that was not done before.
   Flow<Result<void>> load_ledger(Ca& ca, std::string account_url);
   /// Counts an order in storage if the limits allow it now: nullopt; otherwise, when they do. In one step, so that
   /// processes that share the storage do not cross the limits together: what is written replaces the revision that was
-  /// asked. `reserve` as in RateLedger::allowed_at(). Errors: those of storage, after which the order must not be sent;
-  /// conflict if other processes have counted all the while.
+  /// asked. `reserve` as in RateLedger::allowed_at(), `is_early` as in planner::Action. Errors: those of storage, after
+  /// which the order must not be sent; conflict if other processes have counted all the while.
   Flow<Result<std::optional<planner::Time>>> count_order(Ca& ca, std::string account_url, CountedOrder order,
-                                                         double reserve);
+                                                         double reserve, bool is_early);
   /// With the mutex locked: what the CA has said of its limits, to be stored soon.
   static void note(Ca& ca, std::function<void(RateLedger&)> change);
   /// Stores what note() was given.

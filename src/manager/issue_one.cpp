@@ -361,21 +361,22 @@ Flow<Result<void>> ManagerCore::count_order(Issuance& issuance, std::string repl
   if (issuance.counted_by_ari == counted.ari_renewal) co_return Result<void>();
   const double reserve = counted.renewal ? 0 : reserve_for_renewals;
   Result<std::optional<planner::Time>> later =
-      co_await cas_.count_order(*issuance.ca, issuance.account->url, counted, reserve);
+      co_await cas_.count_order(*issuance.ca, issuance.account->url, counted, reserve, issuance.action.early);
   if (!later) co_return later.error();
   issuance.limited_until = *later;
   if (!*later) issuance.counted_by_ari = counted.ari_renewal;
   co_return Result<void>();
 }
 
-/// The process may have stood still since the attempt began. If what was to be resumed cannot be, or the CA does not
-/// accept `replaces`, the order is not counted yet.
+/// If what was to be resumed cannot be, or the CA does not accept `replaces`, the order is not counted yet.
 Flow<Result<void>> ManagerCore::before_order(Issuance& issuance, std::string replaces) {
-  Result<void> held = co_await store_.check_held(issuance.hold);
-  if (!held) co_return held;
   Result<void> counted = co_await count_order(issuance, std::move(replaces));
-  if (!counted || !issuance.limited_until) co_return counted;
-  co_return Error(Errc::rate_limited, "ordering at " + issuance.ca->directory, "its limits do not allow it now");
+  if (!counted) co_return counted;
+  if (issuance.limited_until) {
+    co_return Error(Errc::rate_limited, "ordering at " + issuance.ca->directory, "its limits do not allow it now");
+  }
+  // The process may have stood still meanwhile.
+  co_return co_await store_.check_held(issuance.hold);
 }
 
 Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) {
@@ -663,8 +664,13 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
     if (changed && *changed) {
       failure = planner::Failure::local;
       error = error.while_doing("issuing, while another process changed the account's key");
+    } else if (error.code() == Errc::unauthorized) {
+      Result<bool> ended = co_await cas_.account_has_ended(*issuance.ca, *issuance.account);
+      if (ended && *ended) error = cas_.ended_account(*issuance.ca);
     }
   }
+  // Not the CA has to be waited for, but the operator, or the next attempt with a new account.
+  if (issuance.ca && !issuance.ca->ended_account.empty()) failure = planner::Failure::local;
   // Then it is storage that is waited for. What the CA has said counts all the same.
   const bool by_storage = failure == planner::Failure::local && store_.is_down();
   const Instant instant = co_await now();
@@ -688,7 +694,7 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
       event.failures = entry.attempts[issuance.ca->directory].in_a_row;
     }
     if (entry.live > 0) event.not_after = entry.not_after;
-    event.next = by_storage ? store_.retry_at() : decision(entry, instant.wall).wake_at;
+    event.next = by_storage ? store_.retry_at(instant) : decision(entry, instant.wall).wake_at;
   }
   reporter_.say(event);
   say_ca_events();

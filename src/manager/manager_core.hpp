@@ -54,6 +54,12 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   void set_specs(std::vector<CertificateSpec> specs);
   Result<void> renew_now(std::string_view id, std::string why);
   Result<void> revoked(std::string_view id, bool key_compromised);
+  /// What is kept in memory, for tests: it must not grow with what is not wanted any more.
+  struct Sizes {
+    Sizes() = default;
+    std::size_t certificates = 0, wake_ups = 0, not_loaded = 0, queued = 0, deliveries = 0, cas = 0, unstored = 0;
+  };
+  Sizes sizes() const;
   static Flow<Result<void>> ensure(std::shared_ptr<ManagerCore> self, std::string id);
   /// From memory if it is there, otherwise from storage.
   static Flow<Result<std::optional<InstalledCertificate>>> current(std::shared_ptr<ManagerCore> self, std::string id);
@@ -83,9 +89,13 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   // plan.cpp
   Flow<Result<void>> plan(Mode mode);
   Flow<Result<void>> load_records(Mode mode);
-  void start_due(Mode mode, planner::Time now);
-  void consider(const std::shared_ptr<Entry>& entry, Mode mode, planner::Time now, std::vector<ManagerEvent>& events);
-  bool may_use_storage(planner::Time now);
+  void start_due(Mode mode, const Instant& instant);
+  void consider(const std::shared_ptr<Entry>& entry, Mode mode, const Instant& instant, std::vector<JobPointer>& early,
+                std::vector<ManagerEvent>& events);
+  void begin(JobPointer job, Mode mode, const Instant& instant);
+  void begin_early(std::vector<JobPointer> jobs, Mode mode, const Instant& instant, std::vector<ManagerEvent>& events);
+  planner::Time early_allowed_at(const planner::Action& action, planner::Time now);
+  bool may_use_storage(const Instant& instant);
   void clock_was_set_back(planner::Time now);
   void spawn_queued();
   bool is_idle(planner::Time now) const;
@@ -160,8 +170,9 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Nursery* nursery_ = nullptr;
   // What waits for a worker. Both have their turns, so that neither many new certificates nor many renewals hold the
   // others up; what is urgent comes first.
-  std::multimap<planner::Time, JobPointer> queued_;  ///< By when it should begin.
-  std::deque<JobPointer> queued_new_;                ///< Of certificates that were never issued.
+  /// First what is urgent, by when it expires; then the others, by when they should begin.
+  std::multimap<std::pair<bool, planner::Time>, JobPointer> queued_;
+  std::deque<JobPointer> queued_new_;  ///< Of certificates that were never issued.
   bool is_turn_of_new_ = false;
   std::size_t running_ = 0;
   bool said_loaded_ = false;

@@ -187,17 +187,17 @@ Flow<Result<void>> Store::keep_leases() {
   }
 }
 
-void Store::postpone_retry(planner::Time now) {
+void Store::postpone_retry(const Instant& now) {
   const unsigned doublings = std::min(failures_, 6U);
-  retry_at_ = now + std::min(first_storage_retry * (1U << doublings), last_storage_retry);
+  retry_at_ = now.steady + std::min(first_storage_retry * (1U << doublings), last_storage_retry);
 }
 
-bool Store::may_retry(planner::Time now) const noexcept {
-  return !down_ || now >= retry_at_ || retry_at_ - now > last_storage_retry;  // then the clock was set back
+planner::Time Store::retry_at(const Instant& now) const noexcept {
+  return now.wall + std::max<planner::Duration>(retry_at_ - now.steady, planner::Duration(0));
 }
 
-planner::Duration Store::until_retry(planner::Time now) const noexcept {
-  return std::clamp<planner::Duration>(retry_at_ - now, first_storage_retry, last_storage_retry);
+planner::Duration Store::until_retry(const Instant& now) const noexcept {
+  return std::clamp<planner::Duration>(retry_at_ - now.steady, first_storage_retry, last_storage_retry);
 }
 
 Flow<Result<void>> Store::note_error(const Error* error) {
@@ -206,10 +206,10 @@ Flow<Result<void>> Store::note_error(const Error* error) {
   const Instant instant = co_await now();
   if (error) {
     ++failures_;
-    postpone_retry(instant.wall);
+    postpone_retry(instant);
     if (std::exchange(down_, true)) co_return Result<void>();
     ManagerEvent event = make_event(ManagerEvent::Kind::storage_failed, instant.wall, error->what());
-    event.next = retry_at_;
+    event.next = retry_at(instant);
     reporter_.say(event);
   } else {
     failures_ = 0;

@@ -54,7 +54,7 @@ Flow<Result<void>> ManagerCore::watch_storage() {
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
     if (next && *next == cursor) continue;
     const Instant instant = co_await now();
-    planner::Duration until_next = store_.until_retry(instant.wall);
+    planner::Duration until_next = store_.until_retry(instant);
     if (next) {
       // Also the first time: what has changed since the records were read.
       Result<bool> found = co_await find_changes();
