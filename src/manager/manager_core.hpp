@@ -116,19 +116,22 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   // issue_one.cpp
   Flow<Result<void>> issue(JobPointer job);
   Flow<Result<void>> issue_under_lease(Issuance& issuance);
+  Flow<Result<void>> mark_emergency(JobPointer job);
+  // order.cpp
   Flow<Result<void>> prepare_pending(Issuance& issuance);
   Flow<Result<void>> drop_pending(Issuance& issuance, bool keep_key);
-  Flow<Result<IssueRequest>> prepare_request(Issuance& issuance);
-  Flow<Result<void>> order(Issuance& issuance, IssueRequest request);
   Flow<Result<void>> store_pending(Issuance& issuance);
-  Flow<Result<void>> install(Issuance& issuance, IssuedCertificate issued);
-  Flow<Result<void>> fail(Issuance& issuance, Error error);
-  Flow<Result<void>> write_record(Issuance& issuance);
-  Flow<Result<void>> write_record(Issuance& issuance, std::vector<Write> before, std::vector<Write> after);
-  Flow<Result<void>> mark_emergency(JobPointer job);
+  Flow<Result<IssueRequest>> prepare_request(Issuance& issuance);
   bool is_limited(const Entry& entry, const Ca& ca, planner::Time now) const;
   Flow<Result<void>> count_order(Issuance& issuance, std::string replaces);
   Flow<Result<void>> before_order(Issuance& issuance, std::string replaces);
+  Flow<Result<void>> order(Issuance& issuance, IssueRequest request);
+  // install.cpp
+  Flow<Result<void>> write_record(Issuance& issuance);
+  Flow<Result<void>> write_record(Issuance& issuance, std::vector<Write> before, std::vector<Write> after);
+  Flow<Result<void>> install(Issuance& issuance, IssuedCertificate issued);
+  // failed_attempt.cpp
+  Flow<Result<void>> fail(Issuance& issuance, Error error);
   void count_failure(Issuance& issuance, planner::Failure failure, const Error& error, planner::Time now);
   void update_health(Ca& ca, planner::Failure failure, planner::Time now);
   void say_ca_events();
@@ -186,35 +189,6 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
     unsigned failures = 0;
   };
   std::map<std::shared_ptr<Entry>, Delivery, OlderEntry> deliveries_;
-};
-
-/// Everything about one attempt, in the frame of the worker.
-struct Issuance {
-  Issuance(std::shared_ptr<Entry> entry_, std::shared_ptr<Hold> hold_)
-      : entry(std::move(entry_)), hold(std::move(hold_)) {}
-  const CertificateSpec& spec() const { return wanted->spec; }
-  const std::string& key_type() const { return wanted->spec.key_types[type]; }
-
-  std::shared_ptr<Entry> entry;
-  std::shared_ptr<Hold> hold;
-  // As it was when the attempt began: other threads may change the entry.
-  std::shared_ptr<const Wanted> wanted;
-  std::uint8_t type = 0;
-  bool outdated = false;
-  bool may_be_worse = false;  ///< The new certificate may expire before the live one.
-  bool key_compromised = false;
-
-  planner::Action action;
-  Ca* ca = nullptr;
-  CertificateRecord record;
-  Revision revision;
-  std::optional<PendingOrder> pending;
-  std::optional<Generation> live;
-  std::optional<Account> account;
-  std::optional<bool> counted_by_ari;  ///< How the order was counted, if it was: as one that names its predecessor.
-  std::optional<planner::Time> limited_until;  ///< The CA's limits do not allow an order before.
-  bool reuses_key = false;
-  bool refused = false;  ///< The certificate is of no use, and so is its order.
 };
 
 }  // namespace culmen::manager
