@@ -67,6 +67,7 @@ Flow<Result<Account>> Cas::account(Ca& ca) {
   if (!account) co_return account.error().while_doing("preparing the account at " + ca.directory);
   ca.account = *account;
   ca.account_is_gone = false;
+  ca.ended_account.clear();
   co_return account;
 }
 
@@ -86,6 +87,35 @@ Flow<Result<bool>> Cas::account_was_changed(Ca& ca, Account used) {
   co_return true;
 }
 
+Error Cas::ended_account(const Ca& ca) const {
+  const std::string next = ca.options.replace_deactivated_account
+                               ? "a new one is registered with the next attempt"
+                               : "register a new one: set CaOptions::replace_deactivated_account, or remove " +
+                                     account_key_of(ca.directory) + " from storage";
+  return Error(Errc::unauthorized, "ordering at " + ca.directory,
+               "the account " + printable(ca.ended_account, 200) + " is deactivated, which cannot be undone; " + next);
+}
+
+Flow<Result<bool>> Cas::account_has_ended(Ca& ca, Account used) {
+  if (ca.ended_account == used.url) co_return true;
+  Result<engine::Session> session = co_await this->session(ca);
+  if (!session) co_return session.error();
+  Result<Account> found = co_await engine::find_account(*session, used.key);
+  // RFC 8555 §7.3.6: the server refuses all requests of a deactivated account as unauthorized.
+  const bool ended = found ? found->status == AccountStatus::deactivated || found->status == AccountStatus::revoked
+                           : found.error().code() == Errc::unauthorized;
+  if (!found && !ended) co_return found.error();
+  if (!ended) co_return false;
+  ca.account.reset();
+  if (std::exchange(ca.ended_account, used.url) != used.url) {
+    const Instant instant = co_await now();
+    ManagerEvent event = make_event(ManagerEvent::Kind::warning, instant.wall, ended_account(ca).what());
+    event.ca = ca.directory;
+    reporter_.say(event);
+  }
+  co_return true;
+}
+
 Flow<Result<Account>> Cas::find_or_make_account(Ca& ca, engine::Session session) {
   const std::string key = account_key_of(ca.directory);
   for (int tries = 0; tries < lease_tries; ++tries) {
@@ -94,7 +124,9 @@ Flow<Result<Account>> Cas::find_or_make_account(Ca& ca, engine::Session session)
     if (!loaded) co_return loaded.error();
     Result<std::optional<AccountRecord>> record = read_account(loaded->front(), key);
     if (!record) co_return record.error();
-    if (*record && is_complete(**record) && !ca.account_is_gone) co_return account_of(**record);
+    const bool has_ended = *record && !ca.ended_account.empty() && (*record)->url == ca.ended_account;
+    if (has_ended && !ca.options.replace_deactivated_account) co_return ended_account(ca);
+    if (*record && is_complete(**record) && !ca.account_is_gone && !has_ended) co_return account_of(**record);
     std::function<void()> on_lost;
     Result<std::shared_ptr<Hold>> hold = co_await store_.acquire(account_lease(ca.directory), std::move(on_lost));
     if (!hold) co_return hold.error();
@@ -121,6 +153,15 @@ Flow<Result<Account>> Cas::account_under_lease(Ca& ca, engine::Session session, 
   Result<std::optional<AccountRecord>> read = read_account(loaded->front(), key);
   if (!read) co_return read.error();
   AccountRecord record = *read ? **read : AccountRecord();
+  if (!ca.ended_account.empty() && record.url == ca.ended_account) {
+    for (std::string* key_pem : {&record.key_pem, &record.next_key_pem}) {
+      if (key_pem->empty()) continue;
+      Result<void> kept = co_await set_key_aside(store_, *key_pem);
+      if (!kept) co_return kept.error();
+      key_pem->clear();
+    }
+    record.url.clear();
+  }
   if (*read && is_complete(record) && !ca.account_is_gone) co_return account_of(record);
 
   if (!record.next_key_pem.empty()) {
