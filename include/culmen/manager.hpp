@@ -40,7 +40,7 @@ class Manager {
   /// A descriptor that is readable when process() has something to do. The first call starts the manager. For one
   /// thread, together with process().
   int fd();
-  /// Does what can be done without waiting.
+  /// Does what can be done without waiting; nothing before fd() and after stop().
   void process();
 
   /// Brings every certificate that is due now up to date, and returns. Blocks; callbacks run on this thread. Throws
@@ -61,7 +61,8 @@ class Manager {
   void set_specs(std::vector<CertificateSpec> specs);
   /// Renews at once, before what is due. `why` is for the log. not_offered if there is no such certificate.
   Result<void> renew_now(std::string_view id, std::string why);
-  /// Replaces a certificate that is revoked; with a new key if the old one is compromised.
+  /// Replaces a certificate that is revoked; with a new key if the old one is compromised. Takes effect, and is
+  /// remembered in storage, while the manager runs, or when it runs next.
   Result<void> revoked(std::string_view id, bool key_compromised);
   /// Ends when there is a valid certificate for the spec `id`, or with the error of the attempt. For any driver.
   Flow<Result<void>> ensure(std::string id) const;

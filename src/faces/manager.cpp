@@ -120,15 +120,25 @@ void Manager::State::stop() noexcept {
   switch (motor) {
     case Motor::none: return;
     case Motor::thread: {
+      // Another thread may be about to start it, or to stop it.
+      ended.wait(lock, [this] { return motor != Motor::thread || running; });
+      if (motor != Motor::thread) return;
       running->stop();
-      const bool is_own_thread = thread.get_id() == std::this_thread::get_id();
+      if (!thread.joinable()) {
+        if (thread_id == std::this_thread::get_id()) return;  // whoever stops it waits for this callback
+        ended.wait(lock, [this] { return motor != Motor::thread || !running; });
+        return;
+      }
+      const bool is_own_thread = thread_id == std::this_thread::get_id();
+      std::thread stopped = std::move(thread);
       if (is_own_thread) {
-        thread.detach();
+        stopped.detach();
       } else {
-        std::thread stopped = std::move(thread);
         lock.unlock();
         stopped.join();
+        lock.lock();
       }
+      running.reset();
       break;
     }
     case Motor::loop: {
@@ -164,9 +174,13 @@ void Manager::start_thread() {
   state_->begin(State::Motor::thread);
   try {
     auto running = std::make_shared<faces::ManagerThread>(state_->core);
-    const std::lock_guard lock(state_->mutex);
-    state_->running = running;
-    state_->thread = std::thread([running] { running->run(); });
+    {
+      const std::lock_guard lock(state_->mutex);
+      state_->thread = std::thread([running] { running->run(); });
+      state_->thread_id = state_->thread.get_id();
+      state_->running = std::move(running);
+    }
+    state_->ended.notify_all();
   } catch (...) {
     state_->end();
     throw;
@@ -192,8 +206,7 @@ int Manager::fd() {
 }
 
 void Manager::process() {
-  fd();
-  state_->driver->process();
+  if (state_->driver) state_->driver->process();
 }
 
 RunSummary Manager::run_once(CancelToken cancel) {

@@ -35,7 +35,8 @@ struct Manager::State {
   std::condition_variable ended;
   Motor motor = Motor::none;
   std::shared_ptr<faces::ManagerThread> running;  // of Motor::thread
-  std::thread thread;
+  std::thread thread;                             // moved from while somebody waits for its end
+  std::thread::id thread_id;
   std::unique_ptr<PollDriver> driver;  // of Motor::loop
   bool loop_ended = false;
 };

@@ -11,6 +11,13 @@ namespace {
 std::vector<RateLimit> limits_of(const std::string& directory, const CaOptions& options) {
   return options.limits ? *options.limits : known_rate_limits(directory);
 }
+
+std::string checked_directory(const std::string& name_or_url) {
+  std::string url = resolve_directory_url(name_or_url);
+  if (url.starts_with("https://") || url.starts_with("http://")) return url;
+  throw Error(Errc::invalid_argument, "making a manager",
+              "\"" + printable(name_or_url, 200) + "\" is neither a directory URL nor the name of a CA");
+}
 }  // namespace
 
 Ca::Ca(std::string directory_, CaOptions options_, PublicSuffixes suffixes)
@@ -28,7 +35,7 @@ Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, 
     wanted.push_back(std::move(lets_encrypt));
   }
   for (CaOptions& ca : wanted) {
-    const std::string directory = resolve_directory_url(ca.directory);
+    const std::string directory = checked_directory(ca.directory);
     const auto [place, is_new] = cas_.try_emplace(directory, nullptr);
     if (!is_new) continue;
     place->second = std::make_unique<Ca>(directory, std::move(ca), options.public_suffixes);
@@ -37,7 +44,7 @@ Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, 
 }
 
 Ca& Cas::at(const std::string& name_or_url) {
-  const std::string directory = resolve_directory_url(name_or_url);
+  const std::string directory = checked_directory(name_or_url);
   std::unique_ptr<Ca>& place = cas_[directory];
   if (!place) {
     CaOptions options;

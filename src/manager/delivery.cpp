@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "culmen/certificate.hpp"
+#include "culmen/private_key.hpp"
 #include "manager/manager_core.hpp"
 
 namespace culmen::manager {
@@ -16,6 +18,18 @@ constexpr seconds first_retry(30);
 constexpr seconds last_retry = std::chrono::hours(1);
 constexpr seconds longest_wait(60);
 constexpr seconds storage_pause(5);
+
+/// With a certificate and a key that belong together; those of a seam need not be real.
+Result<Generation> usable_generation(const std::string& value, const std::string& key, bool is_real) {
+  Result<Generation> generation = decode_generation(value);
+  if (!generation) return generation.error().while_doing("reading " + key);
+  if (!is_real) return generation;
+  const Result<bool> matches = result_of(
+      [&] { return Certificate::from_pem(generation->chain_pem).matches(PrivateKey::from_pem(generation->key_pem)); });
+  if (!matches) return matches.error().while_doing("reading " + key);
+  if (!*matches) return Error(Errc::crypto_failed, "reading " + key, "the key belongs to another certificate");
+  return generation;
+}
 
 Flow<Result<void>> wait_for_delivery(std::chrono::milliseconds duration) {
   Result<void> waited = co_await wait(duration);
@@ -105,9 +119,9 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
     }
   }
   if (ready.empty()) co_return false;
-  std::vector<std::optional<StoredValue>> values;
+  std::vector<Result<std::optional<StoredValue>>> values;
   if (!keys.empty()) {
-    Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(keys);
+    Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(keys);
     if (!loaded) co_return loaded.error();
     values = std::move(*loaded);
   }
@@ -116,11 +130,12 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
     Result<void> failed;
     if (!certificates[i]) {
       const std::string& key = keys[next];
-      const std::optional<StoredValue>& value = values[next];
+      const Result<std::optional<StoredValue>>& value = values[next];
       ++next;
       Result<Generation> generation =
           Error(Errc::io_failed, "reading " + key, "it is not in storage, although it counts");
-      if (value) generation = decode_generation(value->value);
+      if (!value) generation = value.error();
+      if (value && *value) generation = usable_generation((*value)->value, key, !seams_.issue);
       if (generation) {
         const auto certificate = std::make_shared<InstalledCertificate>();
         certificate->id = ready[i]->id;
@@ -130,6 +145,8 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
         certificates[i] = certificate;
       } else {
         failed = generation.error().while_doing("installing " + printable(ready[i]->id, 200));
+        const std::lock_guard lock(mutex_);
+        replace_unusable(*ready[i], generation.error());
       }
     }
     if (failed && options_.installed) {

@@ -150,9 +150,9 @@ Flow<Result<void>> ManagerCore::issue(JobPointer job) {
 Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   Entry& entry = *issuance.entry;
   std::vector<std::string> keys{certificate_record_key(entry.id), pending_order_key(entry.id)};
-  Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
+  Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(std::move(keys));
   if (!loaded) co_return co_await fail(issuance, loaded.error());
-  const std::optional<StoredValue>& stored = (*loaded)[0];
+  const Result<std::optional<StoredValue>>& stored = (*loaded)[0];
   const Instant instant = co_await now();
 
   // Somebody else may have renewed it, or tried, since it was last looked at: decide again.
@@ -173,23 +173,23 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   }
   say_all(events);
   if (!readable) co_return Result<void>();
-  if (stored) {
-    Result<CertificateRecord> record = decode_certificate_record(stored->value);
+  if (*stored) {
+    Result<CertificateRecord> record = decode_certificate_record((*stored)->value);
     if (record) issuance.record = std::move(*record);
-    issuance.revision = stored->revision;
+    issuance.revision = (*stored)->revision;
   }
-  if ((*loaded)[1]) {
+  if (const Result<std::optional<StoredValue>>& order = (*loaded)[1]; !order || *order) {
     const std::string pending_key = pending_order_key(entry.id);
-    Result<PendingOrder> pending = decode_pending_order((*loaded)[1]->value);
+    Result<PendingOrder> pending = order ? decode_pending_order((*order)->value) : Result<PendingOrder>(order.error());
     if (!pending) co_return co_await fail(issuance, pending.error().while_doing("reading " + pending_key));
     issuance.pending = std::move(*pending);
   }
   if (issuance.record.live > 0 && issuance.pending) {
     std::vector<std::string> live_key(1, generation_key(entry.id, issuance.record.live));
-    Result<std::vector<std::optional<StoredValue>>> live = co_await store_.load(std::move(live_key));
+    Result<std::vector<Result<std::optional<StoredValue>>>> live = co_await store_.load_each(std::move(live_key));
     if (!live) co_return co_await fail(issuance, live.error());
-    if (live->front()) {
-      Result<Generation> generation = decode_generation(live->front()->value);
+    if (live->front() && *live->front()) {
+      Result<Generation> generation = decode_generation((*live->front())->value);
       if (generation) issuance.live = std::move(*generation);
     }
   }
@@ -324,15 +324,17 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
   } else if (spec.reuse_key && !compromised && issuance.record.live > 0 &&
              issuance.record.key_type == issuance.key_type()) {
     std::vector<std::string> keys(1, generation_key(issuance.entry->id, issuance.record.live));
-    Result<std::vector<std::optional<StoredValue>>> live = co_await store_.load(keys);
+    Result<std::vector<Result<std::optional<StoredValue>>>> live = co_await store_.load_each(keys);
     if (!live) co_return live.error();
-    if (live->front()) {
-      Result<Generation> generation = decode_generation(live->front()->value);
-      if (!generation) co_return generation.error().while_doing("reading " + keys.front());
-      Result<PrivateKey> key = result_of([&] { return PrivateKey::from_pem(generation->key_pem); });
-      if (!key) co_return key.error().while_doing("reading " + keys.front());
-      request->key = *key;
-      issuance.reuses_key = true;
+    if (const Result<std::optional<StoredValue>>& stored = live->front(); stored && *stored) {
+      Result<Generation> generation = decode_generation((*stored)->value);
+      Result<PrivateKey> key = generation ? result_of([&] { return PrivateKey::from_pem(generation->key_pem); })
+                                          : Result<PrivateKey>(generation.error());
+      // A key that cannot be read is lost: there will be a new one.
+      if (key) {
+        request->key = *key;
+        issuance.reuses_key = true;
+      }
     }
   }
   co_return request;
@@ -409,7 +411,8 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
   if (seams_.issue) {
     issuing = seams_.issue(ca.directory, std::move(request));
   } else {
-    issuing = engine::issue(*ca.session, *issuance.account, std::move(request), solvers_);
+    std::vector<ChallengeSolver*> solvers = solvers_for(issuance.spec());
+    issuing = engine::issue(*ca.session, *issuance.account, std::move(request), std::move(solvers));
   }
   Result<IssuedCertificate> issued = co_await std::move(*issuing);
   const Instant instant = co_await now();

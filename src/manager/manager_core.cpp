@@ -1,6 +1,7 @@
 #include "manager/manager_core.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <utility>
@@ -11,6 +12,7 @@ namespace {
 constexpr std::chrono::seconds shortest_lease(3);
 constexpr std::size_t widest = 1000;
 constexpr std::size_t longest_key = 512;  // of a storage
+constexpr std::chrono::seconds after_failed_run(1);
 
 Error invalid(const std::string& why) { return Error(Errc::invalid_argument, "making a manager", why); }
 
@@ -65,6 +67,11 @@ std::vector<std::shared_ptr<const Wanted>> ManagerCore::wanted(std::vector<Certi
                     "\"" + printable(id, 200) + "\" is there twice: give one of them another id");
       }
     }
+    if (solvers_for(each->spec).empty()) {
+      throw Error(Errc::invalid_argument, "reading the wanted certificates",
+                  "\"" + printable(id_of(each->spec), 200) + "\" is to be validated by \"" +
+                      printable(each->spec.challenge, 60) + "\", and no solver has that type");
+    }
     for (const std::string& ca : each->spec.cas) each->cas.push_back(&cas_.at(ca));
     if (each->cas.empty()) each->cas = cas_.preferred();
     all.push_back(std::move(each));
@@ -75,6 +82,14 @@ std::vector<std::shared_ptr<const Wanted>> ManagerCore::wanted(std::vector<Certi
 double ManagerCore::random() {
   if (seams_.random) return seams_.random();
   return std::uniform_real_distribution<double>(0, 1)(generator_);
+}
+
+std::vector<ChallengeSolver*> ManagerCore::solvers_for(const CertificateSpec& spec) const {
+  std::vector<ChallengeSolver*> solvers;
+  std::ranges::copy_if(solvers_, std::back_inserter(solvers), [&](const ChallengeSolver* solver) {
+    return spec.challenge.empty() || solver->type() == spec.challenge;
+  });
+  return solvers;
 }
 
 // ---- Running ----
@@ -99,9 +114,18 @@ void ManagerCore::reset() {
 }
 
 Flow<Result<void>> ManagerCore::run() {
-  Result<void> ended = co_await run_all(Mode::until_stopped);
-  if (!ended && ended.error().code() == Errc::cancelled) co_return Result<void>();
-  co_return ended;
+  for (;;) {
+    std::function<Flow<Result<void>>()> make = [this] { return run_all(Mode::until_stopped); };
+    Result<void> ended = co_await guarded<void>(std::move(make), "");
+    if (ended || ended.error().code() == Errc::cancelled) co_return Result<void>();
+    // Nothing that it does ends it; a system that is out of memory may.
+    const Instant instant = co_await now();
+    ManagerEvent event = make_event(ManagerEvent::Kind::failed, instant.wall, ended.error().what());
+    event.next = instant.wall + after_failed_run;
+    reporter_.say(event);
+    Result<void> waited = co_await wait(after_failed_run);
+    if (!waited) co_return Result<void>();
+  }
 }
 
 Flow<Result<RunSummary>> ManagerCore::run_once() {
@@ -259,6 +283,7 @@ Flow<Result<void>> ManagerCore::ensure(std::shared_ptr<ManagerCore> self, std::s
       if (entries.empty()) co_return Error(Errc::not_offered, doing, "there is no certificate with that id");
       bool all_valid = true;
       for (const std::shared_ptr<Entry>& entry : entries) {
+        if (entry->is_unreadable) co_return Error(Errc::io_failed, doing, entry->last_error);
         if (entry->is_loaded && entry->live > 0 && entry->not_after > instant.wall && !entry->emergency) continue;
         all_valid = false;
         entry->waiting.push_back(waiter);
@@ -288,7 +313,10 @@ Flow<Result<std::optional<InstalledCertificate>>> ManagerCore::current(std::shar
     certificate.generation = entry->live;
   }
   const std::string key = generation_key(id, certificate.generation);
-  Result<std::optional<StoredValue>> stored = co_await load_one(*self->options_.storage, key);
+  std::function<Flow<Result<std::optional<StoredValue>>>()> load = [storage = self->options_.storage, key] {
+    return load_one(*storage, key);
+  };
+  Result<std::optional<StoredValue>> stored = co_await guarded(std::move(load), "reading " + key);
   if (!stored) co_return stored.error();
   if (!*stored) co_return std::optional<InstalledCertificate>();
   Result<Generation> generation = decode_generation((*stored)->value);

@@ -73,7 +73,7 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
     }
     if (entries.empty()) break;
     for (const std::shared_ptr<Entry>& entry : entries) keys.push_back(certificate_record_key(entry->id));
-    Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
+    Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(std::move(keys));
     if (!loaded) co_return loaded.error();
     std::vector<ManagerEvent> events;
     {
@@ -101,20 +101,28 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
   co_return Result<void>();
 }
 
-bool ManagerCore::adopt(const std::shared_ptr<Entry>& entry, const std::optional<StoredValue>& stored,
+bool ManagerCore::adopt(const std::shared_ptr<Entry>& entry, const Result<std::optional<StoredValue>>& stored,
                         planner::Time now, std::vector<ManagerEvent>& events) {
-  if (!stored) {
+  if (stored && !*stored) {
     adopt_record(entry, std::nullopt, Revision());
     return true;
   }
-  Result<CertificateRecord> record = decode_certificate_record(stored->value);
+  Result<CertificateRecord> record =
+      stored ? decode_certificate_record((*stored)->value) : Result<CertificateRecord>(stored.error());
   if (record) {
-    adopt_record(entry, *record, stored->revision);
+    adopt_record(entry, *record, (*stored)->revision);
     return true;
   }
   // Damaged is not absent: nothing is ordered in its place.
+  const Error why =
+      stored ? record.error().while_doing("reading " + certificate_record_key(entry->id)) : stored.error();
+  summary_.failed[entry->id] = why.what();
+  for (const std::shared_ptr<Waiter>& waiter : entry->waiting) {
+    waiter->error = why;
+    waiter->event.set();
+  }
+  entry->waiting.clear();
   if (!entry->is_unreadable) {
-    const Error why = record.error().while_doing("reading " + certificate_record_key(entry->id));
     ManagerEvent event = make_event(ManagerEvent::Kind::failed, now,
                                     std::string(why.what()) + "; repair or remove it: until then it is left alone");
     event.id = entry->id;
@@ -134,6 +142,15 @@ void ManagerCore::adopt_record(const std::shared_ptr<Entry>& entry, const std::o
   entry->asks_again_at = planner::Time();
   for (const std::shared_ptr<Waiter>& waiter : entry->waiting) waiter->event.set();
   entry->waiting.clear();
+}
+
+/// With the mutex locked: the certificate that counts cannot be used, so it is ordered anew. Its key is lost, or has to
+/// be taken for lost.
+void ManagerCore::replace_unusable(Entry& entry, const Error& why) {
+  if (entry.live == 0 || !entry.forced.empty()) return;
+  entry.forced = std::string("what is stored of the present one cannot be used: ") + why.what();
+  if (entry.is_loaded && !entry.in_flight) catalogue_.wake(entry, planner::Time());
+  wake_.set();
 }
 
 void ManagerCore::say_all(const std::vector<ManagerEvent>& events) const {

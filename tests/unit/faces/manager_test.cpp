@@ -395,6 +395,33 @@ TEST_CASE("manager: stops within two seconds in the middle of an order, also whi
   }
 }
 
+TEST_CASE("manager: several threads may stop it, also while it starts") {
+  ManagerFixture fixture;
+  Manager manager(fixture.options({"a.example"}));
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) threads.emplace_back([&manager] { manager.stop(); });
+    manager.start_thread();
+    for (int i = 0; i < 3; ++i) threads.emplace_back([&manager] { manager.stop(); });
+    for (std::thread& thread : threads) thread.join();
+    manager.stop();
+  }
+  manager.start_thread();  // it is stopped for sure, and can run again
+  manager.stop();
+}
+
+TEST_CASE("manager: process() does not start it") {
+  ManagerFixture fixture;
+  Manager manager(fixture.options({"a.example"}));
+  manager.process();
+  (void)manager.fd();
+  manager.process();
+  manager.stop();
+  manager.process();
+  manager.start_thread();  // throws if it runs
+  manager.stop();
+}
+
 TEST_CASE("manager: a callback may destroy the last handle") {
   // The thread outlives the handle for a moment, so what it uses is shared.
   struct Holder {
