@@ -143,6 +143,10 @@ void Manager::State::stop() noexcept {
     }
     case Motor::loop: {
       core->stop();
+      if (is_processing) {
+        stops_after_processing = true;
+        return;
+      }
       lock.unlock();
       const SteadyClock::time_point limit = SteadyClock::now() + stop_limit;
       while (!loop_ended && SteadyClock::now() < limit) {
@@ -206,14 +210,25 @@ int Manager::fd() {
 }
 
 void Manager::process() {
-  if (state_->driver) state_->driver->process();
+  const std::shared_ptr<State> state = state_;  // a callback may destroy the last handle
+  if (!state->driver || state->is_processing) return;
+  state->is_processing = true;
+  try {
+    state->driver->process();
+  } catch (...) {
+    state->is_processing = false;
+    throw;
+  }
+  state->is_processing = false;
+  if (std::exchange(state->stops_after_processing, false)) state->stop();
 }
 
 RunSummary Manager::run_once(CancelToken cancel) {
-  const faces::ManagerRuns runs(*state_, State::Motor::once);
-  const ClientOptions& client = state_->core->options().client;
+  const std::shared_ptr<State> state = state_;  // a callback may destroy the last handle
+  const faces::ManagerRuns runs(*state, State::Motor::once);
+  const ClientOptions& client = state->core->options().client;
   drivers::BlockingDriver driver(client.transport, client.log);
-  Execution<Result<RunSummary>> execution(state_->core->run_once(), &drivers::instant_now);
+  Execution<Result<RunSummary>> execution(state->core->run_once(), &drivers::instant_now);
   const std::vector<CancelToken> tokens(1, std::move(cancel));
   driver.drive(execution, tokens);
   return execution.result().value();

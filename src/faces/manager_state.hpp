@@ -39,6 +39,8 @@ struct Manager::State {
   std::thread::id thread_id;
   std::unique_ptr<PollDriver> driver;  // of Motor::loop
   bool loop_ended = false;
+  bool is_processing = false;  // a callback may stop it, or destroy the last handle
+  bool stops_after_processing = false;
 };
 
 struct ManagerAccess {

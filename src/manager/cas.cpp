@@ -9,7 +9,14 @@ namespace culmen::manager {
 
 namespace {
 std::vector<RateLimit> limits_of(const std::string& directory, const CaOptions& options) {
-  return options.limits ? *options.limits : known_rate_limits(directory);
+  if (!options.limits) return known_rate_limits(directory);
+  for (const RateLimit& limit : *options.limits) {
+    if (limit.capacity >= 1 && limit.window >= std::chrono::seconds(1)) continue;
+    throw Error(Errc::invalid_argument, "making a manager",
+                "the limit \"" + printable(limit.name, 60) + "\" of " + directory +
+                    " must have a capacity of 1 or more, and a window of a second or more");
+  }
+  return *options.limits;
 }
 
 std::string checked_directory(const std::string& name_or_url) {

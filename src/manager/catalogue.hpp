@@ -75,9 +75,16 @@ struct Entry {
   std::optional<planner::Time> ari_slot;  ///< When its turn to ask the CA is.
   /// This process does not ask the CA again before, whatever time another process, whose clock differs, has stored.
   planner::Time asks_again_at;
-  std::string forced;           ///< Why it is to be renewed at once, whatever its age.
-  planner::Time wake_at;        ///< In the heap at that time.
-  std::uint64_t delivered = 0;  ///< The generation that the sink has taken.
+  std::string forced;     ///< Why it is to be renewed at once, whatever its age.
+  planner::Time wake_at;  ///< In the heap at that time.
+  // What the sink has taken. Numbers of generations begin again when a storage is lost, so the number does not suffice.
+  std::uint64_t delivered = 0;
+  planner::Time delivered_until;
+  bool is_delivered() const noexcept { return delivered == live && (live == 0 || delivered_until == not_after); }
+  void set_delivered() noexcept {
+    delivered = live;
+    delivered_until = not_after;
+  }
   std::shared_ptr<const InstalledCertificate> cached;
   std::vector<std::shared_ptr<Waiter>> waiting;
 };

@@ -201,6 +201,16 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
     }
     co_return Result<void>();
   }
+  bool must_mark = false;
+  {
+    const std::lock_guard lock(mutex_);
+    must_mark = entry.must_mark;
+  }
+  if (must_mark) {
+    // Before anything is asked of the CA, which may be down.
+    Result<void> marked = co_await store_mark(issuance);
+    if (!marked) co_return co_await fail(issuance, marked.error());
+  }
   if (!seams_.issue) {
     Result<Account> account = co_await cas_.account(*issuance.ca);
     if (!account) co_return co_await fail(issuance, account.error());
@@ -220,21 +230,10 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   Result<IssueRequest> request = co_await prepare_request(issuance);
   if (!request) co_return co_await fail(issuance, request.error());
 
-  // Nothing is ordered that could not be stored: this write shows whether it can. It also keeps an emergency.
+  // Nothing is ordered that could not be stored: this write shows whether it can.
   issuance.record.spec = issuance.spec();
-  {
-    const std::lock_guard lock(mutex_);
-    if (entry.must_mark) {
-      issuance.record.emergency = emergency_in_words(entry);
-      issuance.record.key_compromised = issuance.record.key_compromised || entry.key_compromised;
-    }
-  }
   Result<void> probed = co_await write_record(issuance);
   if (!probed) co_return co_await fail(issuance, probed.error());
-  {
-    const std::lock_guard lock(mutex_);
-    entry.must_mark = false;
-  }
   co_return co_await order(issuance, std::move(*request));
 }
 
@@ -693,6 +692,37 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
 
 // ---- Emergencies ----
 
+Flow<Result<void>> ManagerCore::store_mark(Issuance& issuance) {
+  Entry& entry = *issuance.entry;
+  {
+    const std::lock_guard lock(mutex_);
+    issuance.record.emergency = emergency_in_words(entry);
+    issuance.record.key_compromised = issuance.record.key_compromised || entry.key_compromised;
+  }
+  Result<void> written = co_await write_record(issuance);
+  if (!written) co_return written;
+  const std::lock_guard lock(mutex_);
+  entry.must_mark = false;
+  co_return Result<void>();
+}
+
+/// Those that were asked for right before the end.
+Flow<Result<void>> ManagerCore::mark_emergencies() {
+  std::vector<std::shared_ptr<Entry>> entries;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, entry] : catalogue_.entries()) {
+      if (entry->must_mark) entries.push_back(entry);
+    }
+  }
+  for (const std::shared_ptr<Entry>& entry : entries) {
+    const auto job = std::make_shared<Job>(entry, planner::Action());
+    Result<void> marked = co_await mark_emergency(job);
+    if (!marked && marked.error().code() == Errc::cancelled) co_return marked;
+  }
+  co_return Result<void>();
+}
+
 /// Stores that the certificate has to be replaced, when that cannot be done at once.
 Flow<Result<void>> ManagerCore::mark_emergency(JobPointer job) {
   Entry& entry = *job->entry;
@@ -720,17 +750,9 @@ Flow<Result<void>> ManagerCore::mark_emergency(JobPointer job) {
       outcome = record.error().while_doing("reading " + certificate_record_key(entry.id));
     }
   }
-  if (outcome) {
-    {
-      const std::lock_guard lock(mutex_);
-      issuance.record.emergency = emergency_in_words(entry);
-      issuance.record.key_compromised = issuance.record.key_compromised || entry.key_compromised;
-    }
-    outcome = co_await write_record(issuance);
-  }
+  if (outcome) outcome = co_await store_mark(issuance);
   {
     const std::lock_guard lock(mutex_);
-    if (outcome) entry.must_mark = false;
     if (!outcome && !store_.is_down()) entry.held_until = instant.wall + held_pause(entry);
   }
   Result<void> released = co_await store_.release(*hold);

@@ -9,7 +9,7 @@
 namespace culmen::manager {
 
 namespace {
-constexpr std::chrono::seconds shortest_lease(3);
+constexpr std::chrono::seconds shortest_lease(3), longest_lease(24 * 3600);
 constexpr std::size_t widest = 1000;
 constexpr std::size_t longest_key = 512;  // of a storage
 constexpr std::chrono::seconds after_failed_run(1);
@@ -18,11 +18,20 @@ Error invalid(const std::string& why) { return Error(Errc::invalid_argument, "ma
 
 ManagerOptions checked_options(ManagerOptions options) {
   if (!options.storage) throw invalid("there is no storage: set ManagerOptions::storage");
-  if (options.lease_ttl < shortest_lease) throw invalid("lease_ttl must be at least 3 s");
+  if (options.lease_ttl < shortest_lease || options.lease_ttl > longest_lease)
+    throw invalid("lease_ttl must be 3 s to 1 day");
   if (options.width < 1 || options.width > widest) throw invalid("width must be 1 to 1000");
   if (std::ranges::count(options.solvers, nullptr) > 0) throw invalid("one of the solvers is a null pointer");
   if (!options.names.empty()) options.specs.insert(options.specs.begin(), CertificateSpec(options.names));
   return options;
+}
+
+/// A record that cannot be read is left alone, whatever is asked for.
+Result<void> check_readable(const std::vector<std::shared_ptr<Entry>>& entries, std::string_view doing) {
+  for (const std::shared_ptr<Entry>& entry : entries) {
+    if (entry->is_unreadable) return Error(Errc::io_failed, doing, entry->last_error);
+  }
+  return {};
 }
 
 std::uint64_t random_seed() {
@@ -186,6 +195,8 @@ Flow<Result<void>> ManagerCore::children(Mode mode) {
   nursery.cancel_all();
   (void)co_await nursery.join();
   nursery_ = nullptr;
+  Flow<Result<void>> marks = with_deadline(mark_emergencies(), std::chrono::milliseconds(300), "storing emergencies");
+  (void)co_await shielded(std::move(marks));
   Flow<Result<void>> last =
       with_deadline(store_ledgers(), std::chrono::milliseconds(300), "storing what was used of rate limits");
   (void)co_await shielded(std::move(last));
@@ -208,6 +219,7 @@ Result<void> ManagerCore::renew_now(std::string_view id, std::string why) {
     return Error(Errc::not_offered, "renewing a certificate",
                  "there is none with the id \"" + printable(id, 200) + "\"");
   }
+  if (Result<void> readable = check_readable(entries, "renewing a certificate"); !readable) return readable;
   for (const std::shared_ptr<Entry>& entry : entries) {
     entry->forced = why.empty() ? "asked for" : why;
     // It is asked for: what failed before need not fail now. What the CA said about waiting still holds.
@@ -225,6 +237,7 @@ Result<void> ManagerCore::revoked(std::string_view id, bool key_compromised) {
     return Error(Errc::not_offered, "replacing a revoked certificate",
                  "there is none with the id \"" + printable(id, 200) + "\"");
   }
+  if (Result<void> readable = check_readable(entries, "replacing a revoked certificate"); !readable) return readable;
   for (const std::shared_ptr<Entry>& entry : entries) {
     entry->emergency = true;
     entry->key_compromised = entry->key_compromised || key_compromised;
@@ -256,7 +269,8 @@ std::vector<CertificateStatus> ManagerCore::status(planner::Time now) const {
         status.not_after = entry->not_after;
       }
       const planner::Action action = decision(*entry, now);
-      status.reason = entry->forced.empty() ? action.reason : "to be renewed at once: " + entry->forced;
+      status.reason =
+          entry->forced.empty() ? action.reason : "to be renewed at once: " + printable(entry->forced, 1000);
       status.late = action.late;
       std::optional<planner::Time> latest;
       for (const auto& [ca, attempts] : entry->attempts) {
@@ -284,14 +298,19 @@ Flow<Result<void>> ManagerCore::ensure(std::shared_ptr<ManagerCore> self, std::s
       bool all_valid = true;
       for (const std::shared_ptr<Entry>& entry : entries) {
         if (entry->is_unreadable) co_return Error(Errc::io_failed, doing, entry->last_error);
-        if (entry->is_loaded && entry->live > 0 && entry->not_after > instant.wall && !entry->emergency) continue;
+        const bool is_good = entry->is_loaded && entry->live > 0 && entry->not_after > instant.wall;
+        if (is_good && !entry->emergency && !entry->outdated) continue;
         all_valid = false;
         entry->waiting.push_back(waiter);
       }
       if (all_valid) co_return Result<void>();
     }
     Result<void> woken = co_await waiter->event.wait();
-    if (!woken) co_return woken.error().while_doing(doing);
+    if (!woken) {
+      const std::lock_guard lock(self->mutex_);
+      for (const std::shared_ptr<Entry>& entry : self->catalogue_.find_all(id)) std::erase(entry->waiting, waiter);
+      co_return woken.error().while_doing(doing);
+    }
     std::optional<Error> failed;
     {
       const std::lock_guard lock(self->mutex_);

@@ -115,6 +115,8 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> write_record(Issuance& issuance);
   Flow<Result<void>> write_record(Issuance& issuance, std::vector<Write> before, std::vector<Write> after);
   Flow<Result<void>> mark_emergency(JobPointer job);
+  Flow<Result<void>> mark_emergencies();
+  Flow<Result<void>> store_mark(Issuance& issuance);
   bool is_limited(const Entry& entry, const Ca& ca, planner::Time now) const;
   void count_order(Issuance& issuance, const std::string& replaces, planner::Time now);
   void count_failure(Issuance& issuance, planner::Failure failure, const Error& error, planner::Time now);

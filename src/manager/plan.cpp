@@ -137,7 +137,7 @@ bool ManagerCore::adopt(const std::shared_ptr<Entry>& entry, const Result<std::o
 void ManagerCore::adopt_record(const std::shared_ptr<Entry>& entry, const std::optional<CertificateRecord>& record,
                                Revision revision) {
   const bool is_new = catalogue_.adopt(*entry, record, std::move(revision));
-  if (entry->delivered != entry->live) counts_from_now_on(entry);
+  if (!entry->is_delivered()) counts_from_now_on(entry);
   if (!is_new) return;
   entry->asks_again_at = planner::Time();
   for (const std::shared_ptr<Waiter>& waiter : entry->waiting) waiter->event.set();
@@ -337,6 +337,7 @@ Flow<Result<void>> ManagerCore::work(JobPointer job) {
   {
     const std::lock_guard lock(mutex_);
     Entry& entry = *job->entry;
+    if (!worked && job->action.kind == Kind::issue) summary_.failed.try_emplace(entry.id, worked.error().what());
     entry.in_flight = false;
     --running_;
     // After an error a little later: it may have left nothing that keeps the plan from trying again at once.

@@ -410,6 +410,34 @@ TEST_CASE("manager: several threads may stop it, also while it starts") {
   manager.stop();
 }
 
+TEST_CASE("manager: a callback inside process() may stop it, or destroy the last handle") {
+  bool destroys = false;
+  SUBCASE("stop") {}
+  SUBCASE("destroy") { destroys = true; }
+  ManagerFixture fixture;
+  std::optional<Manager> manager;
+  bool called = false;
+  ManagerOptions options = fixture.options({"a.example"});
+  options.on_event = [&](const ManagerEvent&) {
+    if (std::exchange(called, true)) return;
+    if (destroys) {
+      manager.reset();
+    } else {
+      manager->stop();
+    }
+  };
+  manager.emplace(std::move(options));
+  const int descriptor = manager->fd();
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!called && std::chrono::steady_clock::now() < limit) {
+    pollfd readable{descriptor, POLLIN, 0};
+    ::poll(&readable, 1, 1000);
+    manager->process();
+  }
+  CHECK(called);
+  CHECK(manager.has_value() != destroys);
+}
+
 TEST_CASE("manager: process() does not start it") {
   ManagerFixture fixture;
   Manager manager(fixture.options({"a.example"}));

@@ -193,3 +193,20 @@ TEST_CASE("manager: a CA is a URL or a known name") {
     CHECK_THROWS_AS(ManagerCore(std::move(options)), Error);
   }
 }
+
+TEST_CASE("manager: a storage that begins anew while it runs: the new certificate is installed, too") {
+  ManagerWorld world;
+  Heard heard;
+  const auto core = world.make(world.options(), heard);
+  world.run(core);
+  world.pass(1min);
+  REQUIRE(heard.installed.size() == 1);
+  for (const std::string& key : world.keys("certificates/")) world.store(key, std::nullopt);
+  REQUIRE(core->renew_now("a.example", "a test"));
+  world.pass(1h);
+  INFO(heard.all());
+  CHECK(world.orders() == 2);
+  REQUIRE(heard.installed.size() == 2);
+  CHECK(heard.installed[0].generation == heard.installed[1].generation);
+  CHECK(heard.installed[0].chain_pem != heard.installed[1].chain_pem);
+}
