@@ -1,5 +1,4 @@
 // A process that keeps its own certificate fresh: ordered, stored, handed over, renewed.
-//
 //   08_manager DIRECTORY_URL NAME HTTP_PORT ROOT_FILE
 #include <atomic>
 #include <cstdlib>
@@ -14,12 +13,10 @@ int main(int argc, char** argv) try {
   if (argc != 5) throw std::invalid_argument("usage: 08_manager DIRECTORY_URL NAME HTTP_PORT ROOT_FILE");
   auto solver = std::make_shared<Http01Solver>(static_cast<std::uint16_t>(std::atoi(argv[3])));
   solver->start_thread();
-
   ClientOptions client;
   client.transport.extra_root_file = argv[4];
   std::atomic<bool> is_ready = false;
-  // Called again with each renewal: a server would use the new key and chain from here on.
-  const auto install = [&](const InstalledCertificate& certificate) {
+  const auto install = [&](const InstalledCertificate& certificate) {  // also each renewal: a server uses it from here
     std::cout << certificate.chain_pem;
     is_ready = true;
     is_ready.notify_one();
