@@ -19,7 +19,7 @@ namespace culmen {
 ///
 /// It runs in one of four ways, chosen by the first call of them: start_thread(), fd() and process() in an event loop
 /// of yours, run() of culmen/asio/manager.hpp on an Asio executor, or run_once() for timers. The destructor of the last
-/// copy stops it, and waits for that.
+/// copy stops it, and waits for that as stop() does.
 ///
 /// Several managers, in several processes, may share one storage: a lease for each certificate sees to it that it is
 /// ordered once.
@@ -32,15 +32,16 @@ class Manager {
   /// cannot be made (see TransportOptions).
   void start_thread();
   /// Ends what is in progress: cleans up challenges, releases leases. Returns when that is done, after two seconds at
-  /// the latest, also while storage does not answer. Does nothing if it does not run. Not to be called from a callback
-  /// of the manager. With fd(), call it on the thread that calls process(); with Asio, on a thread that does not run
-  /// the executor.
+  /// the latest, also while storage does not answer: a callback that blocks for longer may still run afterwards. Does
+  /// nothing if it does not run. Not to be called from a callback of the manager, except that a callback inside
+  /// process() may call it. With fd(), call it on the thread that calls process(); with Asio, on a thread that does not
+  /// run the executor.
   void stop() noexcept;
 
   /// A descriptor that is readable when process() has something to do. The first call starts the manager. For one
   /// thread, together with process().
   int fd();
-  /// Does what can be done without waiting.
+  /// Does what can be done without waiting; nothing before fd() and after stop().
   void process();
 
   /// Brings every certificate that is due now up to date, and returns. Blocks; callbacks run on this thread. Throws
@@ -61,9 +62,11 @@ class Manager {
   void set_specs(std::vector<CertificateSpec> specs);
   /// Renews at once, before what is due. `why` is for the log. not_offered if there is no such certificate.
   Result<void> renew_now(std::string_view id, std::string why);
-  /// Replaces a certificate that is revoked; with a new key if the old one is compromised.
+  /// Replaces a certificate that is revoked; with a new key if the old one is compromised. Takes effect, and is
+  /// remembered in storage, while the manager runs, or when it runs next.
   Result<void> revoked(std::string_view id, bool key_compromised);
-  /// Ends when there is a valid certificate for the spec `id`, or with the error of the attempt. For any driver.
+  /// Ends when there is a valid certificate for the spec `id`, for the names that are wanted now, or with the error of
+  /// the attempt. Waits as long as the manager does not run. For any driver.
   Flow<Result<void>> ensure(std::string id) const;
 
  private:

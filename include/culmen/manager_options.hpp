@@ -83,7 +83,7 @@ struct InstalledCertificate {
 struct CertificateStatus {
   CertificateStatus() = default;
   std::string id;
-  std::vector<std::string> names;
+  std::vector<std::string> names;  ///< That are wanted.
   std::string issued_by;
   std::optional<planner::Time> not_before, not_after;
   std::optional<planner::Time> next;  ///< When the manager decides again.
@@ -138,7 +138,7 @@ struct ManagerOptions {
   unsigned emergency_per_hour = 300;
   /// For leases and logs, different for each process. Empty: host, process id and a random number.
   std::string owner{};
-  std::chrono::seconds lease_ttl{60};  ///< At least 3 s.
+  std::chrono::seconds lease_ttl{60};  ///< 3 s to 1 day.
   /// Challenges are kept in storage too, so that another process can answer them. Costs two writes a challenge.
   bool share_challenges = false;
   ClientOptions client{};

@@ -120,19 +120,33 @@ void Manager::State::stop() noexcept {
   switch (motor) {
     case Motor::none: return;
     case Motor::thread: {
+      // Another thread may be about to start it, or to stop it.
+      ended.wait(lock, [this] { return motor != Motor::thread || running; });
+      if (motor != Motor::thread) return;
       running->stop();
-      const bool is_own_thread = thread.get_id() == std::this_thread::get_id();
+      if (!thread.joinable()) {
+        if (thread_id == std::this_thread::get_id()) return;  // whoever stops it waits for this callback
+        ended.wait(lock, [this] { return motor != Motor::thread || !running; });
+        return;
+      }
+      const bool is_own_thread = thread_id == std::this_thread::get_id();
+      std::thread stopped = std::move(thread);
       if (is_own_thread) {
-        thread.detach();
+        stopped.detach();
       } else {
-        std::thread stopped = std::move(thread);
         lock.unlock();
         stopped.join();
+        lock.lock();
       }
+      running.reset();
       break;
     }
     case Motor::loop: {
       core->stop();
+      if (is_processing) {
+        stops_after_processing = true;
+        return;
+      }
       lock.unlock();
       const SteadyClock::time_point limit = SteadyClock::now() + stop_limit;
       while (!loop_ended && SteadyClock::now() < limit) {
@@ -164,9 +178,13 @@ void Manager::start_thread() {
   state_->begin(State::Motor::thread);
   try {
     auto running = std::make_shared<faces::ManagerThread>(state_->core);
-    const std::lock_guard lock(state_->mutex);
-    state_->running = running;
-    state_->thread = std::thread([running] { running->run(); });
+    {
+      const std::lock_guard lock(state_->mutex);
+      state_->thread = std::thread([running] { running->run(); });
+      state_->thread_id = state_->thread.get_id();
+      state_->running = std::move(running);
+    }
+    state_->ended.notify_all();
   } catch (...) {
     state_->end();
     throw;
@@ -192,15 +210,25 @@ int Manager::fd() {
 }
 
 void Manager::process() {
-  fd();
-  state_->driver->process();
+  const std::shared_ptr<State> state = state_;  // a callback may destroy the last handle
+  if (!state->driver || state->is_processing) return;
+  state->is_processing = true;
+  try {
+    state->driver->process();
+  } catch (...) {
+    state->is_processing = false;
+    throw;
+  }
+  state->is_processing = false;
+  if (std::exchange(state->stops_after_processing, false)) state->stop();
 }
 
 RunSummary Manager::run_once(CancelToken cancel) {
-  const faces::ManagerRuns runs(*state_, State::Motor::once);
-  const ClientOptions& client = state_->core->options().client;
+  const std::shared_ptr<State> state = state_;  // a callback may destroy the last handle
+  const faces::ManagerRuns runs(*state, State::Motor::once);
+  const ClientOptions& client = state->core->options().client;
   drivers::BlockingDriver driver(client.transport, client.log);
-  Execution<Result<RunSummary>> execution(state_->core->run_once(), &drivers::instant_now);
+  Execution<Result<RunSummary>> execution(state->core->run_once(), &drivers::instant_now);
   const std::vector<CancelToken> tokens(1, std::move(cancel));
   driver.drive(execution, tokens);
   return execution.result().value();

@@ -35,9 +35,12 @@ struct Manager::State {
   std::condition_variable ended;
   Motor motor = Motor::none;
   std::shared_ptr<faces::ManagerThread> running;  // of Motor::thread
-  std::thread thread;
+  std::thread thread;                             // moved from while somebody waits for its end
+  std::thread::id thread_id;
   std::unique_ptr<PollDriver> driver;  // of Motor::loop
   bool loop_ended = false;
+  bool is_processing = false;  // a callback may stop it, or destroy the last handle
+  bool stops_after_processing = false;
 };
 
 struct ManagerAccess {

@@ -11,7 +11,21 @@ namespace culmen::manager {
 
 namespace {
 std::vector<RateLimit> limits_of(const std::string& directory, const CaOptions& options) {
-  return options.limits ? *options.limits : known_rate_limits(directory);
+  if (!options.limits) return known_rate_limits(directory);
+  for (const RateLimit& limit : *options.limits) {
+    if (limit.capacity >= 1 && limit.window >= std::chrono::seconds(1)) continue;
+    throw Error(Errc::invalid_argument, "making a manager",
+                "the limit \"" + printable(limit.name, 60) + "\" of " + directory +
+                    " must have a capacity of 1 or more, and a window of a second or more");
+  }
+  return *options.limits;
+}
+
+std::string checked_directory(const std::string& name_or_url) {
+  std::string url = resolve_directory_url(name_or_url);
+  if (url.starts_with("https://") || url.starts_with("http://")) return url;
+  throw Error(Errc::invalid_argument, "making a manager",
+              "\"" + printable(name_or_url, 200) + "\" is neither a directory URL nor the name of a CA");
 }
 
 /// A tenth at once, and the rest spread over the hour: together never more than `per_hour` in an hour.
@@ -50,7 +64,7 @@ Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, 
     wanted.push_back(std::move(lets_encrypt));
   }
   for (CaOptions& ca : wanted) {
-    const std::string directory = resolve_directory_url(ca.directory);
+    const std::string directory = checked_directory(ca.directory);
     const auto [place, is_new] = cas_.try_emplace(directory, nullptr);
     if (!is_new) continue;
     place->second = std::make_unique<Ca>(directory, std::move(ca), options);
@@ -59,7 +73,7 @@ Cas::Cas(const ManagerOptions& options, const Reporter& reporter, Store& store, 
 }
 
 Ca& Cas::at(const std::string& name_or_url) {
-  const std::string directory = resolve_directory_url(name_or_url);
+  const std::string directory = checked_directory(name_or_url);
   std::unique_ptr<Ca>& place = cas_[directory];
   if (!place) {
     CaOptions options;

@@ -137,7 +137,7 @@ bool Catalogue::adopt(Entry& entry, const std::optional<CertificateRecord>& reco
   set_loaded(entry, true);
   entry.is_unreadable = false;
   entry.revision = std::move(revision);
-  const std::uint64_t before = entry.live;
+  const std::pair before(entry.live, entry.not_after);
   static const CertificateRecord none;
   const CertificateRecord& known = record ? *record : none;
   entry.live = known.not_after ? known.live : 0;
@@ -145,17 +145,19 @@ bool Catalogue::adopt(Entry& entry, const std::optional<CertificateRecord>& reco
   entry.emergency = !known.emergency.empty() || !known.revoked.empty() || entry.must_mark;
   entry.key_compromised = known.key_compromised || (entry.must_mark && entry.key_compromised);
   entry.server = interned(known.server);
-  entry.not_before = known.not_before.value_or(planner::Time());
-  entry.not_after = known.not_after.value_or(planner::Time());
+  // As storage has them: the same certificate has the same times, whether it was just issued or read.
+  entry.not_before = std::chrono::floor<std::chrono::seconds>(known.not_before.value_or(planner::Time()));
+  entry.not_after = std::chrono::floor<std::chrono::seconds>(known.not_after.value_or(planner::Time()));
   entry.renewal = known.renewal;
   entry.dice = known.dice;
   entry.attempts = known.attempts;
   entry.last_error = known.last_error;
-  if (entry.live == before) return false;
+  if (std::pair(entry.live, entry.not_after) == before) return false;
   entry.said_late = entry.said_expired = false;
   // What was asked for before the record was read is about the certificate that it names.
   if (was_loaded) entry.forced.clear();
-  if (entry.cached && entry.cached->generation != entry.live) entry.cached.reset();
+  // The manager that has just issued it puts the new one there before it adopts the record.
+  if (entry.cached && (entry.cached->generation != entry.live || before.first == entry.live)) entry.cached.reset();
   return true;
 }
 

@@ -83,7 +83,14 @@ struct Entry : std::enable_shared_from_this<Entry> {
   std::string forced;     ///< Why it is to be renewed at once, whatever its age.
   planner::Time wake_at;  ///< The time of its wake-up.
   WakeUps::iterator wake_up;
-  std::uint64_t delivered = 0;  ///< The generation that the sink has taken.
+  // What the sink has taken. Numbers of generations begin again when a storage is lost, so the number does not suffice.
+  std::uint64_t delivered = 0;
+  planner::Time delivered_until;
+  bool is_delivered() const noexcept { return delivered == live && (live == 0 || delivered_until == not_after); }
+  void set_delivered() noexcept {
+    delivered = live;
+    delivered_until = not_after;
+  }
   std::shared_ptr<const InstalledCertificate> cached;
   std::vector<std::shared_ptr<Waiter>> waiting;
 };
@@ -113,7 +120,7 @@ class Catalogue {
   /// Takes the next that is due, if there is one.
   std::shared_ptr<Entry> take_due(planner::Time now);
   std::optional<planner::Time> next_wake_up() const;
-  std::size_t number_of_wake_ups() const noexcept { return heap_.size(); }
+  std::size_t number_of_wake_ups() const noexcept { return wake_ups_.size(); }
 
   /// Up to `limit` that were not read from storage; all of them, if they are fewer.
   std::vector<std::shared_ptr<Entry>> not_loaded(std::size_t limit);

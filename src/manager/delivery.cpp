@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "culmen/certificate.hpp"
+#include "culmen/private_key.hpp"
 #include "manager/manager_core.hpp"
 
 namespace culmen::manager {
@@ -17,6 +19,18 @@ constexpr seconds last_retry = std::chrono::hours(1);
 constexpr seconds longest_wait(60);
 constexpr seconds storage_pause(5);
 
+/// With a certificate and a key that belong together; those of a seam need not be real.
+Result<Generation> usable_generation(const std::string& value, const std::string& key, bool is_real) {
+  Result<Generation> generation = decode_generation(value);
+  if (!generation) return generation.error().while_doing("reading " + key);
+  if (!is_real) return generation;
+  const Result<bool> matches = result_of(
+      [&] { return Certificate::from_pem(generation->chain_pem).matches(PrivateKey::from_pem(generation->key_pem)); });
+  if (!matches) return matches.error().while_doing("reading " + key);
+  if (!*matches) return Error(Errc::crypto_failed, "reading " + key, "the key belongs to another certificate");
+  return generation;
+}
+
 Flow<Result<void>> wait_for_delivery(std::chrono::milliseconds duration) {
   Result<void> waited = co_await wait(duration);
   co_return waited;
@@ -28,7 +42,7 @@ void ManagerCore::counts_from_now_on(const std::shared_ptr<Entry>& entry) {
   if (entry->live == 0) return;
   const bool is_kept = catalogue_.entries().size() <= most_cached;
   if (!options_.installed && (!is_kept || entry->cached)) {
-    entry->delivered = entry->live;
+    entry->set_delivered();
     if (!is_kept) entry->cached.reset();
     return;
   }
@@ -49,11 +63,11 @@ std::optional<planner::Duration> ManagerCore::until_next_delivery(planner::Time 
 
 /// With the mutex locked: the certificates of one spec go together, so one waits while another is worked on.
 bool ManagerCore::is_wanted_by_sink(const Entry& entry) const {
-  if (entry.is_removed || entry.live == 0 || entry.delivered == entry.live) return false;
+  if (entry.is_removed || entry.live == 0 || entry.is_delivered()) return false;
   return std::ranges::none_of(entry.wanted->ids, [&](const std::string& id) {
     const std::shared_ptr<Entry> other = catalogue_.find(id);
     // One that has just been issued is in flight, too, and goes along.
-    return other && other.get() != &entry && other->in_flight && other->delivered == other->live;
+    return other && other.get() != &entry && other->in_flight && other->is_delivered();
   });
 }
 
@@ -83,11 +97,12 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
   std::vector<std::shared_ptr<Entry>> ready;
   std::vector<std::shared_ptr<const InstalledCertificate>> certificates;
   std::vector<std::string> keys;
+  std::vector<planner::Time> until;
   {
     const std::lock_guard lock(mutex_);
     for (auto at = deliveries_.begin(); at != deliveries_.end() && ready.size() < delivered_together;) {
       const std::shared_ptr<Entry>& entry = at->first;
-      if (entry->is_removed || entry->live == 0 || entry->delivered == entry->live) {
+      if (entry->is_removed || entry->live == 0 || entry->is_delivered()) {
         at = deliveries_.erase(at);
         continue;
       }
@@ -101,26 +116,28 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
     });
     for (const std::shared_ptr<Entry>& entry : ready) {
       certificates.push_back(entry->cached);
+      until.push_back(entry->not_after);
       if (!entry->cached) keys.push_back(generation_key(entry->id, entry->live));
     }
   }
   if (ready.empty()) co_return false;
-  std::vector<std::optional<StoredValue>> values;
+  std::vector<Result<std::optional<StoredValue>>> values;
   if (!keys.empty()) {
-    Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(keys);
+    Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(keys);
     if (!loaded) co_return loaded.error();
     values = std::move(*loaded);
   }
   std::size_t next = 0;
   for (std::size_t i = 0; i < ready.size(); ++i) {
-    Result<void> failed;
+    Result<void> outcome;
     if (!certificates[i]) {
       const std::string& key = keys[next];
-      const std::optional<StoredValue>& value = values[next];
+      const Result<std::optional<StoredValue>>& value = values[next];
       ++next;
       Result<Generation> generation =
           Error(Errc::io_failed, "reading " + key, "it is not in storage, although it counts");
-      if (value) generation = decode_generation(value->value);
+      if (!value) generation = value.error();
+      if (value && *value) generation = usable_generation((*value)->value, key, !seams_.issue);
       if (generation) {
         const auto certificate = std::make_shared<InstalledCertificate>();
         certificate->id = ready[i]->id;
@@ -129,31 +146,35 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
         certificate->key_pem = std::move(generation->key_pem);
         certificates[i] = certificate;
       } else {
-        failed = generation.error().while_doing("installing " + printable(ready[i]->id, 200));
+        outcome = generation.error().while_doing("installing " + printable(ready[i]->id, 200));
+        const std::lock_guard lock(mutex_);
+        replace_unusable(*ready[i], generation.error());
       }
     }
-    if (failed && options_.installed) {
+    if (outcome && options_.installed) {
       std::function<Result<void>()> install = [sink = options_.installed,
                                                certificate = certificates[i]]() -> Result<void> {
         sink(*certificate);
         return {};
       };
-      failed = co_await call(std::move(install));
-      if (!failed && failed.error().code() == Errc::cancelled) co_return failed.error();
+      outcome = co_await call(std::move(install));
+      if (!outcome && outcome.error().code() == Errc::cancelled) co_return outcome.error();
     }
     const Instant after = co_await now();
-    ManagerEvent event = make_event(failed ? ManagerEvent::Kind::installed : ManagerEvent::Kind::failed, after.wall);
+    ManagerEvent event = make_event(outcome ? ManagerEvent::Kind::installed : ManagerEvent::Kind::failed, after.wall);
     event.id = ready[i]->id;
     {
       const std::lock_guard lock(mutex_);
       Entry& entry = *ready[i];
       if (entry.live > 0) event.not_after = entry.not_after;
-      if (failed) {
+      if (outcome) {
         const bool is_kept = catalogue_.entries().size() <= most_cached;
-        const bool is_live = entry.live == certificates[i]->generation;
-        entry.delivered = certificates[i]->generation;
+        const bool is_live = entry.live == certificates[i]->generation && entry.not_after == until[i];
         entry.cached = is_kept && is_live ? certificates[i] : nullptr;
-        if (is_live) deliveries_.erase(ready[i]);
+        if (is_live) {
+          entry.set_delivered();
+          deliveries_.erase(ready[i]);
+        }
       } else {
         Delivery& delivery = deliveries_[ready[i]];
         planner::Duration pause =
@@ -162,10 +183,11 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
         delivery.not_before = after.wall + std::max<planner::Duration>(pause, seconds(1));
         event.failures = ++delivery.failures;
         event.next = delivery.not_before;
-        event.detail = failed.error().while_doing("installing the certificate").what();
+        event.detail = outcome.error().while_doing("installing the certificate").what();
+        summary_.failed.try_emplace(entry.id, event.detail);
       }
     }
-    if (options_.installed || !failed) reporter_.say(event);
+    if (options_.installed || !outcome) reporter_.say(event);
   }
   co_return true;
 }

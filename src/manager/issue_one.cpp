@@ -67,9 +67,9 @@ Flow<Result<void>> ManagerCore::issue(JobPointer job) {
 Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   Entry& entry = *issuance.entry;
   std::vector<std::string> keys{certificate_record_key(entry.id), pending_order_key(entry.id)};
-  Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
+  Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(std::move(keys));
   if (!loaded) co_return co_await fail(issuance, loaded.error());
-  const std::optional<StoredValue>& stored = (*loaded)[0];
+  const Result<std::optional<StoredValue>>& stored = (*loaded)[0];
   const Instant instant = co_await now();
 
   // Somebody else may have renewed it, or tried, since it was last looked at: decide again.
@@ -90,23 +90,23 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   }
   say_all(events);
   if (!readable) co_return Result<void>();
-  if (stored) {
-    Result<CertificateRecord> record = decode_certificate_record(stored->value);
+  if (*stored) {
+    Result<CertificateRecord> record = decode_certificate_record((*stored)->value);
     if (record) issuance.record = std::move(*record);
-    issuance.revision = stored->revision;
+    issuance.revision = (*stored)->revision;
   }
-  if ((*loaded)[1]) {
+  if (const Result<std::optional<StoredValue>>& order = (*loaded)[1]; !order || *order) {
     const std::string pending_key = pending_order_key(entry.id);
-    Result<PendingOrder> pending = decode_pending_order((*loaded)[1]->value);
+    Result<PendingOrder> pending = order ? decode_pending_order((*order)->value) : Result<PendingOrder>(order.error());
     if (!pending) co_return co_await fail(issuance, pending.error().while_doing("reading " + pending_key));
     issuance.pending = std::move(*pending);
   }
   if (issuance.record.live > 0 && issuance.pending) {
     std::vector<std::string> live_key(1, generation_key(entry.id, issuance.record.live));
-    Result<std::vector<std::optional<StoredValue>>> live = co_await store_.load(std::move(live_key));
+    Result<std::vector<Result<std::optional<StoredValue>>>> live = co_await store_.load_each(std::move(live_key));
     if (!live) co_return co_await fail(issuance, live.error());
-    if (live->front()) {
-      Result<Generation> generation = decode_generation(live->front()->value);
+    if (live->front() && *live->front()) {
+      Result<Generation> generation = decode_generation((*live->front())->value);
       if (generation) issuance.live = std::move(*generation);
     }
   }
@@ -117,6 +117,16 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
       co_return dropped;
     }
     co_return Result<void>();
+  }
+  bool must_mark = false;
+  {
+    const std::lock_guard lock(mutex_);
+    must_mark = entry.must_mark;
+  }
+  if (must_mark) {
+    // Before anything is asked of the CA, which may be down.
+    Result<void> marked = co_await store_mark(issuance);
+    if (!marked) co_return co_await fail(issuance, marked.error());
   }
   if (!seams_.issue) {
     Result<Account> account = co_await cas_.account(*issuance.ca);
@@ -137,25 +147,45 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   Result<IssueRequest> request = co_await prepare_request(issuance);
   if (!request) co_return co_await fail(issuance, request.error());
 
-  // Nothing is ordered that could not be stored: this write shows whether it can. It also keeps an emergency.
+  // Nothing is ordered that could not be stored: this write shows whether it can.
   issuance.record.spec = issuance.spec();
-  {
-    const std::lock_guard lock(mutex_);
-    if (entry.must_mark) {
-      issuance.record.emergency = emergency_in_words(entry);
-      issuance.record.key_compromised = issuance.record.key_compromised || entry.key_compromised;
-    }
-  }
   Result<void> probed = co_await write_record(issuance);
   if (!probed) co_return co_await fail(issuance, probed.error());
-  {
-    const std::lock_guard lock(mutex_);
-    entry.must_mark = false;
-  }
   co_return co_await order(issuance, std::move(*request));
 }
 
 // ---- Emergencies ----
+
+Flow<Result<void>> ManagerCore::store_mark(Issuance& issuance) {
+  Entry& entry = *issuance.entry;
+  {
+    const std::lock_guard lock(mutex_);
+    issuance.record.emergency = emergency_in_words(entry);
+    issuance.record.key_compromised = issuance.record.key_compromised || entry.key_compromised;
+  }
+  Result<void> written = co_await write_record(issuance);
+  if (!written) co_return written;
+  const std::lock_guard lock(mutex_);
+  entry.must_mark = false;
+  co_return Result<void>();
+}
+
+/// Those that were asked for right before the end.
+Flow<Result<void>> ManagerCore::mark_emergencies() {
+  std::vector<std::shared_ptr<Entry>> entries;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, entry] : catalogue_.entries()) {
+      if (entry->must_mark) entries.push_back(entry);
+    }
+  }
+  for (const std::shared_ptr<Entry>& entry : entries) {
+    const auto job = std::make_shared<Job>(entry, planner::Action());
+    Result<void> marked = co_await mark_emergency(job);
+    if (!marked && marked.error().code() == Errc::cancelled) co_return marked;
+  }
+  co_return Result<void>();
+}
 
 /// Stores that the certificate has to be replaced, when that cannot be done at once.
 Flow<Result<void>> ManagerCore::mark_emergency(JobPointer job) {
@@ -184,17 +214,9 @@ Flow<Result<void>> ManagerCore::mark_emergency(JobPointer job) {
       outcome = record.error().while_doing("reading " + certificate_record_key(entry.id));
     }
   }
-  if (outcome) {
-    {
-      const std::lock_guard lock(mutex_);
-      issuance.record.emergency = emergency_in_words(entry);
-      issuance.record.key_compromised = issuance.record.key_compromised || entry.key_compromised;
-    }
-    outcome = co_await write_record(issuance);
-  }
+  if (outcome) outcome = co_await store_mark(issuance);
   {
     const std::lock_guard lock(mutex_);
-    if (outcome) entry.must_mark = false;
     if (!outcome && !store_.is_down()) entry.held_until = instant.wall + held_pause(entry);
   }
   Result<void> released = co_await store_.release(*hold);

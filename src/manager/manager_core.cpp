@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -10,18 +11,28 @@
 namespace culmen::manager {
 
 namespace {
-constexpr std::chrono::seconds shortest_lease(3);
+constexpr std::chrono::seconds shortest_lease(3), longest_lease(24 * 3600);
 constexpr std::size_t widest = 1000;
+constexpr std::chrono::seconds after_failed_run(1);
 
 Error invalid(const std::string& why) { return Error(Errc::invalid_argument, "making a manager", why); }
 
 ManagerOptions checked_options(ManagerOptions options) {
   if (!options.storage) throw invalid("there is no storage: set ManagerOptions::storage");
-  if (options.lease_ttl < shortest_lease) throw invalid("lease_ttl must be at least 3 s");
+  if (options.lease_ttl < shortest_lease || options.lease_ttl > longest_lease)
+    throw invalid("lease_ttl must be 3 s to 1 day");
   if (options.width < 1 || options.width > widest) throw invalid("width must be 1 to 1000");
   if (std::ranges::count(options.solvers, nullptr) > 0) throw invalid("one of the solvers is a null pointer");
   if (!options.names.empty()) options.specs.insert(options.specs.begin(), CertificateSpec(options.names));
   return options;
+}
+
+/// A record that cannot be read is left alone, whatever is asked for.
+Result<void> check_readable(const std::vector<std::shared_ptr<Entry>>& entries, std::string_view doing) {
+  for (const std::shared_ptr<Entry>& entry : entries) {
+    if (entry->is_unreadable) return Error(Errc::io_failed, doing, entry->last_error);
+  }
+  return {};
 }
 
 std::uint64_t random_seed() {
@@ -61,6 +72,11 @@ std::vector<std::shared_ptr<const Wanted>> ManagerCore::wanted(std::vector<Certi
     auto each = std::make_shared<Wanted>(std::move(spec));
     each->ids = std::move(*checked);
     for (const std::string& id : each->ids) ids.emplace_back(std::hash<std::string_view>()(id), id);
+    if (solvers_for(each->spec).empty()) {
+      throw Error(Errc::invalid_argument, "reading the wanted certificates",
+                  "\"" + printable(id_of(each->spec), 200) + "\" is to be validated by \"" +
+                      printable(each->spec.challenge, 60) + "\", and no solver has that type");
+    }
     for (const std::string& ca : each->spec.cas) each->cas.push_back(&cas_.at(ca));
     if (each->cas.empty()) each->cas = cas_.preferred();
     all.push_back(std::move(each));
@@ -76,6 +92,14 @@ std::vector<std::shared_ptr<const Wanted>> ManagerCore::wanted(std::vector<Certi
 double ManagerCore::random() {
   if (seams_.random) return seams_.random();
   return std::uniform_real_distribution<double>(0, 1)(generator_);
+}
+
+std::vector<ChallengeSolver*> ManagerCore::solvers_for(const CertificateSpec& spec) const {
+  std::vector<ChallengeSolver*> solvers;
+  std::ranges::copy_if(solvers_, std::back_inserter(solvers), [&](const ChallengeSolver* solver) {
+    return spec.challenge.empty() || solver->type() == spec.challenge;
+  });
+  return solvers;
 }
 
 // ---- Running ----
@@ -100,9 +124,18 @@ void ManagerCore::reset() {
 }
 
 Flow<Result<void>> ManagerCore::run() {
-  Result<void> ended = co_await run_all(Mode::until_stopped);
-  if (!ended && ended.error().code() == Errc::cancelled) co_return Result<void>();
-  co_return ended;
+  for (;;) {
+    std::function<Flow<Result<void>>()> make = [this] { return run_all(Mode::until_stopped); };
+    Result<void> ended = co_await guarded<void>(std::move(make), "");
+    if (ended || ended.error().code() == Errc::cancelled) co_return Result<void>();
+    // Nothing that it does ends it; a system that is out of memory may.
+    const Instant instant = co_await now();
+    ManagerEvent event = make_event(ManagerEvent::Kind::failed, instant.wall, ended.error().what());
+    event.next = instant.wall + after_failed_run;
+    reporter_.say(event);
+    Result<void> waited = co_await wait(after_failed_run);
+    if (!waited) co_return Result<void>();
+  }
 }
 
 Flow<Result<RunSummary>> ManagerCore::run_once() {
@@ -163,6 +196,8 @@ Flow<Result<void>> ManagerCore::children(Mode mode) {
   nursery.cancel_all();
   (void)co_await nursery.join();
   nursery_ = nullptr;
+  Flow<Result<void>> marks = with_deadline(mark_emergencies(), std::chrono::milliseconds(300), "storing emergencies");
+  (void)co_await shielded(std::move(marks));
   Flow<Result<void>> last =
       with_deadline(store_ledgers(), std::chrono::milliseconds(300), "storing what was used of rate limits");
   (void)co_await shielded(std::move(last));
@@ -185,6 +220,7 @@ Result<void> ManagerCore::renew_now(std::string_view id, std::string why) {
     return Error(Errc::not_offered, "renewing a certificate",
                  "there is none with the id \"" + printable(id, 200) + "\"");
   }
+  if (Result<void> readable = check_readable(entries, "renewing a certificate"); !readable) return readable;
   for (const std::shared_ptr<Entry>& entry : entries) {
     entry->forced = why.empty() ? "asked for" : why;
     // It is asked for: what failed before need not fail now. What the CA said about waiting still holds.
@@ -202,6 +238,7 @@ Result<void> ManagerCore::revoked(std::string_view id, bool key_compromised) {
     return Error(Errc::not_offered, "replacing a revoked certificate",
                  "there is none with the id \"" + printable(id, 200) + "\"");
   }
+  if (Result<void> readable = check_readable(entries, "replacing a revoked certificate"); !readable) return readable;
   for (const std::shared_ptr<Entry>& entry : entries) {
     entry->emergency = true;
     entry->key_compromised = entry->key_compromised || key_compromised;
@@ -246,7 +283,8 @@ std::vector<CertificateStatus> ManagerCore::status(planner::Time now) const {
         status.not_after = entry->not_after;
       }
       const planner::Action action = decision(*entry, now);
-      status.reason = entry->forced.empty() ? action.reason : "to be renewed at once: " + entry->forced;
+      status.reason =
+          entry->forced.empty() ? action.reason : "to be renewed at once: " + printable(entry->forced, 1000);
       status.late = action.late;
       std::optional<planner::Time> latest;
       for (const auto& [ca, attempts] : entry->attempts) {
@@ -273,14 +311,20 @@ Flow<Result<void>> ManagerCore::ensure(std::shared_ptr<ManagerCore> self, std::s
       if (entries.empty()) co_return Error(Errc::not_offered, doing, "there is no certificate with that id");
       bool all_valid = true;
       for (const std::shared_ptr<Entry>& entry : entries) {
-        if (entry->is_loaded && entry->live > 0 && entry->not_after > instant.wall && !entry->emergency) continue;
+        if (entry->is_unreadable) co_return Error(Errc::io_failed, doing, entry->last_error);
+        const bool is_good = entry->is_loaded && entry->live > 0 && entry->not_after > instant.wall;
+        if (is_good && !entry->emergency && !entry->outdated) continue;
         all_valid = false;
         entry->waiting.push_back(waiter);
       }
       if (all_valid) co_return Result<void>();
     }
     Result<void> woken = co_await waiter->event.wait();
-    if (!woken) co_return woken.error().while_doing(doing);
+    if (!woken) {
+      const std::lock_guard lock(self->mutex_);
+      for (const std::shared_ptr<Entry>& entry : self->catalogue_.find_all(id)) std::erase(entry->waiting, waiter);
+      co_return woken.error().while_doing(doing);
+    }
     std::optional<Error> failed;
     {
       const std::lock_guard lock(self->mutex_);
@@ -302,7 +346,10 @@ Flow<Result<std::optional<InstalledCertificate>>> ManagerCore::current(std::shar
     certificate.generation = entry->live;
   }
   const std::string key = generation_key(id, certificate.generation);
-  Result<std::optional<StoredValue>> stored = co_await load_one(*self->options_.storage, key);
+  std::function<Flow<Result<std::optional<StoredValue>>>()> load = [storage = self->options_.storage, key] {
+    return load_one(*storage, key);
+  };
+  Result<std::optional<StoredValue>> stored = co_await guarded(std::move(load), "reading " + key);
   if (!stored) co_return stored.error();
   if (!*stored) co_return std::optional<InstalledCertificate>();
   Result<Generation> generation = decode_generation((*stored)->value);

@@ -85,6 +85,8 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   void reset();
   std::vector<std::shared_ptr<const Wanted>> wanted(std::vector<CertificateSpec> specs);
   double random();
+  /// Those for its challenge, if it names one.
+  std::vector<ChallengeSolver*> solvers_for(const CertificateSpec& spec) const;
 
   // plan.cpp
   Flow<Result<void>> plan(Mode mode);
@@ -107,8 +109,9 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
                       std::vector<ManagerEvent>& events) const;
   planner::Duration until_next_look(planner::Time now) const;
   /// With the mutex locked: what was read becomes what is known. Whether it can be read.
-  bool adopt(const std::shared_ptr<Entry>& entry, const std::optional<StoredValue>& stored, planner::Time now,
+  bool adopt(const std::shared_ptr<Entry>& entry, const Result<std::optional<StoredValue>>& stored, planner::Time now,
              std::vector<ManagerEvent>& events);
+  void replace_unusable(Entry& entry, const Error& why);
   void adopt_record(const std::shared_ptr<Entry>& entry, const std::optional<CertificateRecord>& record,
                     Revision revision);
   void say_all(const std::vector<ManagerEvent>& events) const;
@@ -117,6 +120,8 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> issue(JobPointer job);
   Flow<Result<void>> issue_under_lease(Issuance& issuance);
   Flow<Result<void>> mark_emergency(JobPointer job);
+  Flow<Result<void>> mark_emergencies();
+  Flow<Result<void>> store_mark(Issuance& issuance);
   // order.cpp
   Flow<Result<void>> prepare_pending(Issuance& issuance);
   Flow<Result<void>> drop_pending(Issuance& issuance, bool keep_key);

@@ -119,15 +119,17 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
   } else if (spec.reuse_key && !compromised && issuance.record.live > 0 &&
              issuance.record.key_type == issuance.key_type()) {
     std::vector<std::string> keys(1, generation_key(issuance.entry->id, issuance.record.live));
-    Result<std::vector<std::optional<StoredValue>>> live = co_await store_.load(keys);
+    Result<std::vector<Result<std::optional<StoredValue>>>> live = co_await store_.load_each(keys);
     if (!live) co_return live.error();
-    if (live->front()) {
-      Result<Generation> generation = decode_generation(live->front()->value);
-      if (!generation) co_return generation.error().while_doing("reading " + keys.front());
-      Result<PrivateKey> key = result_of([&] { return PrivateKey::from_pem(generation->key_pem); });
-      if (!key) co_return key.error().while_doing("reading " + keys.front());
-      request->key = *key;
-      issuance.reuses_key = true;
+    if (const Result<std::optional<StoredValue>>& stored = live->front(); stored && *stored) {
+      Result<Generation> generation = decode_generation((*stored)->value);
+      Result<PrivateKey> key = generation ? result_of([&] { return PrivateKey::from_pem(generation->key_pem); })
+                                          : Result<PrivateKey>(generation.error());
+      // A key that cannot be read is lost: there will be a new one.
+      if (key) {
+        request->key = *key;
+        issuance.reuses_key = true;
+      }
     }
   }
   co_return request;
@@ -218,7 +220,8 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
   if (seams_.issue) {
     issuing = seams_.issue(ca.directory, std::move(request));
   } else {
-    issuing = engine::issue(*ca.session, *issuance.account, std::move(request), solvers_);
+    std::vector<ChallengeSolver*> solvers = solvers_for(issuance.spec());
+    issuing = engine::issue(*ca.session, *issuance.account, std::move(request), std::move(solvers));
   }
   Result<IssuedCertificate> issued = co_await std::move(*issuing);
   if (issuance.limited_until) co_return Result<void>();

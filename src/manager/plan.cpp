@@ -70,7 +70,7 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
     }
     if (entries.empty()) break;
     for (const std::shared_ptr<Entry>& entry : entries) keys.push_back(certificate_record_key(entry->id));
-    Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
+    Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(std::move(keys));
     if (!loaded) co_return loaded.error();
     std::vector<ManagerEvent> events;
     {
@@ -82,7 +82,7 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
       }
     }
     say_all(events);
-    start_due(mode, begin.wall);  // while what was read is in the caches, and before all the others are read
+    start_due(mode, begin);  // while what was read is in the caches, and before all the others are read
   }
   if (std::exchange(said_loaded_, true)) co_return Result<void>();
   std::size_t all = 0, live = 0;
@@ -99,20 +99,28 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
   co_return Result<void>();
 }
 
-bool ManagerCore::adopt(const std::shared_ptr<Entry>& entry, const std::optional<StoredValue>& stored,
+bool ManagerCore::adopt(const std::shared_ptr<Entry>& entry, const Result<std::optional<StoredValue>>& stored,
                         planner::Time now, std::vector<ManagerEvent>& events) {
-  if (!stored) {
+  if (stored && !*stored) {
     adopt_record(entry, std::nullopt, Revision());
     return true;
   }
-  Result<CertificateRecord> record = decode_certificate_record(stored->value);
+  Result<CertificateRecord> record =
+      stored ? decode_certificate_record((*stored)->value) : Result<CertificateRecord>(stored.error());
   if (record) {
-    adopt_record(entry, std::move(*record), stored->revision);
+    adopt_record(entry, std::move(*record), (*stored)->revision);
     return true;
   }
   // Damaged is not absent: nothing is ordered in its place.
+  const Error why =
+      stored ? record.error().while_doing("reading " + certificate_record_key(entry->id)) : stored.error();
+  summary_.failed[entry->id] = why.what();
+  for (const std::shared_ptr<Waiter>& waiter : entry->waiting) {
+    waiter->error = why;
+    waiter->event.set();
+  }
+  entry->waiting.clear();
   if (!entry->is_unreadable) {
-    const Error why = record.error().while_doing("reading " + certificate_record_key(entry->id));
     ManagerEvent event = make_event(ManagerEvent::Kind::failed, now,
                                     std::string(why.what()) + "; repair or remove it: until then it is left alone");
     event.id = entry->id;
@@ -127,11 +135,20 @@ bool ManagerCore::adopt(const std::shared_ptr<Entry>& entry, const std::optional
 void ManagerCore::adopt_record(const std::shared_ptr<Entry>& entry, const std::optional<CertificateRecord>& record,
                                Revision revision) {
   const bool is_new = catalogue_.adopt(*entry, record, std::move(revision));
-  if (entry->delivered != entry->live) counts_from_now_on(entry);
+  if (!entry->is_delivered()) counts_from_now_on(entry);
   if (!is_new) return;
   entry->asks_again_at = planner::Time();
   for (const std::shared_ptr<Waiter>& waiter : entry->waiting) waiter->event.set();
   entry->waiting.clear();
+}
+
+/// With the mutex locked: the certificate that counts cannot be used, so it is ordered anew. Its key is lost, or has to
+/// be taken for lost.
+void ManagerCore::replace_unusable(Entry& entry, const Error& why) {
+  if (entry.live == 0 || !entry.forced.empty()) return;
+  entry.forced = std::string("what is stored of the present one cannot be used: ") + why.what();
+  if (entry.is_loaded && !entry.in_flight) catalogue_.wake(entry, planner::Time());
+  wake_.set();
 }
 
 void ManagerCore::say_all(const std::vector<ManagerEvent>& events) const {
@@ -383,6 +400,7 @@ Flow<Result<void>> ManagerCore::work(JobPointer job) {
   {
     const std::lock_guard lock(mutex_);
     Entry& entry = *job->entry;
+    if (!worked && job->action.kind == Kind::issue) summary_.failed.try_emplace(entry.id, worked.error().what());
     entry.in_flight = false;
     --running_;
     // After an error a little later: it may have left nothing that keeps the plan from trying again at once.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "manager/guarded_storage.hpp"
+
 namespace culmen::manager {
 
 namespace {
@@ -23,6 +25,10 @@ Error lost_lease(const Lease& lease) {
   return Error(Errc::fenced, "going on with " + lease.name, "the lease is lost, or ends too soon; nothing was changed");
 }
 
+Error wrong_number(const std::string& key) {
+  return Error(Errc::bad_response, "reading " + key + " and others", "the storage returned another number of values");
+}
+
 bool same_as_stored(const Write& write, const std::optional<StoredValue>& stored) {
   return write.value ? stored && stored->value == *write.value : !stored;
 }
@@ -39,17 +45,60 @@ bool is_storage_failure(const Error& error) noexcept {
 }
 
 Store::Store(std::shared_ptr<Storage> storage, const Reporter& reporter, std::string owner, seconds ttl)
-    : storage_(std::move(storage)), reporter_(reporter), owner_(std::move(owner)), ttl_(ttl) {}
+    : storage_(guarded_storage(std::move(storage))), reporter_(reporter), owner_(std::move(owner)), ttl_(ttl) {}
 
 Flow<Result<std::vector<std::optional<StoredValue>>>> Store::load(std::vector<std::string> keys) {
   const std::size_t size = keys.size();
-  const std::string what = size == 0 ? "nothing" : keys.front() + (size > 1 ? " and others" : "");
+  const std::string what = size == 0 ? "nothing" : keys.front();
   Result<std::vector<std::optional<StoredValue>>> loaded = co_await storage_->load(std::move(keys));
   if (loaded && loaded->size() != size) {
-    loaded = Error(Errc::bad_response, "reading " + what, "the storage returned another number of values");
+    loaded = wrong_number(what);
   }
   Result<void> noted = co_await note(loaded);
   co_return loaded;
+}
+
+Flow<Result<std::vector<Result<std::optional<StoredValue>>>>> Store::load_each(std::vector<std::string> keys) {
+  std::vector<Result<std::optional<StoredValue>>> found(keys.size(), std::optional<StoredValue>());
+  // Halves of what cannot be read as a whole, until the damaged keys are alone.
+  std::vector<std::pair<std::size_t, std::size_t>> ranges(1, {0, keys.size()});
+  while (!ranges.empty()) {
+    const auto [begin, end] = ranges.back();
+    ranges.pop_back();
+    const auto first = keys.begin() + static_cast<std::ptrdiff_t>(begin);
+    std::vector<std::string> some(first, first + static_cast<std::ptrdiff_t>(end - begin));
+    Result<std::vector<std::optional<StoredValue>>> loaded = co_await storage_->load(some);
+    if (loaded && loaded->size() == some.size()) {
+      std::move(loaded->begin(), loaded->end(), found.begin() + static_cast<std::ptrdiff_t>(begin));
+      continue;
+    }
+    if (loaded) loaded = wrong_number(some.front());
+    if (loaded.error().code() == Errc::cancelled) co_return loaded.error();
+    if (end - begin > 1) {
+      const std::size_t middle = begin + (end - begin) / 2;
+      ranges.emplace_back(begin, middle);
+      ranges.emplace_back(middle, end);
+      continue;
+    }
+    Result<bool> damaged = co_await is_damaged(some.front());
+    if (!damaged || !*damaged) {
+      Result<void> noted = co_await note(loaded);
+      co_return loaded.error();
+    }
+    found[begin] = loaded.error();
+  }
+  const Result<void> works;
+  Result<void> noted = co_await note(works);
+  co_return found;
+}
+
+/// Storage itself works, and says that this value cannot be read.
+Flow<Result<bool>> Store::is_damaged(std::string key) {
+  std::string prefix = key.substr(0, key.rfind('/') + 1);
+  Result<std::vector<StoredItem>> there = co_await storage_->list(std::move(prefix), std::string(), 1000, false);
+  if (!there) co_return there.error();
+  co_return std::ranges::any_of(*there,
+                                [&](const StoredItem& item) { return item.key == key && item.stored.revision.none(); });
 }
 
 Flow<Result<std::vector<StoredItem>>> Store::list(std::string prefix, std::string after, bool with_values) {

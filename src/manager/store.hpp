@@ -33,6 +33,9 @@ class Store {
   bool many_in_one() const noexcept { return storage_->capabilities().many_in_one; }
 
   Flow<Result<std::vector<std::optional<StoredValue>>>> load(std::vector<std::string> keys);
+  /// The values of the keys, each with an error of its own: one that is damaged does not keep the others. Fails if
+  /// storage as such does.
+  Flow<Result<std::vector<Result<std::optional<StoredValue>>>>> load_each(std::vector<std::string> keys);
   Flow<Result<std::vector<StoredItem>>> list(std::string prefix, std::string after, bool with_values);
 
   /// Makes the changes, guarded by the lease if there is one: fenced if it is lost, or may be before the write arrives.
@@ -69,6 +72,7 @@ class Store {
   std::function<void()> on_recovered;
 
  private:
+  Flow<Result<bool>> is_damaged(std::string key);
   Flow<Result<std::vector<Revision>>> write_together(std::vector<Write> writes, std::shared_ptr<Hold> hold);
   Flow<Result<void>> note_error(const Error* error);
   void lose(Hold& hold);

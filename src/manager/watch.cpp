@@ -30,7 +30,7 @@ std::optional<std::string> id_of_record(std::string_view key) {
 
 Flow<Result<void>> ManagerCore::look_in_storage(JobPointer job) {
   std::vector<std::string> keys(1, certificate_record_key(job->entry->id));
-  Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
+  Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(std::move(keys));
   if (!loaded) co_return loaded.error();
   const Instant instant = co_await now();
   std::vector<ManagerEvent> events;
@@ -94,7 +94,7 @@ Flow<Result<bool>> ManagerCore::find_changes() {
     }
     if (!changed.empty()) {
       found = true;
-      Result<std::vector<std::optional<StoredValue>>> loaded = co_await store_.load(std::move(keys));
+      Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(std::move(keys));
       if (!loaded) co_return loaded.error();
       const Instant instant = co_await now();
       std::vector<ManagerEvent> events;

@@ -381,6 +381,61 @@ TEST_CASE("manager: stops within two seconds in the middle of an order, also whi
   }
 }
 
+TEST_CASE("manager: several threads may stop it, also while it starts") {
+  ManagerFixture fixture;
+  Manager manager(fixture.options({"a.example"}));
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) threads.emplace_back([&manager] { manager.stop(); });
+    manager.start_thread();
+    for (int i = 0; i < 3; ++i) threads.emplace_back([&manager] { manager.stop(); });
+    for (std::thread& thread : threads) thread.join();
+    manager.stop();
+  }
+  manager.start_thread();  // it is stopped for sure, and can run again
+  manager.stop();
+}
+
+TEST_CASE("manager: a callback inside process() may stop it, or destroy the last handle") {
+  bool destroys = false;
+  SUBCASE("stop") {}
+  SUBCASE("destroy") { destroys = true; }
+  ManagerFixture fixture;
+  std::optional<Manager> manager;
+  bool called = false;
+  ManagerOptions options = fixture.options({"a.example"});
+  options.on_event = [&](const ManagerEvent&) {
+    if (std::exchange(called, true)) return;
+    if (destroys) {
+      manager.reset();
+    } else {
+      manager->stop();
+    }
+  };
+  manager.emplace(std::move(options));
+  const int descriptor = manager->fd();
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!called && std::chrono::steady_clock::now() < limit) {
+    pollfd readable{descriptor, POLLIN, 0};
+    ::poll(&readable, 1, 1000);
+    manager->process();
+  }
+  CHECK(called);
+  CHECK(manager.has_value() != destroys);
+}
+
+TEST_CASE("manager: process() does not start it") {
+  ManagerFixture fixture;
+  Manager manager(fixture.options({"a.example"}));
+  manager.process();
+  (void)manager.fd();
+  manager.process();
+  manager.stop();
+  manager.process();
+  manager.start_thread();  // throws if it runs
+  manager.stop();
+}
+
 TEST_CASE("manager: a callback may destroy the last handle") {
   // The thread outlives the handle for a moment, so what it uses is shared.
   struct Holder {
