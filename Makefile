@@ -39,7 +39,7 @@ help:
 	@echo 'make chaos    processes that share a storage (CHAOS_ENGINES: $(CHAOS_ENGINES)), killed and stopped for CHAOS_SECONDS ($(CHAOS_SECONDS))'
 	@echo 'make simulate  SEEDS ($(SEEDS)) runs of managers in worlds where something goes wrong, from FIRST_SEED ($(FIRST_SEED)) on'
 	@echo 'make simulation-table  the large runs of docs/simulation.md whose line contains ROWS ($(ROWS)); ROWS=all takes hours'
-	@echo 'make simulation-scale  what many certificates cost, as docs/simulation-scale.svg'
+	@echo 'make simulation-scale  what many certificates cost, in memory and on PostgreSQL, as docs/simulation-scale.svg'
 	@echo 'make chaos-manager  a manager killed KILLS ($(KILLS)) times, and at every EVERY_STEP-th ($(EVERY_STEP); 0: none) step that changes or sends something'
 	@echo 'make soak     a manager with 300 short-lived certificates and bad CAs for SECONDS ($(SECONDS)); SOAK_ARGS ($(SOAK_ARGS)): files or memory'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
