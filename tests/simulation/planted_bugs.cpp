@@ -145,7 +145,7 @@ class ForgetsAttempts final : public RecordChanger {
 class OwnLedgers final : public StorageAround {
  public:
   OwnLedgers(std::shared_ptr<Storage> storage, std::size_t manager)
-      : StorageAround(std::move(storage)), suffix_("-" + std::to_string(manager)) {}
+      : StorageAround(std::move(storage)), folder_("of-" + std::to_string(manager) + "/") {}
   Flow<Result<std::vector<std::optional<StoredValue>>>> load(std::vector<std::string> keys) override {
     for (std::string& key : keys) rename(key);
     return inner->load(std::move(keys));
@@ -157,9 +157,10 @@ class OwnLedgers final : public StorageAround {
 
  private:
   void rename(std::string& key) const {
-    if (key.starts_with("rates/")) key += suffix_;
+    constexpr std::string_view ledgers = "rates/";
+    if (key.starts_with(ledgers)) key.insert(ledgers.size(), folder_);
   }
-  const std::string suffix_;
+  const std::string folder_;
 };
 
 }  // namespace

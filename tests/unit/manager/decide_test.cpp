@@ -92,6 +92,32 @@ TEST_CASE("decide: by lifetime, nothing before it is due, an order from then on,
   }
 }
 
+TEST_CASE("decide: an emergency is early until it is due by its lifetime, too") {
+  Situation situation = living_with(days(90));
+  situation.emergency = true;
+  const Time due = issued + days(60);
+  CHECK(decided(situation, due - 1s).early);
+  CHECK_FALSE(decided(situation, due).early);
+  CHECK_FALSE(decided(situation, issued + days(91)).early);
+  situation.outdated = true;
+  CHECK_FALSE(decided(situation, due - 1s).early);
+  CHECK_FALSE(decided(never_issued(), issued).early);
+  CHECK_FALSE(decided(living_with(days(90)), due).early);
+
+  // The CA's window has passed: early by the same rule.
+  situation = living_with(days(90));
+  situation.offers_renewal_info = true;
+  RenewalInfo info;
+  info.window_start = issued + 1h;
+  info.window_end = issued + 2h;
+  info.explanation_url = "https://ca.test/incident";
+  situation.live->renewal = updated_renewal_state(RenewalState(), info, issued + days(30), 0.5, days(90));
+  const Action action = decided(situation, issued + days(30));
+  CHECK(action.kind == Kind::issue);
+  CHECK(action.early);
+  CHECK_FALSE(decided(situation, due).early);
+}
+
 TEST_CASE("decide: the dice spread the moment, and renew_before replaces the rule") {
   Situation situation = living_with(days(90));
   situation.dice = 0.5;
