@@ -83,6 +83,8 @@ class RateLedger {
   /// revision that allowed_at() was asked of.
   void count_order(const std::vector<RateLimit>& limits, const CountedOrder& order, Time now);
   void count_certificate(const std::vector<RateLimit>& limits, const CountedOrder& order, Time now);
+  /// The order that was counted ended without a certificate: takes count_certificate() back.
+  void return_certificate(const std::vector<RateLimit>& limits, const CountedOrder& order, Time now);
   void count_failed_validation(const std::vector<RateLimit>& limits, const std::string& name, Time now);
   /// The CA refused orders of this account, or for exactly these names, until then: its own word wins over what was
   /// counted. At most 7 days from now.

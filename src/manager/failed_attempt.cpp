@@ -20,6 +20,11 @@ std::vector<std::string> failed_names(const Error& error, const std::vector<std:
   if (names.empty()) return all;
   return {names.begin(), names.end()};
 }
+
+/// There will be no certificate of this order: it was refused, or is invalid now.
+bool is_over(const Issuance& issuance, planner::Failure failure) {
+  return !issuance.pending || failure == planner::Failure::validation;
+}
 }  // namespace
 
 /// With the mutex locked.
@@ -55,6 +60,13 @@ void ManagerCore::count_failure(Issuance& issuance, planner::Failure failure, co
   issuance.entry->last_error = issuance.record.last_error;
   update_health(ca, failure, now);
   const std::vector<std::string>& names = issuance.spec().names;
+  if (issuance.counted && is_over(issuance, failure)) {
+    // CAs count the certificates that they issue. An order that comes to nothing must not use up what is left of a
+    // week.
+    Cas::note(ca, [&limits = ca.limits, order = *std::exchange(issuance.counted, {}), now](RateLedger& ledger) {
+      ledger.return_certificate(limits, order, now);
+    });
+  }
   if (failure == planner::Failure::validation) {
     Cas::note(ca, [&limits = ca.limits, failed = failed_names(error, names), now](RateLedger& ledger) {
       for (const std::string& name : failed) ledger.count_failed_validation(limits, name, now);
@@ -128,8 +140,8 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
     if (!stored) ledger_changed_.set();
   }
   if (!issuance.ca || by_storage) co_return error;
-  if (issuance.refused && issuance.pending) {
-    Result<void> dropped = co_await drop_pending(issuance, false);
+  if (issuance.pending && (issuance.refused || is_over(issuance, failure))) {
+    Result<void> dropped = co_await drop_pending(issuance, !issuance.refused && !issuance.pending->key_pem.empty());
     if (!dropped) reporter_.log(LogLevel::warning, dropped.error().what());
   }
   Result<void> written = co_await write_record(issuance);

@@ -153,13 +153,13 @@ Flow<Result<void>> ManagerCore::count_order(Issuance& issuance, std::string repl
   counted.ari_renewal = counted.renewal && !replaces.empty() && info && info->window_start <= instant.wall &&
                         instant.wall < info->window_end;
   // It was, before the attempt began, unless the CA does not accept `replaces`. It may have counted that order, too.
-  if (issuance.counted_by_ari == counted.ari_renewal) co_return Result<void>();
+  if (issuance.counted && issuance.counted->ari_renewal == counted.ari_renewal) co_return Result<void>();
   const double reserve = counted.renewal ? 0 : reserve_for_renewals;
   Result<std::optional<planner::Time>> later =
       co_await cas_.count_order(*issuance.ca, issuance.account->url, counted, reserve, issuance.action.early);
   if (!later) co_return later.error();
   issuance.limited_until = *later;
-  if (!*later) issuance.counted_by_ari = counted.ari_renewal;
+  if (!*later) issuance.counted = counted;
   co_return Result<void>();
 }
 

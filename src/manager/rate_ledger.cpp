@@ -192,6 +192,19 @@ void RateLedger::count_certificate(const std::vector<RateLimit>& limits, const C
   count(limits, RateLimit::Counts::certificates, order, now);
 }
 
+void RateLedger::return_certificate(const std::vector<RateLimit>& limits, const CountedOrder& order, Time now) {
+  now = bounded(now);
+  for (const RateLimit& limit : limits) {
+    if (limit.counts != RateLimit::Counts::certificates || is_exempt(limit, order)) continue;
+    for (const std::string& key : bucket_keys(limit, order.names)) {
+      const auto found = empty_at_.find(key);
+      if (found == empty_at_.end()) continue;
+      found->second -= refill_of(limit);
+      if (found->second <= now) empty_at_.erase(found);
+    }
+  }
+}
+
 void RateLedger::count_failed_validation(const std::vector<RateLimit>& limits, const std::string& name, Time now) {
   CountedOrder order;
   order.names.push_back(name);

@@ -418,6 +418,22 @@ TEST_CASE("registered domains: by the list, and without one the last two labels"
   CHECK(ledger.allowed_at(limits, order_for({"mail.one.co.uk"}), start) > start);
 }
 
+TEST_CASE("ledger: an order that ends without a certificate does not use up the limit of certificates") {
+  const std::vector<RateLimit> limits = known_rate_limits("letsencrypt");
+  const CountedOrder a = order_for({"a.test"});
+  RateLedger ledger;
+  for (int i = 0; i < 4; ++i) ledger.count_certificate(limits, a, start);
+  const RateLedger before = ledger;
+  ledger.count_certificate(limits, a, start + std::chrono::seconds(5));
+  CHECK(ledger.allowed_at(limits, a, start + std::chrono::seconds(10), 0) > start + std::chrono::seconds(10));
+  ledger.return_certificate(limits, a, start + std::chrono::seconds(10));
+  CHECK(ledger == before);
+  // What was never counted, or is refilled long since, is not given back twice.
+  RateLedger empty;
+  empty.return_certificate(limits, a, start);
+  CHECK(empty == RateLedger());
+}
+
 TEST_CASE("registered domains: by the list that the system has, if it has one") {
   std::ifstream file("/usr/share/publicsuffix/public_suffix_list.dat");
   if (!file) {
