@@ -29,14 +29,15 @@ void require_folder(const fs::path& folder) {
   struct stat found {};
   const std::string doing = "using the store in " + folder.string();
   if (::stat(folder.c_str(), &found) != 0)
-    storage::throw_errno(doing, "the folder cannot be used; make it, or mount it");
+    storage::throw_errno(doing, "the folder cannot be used", storage::make_or_mount);
   if (!S_ISDIR(found.st_mode)) throw Error(Errc::io_failed, doing, "it is not a folder");
 }
 
 /// Held by one writer of the store, across threads and processes. The system releases it when the process ends.
 class WriteLock {
  public:
-  explicit WriteLock(const fs::path& file) : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+  explicit WriteLock(const fs::path& file)
+      : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)), process_(::getpid()) {
     const std::string doing = "locking " + file.string();
     if (descriptor_ < 0) storage::throw_errno(doing, "opening it");
     for (int tries = 0; ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0; ++tries) {
@@ -52,10 +53,15 @@ class WriteLock {
   }
   WriteLock(const WriteLock&) = delete;
   WriteLock& operator=(const WriteLock&) = delete;
-  ~WriteLock() { ::close(descriptor_); }
+  ~WriteLock() {
+    // Closing is not enough: a child that was forked meanwhile has the file open too.
+    if (process_ == ::getpid()) ::flock(descriptor_, LOCK_UN);
+    ::close(descriptor_);
+  }
 
  private:
   int descriptor_;
+  pid_t process_;
 };
 
 using storage::Pair;
@@ -108,6 +114,7 @@ class PersistChange {
 
 FilePersist::FilePersist(fs::path folder) : folder_(std::move(folder)) {
   if (folder_.empty()) throw Error(Errc::invalid_argument, "opening a store", "the folder has no name");
+  folder_ = storage::absolute_path(folder_, "opening a store");
 }
 
 fs::path FilePersist::file_of(const PersistKey& key) const {
