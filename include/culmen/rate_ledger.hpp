@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -85,13 +86,15 @@ class RateLedger {
   void refuse_until(Time until, Time now);
   void refuse_names_until(const std::vector<std::string>& names, Time until, Time now);
 
-  /// The larger use of both, limit by limit: two processes have counted.
+  /// The larger use of both, limit by limit: two processes have counted. What this version does not know is taken from
+  /// `other`.
   void merge(const RateLedger& other);
   /// Drops what has no effect any more. Of more than 2,000 uses or refusals, those that matter least go, too, so that
   /// the ledger stays small enough to be stored.
   void prune(const std::vector<RateLimit>& limits, Time now);
 
-  /// As stored under rates_key(), and back; what is not known is ignored. Errors are io_failed.
+  /// As stored under rates_key(), and back. Errors are io_failed. A newer format is read for what is known of it, since
+  /// counts that are ignored could break limits; the format and the members that are not known are written back.
   std::string to_json() const;
   static Result<RateLedger> from_json(std::string_view json, PublicSuffixes suffixes = PublicSuffixes());
 
@@ -104,6 +107,8 @@ class RateLedger {
   /// the later of two is the larger use.
   std::map<std::string, Time> empty_at_;
   std::map<std::string, Time> refused_until_;  ///< By identifier set; "" for all orders.
+  std::uint64_t format_ = 0;                   ///< Of what was read.
+  std::string unknown_;                        ///< Members not known to this version, as a JSON object, or empty.
 };
 
 }  // namespace culmen

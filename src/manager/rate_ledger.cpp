@@ -217,6 +217,8 @@ void RateLedger::merge(const RateLedger& other) {
     Time& ours = refused_until_.try_emplace(whom, until).first->second;
     ours = std::max(ours, until);
   }
+  format_ = std::max(format_, other.format_);
+  if (!other.unknown_.empty()) unknown_ = other.unknown_;
 }
 
 void RateLedger::prune(const std::vector<RateLimit>& limits, Time now) {
