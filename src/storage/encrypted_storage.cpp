@@ -24,7 +24,8 @@ bool stays_readable(std::string_view key) {
   constexpr std::string_view certificates = "certificates/", record = "/record";
   if (!key.starts_with(certificates) || !key.ends_with(record)) return false;
   key.remove_prefix(certificates.size());
-  return key.find('/') + record.size() == key.size();
+  const std::size_t id = key.find('/');
+  return id != std::string_view::npos && key.substr(id) == record;
 }
 
 void check_storage_keys(const std::vector<StorageKey>& keys) {

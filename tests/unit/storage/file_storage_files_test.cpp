@@ -165,7 +165,9 @@ TEST_CASE("file storage: what root makes in the folder of another user is that u
   VirtualTime time;
   REQUIRE(time.drive(storage->write(issuance(1))));
   REQUIRE(time.drive(write_one(*storage, Write("scratch/a", "value"))));
-  REQUIRE(time.drive(write_one(*storage, Write(account_key, encode(AccountRecord())))));
+  AccountRecord account;
+  account.key_pem = key_text(1);
+  REQUIRE(time.drive(write_one(*storage, Write(account_key, encode(account)))));
   REQUIRE(time.drive(storage->acquire("scratch/b", "root", seconds(60))).value());
   std::size_t count = 0;
   for (const auto& entry : fs::recursive_directory_iterator(home.path())) {
