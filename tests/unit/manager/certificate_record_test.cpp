@@ -195,7 +195,7 @@ TEST_CASE("record: numbers and texts at their ends are written so that they can 
   const CertificateRecord after = decoded(encode(record));
   CHECK(encode(decoded(encode(after))) == encode(after));
   CHECK(after.attempts.contains("??"));
-  CHECK(after.live == record.live);
+  CHECK(after.live == 1'000'000'000'000'000);
   CHECK(after.not_before == Time());
   CHECK(after.last_error == "half a letter ?");
   CHECK(after.spec->challenge_options.at("?").size() == 3);
