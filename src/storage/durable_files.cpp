@@ -104,11 +104,15 @@ bool is_temporary_name(std::string_view name) {
 class Replacement {
  public:
   /// Written, not yet synced.
-  Replacement(const fs::path& path, std::string_view contents, unsigned mode)
+  Replacement(const fs::path& path, std::string_view contents, unsigned mode, bool is_owners = false)
       : doing_("writing " + path.string()),
         file_(target_of(path, doing_)),
         made_(make_file_beside(file_, doing_)),
         fresh_(made_.second) {
+    if (is_owners) {
+      const Descriptor folder(::open(folder_of(file_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (folder) storage::give_to_owner_of(folder.number(), made_.first.number(), doing_);
+    }
     // Not by the mode of open(): that one the umask cuts.
     if (::fchmod(made_.first.number(), static_cast<mode_t>(mode & 07777)) != 0)
       storage::throw_errno(doing_, "setting its mode");
@@ -297,6 +301,13 @@ void make_store_folder(const fs::path& folder) {
     throw_errno("making the folder " + folder.string(), "it cannot be made");
   }
   if (folder.has_parent_path()) sync_folder(folder.parent_path(), "making the folder " + folder.string());
+}
+
+void write_owners_file(const fs::path& path, std::string_view contents, unsigned mode) {
+  Replacement replacement(path, contents, mode, true);
+  replacement.sync();
+  replacement.put_in_place();
+  replacement.sync_its_folder();
 }
 
 void remove_file(const Folder& folder, const std::string& name) {

@@ -28,6 +28,8 @@ void make_folders(const std::filesystem::path& base, const std::filesystem::path
 
 /// Makes the folder with mode 0700, and its parents as the umask has it, unless it is there.
 void make_store_folder(const std::filesystem::path& folder);
+/// write_file_atomically(), and see give_to_owner_of().
+void write_owners_file(const std::filesystem::path& path, std::string_view contents, unsigned mode);
 /// Removes a file, if it is there; not synced.
 void remove_file(const Folder& folder, const std::string& name);
 /// Removes a folder if it is empty; not synced, and no error if it is not.

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,16 +36,14 @@ void require_folder(const fs::path& folder) {
 class WriteLock {
  public:
   explicit WriteLock(const fs::path& file)
-      : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)), process_(::getpid()) {
+      : file_(storage::Folder::open(file.parent_path()).open_or_make(file.filename().native())), process_(::getpid()) {
     const std::string doing = "locking " + file.string();
-    if (descriptor_ < 0) storage::throw_errno(doing, "opening it");
-    for (int tries = 0; ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0; ++tries) {
+    for (int tries = 0; ::flock(file_.number(), LOCK_EX | LOCK_NB) != 0; ++tries) {
       const int why = errno;
       if ((why == EWOULDBLOCK || why == EINTR) && tries < lock_tries) {
         ::usleep(lock_pause_microseconds);
         continue;
       }
-      ::close(descriptor_);
       errno = why;
       storage::throw_errno(doing, "somebody else has been writing to the store for too long");
     }
@@ -55,12 +52,11 @@ class WriteLock {
   WriteLock& operator=(const WriteLock&) = delete;
   ~WriteLock() {
     // Closing is not enough: a child that was forked meanwhile has the file open too.
-    if (process_ == ::getpid()) ::flock(descriptor_, LOCK_UN);
-    ::close(descriptor_);
+    if (process_ == ::getpid()) ::flock(file_.number(), LOCK_UN);
   }
 
  private:
-  int descriptor_;
+  storage::Descriptor file_;
   pid_t process_;
 };
 
@@ -97,7 +93,7 @@ class PersistChange {
     storage::make_folders(folder, file_.parent_path());
     remove_unfinished_files(file_.parent_path(), std::chrono::seconds(0));  // the lock is ours: nobody writes them now
   }
-  void write(std::string_view contents) const { write_file_atomically(file_, contents, 0600); }
+  void write(std::string_view contents) const { storage::write_owners_file(file_, contents, 0600); }
 
  private:
   static fs::path prepared(const fs::path& folder, const PersistKey& key) {
