@@ -18,7 +18,7 @@ namespace culmen {
 /// below its name; those that expire do not any more after that.
 ///
 /// Values that are guarded have a line more in `storage`; values from before are read as they are. All users of the
-/// store must use it through this.
+/// store must use it through this. Throws Error (invalid_argument) if `storage` is nullptr or typed.
 std::shared_ptr<Storage> cas_leases(std::shared_ptr<Storage> storage);
 
 }  // namespace culmen

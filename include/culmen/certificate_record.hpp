@@ -44,7 +44,9 @@ struct CertificateRecord {
 
 /// The value for storage, and back. Times are UNIX seconds. The reader's error is io_failed, and says what is wrong,
 /// but not with which key. Members that are absent have their defaults, so that records made from older files are
-/// valid. The spec is not checked as check_spec() does: another host may know key types that this one does not.
+/// valid. Numbers of generations are at most 10^15. encode() throws Error (invalid_argument) if `unknown` has a member
+/// that is known and does not fit. The spec is not checked as check_spec() does: another host may know key types that
+/// this one does not.
 std::string encode(const CertificateRecord& record);
 Result<CertificateRecord> decode_certificate_record(std::string_view value);
 

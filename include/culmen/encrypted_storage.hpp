@@ -19,10 +19,9 @@ struct StorageKey {
   Bytes key;  ///< 32 octets, from a good source of randomness.
 };
 
-/// A storage that encrypts what contains private keys before it reaches `storage`, and decrypts it when it is read, by
-/// AES-256-GCM: accounts, generations and orders in progress of certificates, and keys that were set aside. A value can
-/// only be decrypted under the key of the storage that it was stored under. Everything else, such as the records of
-/// certificates, stays readable.
+/// A storage that encrypts values before they reach `storage`, and decrypts them when they are read, by AES-256-GCM.
+/// Only what has no private keys stays readable: the records of certificates, and what is below rates/, challenges/ and
+/// leases/. A value can only be decrypted under the key of the storage that it was stored under.
 ///
 /// Values are encrypted with the first of `keys`; the others are for values that were stored with them. To replace a
 /// key, put the new one first, rewrite what has the old one, then leave the old one out. Values that are not encrypted
@@ -30,7 +29,8 @@ struct StorageKey {
 /// store; who can write to it can still put a key of their own in place of one.
 ///
 /// Errors of reading are crypto_failed: a key that is not among `keys`, named by its id, or a value that its key does
-/// not decrypt. Throws Error (invalid_argument) if `keys` is empty, has an id twice, or has a key or an id that is not
+/// not decrypt, or a value that a newer version encrypted. Throws Error (invalid_argument) if `storage` is nullptr or
+/// `keys` is empty, has an id twice, or has a key or an id that is not
 /// valid; or if `storage` is typed: files that other programs read cannot be encrypted. Thread-safe as `storage` is.
 std::shared_ptr<Storage> encrypted_storage(std::shared_ptr<Storage> storage, std::vector<StorageKey> keys);
 

@@ -13,7 +13,8 @@ namespace culmen {
 /// Options of file_storage(). An aggregate, for designated initialisers: never part of a statement with co_await
 /// (GCC 12, see flow.hpp).
 struct FileStorageOptions {
-  /// Makes the folder if it is missing. Without it, a missing folder is an error: it may just not be mounted.
+  /// Makes the folder if it is missing when it is used first. Otherwise, and later, a missing folder is an error: it
+  /// may just not be mounted.
   bool make_folder = false;
   /// Uses NFSv3, SMB and GlusterFS too, which are refused otherwise: locks there do not exclude each other reliably.
   bool trust_shared = false;
@@ -36,6 +37,9 @@ struct FileStorageOptions {
 ///
 /// Errors are io_failed, and name the file: what is damaged is never taken for missing. An item of list() that cannot
 /// be read has no revision and no value; load() of its key returns the error.
+///
+/// A relative path is one below the working folder of now. What root makes in a folder of another user is made that
+/// user's.
 ///
 /// Throws Error (invalid_argument) if the path is empty. Does no I/O before the first flow runs. Thread-safe.
 std::shared_ptr<Storage> file_storage(std::filesystem::path folder, FileStorageOptions options = {});

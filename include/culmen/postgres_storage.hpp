@@ -40,8 +40,9 @@ struct PostgresOptions {
 std::shared_ptr<Storage> postgres_storage(PostgresOptions options);
 
 /// Creates the schema and its tables, or brings those of an older version up to date; does nothing if they are there.
-/// Nothing else creates them. Needs a user who may create what is missing, and takes at most thirty seconds. Tables of
-/// a newer version are an error (io_failed).
+/// Creates what is missing of them: tokens of leases begin again where culmen_lease was lost, so stop all programs
+/// first. Nothing else creates them. Needs a user who may create what is missing, and takes at most thirty seconds.
+/// Tables of a newer version are an error (io_failed).
 Flow<Result<void>> create_postgres_schema(PostgresOptions options);
 
 }  // namespace culmen

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -95,8 +96,10 @@ class RateLedger {
   /// the ledger stays small enough to be stored.
   void prune(const std::vector<RateLimit>& limits, Time now);
 
-  /// As stored under rates_key(), and back; what is not known is ignored. Errors are io_failed. `mark` tells the text
-  /// from that of another process that has counted the same: then a lost answer to a write is not taken for a success.
+  /// As stored under rates_key(), and back. Errors are io_failed. A newer format is read for what is known of it, since
+  /// counts that are ignored could break limits; the format and the members that are not known are written back. `mark`
+  /// tells the text from that of another process that has counted the same: then a lost answer to a write is not taken
+  /// for a success.
   std::string to_json(std::string_view mark = {}) const;
   static Result<RateLedger> from_json(std::string_view json, PublicSuffixes suffixes = PublicSuffixes());
 
@@ -108,6 +111,8 @@ class RateLedger {
   /// By limit and whom it concerns: when all of its use will be refilled. That is all there is to know of a bucket.
   std::map<std::string, Time> empty_at_;
   std::map<std::string, Time> refused_until_;  ///< By identifier set; "" for all orders.
+  std::uint64_t format_ = 0;                   ///< Of what was read.
+  std::string unknown_;                        ///< Members not known to this version, as a JSON object, or empty.
 };
 
 }  // namespace culmen

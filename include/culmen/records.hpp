@@ -51,7 +51,8 @@ struct PendingOrder {
   std::string unknown;   ///< As in AccountRecord.
 };
 
-// Values of records, and back. encode() throws Error (invalid_argument) if `meta` or `unknown` is not a JSON object.
+// Values of records, and back. encode() throws Error (invalid_argument) what could not be read again: `meta` or
+// `unknown` is not a JSON object, `unknown` has a member that is known, a text is not UTF-8.
 // The readers' errors are io_failed, and say what is wrong, but not with which key.
 std::string encode(const AccountRecord& record);
 std::string encode(const Generation& generation);

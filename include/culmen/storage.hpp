@@ -115,7 +115,9 @@ class Storage {
   /// nullopt, at once, while another lease of that name is held. `owner` is for people, such as "host:1234". The time
   /// to live is at least one second.
   virtual Flow<Result<std::optional<Lease>>> acquire(std::string name, std::string owner, std::chrono::seconds ttl) = 0;
-  /// Extends the leases to `ttl` from now; nullopt for those that are lost. Tokens stay the same.
+  /// Extends the leases to `ttl` from now; nullopt for those that are lost. Tokens stay the same. A lease that has
+  /// ended is lost, even if nobody else has acquired it since. Each is passed as acquire() or the last renew() returned
+  /// it: an engine without a clock of its own goes by good_until.
   virtual Flow<Result<std::vector<std::optional<Lease>>>> renew(std::vector<Lease> leases,
                                                                 std::chrono::seconds ttl) = 0;
   /// Ends the lease; nothing happens if it is lost already.

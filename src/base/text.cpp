@@ -16,4 +16,9 @@ std::string to_lower(std::string_view text) {
   return lower;
 }
 
+std::string newer_format_text(std::uint64_t found, std::uint64_t known) {
+  return "its format is " + std::to_string(found) + ", and this version of culmen reads formats up to " +
+         std::to_string(known) + ": a newer version wrote it; use that one";
+}
+
 }  // namespace culmen::base

@@ -1,6 +1,7 @@
 // Small text functions: ASCII only, independent of the locale.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,5 +12,8 @@ std::string_view trimmed(std::string_view text, std::string_view blank = " \t\r\
 
 /// A to Z become a to z; everything else stays.
 std::string to_lower(std::string_view text);
+
+/// What is said of stored data that a newer version wrote.
+std::string newer_format_text(std::uint64_t found, std::uint64_t known);
 
 }  // namespace culmen::base

@@ -26,7 +26,7 @@ std::string in_quotes(const std::optional<std::string>& value) {
 }  // namespace
 
 void fail(const std::string& expectation, const std::string& instead) {
-  throw Error(Errc::bad_response, expectation, instead.empty() ? "it does not" : instead);
+  throw Error(Errc::bad_response, expectation, instead.empty() ? "that is not so" : instead);
 }
 
 void expect(bool holds, const std::string& expectation, const std::string& instead) {
@@ -65,7 +65,7 @@ Flow<Revision> Bench::write(Write write) {
   const std::string doing = "storing " + write.key;
   const bool stores = write.value.has_value();
   Result<Revision> written = co_await write_one(*first_, std::move(write));
-  Revision revision = unwrapped(std::move(written), doing);
+  Revision revision = unwrapped(std::move(written), "a write that must succeed");
   expect(revision.none() != stores, doing + " returns the revision of what is there then",
          "it returned \"" + revision.text + "\"");
   co_return revision;
@@ -74,7 +74,7 @@ Flow<Revision> Bench::write(Write write) {
 Flow<std::vector<Revision>> Bench::write_all(std::vector<Write> writes) {
   const std::size_t count = writes.size();
   Result<std::vector<Revision>> written = co_await first_->write(std::move(writes));
-  std::vector<Revision> revisions = unwrapped(std::move(written), "storing several keys");
+  std::vector<Revision> revisions = unwrapped(std::move(written), "a write of several keys that must succeed");
   expect(revisions.size() == count, "write() returns a revision for each write");
   co_return revisions;
 }
@@ -98,7 +98,7 @@ Flow<Result<void>> Bench::all_refused(std::vector<Write> writes, Errc code, std:
 
 Flow<std::optional<StoredValue>> Bench::get(std::string key) {
   Result<std::optional<StoredValue>> loaded = co_await load_one(*first_, std::move(key));
-  std::optional<StoredValue> stored = unwrapped(std::move(loaded), "loading");
+  std::optional<StoredValue> stored = unwrapped(std::move(loaded), "a load that must succeed");
   if (stored) expect(!stored->revision.none(), "a value that exists has a revision");
   co_return stored;
 }
@@ -106,7 +106,7 @@ Flow<std::optional<StoredValue>> Bench::get(std::string key) {
 Flow<Result<void>> Bench::sees(std::string key, std::optional<std::string> value, std::string expectation) {
   for (std::size_t number = 0; number < 2; ++number) {
     Result<std::optional<StoredValue>> loaded = co_await load_one(handle(number), key);
-    std::optional<StoredValue> stored = unwrapped(std::move(loaded), "loading " + key);
+    std::optional<StoredValue> stored = unwrapped(std::move(loaded), "a load that must succeed");
     std::optional<std::string> seen;
     if (stored) seen = std::move(stored->value);
     if (seen != value) fail(expectation + ": " + key + " has " + in_quotes(value), "it has " + in_quotes(seen));
@@ -117,7 +117,7 @@ Flow<Result<void>> Bench::sees(std::string key, std::optional<std::string> value
 Flow<std::vector<StoredItem>> Bench::list(std::string prefix, std::string after, std::size_t limit, bool with_values) {
   const std::string doing = "listing " + prefix;
   Result<std::vector<StoredItem>> listed = co_await second_->list(prefix, after, limit, with_values);
-  std::vector<StoredItem> items = unwrapped(std::move(listed), doing);
+  std::vector<StoredItem> items = unwrapped(std::move(listed), "a list that must succeed");
   expect(items.size() <= limit, "list() returns at most `limit` keys");
   std::string last = after;
   for (const StoredItem& item : items) {
@@ -156,7 +156,7 @@ Flow<std::optional<Lease>> Bench::try_acquire(std::size_t number, std::string na
   const std::string doing = "acquiring the lease " + name;
   const Instant before = co_await now();
   Result<std::optional<Lease>> acquired = co_await handle(number).acquire(name, "conformance", ttl);
-  std::optional<Lease> lease = unwrapped(std::move(acquired), doing);
+  std::optional<Lease> lease = unwrapped(std::move(acquired), "an acquire() that must succeed");
   if (lease) {
     const Instant after = co_await now();
     expect(lease->name == name, doing + ": the lease has that name", "its name is " + lease->name);
@@ -187,9 +187,8 @@ Flow<Lease> Bench::acquire_in_time(std::size_t number, std::string name, std::ch
 }
 
 Flow<Result<void>> Bench::release(std::size_t number, Lease lease) {
-  const std::string doing = "releasing the lease " + lease.name;
   Result<void> released = co_await handle(number).release(std::move(lease));
-  if (!released) throw released.error().while_doing(doing);
+  if (!released) throw released.error().while_doing("a release() that must succeed");
   co_return Result<void>();
 }
 

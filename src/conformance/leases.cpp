@@ -21,7 +21,7 @@ Flow<Result<void>> pause_for(milliseconds duration) {
 Flow<std::optional<Lease>> renewed(Bench& bench, std::size_t handle, Lease lease, seconds ttl) {
   std::vector<Lease> leases(1, std::move(lease));
   Result<std::vector<std::optional<Lease>>> result = co_await bench.handle(handle).renew(std::move(leases), ttl);
-  std::vector<std::optional<Lease>> all = unwrapped(std::move(result), "renewing a lease");
+  std::vector<std::optional<Lease>> all = unwrapped(std::move(result), "a renew() that must succeed");
   expect(all.size() == 1, "renew() returns a lease or nullopt for each lease");
   co_return std::move(all.front());
 }
@@ -106,12 +106,15 @@ Flow<Result<void>> leases_are_renewed_in_bulk(Bench& bench) {
     others.push_back(std::move(taken));
   }
   Result<std::vector<std::optional<Lease>>> result = co_await bench.first().renew(leases, seconds(120));
-  const std::vector<std::optional<Lease>> all = unwrapped(std::move(result), "renewing 30 leases");
+  const std::vector<std::optional<Lease>> all =
+      unwrapped(std::move(result), "a renew() of 30 leases that must succeed");
   expect(all.size() == leases.size(), "renew() returns a lease or nullopt for each lease");
   for (std::size_t number = 0; number < leases.size(); ++number) {
-    const std::string subject = "of 30 leases that are renewed, number " + std::to_string(number);
+    const std::string subject =
+        "renew() of 30 leases, of which each third was released: the lease " + leases[number].name;
     const bool lost = number % 3 == 0;
-    expect(all[number].has_value() != lost, subject + (lost ? " is lost" : " is held"));
+    expect(all[number].has_value() != lost, subject + (lost ? " is lost" : " is held"),
+           lost ? "it is renewed" : "it is lost");
     if (lost) continue;
     expect(all[number]->name == leases[number].name && all[number]->token == leases[number].token,
            subject + " keeps its place, name and token");
@@ -124,9 +127,22 @@ Flow<Result<void>> leases_are_renewed_in_bulk(Bench& bench) {
   }
   std::vector<Lease> none;
   result = co_await bench.first().renew(std::move(none), seconds(60));
-  const std::vector<std::optional<Lease>> nothing = unwrapped(std::move(result), "renewing no leases");
+  const std::vector<std::optional<Lease>> nothing =
+      unwrapped(std::move(result), "a renew() of no leases that must succeed");
   expect(nothing.empty(), "renew() of no leases returns none");
   co_return Result<void>();
+}
+
+Flow<Result<void>> leases_that_ended_are_lost(Bench& bench) {
+  const std::string name = bench.key("lease");
+  Lease lease = co_await bench.acquire(0, name, seconds(1));
+  Result<void> done = co_await pause_for(milliseconds(1500));
+  std::optional<Lease> late = co_await renewed(bench, 0, lease, seconds(60));
+  expect(!late, "a lease that has ended is not renewed, even if nobody has acquired it since", "it is renewed");
+  Lease next = co_await bench.acquire_in_time(1, name, seconds(60));
+  expect(next.token > lease.token, "tokens grow with each acquisition");
+  done = co_await bench.release(1, std::move(next));
+  co_return done;
 }
 
 /// What the contenders for one lease share.
@@ -330,6 +346,7 @@ Flow<Result<void>> fences_hold_while_the_lease_is_taken_over(Bench& bench) {
 const std::vector<Definition> lease_tests = {
     {"leases: have one owner", "owner", leases_have_one_owner},
     {"leases: expire", "expire", leases_expire},
+    {"leases: that ended are lost", "ended", leases_that_ended_are_lost},
     {"leases: are renewed", "renew", leases_are_renewed},
     {"leases: are renewed in bulk, some lost", "renew-many", leases_are_renewed_in_bulk},
     {"leases: have one owner among a hundred contenders", "contest", leases_have_one_owner_among_many},

@@ -41,7 +41,7 @@ struct Issuance {
   std::optional<PendingOrder> pending;
   std::optional<Generation> live;
   std::optional<Account> account;
-  std::optional<CountedOrder> counted;  ///< How the order was counted, if it was.
+  std::optional<CountedOrder> counted;         ///< How the order was counted, if it was.
   std::optional<planner::Time> limited_until;  ///< The CA's limits do not allow an order before.
   bool reuses_key = false;
   bool refused = false;  ///< The certificate is of no use, and so is its order.

@@ -8,6 +8,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/text.hpp"
 #include "culmen/certificate_record.hpp"
 #include "culmen/certificate_spec.hpp"
 #include "culmen/directory.hpp"
@@ -26,6 +27,8 @@ using WallTime = std::chrono::system_clock::time_point;
 
 /// The clock ends in 2262.
 constexpr std::int64_t latest_second = 8'000'000'000;
+/// Of numbers that are counted up: far from where they would begin anew.
+constexpr std::uint64_t largest_number = 1'000'000'000'000'000;
 
 /// Thrown and caught within this file: what is wrong, beginning with the member.
 struct JsonFault {
@@ -38,6 +41,22 @@ json::object parsed_object(std::string_view text, std::string_view what, json::s
   if (failed) throw JsonFault{std::string(what) + " is not JSON: " + failed.message()};
   if (!value.is_object()) throw JsonFault{std::string(what) + " is not a JSON object"};
   return std::move(value.get_object());
+}
+
+/// Of valid JSON: the parser takes the last one of several members with the same name.
+void refuse_duplicates(std::string_view text) {
+  std::vector<std::set<std::string>> open;  // the names in the objects around
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '{') open.emplace_back();
+    if (text[at] == '}') open.pop_back();
+    if (text[at] != '"') continue;
+    const std::size_t begin = at;
+    for (++at; text[at] != '"'; ++at) at += text[at] == '\\' ? 1 : 0;
+    const std::size_t next = text.find_first_not_of(" \t\r\n", at + 1);
+    if (next == std::string_view::npos || text[next] != ':') continue;  // not a name
+    const std::string name(json::parse(text.substr(begin, at + 1 - begin)).as_string());
+    if (!open.back().insert(name).second) throw JsonFault{printable(name, 100) + ": the member is there twice"};
+  }
 }
 
 std::string json_quoted(std::string_view text) { return "\"" + printable(text, 100) + "\""; }
@@ -67,7 +86,7 @@ bool take_value(const json::value& value, double& out) {
 bool take_value(const json::value& value, std::uint64_t& out) {
   boost::system::error_code failed;
   const auto number = value.is_double() ? 0 : value.to_number<std::uint64_t>(failed);
-  if (failed || value.is_double()) return false;
+  if (failed || value.is_double() || number > largest_number) return false;
   out = number;
   return true;
 }
@@ -125,8 +144,8 @@ bool take_value(const json::value& value, std::map<std::string, std::string>& ou
 const char* expected_type(const std::string&) { return "a text"; }
 const char* expected_type(const bool&) { return "true or false"; }
 const char* expected_type(const double&) { return "a number"; }
-const char* expected_type(const std::uint64_t&) { return "a whole number that is not negative"; }
-const char* expected_type(const unsigned&) { return "a whole number that is not negative"; }
+const char* expected_type(const std::uint64_t&) { return "a whole number from 0 to 10^15"; }
+const char* expected_type(const unsigned&) { return "a whole number from 0 to 10^15"; }
 const char* expected_type(const seconds&) { return "a whole number of seconds"; }
 const char* expected_type(const WallTime&) { return "a time in seconds since 1970"; }
 template <class T>
@@ -173,8 +192,8 @@ class MemberReader {
     const json::object rest = unknown();
     if (rest.empty()) return;
     const std::string_view name = rest.begin()->key();
-    throw JsonFault{where_ + printable(name, 100) + ": there is no such member; did you mean \"" +
-                    manager::nearest_name(name, {known_.begin(), known_.end()}) + "\"?"};
+    throw JsonFault{where_ + printable(name, 100) + ": there is no such member" +
+                    manager::suggestion(name, {known_.begin(), known_.end()})};
   }
 
  private:
@@ -360,16 +379,17 @@ void set_unless_empty(json::object& out, std::string_view name, json::object obj
   if (!object.empty()) out[name] = std::move(object);
 }
 
+void read_format(MemberReader& members) {
+  std::uint64_t format = record_format;
+  members.read("format", format);
+  if (format > record_format) throw JsonFault{base::newer_format_text(format, record_format)};
+}
+
 CertificateRecord read_record(const json::object& object) {
   MemberReader members(object, "");
   json::object unknown;
   CertificateRecord record;
-  std::uint64_t format = record_format;
-  members.read("format", format);
-  if (format > record_format) {
-    members.refuse("format", "it is " + std::to_string(format) + ", and this version of culmen reads up to " +
-                                 std::to_string(record_format) + "; use the version that wrote it, or a newer one");
-  }
+  read_format(members);
   members.read("live", record.live);
   members.read("last_generation", record.last_generation);
   if (const json::object* spec = members.object("spec")) {
@@ -415,8 +435,8 @@ CertificateRecord read_record(const json::object& object) {
 json::object record_object(const CertificateRecord& record) {
   json::object out;
   out["format"] = record_format;
-  out["live"] = record.live;
-  out["last_generation"] = record.last_generation;
+  out["live"] = std::min(record.live, largest_number);
+  out["last_generation"] = std::min(record.last_generation, largest_number);
   if (record.spec) out["spec"] = spec_object(*record.spec);
   put(out, "names", record.names);
   put(out, "key_type", record.key_type);
@@ -467,8 +487,7 @@ Enum read_enum(MemberReader& members, std::string_view member, const std::vector
   members.read(member, text);
   const auto found = std::ranges::find(names, text);
   if (found == names.end()) {
-    members.refuse(member,
-                   json_quoted(text) + " is not known; did you mean \"" + manager::nearest_name(text, names) + "\"?");
+    members.refuse(member, json_quoted(text) + " is not known" + manager::suggestion(text, names));
   }
   return static_cast<Enum>(found - names.begin());
 }
@@ -517,6 +536,7 @@ Result<CertificateSpec> spec_from_json(std::string_view text, SpecSource source)
   constexpr std::string_view doing = "reading the specification of a certificate";
   try {
     const json::object object = parsed_object(text, "the specification");
+    if (source == SpecSource::user) refuse_duplicates(text);
     MemberReader members(object, "");
     CertificateSpec spec = read_spec(members);
     if (source == SpecSource::user) members.refuse_unknown();
@@ -534,6 +554,13 @@ std::string encode(const CertificateRecord& record) {
   boost::system::error_code failed;
   const json::value unknown = record.unknown.empty() ? json::value() : json::parse(record.unknown, failed);
   if (!failed && unknown.is_object()) add_unknown(object, unknown.get_object());
+  if (!record.unknown.empty()) {
+    try {
+      (void)read_record(object);
+    } catch (const JsonFault& fault) {
+      throw Error(Errc::invalid_argument, "writing the record of a certificate", fault.detail);
+    }
+  }
   return serialized_object(object);
 }
 
@@ -551,7 +578,9 @@ Result<CertificateRecord> decode_certificate_record(std::string_view value) {
 Result<std::map<std::string, std::vector<RateLimit>>> rate_limits_from_json(std::string_view text) {
   try {
     std::map<std::string, std::vector<RateLimit>> limits;
-    for (const auto& [name, value] : parsed_object(text, "the file")) {
+    const json::object file = parsed_object(text, "the file");
+    refuse_duplicates(text);
+    for (const auto& [name, value] : file) {
       const std::string url = resolve_directory_url(name);
       const std::string ca = printable(name, 200);
       if (!url.starts_with("https://") && !url.starts_with("http://"))
@@ -575,10 +604,11 @@ std::string RateLedger::to_json(std::string_view mark) const {
     return out;
   };
   json::object out;
-  out["format"] = record_format;
+  out["format"] = std::max<std::uint64_t>(format_, record_format);
   set_unless_empty(out, "empty_at", times(empty_at_));
   set_unless_empty(out, "refused_until", times(refused_until_));
   if (!mark.empty()) out["mark"] = mark;
+  if (!unknown_.empty()) add_unknown(out, json::parse(unknown_).as_object());
   return serialized_object(out);
 }
 
@@ -587,6 +617,9 @@ Result<RateLedger> RateLedger::from_json(std::string_view text, PublicSuffixes s
     const json::object object = parsed_object(text, "the ledger");
     MemberReader members(object, "");
     RateLedger ledger(std::move(suffixes));
+    members.read("format", ledger.format_);
+    std::string mark;  // of whoever wrote it
+    members.read("mark", mark);
     const auto read_times = [&members](std::string_view member, std::map<std::string, Time>& out) {
       const json::object* times = members.object(member);
       if (!times) return;
@@ -600,6 +633,7 @@ Result<RateLedger> RateLedger::from_json(std::string_view text, PublicSuffixes s
     };
     read_times("empty_at", ledger.empty_at_);
     read_times("refused_until", ledger.refused_until_);
+    if (const json::object unknown = members.unknown(); !unknown.empty()) ledger.unknown_ = json::serialize(unknown);
     return ledger;
   } catch (const JsonFault& fault) {
     return Error(Errc::io_failed, "reading what was used of a CA's limits", fault.detail);

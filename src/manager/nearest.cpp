@@ -28,18 +28,19 @@ std::size_t edits_between(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string nearest_name(std::string_view text, const std::vector<std::string>& known) {
+std::string suggestion(std::string_view text, const std::vector<std::string>& known) {
   constexpr std::size_t longest = 64;  // no known name is longer
-  const std::string wanted = base::to_lower(text.substr(0, longest));
-  std::string nearest;
+  const std::string wanted = base::to_lower(text.substr(0, longest + 1));
+  std::string nearest, all;
   std::size_t least = std::numeric_limits<std::size_t>::max();
   for (const std::string& name : known) {
+    all += (all.empty() ? "" : ", ") + name;
     const std::size_t edits = edits_between(wanted, base::to_lower(name));
-    if (edits >= least) continue;
+    if (edits >= least || edits * 3 > std::max(wanted.size(), name.size())) continue;
     least = edits;
     nearest = name;
   }
-  return nearest;
+  return nearest.empty() ? "; use one of: " + all : "; did you mean \"" + nearest + "\"?";
 }
 
 }  // namespace culmen::manager

@@ -7,6 +7,7 @@
 #include "culmen/directory.hpp"
 #include "culmen/identifier.hpp"
 #include "culmen/private_key.hpp"
+#include "culmen/storage.hpp"
 #include "manager/nearest.hpp"
 #include "manager/spec_checker.hpp"
 
@@ -36,16 +37,6 @@ void check_text_member(std::string_view member, const std::string& text) {
   if (base::trimmed(text) != text) refuse_member(member, in_quotes(text) + " begins or ends with a blank");
 }
 
-/// The octets of storage_part(text).
-std::size_t octets_in_key(std::string_view text) {
-  std::size_t octets = 0;
-  for (const char c : text) {
-    const bool kept = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '@' || c == '.';
-    octets += kept ? 1 : 3;
-  }
-  return octets;
-}
-
 std::string id_of_name(const Identifier& name) {
   return name.is_wildcard() ? "_wildcard" + name.value.substr(1) : name.value;
 }
@@ -69,7 +60,7 @@ std::vector<std::string> checked_ids(const CertificateSpec& spec, const std::vec
   }
   std::vector<std::string> ids = ids_of_key_types(id, spec.key_types);
   for (const std::string& each : ids) {
-    if (octets_in_key(each) <= longest_id) continue;
+    if (storage_part(each).size() <= longest_id) continue;
     refuse_member("id", in_quotes(each) + " is too long for storage (255 octets); set a shorter \"id\"");
   }
   return ids;
@@ -115,8 +106,7 @@ void check_key_types(const CertificateSpec& spec, std::set<std::string>& availab
     };
     const auto found = std::ranges::find_if(known, same);
     if (found == known.end()) {
-      refuse_member("key_types", in_quotes(type) + " is not a key type; did you mean \"" +
-                                     manager::nearest_name(type, known) + "\"?");
+      refuse_member("key_types", in_quotes(type) + " is not a key type" + manager::suggestion(type, known));
     }
     if (!seen.insert(*found).second) refuse_member("key_types", in_quotes(type) + " is there twice");
     if (available.contains(*found)) continue;
@@ -133,8 +123,8 @@ void check_cas(const CertificateSpec& spec) {
     if (!url.starts_with("https://") && !url.starts_with("http://")) {
       std::vector<std::string> known;
       for (const KnownCa& each : known_cas()) known.emplace_back(each.name);
-      refuse_member("cas", in_quotes(ca) + " is neither a directory URL nor the short name of a CA; did you mean \"" +
-                               manager::nearest_name(ca, known) + "\"?");
+      refuse_member("cas", in_quotes(ca) + " is neither a directory URL nor the short name of a CA" +
+                               manager::suggestion(ca, known));
     }
     if (!seen.insert(url).second) refuse_member("cas", in_quotes(ca) + " is there twice");
   }

@@ -197,17 +197,20 @@ class CasLeases final : public Storage {
   Flow<Result<std::vector<std::optional<Lease>>>> renew(std::vector<Lease> leases, std::chrono::seconds ttl) override {
     std::vector<std::optional<Lease>> renewed;
     std::vector<Flow<Result<bool>>> flows;
+    const Instant begin = co_await now();
     for (const Lease& lease : leases) {
       if (Result<void> valid = storage::check_held(lease); !valid) co_return valid.error();
       if (Result<void> valid = storage::check_lease(lease.name, ttl); !valid) co_return valid.error();
-      flows.push_back(extend(lease, storage::clamped(ttl)));
+      // One that has ended is given up, so that nobody has to watch it first.
+      const bool has_ended = begin.steady >= lease.good_until;
+      flows.push_back(extend(lease, has_ended ? std::chrono::seconds(0) : storage::clamped(ttl)));
     }
-    const Instant begin = co_await now();
     std::vector<Result<bool>> held = co_await all(std::move(flows), 8);
     for (std::size_t at = 0; at < leases.size(); ++at) {
       if (!held[at]) co_return held[at].error();
+      const bool is_held = *held[at] && begin.steady < leases[at].good_until;
       leases[at].good_until = begin.steady + storage::clamped(ttl);
-      renewed.push_back(*held[at] ? std::optional(std::move(leases[at])) : std::nullopt);
+      renewed.push_back(is_held ? std::optional(std::move(leases[at])) : std::nullopt);
     }
     co_return renewed;
   }
@@ -396,6 +399,14 @@ class CasLeases final : public Storage {
 }  // namespace
 
 std::shared_ptr<Storage> cas_leases(std::shared_ptr<Storage> storage) {
+  const char* const doing = "making leases by compare-and-set";
+  if (!storage) throw Error(Errc::invalid_argument, doing, "there is no storage");
+  if (storage->capabilities().typed) {
+    throw Error(
+        Errc::invalid_argument, doing,
+        "this storage keeps records as files that other programs read, and takes nothing else; it has leases of "
+        "its own");
+  }
   return std::make_shared<CasLeases>(std::move(storage));
 }
 

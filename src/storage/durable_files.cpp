@@ -15,6 +15,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/text.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/error.hpp"
 #include "storage/system_error.hpp"
@@ -103,11 +104,15 @@ bool is_temporary_name(std::string_view name) {
 class Replacement {
  public:
   /// Written, not yet synced.
-  Replacement(const fs::path& path, std::string_view contents, unsigned mode)
+  Replacement(const fs::path& path, std::string_view contents, unsigned mode, bool is_owners = false)
       : doing_("writing " + path.string()),
         file_(target_of(path, doing_)),
         made_(make_file_beside(file_, doing_)),
         fresh_(made_.second) {
+    if (is_owners) {
+      const Descriptor folder(::open(folder_of(file_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (folder) storage::give_to_owner_of(folder.number(), made_.first.number(), doing_);
+    }
     // Not by the mode of open(): that one the umask cuts.
     if (::fchmod(made_.first.number(), static_cast<mode_t>(mode & 07777)) != 0)
       storage::throw_errno(doing_, "setting its mode");
@@ -219,6 +224,14 @@ void remove_tree(const Folder& folder, const std::string& name) {
     throw_errno(doing, "it cannot be removed");
 }
 
+/// For folders that were just made.
+void give_to_parents_owner(const fs::path& made) {
+  const int how = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  const Descriptor folder(::open(folder_of(made).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+      opened(::open(made.c_str(), how));
+  if (folder && opened) give_to_owner_of(folder.number(), opened.number(), "making the folder " + made.string());
+}
+
 /// What has to be true before anything is changed, because a rename could not do it.
 void require_same_file_system(const Folder& staging, const Folder& target) {
   struct stat one {
@@ -255,12 +268,22 @@ void sync_folder(const fs::path& folder, const std::string& doing) {
   if (opened) sync_folder(opened.number(), doing);
 }
 
+fs::path absolute_path(const fs::path& path, const std::string& doing) {
+  std::error_code failed;
+  fs::path absolute = fs::absolute(path, failed);
+  if (!failed) return absolute;
+  throw Error(Errc::io_failed, doing,
+              "the working folder, for " + path.string() + ", cannot be used: " + failed.message())
+      .with_system_code(failed);
+}
+
 void make_folders(const fs::path& base, const fs::path& folder) {
   fs::path made = base;
   for (const fs::path& part : folder.lexically_relative(base)) {
     const fs::path parent = made;
     made /= part;
     if (::mkdir(made.c_str(), private_folder_mode) == 0) {
+      give_to_parents_owner(made);
       sync_folder(parent, "making the folder " + made.string());
     } else if (errno != EEXIST) {
       throw_errno("making the folder " + made.string(), "it cannot be made");
@@ -272,9 +295,19 @@ void make_store_folder(const fs::path& folder) {
   std::error_code failed;
   if (fs::is_directory(folder, failed)) return;
   if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), failed);
-  if (::mkdir(folder.c_str(), private_folder_mode) != 0 && errno != EEXIST)
+  if (::mkdir(folder.c_str(), private_folder_mode) == 0) {
+    give_to_parents_owner(folder);
+  } else if (errno != EEXIST) {
     throw_errno("making the folder " + folder.string(), "it cannot be made");
+  }
   if (folder.has_parent_path()) sync_folder(folder.parent_path(), "making the folder " + folder.string());
+}
+
+void write_owners_file(const fs::path& path, std::string_view contents, unsigned mode) {
+  Replacement replacement(path, contents, mode, true);
+  replacement.sync();
+  replacement.put_in_place();
+  replacement.sync_its_folder();
 }
 
 void remove_file(const Folder& folder, const std::string& name) {
@@ -302,11 +335,12 @@ Change::~Change() {
 std::string Change::staged_name() { return std::to_string(++count_); }
 
 void Change::write_staged(const Folder& folder, const std::string& name, std::string_view contents, mode_t mode,
-                          const std::optional<struct stat>& like, const std::string& doing) {
+                          const std::optional<struct stat>& like, const Folder& target, const std::string& doing) {
   // Closed to everyone else until it has its owner and its mode.
   Descriptor made(
       ::openat(folder.descriptor(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!made) throw_errno(doing, "making a file in " + folder.path().string());
+  give_to_owner_of(target.descriptor(), made.number(), doing);
   take_after(made.number(), mode, like, doing);
   if (!write_all(made.number(), contents)) throw_errno(doing, "writing its contents");
   if (::fsync(made.number()) != 0) throw_errno(doing, "syncing its contents");
@@ -340,7 +374,7 @@ void Change::put_file(const std::string& path, std::string_view contents, mode_t
     throw Error(Errc::io_failed, doing, "it is not a regular file; remove it, or move it away");
   if (!model && !like.empty()) model = model_of(like);
   const std::string staged = staged_name();
-  write_staged(staging_, staged, contents, mode, model, doing);
+  write_staged(staging_, staged, contents, mode, model, folder, doing);
   steps_.push_back({std::string(staging_name) + "/" + staged, path, false});
 }
 
@@ -360,9 +394,10 @@ void Change::put_folder(const std::string& path, const std::vector<NewFile>& fil
   const Folder parent = folder_of_target(path, doing);
   const std::string staged = staged_name();
   const Folder folder = staging_.make(staged);
+  give_to_owner_of(parent.descriptor(), folder.descriptor(), doing);
   for (const NewFile& file : files) {
     const std::optional<struct stat> model = like.empty() ? std::nullopt : model_of(like + "/" + file.name);
-    write_staged(folder, file.name, file.contents, file.mode, model, doing + "/" + file.name);
+    write_staged(folder, file.name, file.contents, file.mode, model, parent, doing + "/" + file.name);
   }
   std::optional<struct stat> model;
   if (!like.empty()) model = root_.status(like);
@@ -397,7 +432,7 @@ void Change::commit(const std::function<void()>& announce) {
   const bool is_one_rename = steps_.size() == 1 && !(steps_.front().from.empty() && steps_.front().is_folder);
   if (!is_one_rename) {
     const std::string doing = "writing " + (root_.path() / journal_name).string();
-    write_staged(staging_, "journal", journal_text(steps_), 0600, std::nullopt, doing);
+    write_staged(staging_, "journal", journal_text(steps_), 0600, std::nullopt, root_, doing);
     staging_.sync();
     is_journaled_ = true;
     if (::renameat(staging_.descriptor(), "journal", root_.descriptor(), journal_name) != 0) {
@@ -459,8 +494,9 @@ std::vector<Change::Step> Change::journal_steps(const Folder& root) {
   if (!file) return steps;
   try {
     const boost::json::value journal = boost::json::parse(file->contents);
-    if (journal.at("format").as_int64() != journal_format)
-      throw Error(Errc::io_failed, doing, "a newer version of culmen wrote it: use that one");
+    const std::int64_t format = journal.at("format").as_int64();
+    if (format > journal_format)
+      throw Error(Errc::io_failed, doing, base::newer_format_text(static_cast<std::uint64_t>(format), journal_format));
     for (const boost::json::value& one : journal.at("steps").as_array()) {
       steps.push_back(
           {std::string(one.at("from").as_string()), std::string(one.at("to").as_string()), one.at("folder").as_bool()});

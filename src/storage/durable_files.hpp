@@ -21,11 +21,15 @@ bool write_all(int descriptor, std::string_view contents) noexcept;
 /// Makes what happened in a folder last. Some file systems cannot sync a folder, and need not.
 void sync_folder(int folder, const std::string& doing);
 void sync_folder(const std::filesystem::path& folder, const std::string& doing);
+/// Of a path that is relative to the present working folder, which may change later.
+std::filesystem::path absolute_path(const std::filesystem::path& path, const std::string& doing);
 /// Makes what is missing of `folder` below `base`, for the owner alone.
 void make_folders(const std::filesystem::path& base, const std::filesystem::path& folder);
 
 /// Makes the folder with mode 0700, and its parents as the umask has it, unless it is there.
 void make_store_folder(const std::filesystem::path& folder);
+/// write_file_atomically(), and see give_to_owner_of().
+void write_owners_file(const std::filesystem::path& path, std::string_view contents, unsigned mode);
 /// Removes a file, if it is there; not synced.
 void remove_file(const Folder& folder, const std::string& name);
 /// Removes a folder if it is empty; not synced, and no error if it is not.
@@ -46,7 +50,7 @@ class Change {
   ~Change();
 
   /// A file; its folder must exist. Keeps mode, owner and group of the file that is there; else takes those of `like`,
-  /// if there is one; else `mode`, and the owner and group of the process.
+  /// if there is one; else `mode`, and the owner and group of the process (see give_to_owner_of()).
   void put_file(const std::string& path, std::string_view contents, mode_t mode, const std::string& like = {});
   /// A symbolic link; its folder must exist.
   void put_link(const std::string& path, const std::string& target);
@@ -80,7 +84,7 @@ class Change {
   };
   std::string staged_name();
   static void write_staged(const Folder& folder, const std::string& name, std::string_view contents, mode_t mode,
-                           const std::optional<struct stat>& like, const std::string& doing);
+                           const std::optional<struct stat>& like, const Folder& target, const std::string& doing);
   static void take_after(int file, mode_t mode, const std::optional<struct stat>& like, const std::string& doing);
   Folder folder_of_target(const std::string& path, const std::string& doing) const;
   std::optional<struct stat> model_of(const std::string& path) const;

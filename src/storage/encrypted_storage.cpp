@@ -12,19 +12,20 @@ namespace culmen {
 
 namespace {
 
+constexpr std::string_view any_mark = "culmen-enc ";          // of all versions
 constexpr std::string_view encrypted_mark = "culmen-enc 1 ";  // then the id of the key, and a line feed
 constexpr std::size_t longest_id = 64;
 
-bool is_number_part(std::string_view part) {
-  return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-/// Whether values of this key contain private keys.
-bool has_private_key(std::string_view key) {
-  if (key.starts_with("accounts/") || key.starts_with("keys/unused/")) return true;
-  if (!key.starts_with("certificates/")) return false;
-  const std::string_view last = key.substr(key.rfind('/') + 1);
-  return last == "pending" || is_number_part(last);
+/// Whether values of this key stay readable. All others may contain private keys, those of kinds to come included.
+bool stays_readable(std::string_view key) {
+  for (const std::string_view prefix : {"rates/", "challenges/", "leases/"}) {
+    if (key.starts_with(prefix)) return true;
+  }
+  constexpr std::string_view certificates = "certificates/", record = "/record";
+  if (!key.starts_with(certificates) || !key.ends_with(record)) return false;
+  key.remove_prefix(certificates.size());
+  const std::size_t id = key.find('/');
+  return id != std::string_view::npos && key.substr(id) == record;
 }
 
 void check_storage_keys(const std::vector<StorageKey>& keys) {
@@ -87,7 +88,7 @@ class EncryptedStorage final : public Storage {
   Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes) override {
     if (Result<void> valid = storage::check_writes(writes, capabilities()); !valid) co_return valid.error();
     for (Write& write : writes) {
-      if (!write.value || !has_private_key(write.key)) continue;
+      if (!write.value || stays_readable(write.key)) continue;
       Result<std::string> encrypted = encrypt(write.key, *write.value);
       if (!encrypted) co_return encrypted.error();
       write.value = std::move(*encrypted);
@@ -118,8 +119,13 @@ class EncryptedStorage final : public Storage {
 
   /// In place. What is not encrypted stays.
   Result<void> decrypt(const std::string& key, std::string& value) const {
-    if (!has_private_key(key) || !value.starts_with(encrypted_mark)) return {};
+    if (stays_readable(key) || !value.starts_with(any_mark)) return {};
     const std::string doing = "decrypting the value of \"" + printable(key, 200) + "\"";
+    if (!value.starts_with(encrypted_mark)) {
+      return Error(Errc::crypto_failed, doing,
+                   "it is encrypted in a way that this version of culmen does not know: a newer version wrote it; use "
+                   "that one");
+    }
     const std::size_t end = value.find('\n');
     const std::string id =
         end == std::string::npos ? "" : value.substr(encrypted_mark.size(), end - encrypted_mark.size());
@@ -152,6 +158,7 @@ class EncryptedStorage final : public Storage {
 
 std::shared_ptr<Storage> encrypted_storage(std::shared_ptr<Storage> storage, std::vector<StorageKey> keys) {
   check_storage_keys(keys);
+  if (!storage) throw Error(Errc::invalid_argument, "setting up the encryption of a storage", "there is no storage");
   if (storage->capabilities().typed) {
     throw Error(Errc::invalid_argument, "setting up the encryption of a storage",
                 "this storage keeps records as files that other programs read; they cannot be encrypted");

@@ -86,10 +86,9 @@ std::optional<std::uint64_t> LeaseBook::acquire(const Folder& root, const std::s
   const Folder folder = root.make(path);
   LeaseState state = state_in(folder);
   const std::string doing = "acquiring the lease \"" + name + "\"";
-  Descriptor file = folder.open_or_make(lock_file);
+  std::optional<FileLock> held = FileLock::of_description(folder.open_or_make(lock_file), doing);
   Change change(root);
-  const bool is_taken_over = !lock_description(file, doing);
-  if (is_taken_over) {
+  if (!held) {
     const std::optional<FileRead> present = folder.read(lock_file);
     if (!state.released && !is_silent(name, present ? present->contents : std::string(), time)) return std::nullopt;
     // The holder keeps its lock, on a file that has no name any more. By the new token it knows that the lease is lost.
@@ -100,12 +99,10 @@ std::optional<std::uint64_t> LeaseBook::acquire(const Folder& root, const std::s
   state.released = false;
   put_state(change, path, state);
   change.commit([] {});
-  if (is_taken_over) {
-    file = folder.open_or_make(lock_file);
-    if (!lock_description(file, doing)) throw Error(Errc::io_failed, doing, "somebody else locked " + path);
-  }
-  beat(file, name, ttl, time);
-  held_.insert_or_assign(name, Held{std::move(file), state.token});
+  if (!held) held = FileLock::of_description(folder.open_or_make(lock_file), doing);
+  if (!held) throw Error(Errc::io_failed, doing, "somebody else locked " + path);
+  beat(held->file(), name, ttl, time);
+  held_.insert_or_assign(name, Held{*std::move(held), state.token});
   return state.token;
 }
 
@@ -115,11 +112,13 @@ bool LeaseBook::renew(const Folder& root, const Lease& lease, std::chrono::secon
   if (held == held_.end() || held->second.token != lease.token) return false;
   const std::optional<Folder> folder = root.find(lease_folder(lease.name));
   const LeaseState state = folder ? state_in(*folder) : LeaseState();
-  if (state.token != lease.token || state.released) {
+  const auto last = seen_.find(lease.name);  // this object's last beat
+  const bool has_ended = last == seen_.end() || time >= last->second.since + ttl_in(last->second.beat);
+  if (state.token != lease.token || state.released || has_ended) {
     held_.erase(held);
     return false;
   }
-  beat(held->second.file, lease.name, ttl, time);
+  beat(held->second.lock.file(), lease.name, ttl, time);
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "culmen/storage.hpp"
+#include "storage/file_locks.hpp"
 #include "storage/folder.hpp"
 
 namespace culmen::storage {
@@ -36,7 +37,7 @@ class LeaseBook {
 
  private:
   struct Held {
-    Descriptor file;
+    FileLock lock;
     std::uint64_t token = 0;
   };
   /// A beat, and when it was seen the first time.

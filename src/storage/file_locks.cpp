@@ -12,6 +12,18 @@
 
 namespace culmen::storage {
 
+namespace {
+
+/// False and errno if it fails.
+bool set_description_lock(const Descriptor& file, short type) noexcept {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  return ::fcntl(file.number(), F_OFD_SETLK, &lock) == 0;
+}
+
+}  // namespace
+
 std::optional<FileLock> FileLock::take(const Folder& folder, std::string_view name) {
   const std::string doing = "locking " + (folder.path() / name).string();
   Descriptor file = folder.open_or_make(name);
@@ -37,13 +49,19 @@ long FileLock::holder(const Folder& folder, std::string_view name) noexcept {
   }
 }
 
-bool lock_description(const Descriptor& file, const std::string& doing) {
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  if (::fcntl(file.number(), F_OFD_SETLK, &lock) == 0) return true;
-  if (errno == EAGAIN || errno == EACCES) return false;
+std::optional<FileLock> FileLock::of_description(Descriptor file, const std::string& doing) {
+  if (set_description_lock(file, F_WRLCK)) return FileLock(std::move(file));
+  if (errno == EAGAIN || errno == EACCES) return std::nullopt;
   throw_errno(doing, "it cannot be locked");
+}
+
+FileLock::FileLock(Descriptor file) : file_(std::move(file)), process_(::getpid()) {}
+
+// Closing is not enough: a child that was forked, and has executed nothing, keeps the description open.
+FileLock::~FileLock() {
+  if (!file_ || process_ != ::getpid()) return;
+  ::flock(file_.number(), LOCK_UN);
+  set_description_lock(file_, F_UNLCK);
 }
 
 }  // namespace culmen::storage

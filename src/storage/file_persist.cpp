@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,33 +28,36 @@ void require_folder(const fs::path& folder) {
   struct stat found {};
   const std::string doing = "using the store in " + folder.string();
   if (::stat(folder.c_str(), &found) != 0)
-    storage::throw_errno(doing, "the folder cannot be used; make it, or mount it");
+    storage::throw_errno(doing, "the folder cannot be used", storage::make_or_mount);
   if (!S_ISDIR(found.st_mode)) throw Error(Errc::io_failed, doing, "it is not a folder");
 }
 
 /// Held by one writer of the store, across threads and processes. The system releases it when the process ends.
 class WriteLock {
  public:
-  explicit WriteLock(const fs::path& file) : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+  explicit WriteLock(const fs::path& file)
+      : file_(storage::Folder::open(file.parent_path()).open_or_make(file.filename().native())), process_(::getpid()) {
     const std::string doing = "locking " + file.string();
-    if (descriptor_ < 0) storage::throw_errno(doing, "opening it");
-    for (int tries = 0; ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0; ++tries) {
+    for (int tries = 0; ::flock(file_.number(), LOCK_EX | LOCK_NB) != 0; ++tries) {
       const int why = errno;
       if ((why == EWOULDBLOCK || why == EINTR) && tries < lock_tries) {
         ::usleep(lock_pause_microseconds);
         continue;
       }
-      ::close(descriptor_);
       errno = why;
       storage::throw_errno(doing, "somebody else has been writing to the store for too long");
     }
   }
   WriteLock(const WriteLock&) = delete;
   WriteLock& operator=(const WriteLock&) = delete;
-  ~WriteLock() { ::close(descriptor_); }
+  ~WriteLock() {
+    // Closing is not enough: a child that was forked meanwhile has the file open too.
+    if (process_ == ::getpid()) ::flock(file_.number(), LOCK_UN);
+  }
 
  private:
-  int descriptor_;
+  storage::Descriptor file_;
+  pid_t process_;
 };
 
 using storage::Pair;
@@ -91,7 +93,7 @@ class PersistChange {
     storage::make_folders(folder, file_.parent_path());
     remove_unfinished_files(file_.parent_path(), std::chrono::seconds(0));  // the lock is ours: nobody writes them now
   }
-  void write(std::string_view contents) const { write_file_atomically(file_, contents, 0600); }
+  void write(std::string_view contents) const { storage::write_owners_file(file_, contents, 0600); }
 
  private:
   static fs::path prepared(const fs::path& folder, const PersistKey& key) {
@@ -108,6 +110,7 @@ class PersistChange {
 
 FilePersist::FilePersist(fs::path folder) : folder_(std::move(folder)) {
   if (folder_.empty()) throw Error(Errc::invalid_argument, "opening a store", "the folder has no name");
+  folder_ = storage::absolute_path(folder_, "opening a store");
 }
 
 fs::path FilePersist::file_of(const PersistKey& key) const {

@@ -271,6 +271,7 @@ class FileStorage final : public Storage {
 
 std::shared_ptr<Storage> file_storage(fs::path folder, FileStorageOptions options) {
   if (folder.empty()) throw Error(Errc::invalid_argument, "opening a file storage", "the path of its folder is empty");
+  folder = storage::absolute_path(folder, "opening a file storage");
   return std::make_shared<FileStorage>(std::move(folder), std::move(options));
 }
 

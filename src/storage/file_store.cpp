@@ -14,8 +14,10 @@ FileStore::FileStore(std::filesystem::path folder_, FileStorageOptions options_)
     : folder(std::move(folder_)), options(std::move(options_)) {}
 
 Folder FileStore::open() {
-  if (options.make_folder) make_store_folder(folder);
+  // Once it was there, it is not made again: if it is gone, so is all that is stored, and that is an error.
+  if (options.make_folder && !was_open) make_store_folder(folder);
   Folder root = Folder::open(folder);
+  was_open = true;
   const std::string doing = "using the state folder " + folder.string();
   if (!options.trust_shared) {
     const std::string refused = refused_file_system_of(root.descriptor(), doing);

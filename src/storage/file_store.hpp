@@ -1,6 +1,7 @@
 // The folder of a file storage: how it is opened, and locked for a change. Errors are thrown.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <mutex>
@@ -30,6 +31,7 @@ struct FileStore {
 
   const std::filesystem::path folder;
   const FileStorageOptions options;
+  std::atomic<bool> was_open = false;
   LeaseBook leases;
   std::mutex mutex;
   std::set<std::string> warned;

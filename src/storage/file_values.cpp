@@ -14,6 +14,7 @@
 
 #include "base/base64.hpp"
 #include "base/hex.hpp"
+#include "base/text.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/records.hpp"
 #include "storage/system_error.hpp"
@@ -291,7 +292,7 @@ std::string fault_of_record(const json::object& record) {
   if (const json::value* const format = record.if_contains("format")) {
     if (!format->is_int64() || format->get_int64() < 1) return "its format is not a positive number";
     if (format->get_int64() > record_format) {
-      return "its format is " + std::to_string(format->get_int64()) + ": a newer version of culmen wrote it; use that";
+      return base::newer_format_text(static_cast<std::uint64_t>(format->get_int64()), record_format);
     }
   }
   const json::value* const live = record.if_contains("live");

@@ -89,6 +89,13 @@ void refuse_nul(std::string_view path, const std::string& doing) {
 
 }  // namespace
 
+void give_to_owner_of(int folder, int made, const std::string& doing) {
+  struct stat owner {};
+  if (::geteuid() != 0 || ::fstat(folder, &owner) != 0 || owner.st_uid == 0) return;
+  if (::fchown(made, owner.st_uid, owner.st_gid) != 0)
+    throw_errno(doing, "giving it to the owner of its folder, user " + std::to_string(owner.st_uid));
+}
+
 Descriptor::~Descriptor() {
   if (number_ >= 0) ::close(number_);
 }
@@ -113,7 +120,7 @@ Folder Folder::open(const fs::path& path) {
   const std::string doing = "opening the folder " + path.string();
   refuse_nul(path.native(), doing);
   Descriptor opened = open_trusted(AT_FDCWD, path.native(), O_RDONLY | O_DIRECTORY, 0, doing);
-  if (!opened) throw_errno(doing, "it cannot be used; make it, or mount it");
+  if (!opened) throw_errno(doing, "it cannot be used", make_or_mount);
   return {std::move(opened), path};
 }
 
@@ -136,11 +143,12 @@ Folder Folder::make(std::string_view name) const {
     std::optional<Folder> found = parent.find(last);
     if (!found) {
       const std::string doing = "making the folder " + (path_ / part).string();
-      if (::mkdirat(parent.descriptor(), last.c_str(), private_folder_mode) != 0 && errno != EEXIST)
-        throw_errno(doing, "it cannot be made");
+      const bool is_new = ::mkdirat(parent.descriptor(), last.c_str(), private_folder_mode) == 0;
+      if (!is_new && errno != EEXIST) throw_errno(doing, "it cannot be made");
       sync_folder(parent.descriptor(), doing);
       found = parent.find(last);
       if (!found) throw Error(Errc::io_failed, doing, "somebody else removed it");
+      if (is_new) give_to_owner_of(parent.descriptor(), found->descriptor(), doing);
     }
     made = std::move(found);
   }
@@ -206,8 +214,14 @@ std::vector<std::string> Folder::names() const {
 
 Descriptor Folder::open_or_make(std::string_view name) const {
   const std::string doing = "opening " + (path_ / name).string();
-  Descriptor opened =
-      open_trusted(descriptor_.number(), std::string(name), O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, 0600, doing);
+  const int how = O_RDWR | O_NONBLOCK | O_NOCTTY;
+  // First as a new one, which is known to be this process's own.
+  Descriptor opened = open_trusted(descriptor_.number(), std::string(name), how | O_CREAT | O_EXCL, 0600, doing);
+  if (opened) {
+    give_to_owner_of(descriptor_.number(), opened.number(), doing);
+  } else if (errno == EEXIST) {
+    opened = open_trusted(descriptor_.number(), std::string(name), how | O_CREAT, 0600, doing);
+  }
   if (!opened) throw_errno(doing, "it cannot be opened");
   struct stat found {};
   if (::fstat(opened.number(), &found) != 0) throw_errno(doing, "looking at it");

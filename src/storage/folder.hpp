@@ -36,6 +36,10 @@ class Descriptor {
   int number_ = -1;
 };
 
+/// What root makes in the folder of another user becomes that user's: else the user's own programs could not use it.
+/// Both are descriptors. Nothing happens if another user runs this, or root owns the folder.
+void give_to_owner_of(int folder, int made, const std::string& doing);
+
 /// What is left of a file. Throws if that is more than `limit` octets.
 std::string read_to_end(const Descriptor& file, std::size_t limit, const std::string& doing);
 
@@ -53,7 +57,7 @@ class Folder {
   static Folder open(const std::filesystem::path& path);
   /// nullopt if it does not exist. Throws if it is not a folder.
   std::optional<Folder> find(std::string_view name) const;
-  /// Makes what is missing, with mode 0700, and makes that last.
+  /// Makes what is missing, with mode 0700, and makes that last. See give_to_owner_of().
   Folder make(std::string_view name) const;
 
   const std::filesystem::path& path() const noexcept { return path_; }
@@ -67,7 +71,7 @@ class Folder {
   std::optional<struct stat> status(std::string_view name) const;
   /// The names in it, without "." and "..", in no order.
   std::vector<std::string> names() const;
-  /// Opens for reading and writing, and makes it with mode 0600 if it is missing.
+  /// Opens for reading and writing, and makes it with mode 0600 if it is missing. See give_to_owner_of().
   Descriptor open_or_make(std::string_view name) const;
   void sync() const;
 

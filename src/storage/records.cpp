@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/text.hpp"
@@ -36,8 +37,7 @@ class MembersRead {
     if (!format.is_int64() || format.get_int64() < 1) {
       fail("its format is not a positive number");
     } else if (format.get_int64() > record_format) {
-      fail("its format is " + std::to_string(format.get_int64()) + ", and this version of culmen reads formats up to " +
-           std::to_string(record_format) + ": a newer version wrote it; use that one");
+      fail(base::newer_format_text(static_cast<std::uint64_t>(format.get_int64()), record_format));
     }
   }
 
@@ -102,36 +102,51 @@ class MembersRead {
   std::optional<Error> error_;
 };
 
-/// The members of a record that is being written: its format first.
+/// The members of a record that is being written: its format first. Throws what cannot be read again.
 class MembersWritten {
  public:
-  MembersWritten() { members_["format"] = record_format; }
-  void write(std::string_view name, std::string_view text) { members_[name] = text; }
-  void write(std::string_view name, bool flag) { members_[name] = flag; }
+  MembersWritten() { write_value("format", json::value(record_format)); }
+  void write(std::string_view name, std::string_view text) { write_value(name, json::value(text)); }
+  void write(std::string_view name, bool flag) { write_value(name, json::value(flag)); }
   void write(std::string_view name, const std::vector<std::string>& texts) {
-    members_[name] = json::array(texts.begin(), texts.end());
+    write_value(name, json::array(texts.begin(), texts.end()));
   }
-  void write_object(std::string_view name, std::string_view text) { members_[name] = parsed(text, name); }
+  void write_object(std::string_view name, std::string_view text) { write_value(name, parsed(text, name)); }
   /// Without an empty text.
   void write_if_any(std::string_view name, std::string_view text) {
+    known_.insert(name);
     if (!text.empty()) write(name, text);
   }
-  /// What was read and not known. A member that has been written stays.
+  /// What was read and not known.
   void write_rest(std::string_view text) {
     if (text.empty()) return;
     for (json::key_value_pair& member : parsed(text, "unknown")) {
-      if (!members_.contains(member.key())) members_.emplace(member.key(), std::move(member.value()));
+      if (known_.contains(member.key()))
+        refuse("its unknown members contain \"" + std::string(member.key()) + "\", which is known");
+      members_.emplace(member.key(), std::move(member.value()));
     }
   }
-  std::string finished() const { return json::serialize(members_); }
+  std::string finished() const {
+    std::string text = json::serialize(members_);
+    if (!object_of(text)) refuse("it is nested too deeply, or a text in it is not UTF-8");
+    return text;
+  }
 
  private:
+  [[noreturn]] static void refuse(const std::string& detail) {
+    throw Error(Errc::invalid_argument, "writing a record", detail);
+  }
   static json::object parsed(std::string_view text, std::string_view name) {
     std::optional<json::object> object = object_of(text);
     if (object) return std::move(*object);
-    throw Error(Errc::invalid_argument, "writing a record", "its " + std::string(name) + " is not a JSON object");
+    refuse("its " + std::string(name) + " is not a JSON object");
+  }
+  void write_value(std::string_view name, json::value value) {
+    known_.insert(name);
+    members_[name] = std::move(value);
   }
   json::object members_;
+  std::set<std::string_view> known_;  // literals
 };
 
 /// The name of the folder of a CA below accounts/.

@@ -252,6 +252,22 @@ TEST_CASE("PostgreSQL: schemas, and what is said when they are missing or of ano
   CHECK(run_flow(create_postgres_schema(PostgresOptions(connection))));  // nothing to do
 }
 
+TEST_CASE("PostgreSQL: tables that were dropped are made again") {
+  PostgresServer server;
+  const std::shared_ptr<Storage> storage = open_with_schema(server);
+  REQUIRE(run_flow(write_one(*storage, Write("a", "kept"))));
+  Psql psql(server);
+  psql.run("DROP TABLE culmen.culmen_lease");
+  psql.run("DROP INDEX culmen.culmen_object_changed_in");
+  const auto refused = run_flow(storage->acquire("l", "test", 5s));
+  REQUIRE(!refused);
+  check_contains(std::string(refused.error().what()), "create_postgres_schema() creates what is missing");
+  REQUIRE(run_flow(create_postgres_schema(PostgresOptions(server.connection()))));
+  CHECK(run_flow(storage->acquire("l", "test", 5s)));
+  CHECK(psql.run("SELECT count(*) FROM pg_indexes WHERE indexname = 'culmen_object_changed_in'") == "1");
+  CHECK(run_flow(load_one(*storage, "a")).value()->value == "kept");
+}
+
 TEST_CASE("PostgreSQL: errors name the place, and never a password") {
   PostgresServer server;
   const std::string port = std::to_string(server.port());
@@ -274,13 +290,30 @@ TEST_CASE("PostgreSQL: errors name the place, and never a password") {
   const Error missing = error_of(server.connection() + " dbname=missing");
   check_contains(std::string(missing.what()), "database \"missing\" does not exist");
 
+  // What is put together wrongly could have a password in it: neither libpq's text nor the place shows it.
+  for (const std::string odd : {"dbname=x;tell-nobody", "sslmode=disable;tell-nobody", "keepalives_idle=5;tell-nobody",
+                                "user=x;tell-nobody", "dbname=postgresql://u:tell-nobody@127.0.0.1/x"}) {
+    CAPTURE(odd);
+    const std::string text = error_of(server.connection() + " " + odd).what();
+    CHECK(text.find("tell-nobody") == std::string::npos);
+    CAPTURE(text);
+    CHECK(text.find("***") != std::string::npos);
+  }
+  // An "@" that is encoded is a part of the password.
+  CHECK(std::string(error_of("postgresql://culmen:tell%40nobody@127.0.0.1:" + port + "/postgres").what())
+            .find("nobody") == std::string::npos);
+
   const std::uint16_t free = cli_test::free_port();
   const Error refused = error_of("host=127.0.0.1 port=" + std::to_string(free) + " user=culmen dbname=postgres");
   CHECK(refused.code() == Errc::connection_failed);
   check_contains(std::string(refused.what()), "127.0.0.1:" + std::to_string(free));
 
-  for (const char* connection :
-       {"tell-nobody", "password=tell-nobody bad", "postgresql://u:tell-nobody@[::1", "nonsense=tell-nobody"}) {
+  for (const std::string connection :
+       {"tell-nobody", "password=tell-nobody bad", "postgresql://u:tell-nobody@[::1", "nonsense=tell-nobody",
+        "postgresql://u:tell-nobody/x@127.0.0.1/postgres", "postgresql://u:12/tell-nobody@127.0.0.1/postgres",
+        "postgresql://u:x@tell-nobody@127.0.0.1/postgres", "host=127.0.0.1;password=tell-nobody",
+        "host=127.0.0.1 sslmode=disable;password=tell-nobody", "host=127.0.0.1 port=tell-nobody",
+        "host=127.0.0.1 user=u;pwd=tell-nobody", "host=x@tell-nobody", "host=127.0.0.1;tell-nobody"}) {
     CAPTURE(connection);
     try {
       (void)postgres_storage(PostgresOptions(connection));

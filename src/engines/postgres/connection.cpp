@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <new>
 #include <system_error>
 
 #include <libpq-fe.h>
+
+#include "base/text.hpp"
 
 namespace culmen::postgres {
 
@@ -86,6 +89,50 @@ std::vector<std::string> split(const std::string& list) {
   return parts;
 }
 
+/// Whether all of a value can be shown. What is put together wrongly, such as "disable;password=x", cannot.
+bool is_plain_value(std::string_view value) {
+  return std::ranges::none_of(
+      value, [](char c) { return std::string_view(" \t\r\n@;=?#&\"'\\").find(c) != std::string_view::npos; });
+}
+
+bool is_port(const std::string& text) {
+  return text.size() <= 5 && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+bool is_host(const std::string& text) {
+  if (text.empty()) return true;
+  const bool is_socket = text.front() == '/' || text.front() == '@';
+  const std::string_view rest = std::string_view(text).substr(text.front() == '@' ? 1 : 0);
+  return is_plain_value(rest) && (is_socket || rest.find('/') == std::string_view::npos);
+}
+
+/// Whether the value of an option that is not secret can be meant like that: it could be a part of the password.
+bool is_plausible(const std::string& keyword, const std::string& value) {
+  const std::string lower = base::to_lower(value);
+  if (lower.find("password=") != std::string::npos || lower.find("pwd=") != std::string::npos) return false;
+  const std::vector<std::string> parts = split(value);
+  if (keyword == "port") return std::ranges::all_of(parts, is_port);
+  return (keyword != "host" && keyword != "hostaddr") || std::ranges::all_of(parts, is_host);
+}
+
+/// Whether an "@" stands where none can: libpq takes a part of such a password for a host, a port or a database.
+bool is_ambiguous_uri(std::string_view text) {
+  const std::size_t scheme =
+      text.starts_with("postgresql://") || text.starts_with("postgres://") ? text.find("://") : text.npos;
+  if (scheme == text.npos) return false;
+  const std::string_view rest = text.substr(scheme + 3);
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));
+  const std::string_view path = rest.substr(authority.size(), rest.find('?') - authority.size());
+  return std::ranges::count(authority, '@') > 1 || path.find('@') != path.npos;
+}
+
+/// Without any part of it.
+Error unreadable_string() {
+  return Error(Errc::invalid_argument, "reading the connection string for PostgreSQL",
+               "it cannot be parsed; it must be \"keyword=value keyword=value\" or a postgresql:// URI, in which "
+               "'@', '/', ':', '?' and '%' within a password are written as %40, %2F, %3A, %3F and %25");
+}
+
 std::string field(const PGresult* result, int which) {
   const char* const text = PQresultErrorField(result, which);
   return text ? text : "";
@@ -112,23 +159,24 @@ ConnectionSettings::ConnectionSettings(const std::string& connection) {
   const auto free_options = [](PQconninfoOption* list) { PQconninfoFree(list); };
   const std::unique_ptr<PQconninfoOption, decltype(free_options)> parsed(PQconninfoParse(connection.c_str(), nullptr),
                                                                          free_options);
-  if (!parsed || connection.find('\0') != std::string::npos) {
-    throw Error(Errc::invalid_argument, "reading the connection string for PostgreSQL",
-                "it is neither \"keyword=value …\" nor a valid postgresql:// URI");
-  }
+  if (!parsed || connection.find('\0') != std::string::npos || is_ambiguous_uri(connection)) throw unreadable_string();
   std::string host, port, database;
   for (const PQconninfoOption* option = parsed.get(); option->keyword; ++option) {
     if (!option->val) continue;
     const std::string keyword = option->keyword, value = option->val;
-    if (std::strchr(option->dispchar, '*') && !value.empty()) secrets_.push_back(value);
+    const bool is_secret = std::strchr(option->dispchar, '*') != nullptr;
+    if (!is_secret && !is_plausible(keyword, value)) throw unreadable_string();
+    if (!value.empty() && (is_secret || !is_plain_value(value))) secrets_.push_back(value);
     if (keyword == "host" || (keyword == "hostaddr" && host.empty())) host = value;
     if (keyword == "port") port = value;
     if (keyword == "dbname") database = value;
     options_.emplace_back(keyword, value);
   }
+  // The longest first: one can be a part of another.
+  std::ranges::sort(secrets_, std::ranges::greater(), &std::string::size);
   place_ = "PostgreSQL at " + (host.empty() ? "its default host" : host);
   if (!port.empty()) place_ += ":" + port;
-  if (!database.empty()) place_ += ", database " + database;
+  if (!database.empty()) place_ += ", database " + (is_plain_value(database) ? database : "***");
 }
 
 std::string ConnectionSettings::printable_text(std::string_view text) const {

@@ -106,7 +106,7 @@ Error Database::error_of(const SqlFailure& failure, std::string_view doing, bool
   std::string detail = pool_.place() + ": " + failure.text;
   if (!failure.sqlstate.empty()) detail += " (SQLSTATE " + failure.sqlstate + ")";
   if (is_one_of(failure.sqlstate, {undefined_table, undefined_schema})) {
-    detail += "; create_postgres_schema() creates the tables";
+    detail += "; create_postgres_schema() creates what is missing";
   }
   if (changes && failure.unknown) detail += "; the change may have been made: load it before writing again";
   return Error(failure.code, doing, detail);
@@ -407,6 +407,16 @@ void Database::check_version(Connection& connection, Deadline deadline) const {
                    false};
 }
 
+bool Database::is_complete(Connection& connection, Deadline deadline) const {
+  const std::vector<std::string> names = {"culmen_schema", "culmen_lease", "culmen_object", "culmen_object_changed_in",
+                                          "culmen_object_expires_at"};
+  const Rows rows = connection.run(
+      "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
+      "c.relname = ANY($2)",
+      Parameters().add(schema_name_).add(names), deadline);
+  return rows.number(0, 0) == static_cast<std::int64_t>(names.size());
+}
+
 Result<void> Database::create_schema() {
   const std::string tables = R"(
 CREATE TABLE IF NOT EXISTS )" +
@@ -442,7 +452,7 @@ INSERT INTO )" + qualified("culmen_schema") +
     try {
       const std::unique_ptr<Connection> connection = pool_.connect_unprepared(deadline);
       const std::optional<std::int64_t> version = stored_version(*connection, deadline);
-      if (version == schema_version) return {};
+      if (version == schema_version && is_complete(*connection, deadline)) return {};
       if (version && *version > schema_version) check_version(*connection, deadline);
       // IF NOT EXISTS asks for the right to create a schema also where it exists.
       const Rows schemas = connection->run("SELECT 1::bigint FROM pg_namespace WHERE nspname = $1",

@@ -51,6 +51,8 @@ class Database {
 
  private:
   class Step;
+  /// Whether all tables and indexes exist.
+  bool is_complete(Connection& connection, Deadline deadline) const;
   void check_version(Connection& connection, Deadline deadline) const;
   std::optional<std::int64_t> stored_version(Connection& connection, Deadline deadline) const;
   Error error_of(const SqlFailure& failure, std::string_view doing, bool changes = false) const;

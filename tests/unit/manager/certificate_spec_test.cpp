@@ -157,3 +157,16 @@ TEST_CASE("spec: one certificate for each key type, with ids that stay when a ty
   CHECK(certificate_ids(spec) ==
         Texts{"a.test", "a.test@rsa", "a.test@rsa:4096", "a.test@ec", "a.test@ed25519", "a.test@ec:p-521"});
 }
+
+TEST_CASE("spec: names that resemble nothing get no suggestion, and members that are there twice are named") {
+  CHECK(fault_of(R"({"names":["a.test"],"key_types":["dsa"]})").find("did you mean") == std::string::npos);
+  CHECK(fault_of(R"({"names":["a.test"],"key_types":["dsa"]})").find("use one of: ") != std::string::npos);
+  CHECK(fault_of(R"({"names":["a.test"],"cas":[""]})").find("did you mean") == std::string::npos);
+  CHECK(fault_of("{\"" + std::string(1'000'000, 'z') + "\":1}").find("did you mean") == std::string::npos);
+  CHECK(fault_of(R"({"names":["a.test"],"challenge":"http-01","challenge":"http01"})") ==
+        "challenge: the member is there twice");
+  CHECK(fault_of(R"({"names":["a.test"],"n\u0061mes":["b.test"]})") == "names: the member is there twice");
+  CHECK(fault_of(R"({"names":["a.test"],"challenge_options":{"a\"":"1", "a\"" : "2"}})") ==
+        "a\": the member is there twice");
+  CHECK(fault_of(R"({"names":["a.test"],"challenge_options":{"names":"names","a":"a"}})") == "");
+}

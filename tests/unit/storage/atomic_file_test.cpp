@@ -293,7 +293,9 @@ TEST_CASE("read_file: only what is not there is none") {
   const WithoutRoot plain_user;
   const Error error = failure([&] { read_file(folder / "key"); });
   CHECK(error.system_code() == std::errc::permission_denied);
-  CHECK(std::string(error.what()) == "reading " + (folder / "key").string() + ": opening it: Permission denied");
+  CHECK(std::string(error.what()) ==
+        "reading " + (folder / "key").string() +
+            ": opening it: Permission denied; the user of this process needs the right to do that");
 }
 
 TEST_CASE("read_file: up to the limit, and not an octet more") {

@@ -84,6 +84,17 @@ class ChecksTheFenceBefore final : public StorageAround {
   }
 };
 
+/// Renews a lease that has ended, for a while.
+class EndsLeasesLate final : public StorageAround {
+ public:
+  using StorageAround::StorageAround;
+  Flow<Result<std::optional<Lease>>> acquire(std::string name, std::string owner, seconds ttl) override {
+    auto lease = co_await inner->acquire(name, owner, ttl * 2);
+    if (lease && *lease) (*lease)->good_until -= ttl;
+    co_return lease;
+  }
+};
+
 class ComparesInTwoSteps final : public StorageAround {
  public:
   using StorageAround::StorageAround;
@@ -366,6 +377,7 @@ TEST_CASE("conformance: leases and fences that do not hold are found") {
   CHECK(found_in<ReusesTokens>().contains("fences"));
   CHECK(found_in<ReleasesForAnybody>().contains("leases"));
   CHECK(found_in<RenewsWhatIsLost>().contains("leases"));
+  CHECK(found_in<EndsLeasesLate>() == std::set<std::string>{"leases"});
 
   const std::shared_ptr<Storage> memory = memory_storage();
   CHECK(found_by(StorageUnderTest([memory] { return std::make_shared<LocalLeases>(memory); })).contains("leases"));

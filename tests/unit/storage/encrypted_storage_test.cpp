@@ -2,7 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+
+#include "culmen/cas_leases.hpp"
 #include "culmen/error.hpp"
+#include "culmen/file_storage.hpp"
 #include "culmen/records.hpp"
 #include "support/virtual_storage.hpp"
 
@@ -109,4 +113,45 @@ TEST_CASE("encrypted storage: keys that are not valid") {
   for (const char* id : {"", "K", "a b", "a\n"}) {
     CHECK(error_of({storage_key(id, 1)}).find("is not the id of a key") != std::string::npos);
   }
+}
+
+TEST_CASE("encrypted storage: a kind of key that is not known is encrypted") {
+  test::VirtualTime time;
+  const std::shared_ptr<Storage> memory = memory_storage();
+  const std::shared_ptr<Storage> storage = encrypted_storage(memory, one_key());
+  for (const char* key : {"realms/r/account_key/a", "realms/r/certificate/a", "x", "new/kind",
+                          "certificates/a/b/record", "certificates/record", "accounts/a/record", "keys/other"}) {
+    CAPTURE(key);
+    REQUIRE(time.drive(write_one(*memory, Write(key, "plain"))));
+    CHECK(time.drive(load_one(*storage, key)).value()->value == "plain");  // from before
+    REQUIRE(time.drive(write_one(*storage, Write(key, "a secret"))));
+    CHECK(time.drive(load_one(*memory, key)).value()->value.starts_with("culmen-enc 1 k1\n"));
+    CHECK(time.drive(load_one(*storage, key)).value()->value == "a secret");
+  }
+}
+
+TEST_CASE("encrypted storage: what a later version encrypted is an error") {
+  test::VirtualTime time;
+  const std::shared_ptr<Storage> memory = memory_storage();
+  const std::string key = pending_order_key("a");
+  REQUIRE(time.drive(write_one(*memory, Write(key, "culmen-enc 2 k1\nabc"))));
+  const auto loaded = time.drive(load_one(*encrypted_storage(memory, one_key()), key));
+  REQUIRE(!loaded);
+  CHECK(loaded.error().code() == Errc::crypto_failed);
+  CHECK(loaded.error().detail().find("a newer version wrote it") != std::string::npos);
+}
+
+TEST_CASE("storages around others refuse nullptr and what they cannot wrap") {
+  const auto code_of = [](const std::function<void()>& wrap) {
+    try {
+      wrap();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return Errc::io_failed;
+  };
+  CHECK(code_of([] { (void)encrypted_storage(nullptr, one_key()); }) == Errc::invalid_argument);
+  CHECK(code_of([] { (void)cas_leases(nullptr); }) == Errc::invalid_argument);
+  CHECK(code_of([] { (void)encrypted_storage(file_storage("/x"), one_key()); }) == Errc::invalid_argument);
+  CHECK(code_of([] { (void)cas_leases(file_storage("/x")); }) == Errc::invalid_argument);
 }

@@ -38,7 +38,7 @@ TEST_CASE("file storage: damage is named, and never taken for missing") {
   const std::vector<Case> cases = {
       {record_key, folder / "record.json", "{", "record.json: it is not a JSON object"},
       {record_key, folder / "record.json", "", "record.json: it is not a JSON object"},
-      {record_key, folder / "record.json", R"({"format":2,"live":1})", "a newer version of culmen wrote it"},
+      {record_key, folder / "record.json", R"({"format":2,"live":1})", "a newer version wrote it; use that one"},
       {record_key, folder / "record.json", R"({"live":"1"})", "its live is not the number"},
       {generation(1), folder / "1/key.pem", "-", "1/key.pem: it is missing"},
       {generation(1), folder / "1/fullchain.pem", "-", "1/fullchain.pem: it is missing"},

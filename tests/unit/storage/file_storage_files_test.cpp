@@ -153,6 +153,35 @@ TEST_CASE("file storage: modes, owners and groups last") {
   CHECK(state.value(generation(4)) == generation_text(5));
 }
 
+TEST_CASE("file storage: what root makes in the folder of another user is that user's") {
+  if (::geteuid() != 0) return;  // only root can give files away
+  constexpr uid_t user = 65534;
+  constexpr gid_t group = 12345;
+  FileStorageOptions options;
+  options.make_folder = true;
+  const TemporaryFolder home;
+  REQUIRE(::chown(home.path().c_str(), user, group) == 0);
+  const auto storage = file_storage(home / "state", options);
+  VirtualTime time;
+  REQUIRE(time.drive(storage->write(issuance(1))));
+  REQUIRE(time.drive(write_one(*storage, Write("scratch/a", "value"))));
+  AccountRecord account;
+  account.key_pem = key_text(1);
+  REQUIRE(time.drive(write_one(*storage, Write(account_key, encode(account)))));
+  REQUIRE(time.drive(storage->acquire("scratch/b", "root", seconds(60))).value());
+  std::size_t count = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(home.path())) {
+    if (entry.is_symlink()) continue;
+    struct stat found {};
+    CAPTURE(entry.path().string());
+    REQUIRE(::stat(entry.path().c_str(), &found) == 0);
+    CHECK(found.st_uid == user);
+    CHECK(found.st_gid == group);
+    ++count;
+  }
+  CHECK(count > 15);
+}
+
 TEST_CASE("file storage: what others can read or write is reported, once") {
   std::vector<std::string> warnings;
   FileStorageOptions options;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,12 +11,16 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "culmen/error.hpp"
+#include "culmen/persist.hpp"
+#include "storage/file_locks.hpp"
 #include "support/file_state.hpp"
 #include "support/text.hpp"
 #include "unit/storage/issuance.hpp"
@@ -249,4 +254,129 @@ TEST_CASE("file storage: changes are noticed by prefix, in other processes, and 
   CHECK(after != cursor);
   CHECK(next(after) == after);
   CHECK(fs::file_size(state / ".changes") < 1000);
+}
+
+namespace {
+
+/// A child that was forked and has executed nothing, alive until this is destroyed.
+class ForkedChild {
+ public:
+  /// `work` runs in the child.
+  explicit ForkedChild(const std::function<void()>& work = {}) {
+    int to_child[2], from_child[2];
+    REQUIRE(::pipe(to_child) == 0);
+    REQUIRE(::pipe(from_child) == 0);
+    process_ = ::fork();
+    if (process_ == 0) {
+      ::close(to_child[1]);
+      if (work) work();
+      char end = 0;
+      static_cast<void>(!::write(from_child[1], &end, 1));
+      static_cast<void>(!::read(to_child[0], &end, 1));
+      ::_exit(0);
+    }
+    char begun = 0;
+    static_cast<void>(!::read(from_child[0], &begun, 1));
+    for (const int end : {to_child[0], from_child[0], from_child[1]}) ::close(end);
+    end_ = to_child[1];
+  }
+  ForkedChild(const ForkedChild&) = delete;
+  ForkedChild& operator=(const ForkedChild&) = delete;
+  ~ForkedChild() {
+    ::close(end_);
+    ::waitpid(process_, nullptr, 0);
+  }
+
+ private:
+  pid_t process_ = 0;
+  int end_ = -1;
+};
+
+}  // namespace
+
+TEST_CASE("file storage: locks end with the parent's use, while a child that was forked lives") {
+  const TemporaryFolder folder;
+  const storage::Folder root = storage::Folder::open(folder.path());
+  std::optional<storage::FileLock> lock = storage::FileLock::take(root, ".lock");
+  REQUIRE(lock);
+  {
+    const ForkedChild child;
+    lock.reset();
+    CHECK(storage::FileLock::take(root, ".lock"));
+  }
+  // The child's copy does not end the parent's lock.
+  lock = storage::FileLock::take(root, ".lock");
+  REQUIRE(lock);
+  {
+    const ForkedChild child([&lock] { lock.reset(); });
+    CHECK_FALSE(storage::FileLock::take(root, ".lock"));
+  }
+
+  VirtualTime time;
+  const TemporaryFolder state;
+  auto first = file_storage(state.path());
+  const auto second = file_storage(state.path());
+  const Lease released = *time.drive(first->acquire("scratch/a", "first", seconds(60))).value();
+  const Lease kept = *time.drive(first->acquire("scratch/b", "first", seconds(60))).value();
+  const ForkedChild child([&first] { first.reset(); });
+  CHECK_FALSE(time.drive(second->acquire("scratch/a", "second", seconds(60))).value());
+  CHECK(time.drive(first->release(released)));
+  CHECK(time.drive(second->acquire("scratch/a", "second", seconds(60))).value());
+  CHECK(time.drive(first->renew({kept}, seconds(60))).value().front());
+  first.reset();
+  CHECK(time.drive(second->acquire("scratch/b", "second", seconds(60))).value());
+}
+
+TEST_CASE("file storage: a relative folder is below the working folder of the beginning") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "one/state");
+  fs::create_directories(folder / "two/state");
+  const fs::path before = fs::current_path();
+  fs::current_path(folder / "one");
+  const auto storage = file_storage("state");
+  FilePersist persist("state");
+  fs::current_path(folder / "two");
+  VirtualTime time;
+  const auto written = time.drive(write_one(*storage, Write("x", "y")));
+  persist.put(PersistKey("r", PersistKind::account_key, "a"), "key");
+  fs::current_path(before);
+  CHECK(written);
+  CHECK(fs::is_empty(folder / "two/state"));
+  CHECK(fs::exists(folder / "one/state/r/account/a.pem"));
+  CHECK(time.drive(load_one(*file_storage(folder / "one/state"), "x")).value());
+}
+
+TEST_CASE("file storage: a folder that was there and is gone is an error, and not made again") {
+  const TemporaryFolder folder;
+  FileStorageOptions options;
+  options.make_folder = true;
+  const auto storage = file_storage(folder / "state", options);
+  VirtualTime time;
+  REQUIRE(time.drive(write_one(*storage, Write("x", "y"))));
+  fs::rename(folder / "state", folder / "elsewhere");
+  const auto loaded = time.drive(load_one(*storage, "x"));
+  REQUIRE_FALSE(loaded);
+  CHECK(contains(loaded.error().what(), "make it, or mount it"));
+  CHECK_FALSE(time.drive(write_one(*storage, Write("x", "z"))));
+  CHECK_FALSE(fs::exists(folder / "state"));
+  fs::rename(folder / "elsewhere", folder / "state");
+  CHECK(time.drive(load_one(*storage, "x")).value());
+}
+
+TEST_CASE("file storage: what to do about an error depends on the error") {
+  FileState state;
+  REQUIRE(state.put("scratch/a", "value"));
+  rlimit usual{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &usual) == 0);
+  rlimit none = usual;
+  none.rlim_cur = 0;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const std::string text = state.damage("scratch/a");
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &usual) == 0);
+  CHECK(contains(text, "raise its limit (ulimit -n)"));
+  CHECK_FALSE(contains(text, "mount it"));
+  put_text(state / "file", "");
+  const auto in_file = state.time.drive(load_one(*file_storage(state / "file/below"), "x"));
+  REQUIRE_FALSE(in_file);
+  CHECK(contains(in_file.error().what(), "a part of the path is a file"));
 }

@@ -311,3 +311,23 @@ TEST_CASE("a memory store that was moved from is still the same store") {
   taken.put(key_of("example.com"), "secret");
   CHECK(store.get(key_of("example.com")) == "secret");
 }
+
+TEST_CASE("what root stores in the folder of another user is that user's") {
+  if (::geteuid() != 0) return;  // only root can give files away
+  constexpr uid_t user = 65534;
+  const TemporaryFolder folder;
+  REQUIRE(::chown(folder.path().c_str(), user, 12345) == 0);
+  FilePersist store(folder.path());
+  store.put(account_of("account"), "key");
+  store.put_certificate("r", "n", StoredCertificate("key", "certificate"));
+  std::size_t count = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder.path())) {
+    struct stat found {};
+    CAPTURE(entry.path().string());
+    REQUIRE(::stat(entry.path().c_str(), &found) == 0);
+    CHECK(found.st_uid == user);
+    CHECK(found.st_gid == 12345);
+    ++count;
+  }
+  CHECK(count == 8);
+}

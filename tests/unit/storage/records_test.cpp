@@ -120,3 +120,38 @@ TEST_CASE("records: the folder of a CA is the one that the program made") {
   CHECK(folder_of("https://.hidden/") == "%2Ehidden_");
   CHECK(server_part("https://a/_") != server_part("https://a//"));
 }
+
+TEST_CASE("records: what could not be read again is not written") {
+  const auto refused = [](const auto& record) {
+    try {
+      (void)encode(record);
+    } catch (const Error& error) {
+      CHECK(error.code() == Errc::invalid_argument);
+      return error.detail();
+    }
+    return std::string("written");
+  };
+  AccountRecord account;
+  for (const char* unknown :
+       {R"({"url":1})", R"({"url":"x"})", R"({"next_key":1})", R"({"key":1})", R"({"format":2})"}) {
+    CAPTURE(unknown);
+    account.unknown = unknown;
+    CHECK(refused(account).find("which is known") != std::string::npos);
+  }
+  PendingOrder order;
+  order.unknown = R"({"replaces":[]})";
+  CHECK(refused(order).find("\"replaces\", which is known") != std::string::npos);
+  order.unknown.clear();
+  order.names = {"\xff"};
+  CHECK(refused(order).find("UTF-8") != std::string::npos);
+  account.unknown.clear();
+  account.url = "https://ca.example/\xc3";
+  CHECK(refused(account).find("UTF-8") != std::string::npos);
+  Generation generation;
+  generation.chain_pem = "\x80";
+  generation.meta = "{}";
+  CHECK(refused(generation).find("UTF-8") != std::string::npos);
+  generation.chain_pem.clear();
+  generation.meta = "{\"a\":" + std::string(30, '[') + std::string(30, ']') + "}";
+  CHECK((refused(generation) == "written") == decode_generation(R"({"meta":)" + generation.meta + "}").has_value());
+}
