@@ -376,8 +376,14 @@ Result<std::uint64_t> ScriptedCas::create_order(std::size_t ca_number, std::size
     if (refusal.retry_after) ca.blocked.emplace_back(now, now + *refusal.retry_after);
     return refused(refusal.retry_after, "too many orders");
   }
-  const bool ari_exempt = names_predecessor(ca_number, name, request) && is_in_window(issued_[newest_[name] - 1]);
-  if (std::optional<Error> error = count_order(ca_number, name, ari_exempt)) return *error;
+  Order order;
+  order.name = static_cast<std::uint32_t>(name);
+  order.ca = static_cast<std::uint8_t>(ca_number);
+  order.created = now;
+  order.expires = now + order_lifetime;
+  order.renewal = ca.histories[name].had_certificate;
+  order.ari_exempt = names_predecessor(ca_number, name, request) && is_in_window(issued_[newest_[name] - 1]);
+  count_all(order, RateLimit::Counts::orders);
   check_emergencies(ca_number, name);
 
   const auto before = orders_.find(newest_order_[name]);
@@ -395,11 +401,6 @@ Result<std::uint64_t> ScriptedCas::create_order(std::size_t ca_number, std::size
     orders_.erase(before);
   }
   const std::uint64_t number = ++last_order_;
-  Order order;
-  order.name = static_cast<std::uint32_t>(name);
-  order.ca = static_cast<std::uint8_t>(ca_number);
-  order.created = now;
-  order.expires = now + order_lifetime;
   order.disturbances = monitor_.disturbances(name);
   orders_.emplace(number, order);
   newest_order_[name] = number;
@@ -433,12 +434,13 @@ std::size_t whom_concerns(const RateLimit& limit, std::size_t name) {
 }
 }  // namespace
 
-void ScriptedCas::count(std::size_t ca_number, const RateLimit& limit, std::size_t index, std::size_t name) {
+void ScriptedCas::count(std::size_t ca_number, const RateLimit& limit, std::size_t index, std::size_t name,
+                        Duration since_order) {
   Ca& ca = cas_[ca_number];
   const std::size_t whom = whom_concerns(limit, name);
   const double now_used = level(ca, limit, index, whom) + 1;
-  const double tolerated =
-      static_cast<double>(counting_delay.count()) * limit.capacity / static_cast<double>(limit.window.count());
+  const double delay = std::chrono::duration<double>(counting_delay + since_order).count();
+  const double tolerated = delay * limit.capacity / static_cast<double>(limit.window.count());
   if (now_used > limit.capacity + tolerated + 1e-6) {
     ++counts_.crossings;
     monitor_.fail(name, "the limit " + limit.name + " of CA " + std::to_string(ca_number) +
@@ -449,23 +451,22 @@ void ScriptedCas::count(std::size_t ca_number, const RateLimit& limit, std::size
   bucket.at = driver_.now();
 }
 
-/// Counts what an order needs of the limits. The CA refuses an order beyond them.
-std::optional<Error> ScriptedCas::count_order(std::size_t ca_number, std::size_t name, bool ari_exempt) {
-  Ca& ca = cas_[ca_number];
-  const bool renewal = ca.histories[name].had_certificate;
-  for (std::size_t i = 0; i < ca.script.limits.size(); ++i) {
-    const RateLimit& limit = ca.script.limits[i];
-    if (limit.counts == RateLimit::Counts::failed_validations) continue;
-    if ((limit.renewals_exempt && renewal) || (limit.ari_renewals_exempt && ari_exempt)) continue;
-    count(ca_number, limit, i, name);
+/// Counts what an order needs of the limits: orders when they arrive, certificates when they are issued.
+void ScriptedCas::count_all(const Order& order, RateLimit::Counts counts) {
+  const CaScript& script = cas_[order.ca].script;
+  for (std::size_t i = 0; i < script.limits.size(); ++i) {
+    const RateLimit& limit = script.limits[i];
+    if (limit.counts != counts) continue;
+    if ((limit.renewals_exempt && order.renewal) || (limit.ari_renewals_exempt && order.ari_exempt)) continue;
+    count(order.ca, limit, i, order.name, driver_.now() - order.created);
   }
-  return std::nullopt;
 }
 
 void ScriptedCas::issue_certificate(Order& order) {
   const Time now = driver_.now();
   Ca& ca = cas_[order.ca];
   const seconds life = ca.script.lifetime;
+  count_all(order, RateLimit::Counts::certificates);
   if (const std::uint32_t newest = newest_[order.name]; newest != 0) {
     Issued& last = issued_[newest - 1];
     const Duration age = now - last.issued_at;

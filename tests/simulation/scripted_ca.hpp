@@ -113,6 +113,7 @@ class ScriptedCas {
     State state = State::pending;
     bool known = false;  ///< The manager has stored its URL.
     Time created, expires;
+    bool renewal = false, ari_exempt = false;  ///< As limits see it.
     std::size_t serial = 0;
     std::uint8_t key = 0;
     std::size_t disturbances = 0;  ///< When it was created.
@@ -150,8 +151,9 @@ class ScriptedCas {
   bool names_predecessor(std::size_t ca, std::size_t name, const IssueRequest& request) const;
   Result<std::uint64_t> create_order(std::size_t ca, std::size_t name, IssueRequest& request);
   std::uint64_t open_order(std::size_t ca, std::size_t name);
-  std::optional<Error> count_order(std::size_t ca, std::size_t name, bool ari_exempt);
-  void count(std::size_t ca, const RateLimit& limit, std::size_t index, std::size_t name);
+  void count_all(const Order& order, RateLimit::Counts counts);
+  /// `since_order`: how long ago the manager has counted it.
+  void count(std::size_t ca, const RateLimit& limit, std::size_t index, std::size_t name, Duration since_order = {});
   double level(const Ca& ca, const RateLimit& limit, std::size_t index, std::size_t whom) const;
   void issue_certificate(Order& order);
   IssuedCertificate certificate(const Order& order, const std::string& url, const PrivateKey& key) const;
