@@ -238,6 +238,8 @@ void Simulation::start_manager(Manager& manager) {
   options.on_event = [this, &manager](const ManagerEvent& event) { on_event(manager, event); };
   Seams seams;
   seams.random = [random = Dice(manager.dice.seed())]() mutable { return random.share(); };
+  // In large runs another manager always changes something: both would compare all revisions every few seconds.
+  if (!script_.options.checks) seams.scan_pause = std::chrono::minutes(10);
   if (cas_) {
     seams.issue = [this, number = manager.number](std::string ca, IssueRequest request) {
       return cas_->issue(number, std::move(ca), std::move(request));
