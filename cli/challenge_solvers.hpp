@@ -17,6 +17,7 @@ class Output;
 
 struct ChallengeFlags {
   ChallengeFlags() = default;
+  bool operator==(const ChallengeFlags&) const = default;
   std::string dns_hook;
   int dns_hook_timeout = 120;
   int dns_wait = 0;

@@ -19,9 +19,10 @@ class Output;
 struct StateFlags {
   StateFlags() = default;
   std::string dir;      ///< The state folder; empty: the default.
-  std::string storage;  ///< "file:/path", "postgresql://…"; empty: files in the state folder.
+  std::string storage;  ///< "file:/path", "postgresql://…"; empty: what `culmen storage init` said, or files in the
+                        ///< state folder.
 };
-void add_state_flags(Command& command, StateFlags& flags);
+void add_state_flags(const Command& command, StateFlags& flags);
 
 class Host {
  public:
@@ -31,31 +32,43 @@ class Host {
   Host(const StateFlags& flags, Access access, Output& output);
 
   const std::filesystem::path& folder() const noexcept { return folder_; }
-  const std::shared_ptr<Storage>& storage() const noexcept { return storage_; }
-  /// Runs flows on this thread; cancelled by Ctrl-C.
-  const blocking::Storage& blocking() const noexcept { return blocking_; }
-  LeaseOptions lease() const;
+  const std::string& storage_url() const noexcept { return url_; }
+  bool keeps_files() const noexcept { return keeps_files_; }
+  const std::shared_ptr<culmen::Storage>& storage() const noexcept { return storage_; }
   /// The account of `key_file` in place of the storage's; otherwise the storage as it is.
-  std::shared_ptr<Storage> storage_with_account(const std::string& key_file) const;
+  std::shared_ptr<culmen::Storage> storage_with_account(const std::string& key_file) const;
+  LeaseOptions lease() const;
+  /// Runs a flow on this thread. Ctrl-C cancels it.
+  template <class T>
+  T run(Flow<Result<T>> flow) const {
+    return blocking_.run<T>(std::move(flow));
+  }
 
-  std::vector<StoredCertificate> certificates() const;
+  std::vector<culmen::StoredCertificate> certificates() const { return run(list_certificates(storage_)); }
   /// Throws Failure (exit_usage) with the nearest names if there is none.
-  StoredCertificate certificate(const std::string& id) const;
+  culmen::StoredCertificate certificate(const std::string& id) const;
 
-  /// What this host does about the certificate; nullopt: nothing was ever said here. For state folders of the release
-  /// before: from meta.json, if the storage is files.
-  std::optional<Settings> settings(const StoredCertificate& certificate) const;
+  /// What is wanted, and what this host does about it; nullopt: this host was never told. With files, settings of the
+  /// release before are read from meta.json.
+  std::optional<Settings> settings(const culmen::StoredCertificate& certificate) const;
   void keep_settings(const std::string& id, const HostSettings& settings) const;
   void rename_settings(const std::string& from, const std::string& to) const;
   void drop_settings(const std::string& id) const;
 
   /// The folder with the files of the certificate that counts, for messages and web servers.
   std::filesystem::path live_folder(const std::string& id) const;
+  /// The folder for what is this host's own.
+  std::filesystem::path local_folder() const { return folder_ / "local"; }
 
  private:
   std::filesystem::path folder_;
-  std::shared_ptr<Storage> storage_;
+  std::string url_;
+  bool keeps_files_ = true;
+  std::shared_ptr<culmen::Storage> storage_;
   blocking::Storage blocking_;
 };
+
+/// What culmen calls itself in leases: host and process.
+std::string lease_owner();
 
 }  // namespace culmen::cli

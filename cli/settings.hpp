@@ -1,22 +1,21 @@
 // What the program remembers about a certificate: what is wanted, and what this host does about it.
 #pragma once
 
+#include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "challenge_solvers.hpp"
+#include "command_line.hpp"
 #include "culmen/certificate_spec.hpp"
 #include "json_object.hpp"
 
 namespace culmen::cli {
 
-class Command;
-
 /// How this host proves control of names, where it writes the certificate, and which programs it runs. Kept in the
-/// state folder of this host (local/deploy/<id>), never in a storage that others write to: whoever can write to a
-/// database must not be able to run programs or to write files here. A plain value.
+/// state folder of this host, never in a storage that others write to: whoever can write to a database must not be able
+/// to run programs or to write files here. A plain value.
 struct HostSettings {
   HostSettings() = default;
   bool operator==(const HostSettings&) const = default;
@@ -40,9 +39,9 @@ struct HostSettings {
   std::string key_mode;   ///< Octal, such as "0640"; empty: 0600, or what the file has.
   std::string key_group;  ///< Name or number of a group; empty: none.
 
-  // Programs, as absolute paths.
+  // Programs.
   std::vector<std::string> deploy_hooks;   ///< After a certificate has changed.
-  std::vector<std::string> pre_hooks;      ///< Before an order that needs a challenge.
+  std::vector<std::string> pre_hooks;      ///< Before an order.
   std::vector<std::string> post_hooks;     ///< After it, whatever came of it.
   std::vector<std::string> failure_hooks;  ///< When a certificate becomes late, and daily after that.
   int hook_timeout = 120;                  ///< Seconds.
@@ -50,31 +49,50 @@ struct HostSettings {
   bool allow_subset_of_names = false;
 };
 
-/// Both parts.
+/// Both parts. A plain value.
 struct Settings {
   Settings() = default;
   CertificateSpec spec;
   HostSettings host;
 };
 
-/// The flags of `issue` and `edit`: which were given, and their values. What was not given keeps the value of before.
+/// The flags of `issue` and `edit`: what was given, and its values. What was not given keeps the value of before.
 class SettingFlags {
  public:
-  /// Defines the options. `this` must live until the action is done.
-  void add_to(Command& command);
-  /// Throws Failure (exit_usage) for flags that do not go together.
-  void check() const;
-  /// `before`: the settings of before; nullopt: the certificate is new. Paths become absolute. Throws Failure
-  /// (exit_usage): another CA without the flag, a challenge that cannot prove a name, a hook that cannot run.
-  Settings merged(const std::optional<Settings>& before) const;
+  SettingFlags() = default;
+  SettingFlags(const SettingFlags&) = delete;
+  SettingFlags& operator=(const SettingFlags&) = delete;
+
+  /// Defines the options. This object must live until the action is done.
+  void add_to(const Command& command);
+
+  const std::vector<std::string>& names() const noexcept { return values_.spec.names; }
+  /// The settings with what was given. `before`: those of before; nullopt: the certificate is new. Paths become
+  /// absolute. Throws Failure (exit_usage) for what does not go together, a name that the challenge cannot prove, a
+  /// name of a CA that is not known.
+  Settings merged(std::optional<Settings> before) const;
 
  private:
-  std::set<std::string> given_;
+  using Take = std::function<void(const Settings& given, Settings& settings)>;
+  struct Member {
+    Option option;
+    Take take;
+  };
+  void add(Option option, Take take) { members_.push_back({std::move(option), std::move(take)}); }
+  void add_names(const Command& command);
+  void add_http(const Command& command);
+  void add_dns(const Command& command);
+  void add_outputs(const Command& command);
+
+  std::vector<Member> members_;
   Settings values_;
+  std::string server_ = "letsencrypt", key_type_ = "ec:P-256", challenge_ = "http-01";
 };
 
-/// As a JSON object for the file, and back. Members with their default are left out; those not known are kept by
-/// whoever rewrites the file.
+/// Throws Failure (exit_usage) for settings that cannot work: no names, a challenge without what it needs.
+void check_settings(const Settings& settings);
+
+/// As a JSON object for the file, and back. Members that have their default are left out.
 JsonObject to_json(const HostSettings& settings);
 HostSettings host_settings_from(const JsonObject& object);
 /// From meta.json of a generation that the program of the release before made.

@@ -75,6 +75,7 @@ struct Entry {
   std::optional<planner::Time> ari_slot;  ///< When its turn to ask the CA is.
   /// This process does not ask the CA again before, whatever time another process, whose clock differs, has stored.
   planner::Time asks_again_at;
+  bool retries = false;         ///< Pauses after failures do not count until the next attempt.
   std::string forced;           ///< Why it is to be renewed at once, whatever its age.
   planner::Time wake_at;        ///< In the heap at that time.
   std::uint64_t delivered = 0;  ///< The generation that the sink has taken.

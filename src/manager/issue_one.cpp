@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/time.hpp"
+#include "culmen/attempt.hpp"
 #include "culmen/engine.hpp"
 #include "manager/manager_core.hpp"
 
@@ -73,13 +74,21 @@ std::string json_text(const std::string& text) {
   return quoted + '"';
 }
 
+/// Of a JSON object, without its braces.
+std::string members_of(const std::string& object) {
+  const std::size_t first = object.find('{'), last = object.rfind('}');
+  if (first == std::string::npos || last == std::string::npos || last < first) return {};
+  const std::string members = object.substr(first + 1, last - first - 1);
+  return members.find_first_not_of(" \t\r\n") == std::string::npos ? std::string() : members;
+}
+
 /// As the program writes it.
-std::string meta_of(const CertificateRecord& record, const IssuedCertificate& issued) {
+std::string meta_of(const CertificateRecord& record, const IssuedCertificate& issued, const std::string& more) {
   std::string names;
   for (const std::string& name : record.names) names += (names.empty() ? "" : ",") + json_text(name);
   return "{\"server\":" + json_text(record.server) + ",\"account\":" + json_text(record.account) + ",\"names\":[" +
          names + "],\"key_type\":" + json_text(record.key_type) + ",\"order\":" + json_text(issued.order.url) +
-         ",\"certificate\":" + json_text(issued.chain.url) + "}";
+         ",\"certificate\":" + json_text(issued.chain.url) + (more.empty() ? "" : "," + more) + "}";
 }
 
 /// The names whose validation failed, as far as the CA says so.
@@ -111,7 +120,7 @@ Flow<Result<void>> ManagerCore::issue(JobPointer job) {
   const Instant instant = co_await now();
   if (!hold) {
     const std::lock_guard lock(mutex_);
-    summary_.failed[id] = hold.error().what();
+    summary_.failed.insert_or_assign(id, hold.error());
     co_return hold.error();
   }
   if (!*hold) {
@@ -219,6 +228,8 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   if (!prepared) co_return co_await fail(issuance, prepared.error());
   Result<IssueRequest> request = co_await prepare_request(issuance);
   if (!request) co_return co_await fail(issuance, request.error());
+  Result<void> agreed = co_await ask_program(issuance, *request);
+  if (!agreed) co_return co_await fail(issuance, agreed.error());
 
   // Nothing is ordered that could not be stored: this write shows whether it can. It also keeps an emergency.
   issuance.record.spec = issuance.spec();
@@ -338,6 +349,27 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
   co_return request;
 }
 
+/// What the program has to say about it.
+Flow<Result<void>> ManagerCore::ask_program(Issuance& issuance, IssueRequest& request) {
+  issuance.solvers = solvers_;
+  if (!options_.prepare || seams_.issue) co_return Result<void>();
+  const auto attempt = std::make_shared<Attempt>(issuance.entry->id, issuance.spec(), *issuance.account,
+                                                 issuance.ca->session->directory(), std::move(request));
+  attempt->solvers = options_.solvers;
+  if (attempt->solvers.empty()) attempt->solvers.emplace_back(shared_from_this(), &own_solver_);
+  std::function<Result<void>()> ask = [attempt, prepare = options_.prepare]() -> Result<void> {
+    prepare(*attempt);
+    return {};
+  };
+  Result<void> asked = co_await call(std::move(ask));
+  if (!asked) co_return asked.error();
+  request = attempt->request;
+  issuance.attempt = attempt;
+  issuance.solvers.clear();
+  for (const std::shared_ptr<ChallengeSolver>& solver : attempt->solvers) issuance.solvers.push_back(solver.get());
+  co_return Result<void>();
+}
+
 /// With the mutex locked: the CA's limits do not allow the order now.
 bool ManagerCore::is_limited(const Entry& entry, const Ca& ca, planner::Time now) const {
   const std::map<std::string, planner::Time> allowed_at = situation(entry, now).allowed_at;
@@ -394,8 +426,9 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
     issuance.pending->key_pem = key.to_pem();
     return store_pending(issuance);
   };
-  request.on_progress = [this, &issuance](const IssueProgress& progress) {
+  request.on_progress = [this, &issuance, own = request.on_progress](const IssueProgress& progress) {
     if (progress.step == IssueProgress::Step::refused) issuance.refused = true;
+    if (own) own(progress);
     reporter_.log(LogLevel::debug, issuance.entry->id + ": " + std::string(to_string(progress.step)) +
                                        (progress.subject.empty() ? "" : ": " + progress.subject));
   };
@@ -409,7 +442,7 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
   if (seams_.issue) {
     issuing = seams_.issue(ca.directory, std::move(request));
   } else {
-    issuing = engine::issue(*ca.session, *issuance.account, std::move(request), solvers_);
+    issuing = engine::issue(*ca.session, *issuance.account, std::move(request), issuance.solvers);
   }
   Result<IssuedCertificate> issued = co_await std::move(*issuing);
   const Instant instant = co_await now();
@@ -506,8 +539,9 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
   Generation generation;
   generation.key_pem = issued.key->to_pem();
   generation.chain_pem = issued.chain_pem;
-  generation.meta = meta_of(record, issued);
-  const std::string value = encode(generation);
+  generation.meta = meta_of(record, issued, issuance.attempt ? members_of(issuance.attempt->meta) : "");
+  const Result<std::string> encoded = result_of([&] { return encode(generation); });
+  if (!encoded) co_return co_await fail(issuance, encoded.error());
 
   // Two generations are kept. Others are of a crash, or older.
   const std::string prefix = certificate_lease(entry.id) + "/";
@@ -518,7 +552,7 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
   std::uint64_t number = std::max(record.last_generation, replaced) + 1;
   while (keys.contains(generation_key(entry.id, number))) ++number;
   std::vector<Write> before, after;
-  Write newest(generation_key(entry.id, number), value);
+  Write newest(generation_key(entry.id, number), *encoded);
   newest.expected = Revision();
   before.push_back(std::move(newest));
   if (issuance.pending) after.emplace_back(pending_order_key(entry.id));
@@ -557,6 +591,7 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
     update_health(*issuance.ca, planner::Failure::none, instant.wall);
     issuance.ca->refusals = 0;
     entry.forced.clear();
+    entry.retries = false;
     summary_.issued.push_back(entry.id);
     summary_.failed.erase(entry.id);
   }
@@ -658,7 +693,8 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   event.id = entry.id;
   {
     const std::lock_guard lock(mutex_);
-    summary_.failed[entry.id] = error.what();
+    summary_.failed.insert_or_assign(entry.id, error);
+    entry.retries = false;
     if (!issuance.ca) {
       // Storage, before a CA was chosen: see may_use_storage().
       entry.last_error = error.what();

@@ -50,6 +50,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   std::vector<CertificateStatus> status(planner::Time now) const;
   void set_specs(std::vector<CertificateSpec> specs);
   Result<void> renew_now(std::string_view id, std::string why);
+  Result<void> retry_now(std::string_view id);
   Result<void> revoked(std::string_view id, bool key_compromised);
   static Flow<Result<void>> ensure(std::shared_ptr<ManagerCore> self, std::string id);
   /// From memory if it is there, otherwise from storage.
@@ -105,6 +106,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> prepare_pending(Issuance& issuance);
   Flow<Result<void>> drop_pending(Issuance& issuance, bool keep_key);
   Flow<Result<IssueRequest>> prepare_request(Issuance& issuance);
+  Flow<Result<void>> ask_program(Issuance& issuance, IssueRequest& request);
   Flow<Result<void>> order(Issuance& issuance, IssueRequest request);
   Flow<Result<void>> store_pending(Issuance& issuance);
   Flow<Result<void>> install(Issuance& issuance, IssuedCertificate issued);
@@ -195,6 +197,8 @@ struct Issuance {
   std::optional<PendingOrder> pending;
   std::optional<Generation> live;
   std::optional<Account> account;
+  std::shared_ptr<Attempt> attempt;  ///< As the program has prepared it.
+  std::vector<ChallengeSolver*> solvers;
   bool is_counted = false;  ///< The order, in the ledger.
   bool reuses_key = false;
   bool refused = false;  ///< The certificate is of no use, and so is its order.

@@ -156,6 +156,9 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
   known.emergency = entry.emergency || !entry.forced.empty();
   known.renew_before = spec.renew_before;
   known.attempts = entry.attempts;
+  if (entry.retries) {
+    for (auto& [ca, attempts] : known.attempts) attempts.in_a_row = 0;
+  }
   known.dice = entry.dice;
   known.held_until = entry.held_until;
   CountedOrder order;
@@ -239,7 +242,9 @@ void ManagerCore::consider(const std::shared_ptr<Entry>& entry, Mode mode, plann
     return;
   }
   if (!may_use_storage(now)) {
-    if (mode == Mode::once && action.kind == Kind::issue) summary_.failed[entry->id] = "storage does not work";
+    if (mode == Mode::once && action.kind == Kind::issue) {
+      summary_.failed.insert_or_assign(entry->id, Error(Errc::io_failed, "issuing", "storage does not work"));
+    }
     catalogue_.wake(*entry, std::max(store_.retry_at(), now + milliseconds(1)));
     return;
   }
