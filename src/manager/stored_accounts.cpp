@@ -15,9 +15,7 @@ constexpr std::string_view all_accounts = "accounts/";
 std::string account_doing(const std::string& directory) { return "using the account at " + directory; }
 
 /// The CA has understood the request, and will say the same again.
-bool is_refusal(const Error& error) {
-  return error.code() == ErrorCondition::from_server && !is_worth_retrying(error);
-}
+bool is_refusal(const Error& error) { return error.code() == ErrorCondition::from_server && !is_worth_retrying(error); }
 /// The CA does not take keys of that kind, so no account has one.
 bool is_refusal_of_key(const Error& error) {
   return error.code() == Errc::bad_signature_algorithm || error.code() == Errc::bad_public_key ||
@@ -95,9 +93,9 @@ Flow<Result<Settled>> ask_which_key_counts(engine::Session session, AccountRecor
     co_return settled;
   }
   if (account.error().code() != Errc::account_does_not_exist) co_return account.error().while_doing(doing);
-  co_return Error(Errc::account_does_not_exist, doing,
-                  "the CA knows neither the old key nor the new one; both are in storage under " +
-                      account_key_of(directory));
+  co_return Error(
+      Errc::account_does_not_exist, doing,
+      "the CA knows neither the old key nor the new one; both are in storage under " + account_key_of(directory));
 }
 
 /// The key that counts becomes the account's, and the other one is set aside.
@@ -207,8 +205,8 @@ Flow<Result<Account>> account_at(Store& store, std::shared_ptr<Hold> hold, engin
       const bool is_wanted = request.key_type.empty() || request.key_type == type;
       const bool is_free = !account && account.error().code() == Errc::account_does_not_exist;
       const bool is_refused =
-          !account && (is_refusal_of_key(account.error()) ? !is_wanted
-                                                           : request.replace && is_refusal(account.error()));
+          !account &&
+          (is_refusal_of_key(account.error()) ? !is_wanted : request.replace && is_refusal(account.error()));
       if (!account && !is_free && !is_refused) co_return account.error();
       if (!may_make) co_return account.error().while_doing(account_doing(directory));
       if (is_free && is_wanted) key = *present;
@@ -380,8 +378,7 @@ Flow<Result<std::string>> deactivate(Leases& leases, engine::Session session) {
 
 Flow<Result<std::vector<StoredAccount>>> list_accounts(std::shared_ptr<Storage> storage) {
   manager::Store store(std::move(storage), manager::no_reporter(), "reader", std::chrono::seconds(60));
-  Result<std::vector<StoredItem>> items =
-      co_await manager::list_all(store, std::string(manager::all_accounts), true);
+  Result<std::vector<StoredItem>> items = co_await manager::list_all(store, std::string(manager::all_accounts), true);
   if (!items) co_return items.error();
   std::vector<StoredAccount> accounts;
   for (StoredItem& item : *items) {

@@ -525,8 +525,7 @@ Flow<Result<Revocation>> revoke_under_leases(Leases& leases, engine::Session ses
     record.key_compromised = record.key_compromised || reason == key_compromise;
     return {};
   };
-  Result<CertificateRecord> marked =
-      co_await rewrite_record(store, *hold, id, std::move(mark), std::move(others));
+  Result<CertificateRecord> marked = co_await rewrite_record(store, *hold, id, std::move(mark), std::move(others));
   if (!marked) {
     co_return marked.error().while_doing(doing + ": it is revoked, but that could not be stored; revoke it again");
   }

@@ -251,7 +251,8 @@ void set_aside(const Folder& root, Change& change, const std::string& key_pem, W
   change.put_file(place.folder + "/" + place.file, storage::files_of(place, key_pem, stamp).begin()->second, 0600);
 }
 
-/// A key of what cannot be read: of an order or a generation that is damaged, or that a program left when it was killed.
+/// A key of what cannot be read: of an order or a generation that is damaged, or that a program left when it was
+/// killed.
 void set_lone_key_aside(const Folder& root, Change& change, const Planned& planned, const PlaceFiles& fresh,
                         WallTime time) {
   const auto key = planned.before.find("key.pem");
