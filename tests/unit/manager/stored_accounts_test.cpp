@@ -271,7 +271,7 @@ TEST_CASE("stored accounts: a begun key change is ended by whoever comes next, w
 
 TEST_CASE("stored accounts: an answer that is lost, again and again, costs neither a key nor an account") {
   struct Lost {
-    const char* resource;
+    std::string resource;
     std::function<Flow<Result<void>>(std::shared_ptr<Storage>, engine::Session)> act;
     Errc when_done;
   };
@@ -307,8 +307,10 @@ TEST_CASE("stored accounts: an answer that is lost, again and again, costs neith
           CAPTURE(static_cast<int>(kind));
           CAPTURE(times);
           CAPTURE(lookups_too);
+          // A 200 is all that a CA says of a revocation.
+          if (kind == TestCaFault::Kind::garbage && lost.resource == "revoke-cert") continue;
           StoredWorld world(Engine::memory);
-          const bool is_first = std::string_view(lost.resource) == "new-account";
+          const bool is_first = lost.resource == "new-account";
           if (!is_first) world.issue();
           const engine::Session session = world.session();
           TestCaFault fault(lost.resource, kind);
@@ -321,7 +323,6 @@ TEST_CASE("stored accounts: an answer that is lost, again and again, costs neith
           const std::set<std::string> before = world.private_keys();
           const Result<void> first = world.drive(lost.act(world.storage(), session));
           const std::set<std::string> between = world.private_keys();
-          TestCaFault none("none", TestCaFault::Kind::status);
           bool is_done = static_cast<bool>(first);
           for (int tries = 0; !is_done && tries < 30; ++tries) {
             const Result<void> again = world.drive(lost.act(world.storage(), session));
@@ -331,8 +332,8 @@ TEST_CASE("stored accounts: an answer that is lost, again and again, costs neith
           CHECK(std::ranges::includes(world.private_keys(), before));
           CHECK(std::ranges::includes(world.private_keys(), between));
           CHECK(world.ca().sizes().accounts == 1);
-          if (std::string_view(lost.resource) != "account") world.check_account_works();
-          if (std::string_view(lost.resource) == "revoke-cert")
+          if (lost.resource != "account") world.check_account_works();
+          if (lost.resource == "revoke-cert")
             CHECK(world.ca().is_revoked(world.ca().issued().front()));
         }
       }

@@ -477,6 +477,48 @@ TEST_CASE("file storage: a key without its order is set aside, not overwritten")
   CHECK(contains(file_text(state / items[0].key), key_text(1)));  // PEM for programs that skip a line before it
 }
 
+TEST_CASE("file storage: what cannot be read goes with its record, and its key is kept") {
+  const FileState state;
+  REQUIRE(state.time.drive(state.storage->write(issuance(1))));
+  const fs::path folder = state.path("certificates/a.example");
+  const auto write = [](const fs::path& path, const std::string& contents) {
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << contents;
+  };
+  fs::remove(folder / "live");
+  write(folder / "live/key.pem", key_text(3));
+  write(folder / "4/key.pem", key_text(4));
+  write(folder / "pending/key.pem", key_text(5));
+  write(folder / "1/meta.json", "{");
+  std::vector<Write> removal;
+  removal.emplace_back(record_key);
+  removal.emplace_back(generation(1));
+  REQUIRE(state.time.drive(state.storage->write(removal)));
+  CHECK(!fs::exists(folder));
+  std::vector<std::string> kept;
+  for (const StoredItem& item : state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value())
+    kept.push_back(item.stored.value);
+  std::sort(kept.begin(), kept.end());
+  CHECK(kept == std::vector<std::string>{key_text(1), key_text(3), key_text(4), key_text(5)});
+}
+
+TEST_CASE("file storage: a record goes alone if what is beside it counts, and an empty key is damage") {
+  const FileState state;
+  REQUIRE(state.time.drive(state.storage->write(issuance(1))));
+  const fs::path folder = state.path("certificates/a.example");
+  std::ofstream(folder / "1/key.pem", std::ios::trunc).close();
+  const auto loaded = state.time.drive(load_one(*state.storage, generation(1)));
+  REQUIRE(!loaded);
+  CHECK(std::string(loaded.error().what()).find("1/key.pem: it is empty") != std::string::npos);
+  std::ofstream(folder / "1/key.pem") << key_text(1);
+  std::vector<Write> removal;
+  removal.emplace_back(record_key);
+  REQUIRE(state.time.drive(state.storage->write(removal)));
+  CHECK(fs::exists(folder / "1/key.pem"));
+  CHECK(!fs::exists(folder / "live"));
+  CHECK(state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value().empty());
+}
+
 TEST_CASE("file storage: who holds the lock for too long is named") {
   FileState state;
   REQUIRE(state.put("scratch/a", "value"));
