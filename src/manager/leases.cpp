@@ -15,13 +15,13 @@ namespace culmen::manager {
 namespace {
 using std::chrono::seconds;
 
-constexpr seconds shortest_lease(3);
+constexpr seconds shortest_time_to_live(3);
 constexpr seconds between_acquisitions(1);
 constexpr std::size_t page = 1000;  // of Store::list()
 constexpr std::string_view unused_keys = "keys/unused/";
 
 LeaseOptions with_valid_ttl(LeaseOptions options) {
-  options.ttl = std::max(options.ttl, shortest_lease);
+  options.ttl = std::max(options.ttl, shortest_time_to_live);
   return options;
 }
 
@@ -42,6 +42,13 @@ std::string name_of_key(const std::string& pem) {
   Bytes octets;
   for (int shift = 56; shift >= 0; shift -= 8) octets.push_back(static_cast<std::uint8_t>(hash >> shift));
   return base::hex_encode(octets);
+}
+/// Whether that is the key, as the same text or another one.
+bool is_kept_key(const std::string& kept, const std::string& pem) {
+  if (kept == pem) return true;
+  const Result<bool> same =
+      result_of([&] { return PrivateKey::from_pem(kept).same_key_as(PrivateKey::from_pem(pem)); });
+  return same && *same;
 }
 }  // namespace
 
@@ -129,7 +136,7 @@ Flow<Result<std::string>> keep_unused_key(Store& store, std::string key_pem) {
   for (const StoredItem& item : *there) {
     if (!item.key.ends_with("-" + name)) continue;
     Result<std::optional<StoredValue>> kept = co_await load_one_of(store, item.key);
-    if (kept && *kept && (*kept)->value == key_pem) co_return item.key;
+    if (kept && *kept && is_kept_key((*kept)->value, key_pem)) co_return item.key;
   }
   const Instant instant = co_await now();
   const std::string key = unused_key_of(key_time_text(instant.wall), name);

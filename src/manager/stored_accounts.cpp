@@ -9,6 +9,13 @@ namespace culmen {
 
 namespace manager {
 
+/// Which key of an account counts.
+struct Settled {
+  Settled() = default;
+  bool is_next = false;
+  Account account;
+};
+
 namespace {
 constexpr std::string_view all_accounts = "accounts/";
 
@@ -61,13 +68,6 @@ Flow<Result<void>> set_keys_aside(Store& store, const AccountRecord& record) {
   }
   co_return Result<void>();
 }
-
-/// Which key of an account counts.
-struct Settled {
-  Settled() = default;
-  bool is_next = false;
-  Account account;
-};
 
 /// A key change that was begun and did not end: the CA says which key counts. Its URL is not compared with the stored
 /// one: CAs change their URLs.

@@ -263,7 +263,7 @@ Result<void> describe(CertificateRecord& record, Generation& generation, const s
   });
 }
 
-Result<void> check_id(const std::string& id) {
+Result<void> check_new_id(const std::string& id) {
   CertificateSpec probe(std::vector<std::string>{"a.example"});
   probe.id = id;
   if (id.empty()) return Error(Errc::invalid_argument, "checking the id of a certificate", "it is empty");
@@ -562,7 +562,7 @@ Flow<Result<CertificateRecord>> change_certificate(std::shared_ptr<Storage> stor
 Flow<Result<void>> import_certificate(std::shared_ptr<Storage> storage, std::string id, CertificateRecord record,
                                       Generation generation, LeaseOptions lease) {
   const std::string doing = "importing the certificate " + printable(id, 200);
-  if (Result<void> valid = check_id(id); !valid) co_return valid.error().while_doing(doing);
+  if (Result<void> valid = check_new_id(id); !valid) co_return valid.error().while_doing(doing);
   if (Result<void> read = describe(record, generation, id); !read) co_return read.error().while_doing(doing);
   const std::function<Flow<Result<void>>(Leases&)> work = [id, record, generation](Leases& leases) {
     return import_under_lease(leases, id, record, generation);
@@ -584,7 +584,7 @@ Flow<Result<std::vector<std::string>>> remove_certificate(std::shared_ptr<Storag
 Flow<Result<void>> rename_certificate(std::shared_ptr<Storage> storage, std::string from, std::string to,
                                       LeaseOptions lease) {
   const std::string doing = "renaming the certificate " + printable(from, 200);
-  if (Result<void> valid = check_id(to); !valid) co_return valid.error().while_doing(doing);
+  if (Result<void> valid = check_new_id(to); !valid) co_return valid.error().while_doing(doing);
   if (from == to) co_return Error(Errc::invalid_argument, doing, "the new id is the present one");
   Result<void> exists = co_await require_certificate(storage, from, doing);
   if (!exists) co_return exists.error();

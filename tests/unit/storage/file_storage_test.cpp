@@ -478,22 +478,18 @@ TEST_CASE("file storage: a key without its order is set aside, not overwritten")
 }
 
 TEST_CASE("file storage: what cannot be read goes with its record, and its key is kept") {
-  const FileState state;
-  REQUIRE(state.time.drive(state.storage->write(issuance(1))));
-  const fs::path folder = state.path("certificates/a.example");
-  const auto write = [](const fs::path& path, const std::string& contents) {
-    fs::create_directories(path.parent_path());
-    std::ofstream(path) << contents;
-  };
+  FileState state;
+  REQUIRE(state.write(issuance(1)));
+  const fs::path folder = state / "certificates/a.example";
   fs::remove(folder / "live");
-  write(folder / "live/key.pem", key_text(3));
-  write(folder / "4/key.pem", key_text(4));
-  write(folder / "pending/key.pem", key_text(5));
-  write(folder / "1/meta.json", "{");
+  put_text(folder / "live/key.pem", key_text(3));
+  put_text(folder / "4/key.pem", key_text(4));
+  put_text(folder / "pending/key.pem", key_text(5));
+  put_text(folder / "1/meta.json", "{");
   std::vector<Write> removal;
   removal.emplace_back(record_key);
   removal.emplace_back(generation(1));
-  REQUIRE(state.time.drive(state.storage->write(removal)));
+  REQUIRE(state.write(removal));
   CHECK(!fs::exists(folder));
   std::vector<std::string> kept;
   for (const StoredItem& item : state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value())
@@ -503,9 +499,9 @@ TEST_CASE("file storage: what cannot be read goes with its record, and its key i
 }
 
 TEST_CASE("file storage: a record goes alone if what is beside it counts, and an empty key is damage") {
-  const FileState state;
-  REQUIRE(state.time.drive(state.storage->write(issuance(1))));
-  const fs::path folder = state.path("certificates/a.example");
+  FileState state;
+  REQUIRE(state.write(issuance(1)));
+  const fs::path folder = state / "certificates/a.example";
   std::ofstream(folder / "1/key.pem", std::ios::trunc).close();
   const auto loaded = state.time.drive(load_one(*state.storage, generation(1)));
   REQUIRE(!loaded);
@@ -513,7 +509,7 @@ TEST_CASE("file storage: a record goes alone if what is beside it counts, and an
   std::ofstream(folder / "1/key.pem") << key_text(1);
   std::vector<Write> removal;
   removal.emplace_back(record_key);
-  REQUIRE(state.time.drive(state.storage->write(removal)));
+  REQUIRE(state.write(removal));
   CHECK(fs::exists(folder / "1/key.pem"));
   CHECK(!fs::exists(folder / "live"));
   CHECK(state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value().empty());
