@@ -478,24 +478,32 @@ TEST_CASE("file storage: a key without its order is set aside, not overwritten")
 }
 
 TEST_CASE("file storage: what cannot be read goes with its record, and its key is kept") {
-  FileState state;
-  REQUIRE(state.write(issuance(1)));
-  const fs::path folder = state / "certificates/a.example";
-  fs::remove(folder / "live");
-  put_text(folder / "live/key.pem", key_text(3));
-  put_text(folder / "4/key.pem", key_text(4));
-  put_text(folder / "pending/key.pem", key_text(5));
-  put_text(folder / "1/meta.json", "{");
-  std::vector<Write> removal;
-  removal.emplace_back(record_key);
-  removal.emplace_back(generation(1));
-  REQUIRE(state.write(removal));
-  CHECK(!fs::exists(folder));
-  std::vector<std::string> kept;
-  for (const StoredItem& item : state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value())
-    kept.push_back(item.stored.value);
-  std::sort(kept.begin(), kept.end());
-  CHECK(kept == std::vector<std::string>{key_text(1), key_text(3), key_text(4), key_text(5)});
+  for (const bool is_folder : {false, true}) {
+    CAPTURE(is_folder);
+    FileState state;
+    REQUIRE(state.write(issuance(1)));
+    const fs::path folder = state / "certificates/a.example";
+    if (is_folder) {
+      fs::remove(folder / "live");
+      put_text(folder / "live/key.pem", key_text(4));
+    } else {
+      put_text(folder / "4/key.pem", key_text(4));
+    }
+    put_text(folder / "pending/key.pem", key_text(5));
+    put_text(folder / "1/meta.json", "{");
+    std::vector<Write> removal;
+    removal.emplace_back(record_key);
+    removal.emplace_back(generation(1));
+    REQUIRE(state.write(removal));
+    CHECK_FALSE(fs::exists(folder));
+    std::vector<std::string> kept;
+    for (const StoredItem& item : state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value())
+      kept.push_back(item.stored.value);
+    std::sort(kept.begin(), kept.end());
+    std::vector<std::string> keys{key_text(1), key_text(4), key_text(5)};
+    std::sort(keys.begin(), keys.end());
+    CHECK(kept == keys);
+  }
 }
 
 TEST_CASE("file storage: a record goes alone if what is beside it counts, and an empty key is damage") {
