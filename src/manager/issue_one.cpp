@@ -6,6 +6,7 @@
 #include "base/time.hpp"
 #include "culmen/attempt.hpp"
 #include "culmen/engine.hpp"
+#include "manager/leases.hpp"
 #include "manager/manager_core.hpp"
 
 namespace culmen::manager {
@@ -24,13 +25,6 @@ planner::Duration held_pause(const Entry& entry) {
   planner::Duration pause = longest_held_pause;
   if (entry.live > 0) pause = std::min(pause, planner::lifetime(entry.not_before, entry.not_after) / 20);
   return std::max<planner::Duration>(pause, seconds(1));
-}
-
-bool same_key(const std::string& one_pem, const std::string& other_pem) {
-  if (one_pem == other_pem) return true;
-  const Result<bool> same =
-      result_of([&] { return PrivateKey::from_pem(one_pem).same_key_as(PrivateKey::from_pem(other_pem)); });
-  return same && *same;
 }
 
 std::vector<std::string> names_of(const std::vector<Identifier>& identifiers) {
@@ -204,7 +198,7 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   }
   if (!due) {
     // What is left of the order that is live already must not be resumed, now or later.
-    if (issuance.pending && issuance.live && same_key(issuance.pending->key_pem, issuance.live->key_pem)) {
+    if (issuance.pending && issuance.live && is_same_key(issuance.pending->key_pem, issuance.live->key_pem)) {
       Result<void> dropped = co_await drop_pending(issuance, false);
       co_return dropped;
     }
@@ -258,7 +252,7 @@ Flow<Result<void>> ManagerCore::prepare_pending(Issuance& issuance) {
   const CertificateSpec& spec = issuance.spec();
   const bool has_key = !pending.key_pem.empty();
   // The live certificate's key: that order is finished. Resuming it would bring back an older certificate.
-  const bool finished = has_key && issuance.live && same_key(pending.key_pem, issuance.live->key_pem);
+  const bool finished = has_key && issuance.live && is_same_key(pending.key_pem, issuance.live->key_pem);
   const bool fits = pending.server == issuance.ca->directory && pending.account == issuance.account->url &&
                     canonical_names(pending.names) == canonical_names(spec.names) &&
                     pending.key_type == issuance.key_type() && pending.profile == spec.profile &&
@@ -269,8 +263,8 @@ Flow<Result<void>> ManagerCore::prepare_pending(Issuance& issuance) {
 
 Flow<Result<void>> ManagerCore::drop_pending(Issuance& issuance, bool keep_key) {
   if (keep_key) {
-    Result<void> kept = co_await set_key_aside(store_, issuance.pending->key_pem);
-    if (!kept) co_return kept;
+    Result<std::string> kept = co_await keep_unused_key(store_, issuance.pending->key_pem);
+    if (!kept) co_return kept.error();
   }
   std::vector<Write> writes;
   writes.emplace_back(pending_order_key(issuance.entry->id));

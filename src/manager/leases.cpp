@@ -43,13 +43,6 @@ std::string name_of_key(const std::string& pem) {
   for (int shift = 56; shift >= 0; shift -= 8) octets.push_back(static_cast<std::uint8_t>(hash >> shift));
   return base::hex_encode(octets);
 }
-/// Whether that is the key, as the same text or another one.
-bool is_kept_key(const std::string& kept, const std::string& pem) {
-  if (kept == pem) return true;
-  const Result<bool> same =
-      result_of([&] { return PrivateKey::from_pem(kept).same_key_as(PrivateKey::from_pem(pem)); });
-  return same && *same;
-}
 }  // namespace
 
 Leases::Leases(std::shared_ptr<Storage> storage, LeaseOptions options)
@@ -128,6 +121,13 @@ Flow<Result<Revision>> write_one_of(Store& store, Write write, std::shared_ptr<H
   co_return written->front();
 }
 
+bool is_same_key(const std::string& one_pem, const std::string& other_pem) {
+  if (one_pem == other_pem) return true;
+  const Result<bool> same =
+      result_of([&] { return PrivateKey::from_pem(one_pem).same_key_as(PrivateKey::from_pem(other_pem)); });
+  return same && *same;
+}
+
 Flow<Result<std::string>> keep_unused_key(Store& store, std::string key_pem) {
   const std::string doing = "keeping a key that could still be needed";
   const std::string name = name_of_key(key_pem);
@@ -136,7 +136,7 @@ Flow<Result<std::string>> keep_unused_key(Store& store, std::string key_pem) {
   for (const StoredItem& item : *there) {
     if (!item.key.ends_with("-" + name)) continue;
     Result<std::optional<StoredValue>> kept = co_await load_one_of(store, item.key);
-    if (kept && *kept && is_kept_key((*kept)->value, key_pem)) co_return item.key;
+    if (kept && *kept && is_same_key((*kept)->value, key_pem)) co_return item.key;
   }
   const Instant instant = co_await now();
   const std::string key = unused_key_of(key_time_text(instant.wall), name);

@@ -70,6 +70,8 @@ Flow<Result<std::optional<StoredValue>>> load_one_of(Store& store, std::string k
 /// Makes one change.
 Flow<Result<Revision>> write_one_of(Store& store, Write write, std::shared_ptr<Hold> hold);
 
+/// Whether both texts are the same private key.
+bool is_same_key(const std::string& one_pem, const std::string& other_pem);
 /// Puts a key that could still be needed where it is never removed, and returns where that is: where it was before, if
 /// it is there already. What cannot be read as a key is kept as it is.
 Flow<Result<std::string>> keep_unused_key(Store& store, std::string key_pem);

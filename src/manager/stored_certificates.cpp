@@ -19,6 +19,7 @@ namespace culmen {
 
 namespace {
 using manager::Hold;
+using manager::is_same_key;
 using manager::Leases;
 using manager::Store;
 
@@ -45,13 +46,6 @@ bool is_generation_key(std::string_view key) {
 
 Error no_such_certificate(const std::string& doing, const std::string& id) {
   return Error(Errc::not_found, doing, "there is no certificate \"" + printable(id, 200) + "\" in storage");
-}
-
-bool is_same_key(const std::string& one_pem, const std::string& other_pem) {
-  if (one_pem == other_pem) return true;
-  const Result<bool> same =
-      result_of([&] { return PrivateKey::from_pem(one_pem).same_key_as(PrivateKey::from_pem(other_pem)); });
-  return same && *same;
 }
 
 // ---- Reading ----
