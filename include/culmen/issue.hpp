@@ -88,6 +88,9 @@ struct IssueRequest {
   // effect.
   std::function<Flow<Result<void>>(std::string order_url)> store_order;
   std::function<Flow<Result<void>>(PrivateKey key)> store_key;
+  /// Called before each request for a new order, with the CertID that it names as its predecessor, or an empty text:
+  /// for whoever counts orders. An error or an exception ends issue() before the request is sent.
+  std::function<Flow<Result<void>>(std::string replaces)> before_order;
   /// Called at each step, on the thread or strand that runs the flow; must not block. Exceptions are ignored.
   std::function<void(const IssueProgress& progress)> on_progress;
 };

@@ -31,6 +31,9 @@ struct CaOptions {
   bool agree_tos = false;               ///< True here, or in ManagerOptions.
   /// Key id and MAC key of the external account binding, asked for when an account has to be made. May block and throw.
   std::function<std::pair<std::string, std::string>()> eab{};
+  /// Registers a new account, with a new key, if the CA says that the stored one is deactivated; its key is kept under
+  /// keys/unused/. Off: nothing is ordered at that CA until the account is replaced, and events say so.
+  bool replace_deactivated_account = false;
   /// In place of known_rate_limits().
   std::optional<std::vector<RateLimit>> limits{};
 };
@@ -137,6 +140,10 @@ struct ManagerOptions {
   /// For limits that count by registered domain. Empty: the last two labels.
   PublicSuffixes public_suffixes{};
   std::size_t width = 8;  ///< Issuances at the same time, 1 to 1,000.
+  /// Orders in an hour at each CA, of all processes that share the storage, for certificates that are due only because
+  /// they are revoked, or because their CA or renew_now() wants them replaced: a mass revocation concerns many at once.
+  /// Those that expire first come first. 0: as many as the CA allows.
+  unsigned emergency_per_hour = 300;
   /// For leases and logs, different for each process. Empty: host, process id and a random number.
   std::string owner{};
   std::chrono::seconds lease_ttl{60};  ///< At least 3 s.

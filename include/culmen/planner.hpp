@@ -149,6 +149,7 @@ struct Action {
   bool replaces = false;  ///< Name the predecessor in the order: it came from the same CA, which offers ARI.
   bool due = false;  ///< It should be issued: now, or when that is possible again.
   bool emergency = false;
+  bool early = false;  ///< An order that is due only because it is an emergency: by its lifetime it is not yet.
   bool probe = false;  ///< `ca` was closed: no other order for it until this one has a result. See CaHealth.
   /// When to decide again at the latest: after `now`, by no more than 24 h; after an action, when it has had no result.
   Time wake_at;

@@ -54,6 +54,8 @@ class PublicSuffixes {
   /// `text` is the content of public_suffix_list.dat, as https://publicsuffix.org/list/ has it; Debian's package
   /// `publicsuffix` installs it in /usr/share/publicsuffix/. Lines that are not rules are ignored.
   explicit PublicSuffixes(std::string_view text);
+  /// Whether they share the rules.
+  bool operator==(const PublicSuffixes&) const = default;
 
   /// Of a name in lower case, as A-labels. A public suffix, an IP address and a name of one label are returned as they
   /// are; "*." in front is left out.
@@ -71,12 +73,14 @@ class RateLedger {
 
   RateLedger() = default;
   explicit RateLedger(PublicSuffixes suffixes) : suffixes_(std::move(suffixes)) {}
+  bool operator==(const RateLedger&) const = default;
 
   /// When the order is allowed by all limits; `now` if at once, otherwise a whole second. `reserve` is the part (0 to
   /// 1) of each limit that is kept back for renewals; one order is always possible.
   Time allowed_at(const std::vector<RateLimit>& limits, const CountedOrder& order, Time now,
                   double reserve = 0.2) const;
-  /// To be called when the order is sent, before its answer: others may be sent meanwhile.
+  /// To be called before the order is sent. Who shares the ledger with other processes stores it first, in place of the
+  /// revision that allowed_at() was asked of.
   void count_order(const std::vector<RateLimit>& limits, const CountedOrder& order, Time now);
   void count_certificate(const std::vector<RateLimit>& limits, const CountedOrder& order, Time now);
   void count_failed_validation(const std::vector<RateLimit>& limits, const std::string& name, Time now);
@@ -85,14 +89,13 @@ class RateLedger {
   void refuse_until(Time until, Time now);
   void refuse_names_until(const std::vector<std::string>& names, Time until, Time now);
 
-  /// The larger use of both, limit by limit: two processes have counted.
-  void merge(const RateLedger& other);
   /// Drops what has no effect any more. Of more than 2,000 uses or refusals, those that matter least go, too, so that
   /// the ledger stays small enough to be stored.
   void prune(const std::vector<RateLimit>& limits, Time now);
 
-  /// As stored under rates_key(), and back; what is not known is ignored. Errors are io_failed.
-  std::string to_json() const;
+  /// As stored under rates_key(), and back; what is not known is ignored. Errors are io_failed. `mark` tells the text
+  /// from that of another process that has counted the same: then a lost answer to a write is not taken for a success.
+  std::string to_json(std::string_view mark = {}) const;
   static Result<RateLedger> from_json(std::string_view json, PublicSuffixes suffixes = PublicSuffixes());
 
  private:
@@ -100,8 +103,7 @@ class RateLedger {
   void count(const std::vector<RateLimit>& limits, RateLimit::Counts counts, const CountedOrder& order, Time now);
 
   PublicSuffixes suffixes_;
-  /// By limit and whom it concerns: when all of its use will be refilled. That is all there is to know of a bucket, and
-  /// the later of two is the larger use.
+  /// By limit and whom it concerns: when all of its use will be refilled. That is all there is to know of a bucket.
   std::map<std::string, Time> empty_at_;
   std::map<std::string, Time> refused_until_;  ///< By identifier set; "" for all orders.
 };

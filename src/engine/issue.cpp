@@ -207,6 +207,17 @@ Flow<Result<void>> keep_order(Issuing& issuing, std::string url) {
   co_return Result<void>();
 }
 
+Flow<Result<Order>> order_anew(Issuing& issuing, OrderRequest request) {
+  if (issuing.request.before_order) {
+    std::function<Flow<Result<void>>()> prepare = [&issuing, replaces = request.replaces] {
+      return issuing.request.before_order(replaces);
+    };
+    Result<void> prepared = co_await guarded<void>(std::move(prepare), "preparing an order");
+    if (!prepared) co_return prepared.error();
+  }
+  co_return co_await new_order(issuing.session, issuing.account, std::move(request));
+}
+
 Flow<Result<Order>> place_order(Issuing& issuing) {
   issuing.resumed = false;
   if (!issuing.request.resume_order.empty()) {
@@ -219,11 +230,11 @@ Flow<Result<Order>> place_order(Issuing& issuing) {
     }
   }
   OrderRequest request = order_request(issuing.request);
-  Result<Order> order = co_await new_order(issuing.session, issuing.account, request);
+  Result<Order> order = co_await order_anew(issuing, request);
   if (!order && !request.replaces.empty() && is_about_replaces(order.error())) {
     issuing.report(Step::replaces_dropped, order.error().what());
     request.replaces.clear();
-    order = co_await new_order(issuing.session, issuing.account, request);
+    order = co_await order_anew(issuing, request);
   }
   if (!order) co_return order;
   issuing.report(Step::order_created, order->url);

@@ -37,6 +37,7 @@ struct AccountRequest {
   std::function<Flow<Result<AccountOptions>>()> options;
   bool ask = false;      ///< Even if it could be used as it is: the CA may have forgotten it.
   bool replace = false;  ///< Makes a new account, whatever is there.
+  std::string ended;     ///< The URL of an account that is replaced if it is there; empty: none.
 };
 
 /// The account at the CA, for who holds its lease. Ends a key change that was begun. Its key is stored before the CA

@@ -1,6 +1,7 @@
 // The account at a CA: made once for all processes that share a storage, and never lost.
 #include <utility>
 
+#include "culmen/engine.hpp"
 #include "manager/account_steps.hpp"
 #include "manager/cas.hpp"
 
@@ -26,6 +27,7 @@ Flow<Result<Account>> Cas::account(Ca& ca) {
   if (!account) co_return account.error().while_doing("preparing the account at " + ca.directory);
   ca.account = *account;
   ca.account_is_gone = false;
+  ca.ended_account.clear();
   co_return account;
 }
 
@@ -41,11 +43,42 @@ Flow<Result<bool>> Cas::account_was_changed(Ca& ca, Account used) {
   co_return true;
 }
 
+Error Cas::ended_account(const Ca& ca) const {
+  const std::string next = ca.options.replace_deactivated_account
+                               ? "a new one is registered with the next attempt"
+                               : "register a new one: set CaOptions::replace_deactivated_account, or remove " +
+                                     account_key_of(ca.directory) + " from storage";
+  return Error(Errc::unauthorized, "ordering at " + ca.directory,
+               "the account " + printable(ca.ended_account, 200) + " is deactivated, which cannot be undone; " + next);
+}
+
+Flow<Result<bool>> Cas::account_has_ended(Ca& ca, Account used) {
+  if (ca.ended_account == used.url) co_return true;
+  Result<engine::Session> session = co_await this->session(ca);
+  if (!session) co_return session.error();
+  Result<Account> found = co_await engine::find_account(*session, used.key);
+  // RFC 8555 §7.3.6: the server refuses all requests of a deactivated account as unauthorized.
+  const bool ended = found ? found->status == AccountStatus::deactivated || found->status == AccountStatus::revoked
+                           : found.error().code() == Errc::unauthorized;
+  if (!found && !ended) co_return found.error();
+  if (!ended) co_return false;
+  ca.account.reset();
+  if (std::exchange(ca.ended_account, used.url) != used.url) {
+    const Instant instant = co_await now();
+    ManagerEvent event = make_event(ManagerEvent::Kind::warning, instant.wall, ended_account(ca).what());
+    event.ca = ca.directory;
+    reporter_.say(event);
+  }
+  co_return true;
+}
+
 Flow<Result<Account>> Cas::find_or_make_account(Ca& ca, engine::Session session) {
   for (int tries = 0; tries < lease_tries; ++tries) {
     Result<AccountRead> read = co_await read_stored_account(store_, ca.directory);
     if (!read) co_return read.error();
-    if (read->record && is_usable(*read->record) && !ca.account_is_gone)
+    const bool has_ended = read->record && !ca.ended_account.empty() && read->record->url == ca.ended_account;
+    if (has_ended && !ca.options.replace_deactivated_account) co_return ended_account(ca);
+    if (read->record && is_usable(*read->record) && !ca.account_is_gone && !has_ended)
       co_return account_in(*read->record, ca.directory);
     std::function<void()> on_lost;
     Result<std::shared_ptr<Hold>> hold = co_await store_.acquire(account_lease(ca.directory), std::move(on_lost));
@@ -67,6 +100,7 @@ Flow<Result<Account>> Cas::find_or_make_account(Ca& ca, engine::Session session)
 Flow<Result<Account>> Cas::account_under_lease(Ca& ca, engine::Session session, std::shared_ptr<Hold> hold) {
   AccountRequest request;
   request.ask = ca.account_is_gone;
+  request.ended = ca.ended_account;
   request.options = [this, &ca, session] { return account_options(ca, session); };
   Result<Account> account = co_await account_at(store_, std::move(hold), session, ca.directory, std::move(request));
   if (!account) co_return account;

@@ -1,6 +1,8 @@
 // The CAs of a manager: sessions, accounts, health, and what was used of their limits.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,10 +22,12 @@ namespace culmen::manager {
 /// One CA. The manager's mutex guards the ledger and what is known about renewal information; everything else
 /// belongs to the execution.
 struct Ca {
-  Ca(std::string directory_, CaOptions options_, PublicSuffixes suffixes);
+  Ca(std::string directory_, CaOptions options_, const ManagerOptions& manager);
   const std::string directory;  ///< The URL.
   const CaOptions options;
   const std::vector<RateLimit> limits;
+  const std::vector<RateLimit> throttle;    ///< ManagerOptions::emergency_per_hour, counted as a limit is.
+  const std::vector<RateLimit> all_limits;  ///< Both.
 
   std::optional<bool> offers_renewal_info;  ///< nullopt: not known yet.
   planner::Time no_renewal_info_until;      ///< It did not answer: it is left alone, for all certificates.
@@ -32,13 +36,18 @@ struct Ca {
   std::optional<engine::Session> session;
   std::optional<Account> account;
   bool account_is_gone = false;  ///< The CA does not know it any more.
+  std::string ended_account;     ///< The URL of one that the CA refuses for good; empty: none.
   Turn turn;                     ///< For whoever connects, or makes the account.
 
-  RateLedger ledger;
-  bool ledger_is_loaded = false;
-  std::optional<Revision> ledger_revision;
-  unsigned ledger_changes = 0;  ///< Since it was stored.
-  unsigned refusals = 0;        ///< By rate limits, in a row.
+  RateLedger ledger;  ///< As it was stored, with `unstored`.
+  /// What is known, and not in storage yet. Orders are never in here: they are stored before they are sent.
+  std::vector<std::function<void(RateLedger&)>> unstored;
+  std::string ledger_key;       ///< In storage; empty if it was not read yet.
+  bool ledger_is_read = false;  ///< As far as it is known, `ledger_revision` is what is stored.
+  Revision ledger_revision;
+  Turn ledger_turn;       ///< For whoever changes it in storage.
+  unsigned refusals = 0;  ///< By rate limits, in a row.
+  planner::Time said_throttled_at;
 };
 
 /// The CAs by directory URL. Not thread-safe, but for what is said of Ca; at(), find() and all() with the mutex locked.
@@ -62,12 +71,29 @@ class Cas {
   /// Whether storage has another account than that one, or another key for it: another process changed it. Then it is
   /// read again the next time.
   Flow<Result<bool>> account_was_changed(Ca& ca, Account used);
+  /// Whether the CA refuses the account as such: it is deactivated. Then it is not used any more, and an event says so.
+  /// For when the CA has refused a request as unauthorized.
+  Flow<Result<bool>> account_has_ended(Ca& ca, Account used);
+  /// What to say about orders at a CA with such an account.
+  Error ended_account(const Ca& ca) const;
   /// Reads what was used of the CA's limits, if that was not done before.
   Flow<Result<void>> load_ledger(Ca& ca, std::string account_url);
-  /// Stores what has changed: loads, merges, compares and sets, three times at most.
+  /// Counts an order in storage if the limits allow it now: nullopt; otherwise, when they do. In one step, so that
+  /// processes that share the storage do not cross the limits together: what is written replaces the revision that was
+  /// asked. `reserve` as in RateLedger::allowed_at(), `is_early` as in planner::Action. Errors: those of storage, after
+  /// which the order must not be sent; conflict if other processes have counted all the while.
+  Flow<Result<std::optional<planner::Time>>> count_order(Ca& ca, std::string account_url, CountedOrder order,
+                                                         double reserve, bool is_early);
+  /// With the mutex locked: what the CA has said of its limits, to be stored soon.
+  static void note(Ca& ca, std::function<void(RateLedger&)> change);
+  /// Stores what note() was given.
   Flow<Result<void>> store_ledger(Ca& ca);
 
  private:
+  /// Changes a ledger; returns false to leave it as it is.
+  using LedgerChange = std::function<bool(RateLedger& ledger, planner::Time now)>;
+  Flow<Result<void>> change_ledger(Ca& ca, std::string key, LedgerChange change);
+  Flow<Result<void>> read_ledger(Ca& ca, std::string key);
   Flow<Result<engine::Session>> connect(Ca& ca);
   Flow<Result<Account>> find_or_make_account(Ca& ca, engine::Session session);
   Flow<Result<Account>> account_under_lease(Ca& ca, engine::Session session, std::shared_ptr<Hold> hold);
@@ -79,6 +105,7 @@ class Cas {
   std::mutex& mutex_;
   std::map<std::string, std::unique_ptr<Ca>> cas_;
   std::vector<Ca*> preferred_;
+  std::uint64_t ledger_writes_ = 0;
 };
 
 }  // namespace culmen::manager

@@ -108,6 +108,7 @@ class Catalogue {
   /// Takes the next that is due, if there is one.
   std::shared_ptr<Entry> take_due(planner::Time now);
   std::optional<planner::Time> next_wake_up() const;
+  std::size_t number_of_wake_ups() const noexcept { return heap_.size(); }
 
   /// Up to `limit` that were not read from storage; all of them, if they are fewer.
   std::vector<std::shared_ptr<Entry>> not_loaded(std::size_t limit) const;

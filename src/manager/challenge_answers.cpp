@@ -107,7 +107,7 @@ Flow<Result<void>> watch_challenges(ChallengeAnswers& answers, Store& store) {
     }
     if (next && *next == cursor) continue;
     const Instant instant = co_await now();
-    Result<void> waited = co_await wait(std::chrono::ceil<std::chrono::milliseconds>(store.until_retry(instant.wall)));
+    Result<void> waited = co_await wait(std::chrono::ceil<std::chrono::milliseconds>(store.until_retry(instant)));
     if (!waited) co_return waited;
   }
 }

@@ -40,6 +40,7 @@ unsigned one_more(unsigned count) { return count == std::numeric_limits<unsigned
 struct Outlook {
   bool is_due = true;
   bool emergency = false;
+  bool early = false;
   bool late = false;
   bool any_ca = true;  ///< CAs after the first may be used.
   std::optional<Duration> life, left;
@@ -68,11 +69,15 @@ Outlook outlook_of(const Situation& situation, const Policy& policy, Time now) {
   outlook.is_due = due.renew_now || situation.outdated || situation.emergency;
   outlook.emergency = due.emergency || situation.emergency;
   outlook.due_at = due.at;
+  const bool expired = now >= outlook.not_after;
+  bool due_anyway = due.renew_now || situation.outdated || expired;
   if (due.emergency) {  // it is due now, but late is what the rule by lifetime calls so
     facts.renewal.info.reset();
-    outlook.due_at = std::min(due.at, planner::due(facts, policy, now, std::nullopt, situation.renew_before).at);
+    const Due by_lifetime = planner::due(facts, policy, now, std::nullopt, situation.renew_before);
+    outlook.due_at = std::min(due.at, by_lifetime.at);
+    due_anyway = by_lifetime.renew_now || situation.outdated || expired;
   }
-  const bool expired = now >= outlook.not_after;
+  outlook.early = outlook.emergency && !due_anyway;
   const Duration span = outlook.not_after - outlook.due_at;
   outlook.late = expired || (due.renew_now && *outlook.left < span / 2);
   outlook.any_ca = expired || outlook.emergency || situation.outdated ||
@@ -242,6 +247,7 @@ void issue_or_wait(const Chooser& chooser, Action& action) {
       action.kind = Action::Kind::issue;
       action.ca = ca;
       action.replaces = situation.live && situation.offers_renewal_info && ca == situation.issued_by;
+      action.early = outlook.early;
       action.probe = opening.probe;
       action.wake_at = chooser.now + own_pause(hours(1), outlook.life);
       action.reason = outlook.why;

@@ -133,6 +133,8 @@ Flow<Result<void>> ManagerCore::issue(JobPointer job) {
     reporter_.say(event);
   }
   Result<void> released = co_await store_.release(*hold);
+  // The plan may have expected another order, such as one that names its predecessor.
+  if (issuance.limited_until) job->again_at = std::min(*issuance.limited_until, job->action.wake_at);
   {
     const std::lock_guard lock(mutex_);
     Entry& entry = *job->entry;
@@ -371,38 +373,52 @@ bool ManagerCore::is_limited(const Entry& entry, const Ca& ca, planner::Time now
   return limited != allowed_at.end() && limited->second > now;
 }
 
-/// With the mutex locked: what the CA will count, before it does.
-void ManagerCore::count_order(Issuance& issuance, const std::string& replaces, planner::Time now) {
-  if (std::exchange(issuance.is_counted, true)) return;
+/// Counts a new order, as the CA will; sets `limited_until` if its limits do not allow it.
+Flow<Result<void>> ManagerCore::count_order(Issuance& issuance, std::string replaces) {
+  const Instant instant = co_await now();
   CountedOrder counted;
   counted.names = issuance.spec().names;
   // To another CA it is a new order.
   counted.renewal = issuance.record.live > 0 && !issuance.outdated && issuance.record.server == issuance.ca->directory;
   const std::optional<RenewalInfo>& info = issuance.record.renewal.info;
-  counted.ari_renewal =
-      counted.renewal && !replaces.empty() && info && info->window_start <= now && now < info->window_end;
-  Ca& ca = *issuance.ca;
-  ca.ledger.count_order(ca.limits, counted, now);
-  ca.ledger.count_certificate(ca.limits, counted, now);
-  ++ca.ledger_changes;
-  ledger_changed_.set();
+  counted.ari_renewal = counted.renewal && !replaces.empty() && info && info->window_start <= instant.wall &&
+                        instant.wall < info->window_end;
+  // It was, before the attempt began, unless the CA does not accept `replaces`. It may have counted that order, too.
+  if (issuance.counted_by_ari == counted.ari_renewal) co_return Result<void>();
+  const double reserve = counted.renewal ? 0 : reserve_for_renewals;
+  Result<std::optional<planner::Time>> later =
+      co_await cas_.count_order(*issuance.ca, issuance.account->url, counted, reserve, issuance.action.early);
+  if (!later) co_return later.error();
+  issuance.limited_until = *later;
+  if (!*later) issuance.counted_by_ari = counted.ari_renewal;
+  co_return Result<void>();
+}
+
+/// If what was to be resumed cannot be, or the CA does not accept `replaces`, the order is not counted yet.
+Flow<Result<void>> ManagerCore::before_order(Issuance& issuance, std::string replaces) {
+  Result<void> counted = co_await count_order(issuance, std::move(replaces));
+  if (!counted) co_return counted;
+  if (issuance.limited_until) {
+    co_return Error(Errc::rate_limited, "ordering at " + issuance.ca->directory, "its limits do not allow it now");
+  }
+  // The process may have stood still meanwhile.
+  co_return co_await store_.check_held(issuance.hold);
 }
 
 Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) {
   Entry& entry = *issuance.entry;
   Ca& ca = *issuance.ca;
-  const Instant begun = co_await now();
   if (request.resume_order.empty()) {
-    const std::lock_guard lock(mutex_);
-    // Other workers may have ordered since it was decided.
-    if (is_limited(entry, ca, begun.wall)) co_return Result<void>();
-    count_order(issuance, request.replaces, begun.wall);
+    // Others may have ordered since it was decided.
+    Result<void> counted = co_await count_order(issuance, request.replaces);
+    if (!counted) co_return co_await fail(issuance, counted.error());
+    if (issuance.limited_until) co_return Result<void>();
   }
-  request.store_order = [this, &issuance, now = begun.wall, replaces = request.replaces](std::string order_url) {
-    {
-      const std::lock_guard lock(mutex_);
-      count_order(issuance, replaces, now);
-    }
+  const Instant begun = co_await now();
+  request.before_order = [this, &issuance](std::string replaces) {
+    return before_order(issuance, std::move(replaces));
+  };
+  request.store_order = [this, &issuance, replaces = request.replaces](std::string order_url) {
     if (!issuance.pending) issuance.pending.emplace();
     PendingOrder& pending = *issuance.pending;
     pending.order_url = std::move(order_url);
@@ -439,6 +455,7 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
     issuing = engine::issue(*ca.session, *issuance.account, std::move(request), issuance.solvers);
   }
   Result<IssuedCertificate> issued = co_await std::move(*issuing);
+  if (issuance.limited_until) co_return Result<void>();
   const Instant instant = co_await now();
   if (!issued) co_return co_await fail(issuance, issued.error());
   const std::string fault = fault_of(*issued, issuance, instant.wall);
@@ -644,19 +661,17 @@ void ManagerCore::count_failure(Issuance& issuance, planner::Failure failure, co
   update_health(ca, failure, now);
   const std::vector<std::string>& names = issuance.spec().names;
   if (failure == planner::Failure::validation) {
-    for (const std::string& name : failed_names(error, names)) ca.ledger.count_failed_validation(ca.limits, name, now);
-    ++ca.ledger_changes;
+    Cas::note(ca, [&limits = ca.limits, failed = failed_names(error, names), now](RateLedger& ledger) {
+      for (const std::string& name : failed) ledger.count_failed_validation(limits, name, now);
+    });
   }
   if (failure == planner::Failure::rate_limited && error.retry_after()) {
     // Most limits are about names. Two certificates in a row that are refused: it is about the account.
-    if (++ca.refusals > 1) {
-      ca.ledger.refuse_until(now + *error.retry_after(), now);
-    } else {
-      ca.ledger.refuse_names_until(names, now + *error.retry_after(), now);
-    }
-    ++ca.ledger_changes;
+    const std::vector<std::string> whom = ++ca.refusals > 1 ? std::vector<std::string>() : names;
+    Cas::note(ca, [whom, until = now + *error.retry_after(), now](RateLedger& ledger) {
+      ledger.refuse_names_until(whom, until, now);
+    });
   }
-  if (ca.ledger_changes > 0) ledger_changed_.set();
 }
 
 /// Remembers the failure, in storage if it works. Returns the error.
@@ -678,8 +693,13 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
     if (changed && *changed) {
       failure = planner::Failure::local;
       error = error.while_doing("issuing, while another process changed the account's key");
+    } else if (error.code() == Errc::unauthorized) {
+      Result<bool> ended = co_await cas_.account_has_ended(*issuance.ca, *issuance.account);
+      if (ended && *ended) error = cas_.ended_account(*issuance.ca);
     }
   }
+  // Not the CA has to be waited for, but the operator, or the next attempt with a new account.
+  if (issuance.ca && !issuance.ca->ended_account.empty()) failure = planner::Failure::local;
   // Then it is storage that is waited for. What the CA has said counts all the same.
   const bool by_storage = failure == planner::Failure::local && store_.is_down();
   const Instant instant = co_await now();
@@ -704,10 +724,15 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
       event.failures = entry.attempts[issuance.ca->directory].in_a_row;
     }
     if (entry.live > 0) event.not_after = entry.not_after;
-    event.next = by_storage ? store_.retry_at() : decision(entry, instant.wall).wake_at;
+    event.next = by_storage ? store_.retry_at(instant) : decision(entry, instant.wall).wake_at;
   }
   reporter_.say(event);
   say_ca_events();
+  if (issuance.ca) {
+    // Before another process may take the certificate.
+    Result<void> stored = co_await cas_.store_ledger(*issuance.ca);
+    if (!stored) ledger_changed_.set();
+  }
   if (!issuance.ca || by_storage) co_return error;
   if (issuance.refused && issuance.pending) {
     Result<void> dropped = co_await drop_pending(issuance, false);

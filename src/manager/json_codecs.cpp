@@ -19,6 +19,7 @@ namespace culmen {
 namespace {
 
 namespace json = boost::json;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using WallTime = std::chrono::system_clock::time_point;
 
@@ -553,17 +554,21 @@ Result<std::map<std::string, std::vector<RateLimit>>> rate_limits_from_json(std:
   }
 }
 
-std::string RateLedger::to_json() const {
+std::string RateLedger::to_json(std::string_view mark) const {
   const auto times = [](const std::map<std::string, Time>& by_name) {
     json::object out;
-    // Rounded up: what was used is never forgotten too early.
-    for (const auto& [name, time] : by_name) out[name] = unix_seconds(std::chrono::ceil<seconds>(time));
+    // Rounded up: what was used is never forgotten too early. In milliseconds, as limits of many a second add up.
+    for (const auto& [name, time] : by_name) {
+      const std::int64_t since_epoch = std::chrono::ceil<milliseconds>(time.time_since_epoch()).count();
+      out[name] = std::clamp<std::int64_t>(since_epoch, 0, latest_second * 1000);
+    }
     return out;
   };
   json::object out;
   out["format"] = record_format;
   set_unless_empty(out, "empty_at", times(empty_at_));
   set_unless_empty(out, "refused_until", times(refused_until_));
+  if (!mark.empty()) out["mark"] = mark;
   return serialized_object(out);
 }
 
@@ -576,8 +581,11 @@ Result<RateLedger> RateLedger::from_json(std::string_view text, PublicSuffixes s
       const json::object* times = members.object(member);
       if (!times) return;
       for (const auto& [name, value] : *times) {
-        if (!take_value(value, out[std::string(name)]))
-          members.refuse(member, json_quoted(name) + " is not a time in seconds since 1970");
+        std::uint64_t since_epoch = 0;
+        if (!take_value(value, since_epoch))
+          members.refuse(member, json_quoted(name) + " is not a time in milliseconds since 1970");
+        const milliseconds bounded(std::min<std::uint64_t>(since_epoch, std::uint64_t{latest_second} * 1000));
+        out[std::string(name)] = Time(bounded);
       }
     };
     read_times("empty_at", ledger.empty_at_);

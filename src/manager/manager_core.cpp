@@ -232,6 +232,19 @@ Result<void> ManagerCore::revoked(std::string_view id, bool key_compromised) {
   return {};
 }
 
+ManagerCore::Sizes ManagerCore::sizes() const {
+  const std::lock_guard lock(mutex_);
+  Sizes sizes;
+  sizes.certificates = catalogue_.entries().size();
+  sizes.wake_ups = catalogue_.number_of_wake_ups();
+  sizes.not_loaded = catalogue_.number_not_loaded();
+  sizes.queued = queued_.size() + queued_new_.size();
+  sizes.deliveries = deliveries_.size();
+  sizes.cas = cas_.all().size();
+  for (const auto& [directory, ca] : cas_.all()) sizes.unstored += ca->unstored.size();
+  return sizes;
+}
+
 std::vector<CertificateStatus> ManagerCore::status(planner::Time now) const {
   std::vector<CertificateStatus> all;
   const std::lock_guard lock(mutex_);

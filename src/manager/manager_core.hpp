@@ -26,6 +26,9 @@ namespace culmen::manager {
 
 struct Issuance;
 
+/// Of each rate limit, kept back for renewals.
+inline constexpr double reserve_for_renewals = 0.2;
+
 /// One manager. run() and run_once() are executed one at a time; they may be cancelled, and their execution may be
 /// destroyed at any point. All other functions may be called from any thread.
 class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
@@ -52,6 +55,12 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Result<void> renew_now(std::string_view id, std::string why);
   Result<void> retry_now(std::string_view id);
   Result<void> revoked(std::string_view id, bool key_compromised);
+  /// What is kept in memory, for tests: it must not grow with what is not wanted any more.
+  struct Sizes {
+    Sizes() = default;
+    std::size_t certificates = 0, wake_ups = 0, not_loaded = 0, queued = 0, deliveries = 0, cas = 0, unstored = 0;
+  };
+  Sizes sizes() const;
   static Flow<Result<void>> ensure(std::shared_ptr<ManagerCore> self, std::string id);
   /// From memory if it is there, otherwise from storage.
   static Flow<Result<std::optional<InstalledCertificate>>> current(std::shared_ptr<ManagerCore> self, std::string id);
@@ -64,7 +73,8 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
         : entry(std::move(entry_)), action(std::move(action_)) {}
     std::shared_ptr<Entry> entry;
     planner::Action action;
-    bool marks = false;  ///< Only stores that there is an emergency.
+    bool marks = false;                     ///< Only stores that there is an emergency.
+    std::optional<planner::Time> again_at;  ///< When it is decided again; nullopt: at once.
     Nursery::Id child = 0;
   };
   using JobPointer = std::shared_ptr<Job>;
@@ -80,9 +90,13 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   // plan.cpp
   Flow<Result<void>> plan(Mode mode);
   Flow<Result<void>> load_records(Mode mode);
-  void start_due(Mode mode, planner::Time now);
-  void consider(const std::shared_ptr<Entry>& entry, Mode mode, planner::Time now, std::vector<ManagerEvent>& events);
-  bool may_use_storage(planner::Time now);
+  void start_due(Mode mode, const Instant& instant);
+  void consider(const std::shared_ptr<Entry>& entry, Mode mode, const Instant& instant, std::vector<JobPointer>& early,
+                std::vector<ManagerEvent>& events);
+  void begin(JobPointer job, Mode mode, const Instant& instant);
+  void begin_early(std::vector<JobPointer> jobs, Mode mode, const Instant& instant, std::vector<ManagerEvent>& events);
+  planner::Time early_allowed_at(const planner::Action& action, planner::Time now);
+  bool may_use_storage(const Instant& instant);
   void clock_was_set_back(planner::Time now);
   void spawn_queued();
   bool is_idle(planner::Time now) const;
@@ -115,7 +129,8 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> write_record(Issuance& issuance, std::vector<Write> before, std::vector<Write> after);
   Flow<Result<void>> mark_emergency(JobPointer job);
   bool is_limited(const Entry& entry, const Ca& ca, planner::Time now) const;
-  void count_order(Issuance& issuance, const std::string& replaces, planner::Time now);
+  Flow<Result<void>> count_order(Issuance& issuance, std::string replaces);
+  Flow<Result<void>> before_order(Issuance& issuance, std::string replaces);
   void count_failure(Issuance& issuance, planner::Failure failure, const Error& error, planner::Time now);
   void update_health(Ca& ca, planner::Failure failure, planner::Time now);
   void say_ca_events();
@@ -157,14 +172,15 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Nursery* nursery_ = nullptr;
   // What waits for a worker. Both have their turns, so that neither many new certificates nor many renewals hold the
   // others up; what is urgent comes first.
-  std::multimap<planner::Time, JobPointer> queued_;  ///< By when it should begin.
-  std::deque<JobPointer> queued_new_;                ///< Of certificates that were never issued.
+  /// First what is urgent, by when it expires; then the others, by when they should begin.
+  std::multimap<std::pair<bool, planner::Time>, JobPointer> queued_;
+  std::deque<JobPointer> queued_new_;  ///< Of certificates that were never issued.
   bool is_turn_of_new_ = false;
   std::size_t running_ = 0;
   bool said_loaded_ = false;
   planner::Time load_at_;   ///< When records are read again, after an error.
   planner::Time next_ari_;  ///< When the next question about renewals may be asked.
-  Event ledger_changed_;
+  Event ledger_changed_;    ///< In memory, and storing it has failed.
   Event deliver_;
   struct Delivery {
     Delivery() = default;
@@ -199,7 +215,8 @@ struct Issuance {
   std::optional<Account> account;
   std::shared_ptr<Attempt> attempt;  ///< As the program has prepared it.
   std::vector<ChallengeSolver*> solvers;
-  bool is_counted = false;  ///< The order, in the ledger.
+  std::optional<bool> counted_by_ari;  ///< How the order was counted, if it was: as one that names its predecessor.
+  std::optional<planner::Time> limited_until;  ///< The CA's limits do not allow an order before.
   bool reuses_key = false;
   bool refused = false;  ///< The certificate is of no use, and so is its order.
 };

@@ -17,8 +17,6 @@ constexpr seconds longest_sleep(60);
 constexpr seconds between_ari_questions(1);
 constexpr std::chrono::hours unreadable_pause(1);
 constexpr seconds after_error(1);
-/// Of each rate limit, kept back for renewals.
-constexpr double reserve_for_renewals = 0.2;
 
 /// When a worker should begin at the latest: those with short lives must not wait behind the others, nor the others for
 /// ever.
@@ -47,10 +45,10 @@ Flow<Result<void>> ManagerCore::plan(Mode mode) {
     Result<void> loaded = co_await load_records(mode);
     if (!loaded && (mode == Mode::once || loaded.error().code() == Errc::cancelled)) co_return loaded;
     const Instant instant = co_await now();
-    if (!loaded) load_at_ = instant.wall + store_.until_retry(instant.wall);
+    if (!loaded) load_at_ = instant.wall + store_.until_retry(instant);
     if (instant.wall + longest_sleep < last) clock_was_set_back(instant.wall);
     last = instant.wall;
-    start_due(mode, instant.wall);
+    start_due(mode, instant);
     if (mode == Mode::once && is_idle(instant.wall)) co_return Result<void>();
     Result<void> slept = co_await sleep_until_woken(wake_, until_next_look(instant.wall));
     if (!slept) co_return slept;
@@ -66,8 +64,7 @@ Flow<Result<void>> ManagerCore::load_records(Mode mode) {
     const Instant begin = co_await now();
     {
       const std::lock_guard lock(mutex_);
-      const bool waits =
-          (begin.wall < load_at_ && load_at_ - begin.wall <= longest_sleep) || !store_.may_retry(begin.wall);
+      const bool waits = (begin.wall < load_at_ && load_at_ - begin.wall <= longest_sleep) || !store_.may_retry(begin);
       if (!waits || mode == Mode::once) entries = catalogue_.not_loaded(records_together);
       if (entries.empty() && catalogue_.number_not_loaded() > 0) co_return Result<void>();
     }
@@ -171,7 +168,8 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
     if (order.names.empty()) order.names = spec.names;
     order.renewal = entry.live > 0 && !entry.outdated && ca->directory == known.issued_by;  // to others it is a new one
     const std::optional<RenewalInfo>& info = entry.renewal.info;
-    order.ari_renewal = order.renewal && info && info->window_start <= now && now < info->window_end;
+    order.ari_renewal =
+        order.renewal && known.offers_renewal_info && info && info->window_start <= now && now < info->window_end;
     known.allowed_at[ca->directory] =
         ca->ledger.allowed_at(ca->limits, order, now, order.renewal ? 0 : reserve_for_renewals);
   }
@@ -198,14 +196,15 @@ void ManagerCore::collect_alarms(Entry& entry, const planner::Action& action, pl
 }
 
 /// While storage is down, one certificate at a time finds out whether it works again.
-bool ManagerCore::may_use_storage(planner::Time now) {
-  if (!store_.may_retry(now)) return false;
-  if (store_.is_down()) store_.postpone_retry(now);
+bool ManagerCore::may_use_storage(const Instant& instant) {
+  if (!store_.may_retry(instant)) return false;
+  if (store_.is_down()) store_.postpone_retry(instant);
   return true;
 }
 
-void ManagerCore::consider(const std::shared_ptr<Entry>& entry, Mode mode, planner::Time now,
-                           std::vector<ManagerEvent>& events) {
+void ManagerCore::consider(const std::shared_ptr<Entry>& entry, Mode mode, const Instant& instant,
+                           std::vector<JobPointer>& early, std::vector<ManagerEvent>& events) {
+  const planner::Time now = instant.wall;
   if (entry->in_flight || !entry->is_loaded) return;
   planner::Action action;
   bool marks = false;
@@ -241,30 +240,93 @@ void ManagerCore::consider(const std::shared_ptr<Entry>& entry, Mode mode, plann
     catalogue_.wake(*entry, std::max(action.wake_at, now + milliseconds(1)));
     return;
   }
-  if (!may_use_storage(now)) {
-    if (mode == Mode::once && action.kind == Kind::issue) {
-      summary_.failed.insert_or_assign(entry->id, Error(Errc::io_failed, "issuing", "storage does not work"));
-    }
-    catalogue_.wake(*entry, std::max(store_.retry_at(), now + milliseconds(1)));
-    return;
-  }
-  entry->in_flight = true;
-  if (action.kind == Kind::issue || entry->is_unreadable) entry->was_tried = true;
   const auto job = std::make_shared<Job>(entry, action);
   job->marks = marks;
-  const bool urgent = action.emergency || entry->emergency || marks;
-  if (entry->live == 0 && !urgent) {
-    queued_new_.push_back(job);
+  if (action.kind == Kind::issue && action.early && options_.emergency_per_hour > 0) {
+    early.push_back(job);
   } else {
-    queued_.emplace(urgent ? planner::Time::min() : latest_begin(*entry, now), job);
+    begin(job, mode, instant);
   }
 }
 
-void ManagerCore::start_due(Mode mode, planner::Time now) {
+void ManagerCore::begin(JobPointer job, Mode mode, const Instant& instant) {
+  Entry& entry = *job->entry;
+  const planner::Action& action = job->action;
+  if (!may_use_storage(instant)) {
+    if (mode == Mode::once && action.kind == Kind::issue) {
+      summary_.failed.insert_or_assign(entry.id, Error(Errc::io_failed, "issuing", "storage does not work"));
+    }
+    catalogue_.wake(entry, std::max(store_.retry_at(instant), instant.wall + milliseconds(1)));
+    return;
+  }
+  entry.in_flight = true;
+  if (action.kind == Kind::issue || entry.is_unreadable) entry.was_tried = true;
+  const bool urgent = action.emergency || entry.emergency || job->marks;
+  if (entry.live == 0 && !urgent) {
+    queued_new_.push_back(std::move(job));
+  } else {
+    const planner::Time at = urgent ? entry.not_after : latest_begin(entry, instant.wall);
+    queued_.emplace(std::pair(!urgent, at), std::move(job));
+  }
+}
+
+/// What the throttle says.
+planner::Time ManagerCore::early_allowed_at(const planner::Action& action, planner::Time now) {
+  const Ca* ca = cas_.find(action.ca);
+  if (!action.early || !ca) return now;
+  CountedOrder order;
+  order.renewal = true;  // nothing is kept back for others
+  return ca->ledger.allowed_at(ca->throttle, order, now, 0);
+}
+
+/// Begins as many as the throttle may allow soon, those first that expire first. There may be very many: the others
+/// are looked at again only once a minute.
+void ManagerCore::begin_early(std::vector<JobPointer> jobs, Mode mode, const Instant& instant,
+                              std::vector<ManagerEvent>& events) {
+  const planner::Time now = instant.wall;
+  std::ranges::stable_sort(
+      jobs, [](const auto& one, const auto& other) { return one->entry->not_after < other->entry->not_after; });
+  const std::size_t soon = options_.width + std::max<std::size_t>(options_.width, options_.emergency_per_hour / 60);
+  std::map<std::string, std::size_t> ranks;  // by CA
+  for (JobPointer& job : jobs) {
+    Entry& entry = *job->entry;
+    const planner::Action& action = job->action;
+    const std::size_t rank = ranks[action.ca]++;
+    const planner::Time allowed_at = early_allowed_at(action, now);
+    if (allowed_at <= now && (rank < soon || mode == Mode::once)) {
+      begin(std::move(job), mode, instant);
+      continue;
+    }
+    Ca* const ca = cas_.find(action.ca);
+    if (ca && allowed_at > now && now - ca->said_throttled_at > std::chrono::hours(24)) {
+      ca->said_throttled_at = now;
+      const std::string most = std::to_string(options_.emergency_per_hour);
+      events.push_back(make_event(ManagerEvent::Kind::warning, now,
+                                  "many certificates are to be replaced at once, and no more than " + most +
+                                      " an hour will be: see ManagerOptions::emergency_per_hour"));
+      events.back().ca = ca->directory;
+      events.back().next = allowed_at;
+    }
+    if (entry.must_mark) {  // so that it is not forgotten before its turn comes
+      job->marks = true;
+      begin(std::move(job), mode, instant);
+      continue;
+    }
+    const planner::Duration pause = rank < soon ? seconds(1) : longest_sleep;
+    const planner::Time latest = std::max(action.wake_at, now + seconds(1));
+    catalogue_.wake(entry, std::min(std::max(allowed_at, now + pause), latest));
+  }
+}
+
+void ManagerCore::start_due(Mode mode, const Instant& instant) {
   std::vector<ManagerEvent> events;
   {
     const std::lock_guard lock(mutex_);
-    while (std::shared_ptr<Entry> entry = catalogue_.take_due(now)) consider(entry, mode, now, events);
+    std::vector<JobPointer> early;
+    while (std::shared_ptr<Entry> entry = catalogue_.take_due(instant.wall)) {
+      consider(entry, mode, instant, early, events);
+    }
+    begin_early(std::move(early), mode, instant, events);
     spawn_queued();
   }
   say_all(events);
@@ -302,7 +364,7 @@ planner::Duration ManagerCore::until_next_look(planner::Time now) const {
 void ManagerCore::spawn_queued() {
   while (running_ < options_.width && (!queued_.empty() || !queued_new_.empty())) {
     JobPointer job;
-    const bool is_urgent = !queued_.empty() && queued_.begin()->first == planner::Time::min();
+    const bool is_urgent = !queued_.empty() && !queued_.begin()->first.first;
     if (queued_.empty() || (!is_urgent && is_turn_of_new_ && !queued_new_.empty())) {
       job = queued_new_.front();
       queued_new_.pop_front();
@@ -328,7 +390,8 @@ Flow<Result<void>> ManagerCore::work(JobPointer job) {
     entry.in_flight = false;
     --running_;
     // After an error a little later: it may have left nothing that keeps the plan from trying again at once.
-    const planner::Time again = worked ? instant.wall : instant.wall + after_error;
+    planner::Time again = worked ? instant.wall : instant.wall + after_error;
+    if (job->again_at) again = std::max(again, *job->again_at);
     if (!entry.is_removed && entry.is_loaded) catalogue_.wake(entry, again);
     if (!deliveries_.empty()) deliver_.set();  // one of the same spec may have waited for it
   }
@@ -338,8 +401,7 @@ Flow<Result<void>> ManagerCore::work(JobPointer job) {
 
 Flow<Result<void>> ManagerCore::work_on(JobPointer job) {
   const Instant instant = co_await now();
-  if (job->marks) co_return co_await mark_emergency(job);
-  {
+  if (!job->marks) {
     const std::lock_guard lock(mutex_);
     Entry& entry = *job->entry;
     if (!entry.is_unreadable) {
@@ -347,8 +409,15 @@ Flow<Result<void>> ManagerCore::work_on(JobPointer job) {
       const planner::Action action = decision(entry, instant.wall);
       if (action.kind != job->action.kind) co_return Result<void>();
       job->action = action;
+      const planner::Time allowed_at = early_allowed_at(action, instant.wall);
+      if (allowed_at > instant.wall) {
+        job->again_at = std::min(allowed_at, action.wake_at);
+        job->marks = entry.must_mark;
+        if (!job->marks) co_return Result<void>();
+      }
     }
   }
+  if (job->marks) co_return co_await mark_emergency(job);
   switch (job->action.kind) {
     case Kind::issue: co_return co_await issue(job);
     case Kind::ask_renewal_info: co_return co_await ask_renewal_info(job);

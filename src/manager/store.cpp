@@ -20,7 +20,7 @@ std::chrono::steady_clock::time_point safe_until(const Lease& lease, seconds ttl
 }
 
 Error lost_lease(const Lease& lease) {
-  return Error(Errc::fenced, "storing below " + lease.name, "the lease is lost, or ends too soon; nothing was changed");
+  return Error(Errc::fenced, "going on with " + lease.name, "the lease is lost, or ends too soon; nothing was changed");
 }
 
 bool same_as_stored(const Write& write, const std::optional<StoredValue>& stored) {
@@ -72,12 +72,18 @@ Flow<Result<std::vector<Revision>>> Store::write(std::vector<Write> writes, std:
   co_return revisions;
 }
 
+Flow<Result<void>> Store::check_held(std::shared_ptr<Hold> hold) {
+  const Instant instant = co_await now();
+  if (hold->lost || instant.steady >= safe_until(hold->lease, ttl_)) co_return lost_lease(hold->lease);
+  co_return Result<void>();
+}
+
 Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> writes, std::shared_ptr<Hold> hold) {
   bool unknown = false;  // whether an earlier try has made the change
   for (int tries = 1;; ++tries) {
     if (hold) {
-      const Instant instant = co_await now();
-      if (hold->lost || instant.steady >= safe_until(hold->lease, ttl_)) co_return lost_lease(hold->lease);
+      Result<void> held = co_await check_held(hold);
+      if (!held) co_return held.error();
       for (Write& write : writes) write.fence = hold->lease;
     }
     std::vector<Write> sent = writes;
@@ -181,17 +187,17 @@ Flow<Result<void>> Store::keep_leases() {
   }
 }
 
-void Store::postpone_retry(planner::Time now) {
+void Store::postpone_retry(const Instant& now) {
   const unsigned doublings = std::min(failures_, 6U);
-  retry_at_ = now + std::min(first_storage_retry * (1U << doublings), last_storage_retry);
+  retry_at_ = now.steady + std::min(first_storage_retry * (1U << doublings), last_storage_retry);
 }
 
-bool Store::may_retry(planner::Time now) const noexcept {
-  return !down_ || now >= retry_at_ || retry_at_ - now > last_storage_retry;  // then the clock was set back
+planner::Time Store::retry_at(const Instant& now) const noexcept {
+  return now.wall + std::max<planner::Duration>(retry_at_ - now.steady, planner::Duration(0));
 }
 
-planner::Duration Store::until_retry(planner::Time now) const noexcept {
-  return std::clamp<planner::Duration>(retry_at_ - now, first_storage_retry, last_storage_retry);
+planner::Duration Store::until_retry(const Instant& now) const noexcept {
+  return std::clamp<planner::Duration>(retry_at_ - now.steady, first_storage_retry, last_storage_retry);
 }
 
 Flow<Result<void>> Store::note_error(const Error* error) {
@@ -200,10 +206,10 @@ Flow<Result<void>> Store::note_error(const Error* error) {
   const Instant instant = co_await now();
   if (error) {
     ++failures_;
-    postpone_retry(instant.wall);
+    postpone_retry(instant);
     if (std::exchange(down_, true)) co_return Result<void>();
     ManagerEvent event = make_event(ManagerEvent::Kind::storage_failed, instant.wall, error->what());
-    event.next = retry_at_;
+    event.next = retry_at(instant);
     reporter_.say(event);
   } else {
     failures_ = 0;

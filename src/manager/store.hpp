@@ -40,6 +40,9 @@ class Store {
   /// without, one after the other, until one fails.
   Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes, std::shared_ptr<Hold> hold);
 
+  /// fenced if the lease is lost, or may be before something that is sent now arrives.
+  Flow<Result<void>> check_held(std::shared_ptr<Hold> hold);
+
   /// nullptr if another process holds it.
   Flow<Result<std::shared_ptr<Hold>>> acquire(std::string name, std::function<void()> on_lost);
   /// Never fails, takes less than a second, and runs also when the caller is cancelled.
@@ -52,11 +55,11 @@ class Store {
   /// Whether the last operation failed.
   bool is_down() const noexcept { return down_; }
   /// While it is down: when to try again. A caller that tries postpones it for all others.
-  planner::Time retry_at() const noexcept { return retry_at_; }
-  void postpone_retry(planner::Time now);
-  bool may_retry(planner::Time now) const noexcept;
+  planner::Time retry_at(const Instant& now) const noexcept;
+  void postpone_retry(const Instant& now);
+  bool may_retry(const Instant& now) const noexcept { return !down_ || now.steady >= retry_at_; }
   /// For whoever has just failed; at least a second.
-  planner::Duration until_retry(planner::Time now) const noexcept;
+  planner::Duration until_retry(const Instant& now) const noexcept;
   /// Remembers how an operation ended, and tells when that has changed. `result` must outlive the flow.
   template <class T>
   Flow<Result<void>> note(const Result<T>& result) {
@@ -79,7 +82,7 @@ class Store {
   Event held_;
   bool down_ = false;
   unsigned failures_ = 0;
-  planner::Time retry_at_;
+  std::chrono::steady_clock::time_point retry_at_;  ///< Of the clock that nobody sets.
 };
 
 /// Whether storage as such failed, in contrast to a refusal.

@@ -177,6 +177,7 @@ Flow<Result<Account>> account_at(Store& store, std::shared_ptr<Hold> hold, engin
   if (!read) co_return read.error();
   AccountRead& stored = *read;
   const bool may_make = static_cast<bool>(request.options);
+  if (stored.record && !request.ended.empty() && stored.record->url == request.ended) request.replace = true;
   if (!stored.record && !may_make) co_return no_account(directory);
   if (stored.record && is_usable(*stored.record) && !request.ask && !request.replace)
     co_return account_in(*stored.record, directory);

@@ -18,7 +18,6 @@ constexpr seconds storage_watch_patience = std::chrono::minutes(10);
 constexpr seconds shortest_scan_pause(2), longest_scan_pause(600);
 constexpr std::size_t records_a_second = 100;
 constexpr seconds ledger_pause(30);
-constexpr unsigned many_changes = 10;
 
 /// The id of the certificate whose record has that key.
 std::optional<std::string> id_of_record(std::string_view key) {
@@ -55,7 +54,7 @@ Flow<Result<void>> ManagerCore::watch_storage() {
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
     if (next && *next == cursor) continue;
     const Instant instant = co_await now();
-    planner::Duration until_next = store_.until_retry(instant.wall);
+    planner::Duration until_next = store_.until_retry(instant);
     if (next) {
       // Also the first time: what has changed since the records were read.
       Result<bool> found = co_await find_changes();
@@ -121,17 +120,12 @@ Flow<Result<void>> ManagerCore::keep_ledgers() {
   for (;;) {
     Result<void> waited = co_await ledger_changed_.wait();
     if (!waited) co_return waited;
-    bool many = false;
-    {
-      const std::lock_guard lock(mutex_);
-      for (const auto& [directory, ca] : cas_.all()) many = many || ca->ledger_changes >= many_changes;
-    }
-    if (!many) {
-      waited = co_await wait(ledger_pause);
-      if (!waited) co_return waited;
-    }
+    waited = co_await wait(ledger_pause);
+    if (!waited) co_return waited;
     Result<void> stored = co_await store_ledgers();
-    if (!stored && stored.error().code() == Errc::cancelled) co_return stored;
+    if (stored) continue;
+    if (stored.error().code() == Errc::cancelled) co_return stored;
+    ledger_changed_.set();
   }
 }
 

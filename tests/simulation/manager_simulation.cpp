@@ -48,6 +48,7 @@ struct Script {
   bool real_engine = false;
   Intervals storage_down;
   milliseconds storage_delay{0};
+  unsigned emergency_per_hour = 300;
   double storage_faults = 0;        ///< Share of the calls.
   double pause_at_issuing = 0;      ///< Share of the issuances in which the manager stands still for minutes.
   double crash_at_issuing = 0;      ///< Share of the issuances in which the manager is killed.
@@ -172,6 +173,22 @@ void add_crashes(Script& script, Dice& dice) {
   script.most_asks_alive = 3'000 + dice.number(30'000);
 }
 
+/// Renewals fit; the first orders, and what is ordered again, do not.
+void set_tight_limits(Script& script, Dice& dice) {
+  script.starts_empty = dice.chance(0.5);
+  const double names = static_cast<double>(script.options.names);
+  for (CaScript& ca : script.cas) {
+    ca.limits.clear();
+    ca.limits.push_back(limit("orders", RateLimit::Scope::account, RateLimit::Counts::orders, std::ceil(names / 3),
+                              script.lifetime() / 20));
+    ca.limits.push_back(
+        limit("set", RateLimit::Scope::identifier_set, RateLimit::Counts::certificates, 4, script.lifetime()));
+    ca.limits.push_back(limit("failures", RateLimit::Scope::identifier, RateLimit::Counts::failed_validations, 5,
+                              script.lifetime() / 4));
+    ca.invalid_share = 0.1;
+  }
+}
+
 struct Size {
   std::int64_t lifetime;
   double days;
@@ -224,25 +241,11 @@ const std::vector<World>& all_worlds() {
          }
        }},
       {"refusals", short_or_middling, [](Script& script, Dice& dice) { add_refusals(script, dice); }},
-      {"limits", short_or_middling,
-       [](Script& script, Dice& dice) {
-         // Renewals fit; the first orders, and what is ordered again, do not.
-         script.starts_empty = dice.chance(0.5);
-         const double names = static_cast<double>(script.options.names);
-         for (CaScript& ca : script.cas) {
-           ca.limits.clear();
-           ca.limits.push_back(limit("orders", RateLimit::Scope::account, RateLimit::Counts::orders,
-                                     std::ceil(names / 3), script.lifetime() / 20));
-           ca.limits.push_back(
-               limit("set", RateLimit::Scope::identifier_set, RateLimit::Counts::certificates, 4, script.lifetime()));
-           ca.limits.push_back(limit("failures", RateLimit::Scope::identifier, RateLimit::Counts::failed_validations, 5,
-                                     script.lifetime() / 4));
-           ca.invalid_share = 0.1;
-         }
-       }},
+      {"limits", short_or_middling, [](Script& script, Dice& dice) { set_tight_limits(script, dice); }},
       {"incident", any_size,
        [](Script& script, Dice& dice) {
          for (CaScript& ca : script.cas) ca.incident = some_time(script, dice);
+         script.emergency_per_hour = dice.one_of({1U, 2U, 300U});
        }},
       {"clock", not_short, [](Script& script, Dice& dice) { add_clock_steps(script, dice); }},
       {"storage", any_size,
@@ -281,6 +284,12 @@ const std::vector<World>& all_worlds() {
          // No steps of the clock: two managers whose clocks are a day apart cannot agree on what is due (two-clocks).
          for (CaScript& ca : script.cas) ca.incident = some_time(script, dice);
        }},
+      {"two-limits",
+       [](Script& script, Dice& dice) {
+         choose_size(script, dice, {daily, weekly, middling});  // a crossing must be more than what is tolerated
+         two_managers(script, dice);
+       },
+       [](Script& script, Dice& dice) { set_tight_limits(script, dice); }},
       {"engine",
        [](Script& script, Dice& dice) {
          choose_size(script, dice, {Size{3'600, 0.2, 2}});
@@ -387,6 +396,8 @@ class Simulation {
   void on_event(Manager& manager, const ManagerEvent& event);
   void on_installed(Manager& manager, const InstalledCertificate& certificate);
   void pause(Manager& manager, Duration duration);
+  std::vector<std::size_t> in_progress(const Manager& manager) const;
+  void disturb(const Manager& manager, const std::vector<std::size_t>& names, const std::string& what);
   void schedule();
   void stop_managers();
   void check_expired(std::size_t name, Time from, Time to);
@@ -425,6 +436,7 @@ class Simulation {
   std::vector<Name> names_;
   Intervals all_blocked_;  ///< No CA can help: storage is down, or the manager.
   bool is_stopping_ = false;
+  std::set<std::size_t> stopped_;  ///< What was worked on when the managers were stopped.
   Outcome outcome_;
 };
 
@@ -449,6 +461,8 @@ Simulation::Simulation(const Options& options)
   } else {
     cas_.emplace(driver_, monitor_, dice_.seed(), chosen.names, script_.cas);
     if (!script_.pauses.empty()) cas_->concurrency = minutes(7);
+    cas_->emergency_per_hour = script_.emergency_per_hour;
+    cas_->halves_retry_after = chosen.bug == Bug::halved_retry_after;
     if (chosen.bug == Bug::sleeping_job) {
       cas_->sleeps_in_job = [](unsigned failures) {
         return std::min(seconds(minutes(15)) * (1U << std::min(failures - 1, 6U)), seconds(hours(6)));
@@ -475,7 +489,7 @@ Simulation::Simulation(const Options& options)
         return kind;
       };
     }
-    manager->faulty = std::make_shared<FaultyStorage>(shared_, std::move(faults));
+    manager->faulty = std::make_shared<FaultyStorage>(with_own_bug(shared_, chosen.bug, i), std::move(faults));
     manager->storage = manager->faulty;
     if (script_.storage_delay > milliseconds(0)) {
       manager->storage = std::make_shared<SlowStorage>(manager->faulty, dice_.seed(), script_.storage_delay);
@@ -536,6 +550,7 @@ void Simulation::start_manager(Manager& manager) {
   options.storage = manager.storage;
   options.agree_tos = true;
   options.width = chosen.width;
+  options.emergency_per_hour = chosen.bug == Bug::no_throttle ? 0 : script_.emergency_per_hour;
   options.owner = "manager " + std::to_string(manager.number);
   for (std::size_t i = 0; i < names_.size(); ++i) options.specs.emplace_back(std::vector<std::string>{name_of(i)});
   for (std::size_t i = 0; i < chosen.cas; ++i) {
@@ -573,7 +588,7 @@ void Simulation::manager_ended(Manager& manager) {
     return;
   }
   ++outcome_.crashes;
-  monitor_.disturb(Monitor::nobody, manager.process->name + " is killed");
+  disturb(manager, in_progress(manager), "is killed");
   const Time again = driver_.now() + manager.dice.between(seconds(0), seconds(60));
   // Leases of the dead one end by themselves.
   all_blocked_.emplace_back(driver_.now(), again + seconds(60));
@@ -645,10 +660,27 @@ void Simulation::on_installed(Manager&, const InstalledCertificate& certificate)
 void Simulation::pause(Manager& manager, Duration duration) {
   if (is_stopping_ || !manager.process || manager.process->has_ended) return;
   driver_.pause(manager.process, duration);
-  monitor_.disturb(Monitor::nobody, manager.process->name + " stands still for " + in_days(duration));
+  const std::vector<std::size_t> names = in_progress(manager);
+  disturb(manager, names, "stands still for " + in_days(duration));
   const Time end = driver_.now() + std::chrono::duration_cast<seconds>(duration);
   all_blocked_.emplace_back(driver_.now(), end);
-  driver_.at(end, [this] { monitor_.disturb(Monitor::nobody, "it goes on"); });
+  driver_.at(end, [this, &manager, names] { disturb(manager, names, "goes on"); });
+}
+
+/// The certificates that this manager works on.
+std::vector<std::size_t> Simulation::in_progress(const Manager& manager) const {
+  if (!cas_ || !truth_) return {Monitor::nobody};
+  std::vector<std::size_t> names = truth_->held_by("manager " + std::to_string(manager.number));
+  const std::vector<std::size_t> asked = cas_->asked_lately(manager.number);
+  names.insert(names.end(), asked.begin(), asked.end());
+  return names;
+}
+
+/// A crash or a pause explains what happens to the certificates that were worked on, and to no others.
+void Simulation::disturb(const Manager& manager, const std::vector<std::size_t>& names, const std::string& what) {
+  const std::string text = "manager " + std::to_string(manager.number) + " " + what;
+  monitor_.note(Monitor::nobody, 902, text);
+  for (const std::size_t name : names) monitor_.disturb(name, text);
 }
 
 void Simulation::schedule() {
@@ -700,6 +732,7 @@ void Simulation::stop_managers() {
   is_stopping_ = true;
   for (const auto& manager : managers_) {
     if (!manager->process || manager->process->has_ended) continue;
+    for (const std::size_t name : in_progress(*manager)) stopped_.insert(name);
     manager->process->kill_at = 0;
     manager->process->paused_until = Duration(0);
     manager->core->stop();
@@ -761,7 +794,9 @@ std::vector<StoredItem> Simulation::stored(const std::string& prefix) {
 
 void Simulation::check_end() {
   const Time now = driver_.now();
-  if (truth_) truth_->check_end();
+  // A manager that stops waits for less than a second until its leases are released.
+  const bool is_slow = script_.storage_delay > milliseconds(300);
+  if (truth_) truth_->check_end(is_slow ? stopped_ : std::set<std::size_t>());
   for (const StoredItem& item : stored("challenges/")) {
     if (outcome_.crashes == 0 && script_.storage_faults == 0) monitor_.fail(Monitor::nobody, item.key + " is left");
   }
@@ -807,7 +842,8 @@ void Simulation::check_end() {
                           return each.second.in_a_row > 0;
                         });
     const Time since = is_live ? *record->second.not_before : start;
-    if (!failed && !monitor_.was_disturbed(i, since)) monitor_.fail(i, "a pending order is left");
+    if (!failed && !stopped_.contains(i) && !monitor_.was_disturbed(i, since))
+      monitor_.fail(i, "a pending order is left");
   }
 }
 

@@ -109,6 +109,16 @@ TEST_CASE("managers: a worker that waits its back-off in place is found") {
 TEST_CASE("managers: renewal information kept for the successor is found") {
   check_bug(Bug::kept_renewal_info, "incident", "issued twice");
 }
+TEST_CASE("managers: one that asks about renewals twice as often is found, also where two may overlap for long") {
+  check_bug(Bug::halved_retry_after, "calm", "its Retry-After");
+  check_bug(Bug::halved_retry_after, "pause", "where its Retry-After allows");
+}
+TEST_CASE("managers: one that does not see what the other has used of the limits is found") {
+  check_bug(Bug::forgotten_orders, "two-limits", "is crossed");
+}
+TEST_CASE("managers: emergencies without a throttle are found") {
+  check_bug(Bug::no_throttle, "incident", "because of an incident");
+}
 TEST_CASE("managers: back-off that is not stored is found") {
   check_bug(Bug::forgotten_back_off, "outage", "the back-off is at least");
 }

@@ -141,6 +141,27 @@ class ForgetsAttempts final : public RecordChanger {
   void change(const std::string&, CertificateRecord& record) override { record.attempts.clear(); }
 };
 
+/// Each manager has ledgers of its own.
+class OwnLedgers final : public StorageAround {
+ public:
+  OwnLedgers(std::shared_ptr<Storage> storage, std::size_t manager)
+      : StorageAround(std::move(storage)), suffix_("-" + std::to_string(manager)) {}
+  Flow<Result<std::vector<std::optional<StoredValue>>>> load(std::vector<std::string> keys) override {
+    for (std::string& key : keys) rename(key);
+    return inner->load(std::move(keys));
+  }
+  Flow<Result<std::vector<Revision>>> write(std::vector<Write> writes) override {
+    for (Write& write : writes) rename(write.key);
+    return inner->write(std::move(writes));
+  }
+
+ private:
+  void rename(std::string& key) const {
+    if (key.starts_with("rates/")) key += suffix_;
+  }
+  const std::string suffix_;
+};
+
 }  // namespace
 
 std::shared_ptr<Storage> with_bug(std::shared_ptr<Storage> storage, Bug bug) {
@@ -151,8 +172,16 @@ std::shared_ptr<Storage> with_bug(std::shared_ptr<Storage> storage, Bug bug) {
     case Bug::kept_renewal_info: return std::make_shared<KeepsRenewalInfo>(std::move(storage));
     case Bug::forgotten_back_off: return std::make_shared<ForgetsAttempts>(std::move(storage));
     case Bug::none:
+    case Bug::halved_retry_after:
+    case Bug::forgotten_orders:
+    case Bug::no_throttle:
     case Bug::sleeping_job: break;
   }
+  return storage;
+}
+
+std::shared_ptr<Storage> with_own_bug(std::shared_ptr<Storage> storage, Bug bug, std::size_t manager) {
+  if (bug == Bug::forgotten_orders) return std::make_shared<OwnLedgers>(std::move(storage), manager);
   return storage;
 }
 

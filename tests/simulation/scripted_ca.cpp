@@ -109,7 +109,7 @@ Flow<Result<IssuedCertificate>> ScriptedCas::issue(std::size_t manager, std::str
     if (!issued && issued.error().code() != Errc::cancelled) {
       const Errc code = issued.error().code();
       const bool by_ca = code == Errc::connection_failed || code == Errc::http_status || code == Errc::order_invalid ||
-                         code == Errc::rate_limited;
+                         (code == Errc::rate_limited && issued.error().http_status() == 429);
       monitor_.note(name, 100 + static_cast<std::uint64_t>(code), issued.error().what());
       if (by_ca) {
         ++counts_.failed;
@@ -159,6 +159,15 @@ Flow<Result<IssuedCertificate>> ScriptedCas::attempt(std::size_t manager, std::s
     }
   }
   if (number == 0) {
+    const bool refuses_replaces = !request.replaces.empty() && !names_predecessor(ca_number, name, request);
+    Result<void> counted = co_await request.before_order(request.replaces);
+    if (counted && refuses_replaces) {
+      if (request.on_progress)
+        request.on_progress(IssueProgress(IssueProgress::Step::replaces_dropped, "alreadyReplaced"));
+      request.replaces.clear();
+      counted = co_await request.before_order("");
+    }
+    if (!counted) co_return counted.error();
     Result<std::uint64_t> created = create_order(ca_number, name, request);
     if (!created) co_return created.error();
     number = *created;
@@ -248,7 +257,8 @@ Flow<Result<RenewalInfo>> ScriptedCas::renewal_info(std::size_t manager, std::st
   info.window_start = start;
   info.window_end = end;
   if (issued.affected) info.explanation_url = "https://ca.example/incident";
-  info.retry_after = ca.script.renewal_retry_after;
+  info.retry_after = ca.script.renewal_retry_after / (halves_retry_after ? 2 : 1);
+  check_questions(issued, serial, manager, ca);
   if (!at_the_same_time) {
     issued.asked_at = now;
     issued.asked_by = manager;
@@ -256,6 +266,50 @@ Flow<Result<RenewalInfo>> ScriptedCas::renewal_info(std::size_t manager, std::st
   }
   monitor_.note(issued.name, 4, issued.affected ? "the CA answers: renew at once" : "the CA answers when to renew");
   co_return info;
+}
+
+/// Of each manager by itself, so that it does not matter who asks at the same time. A disturbance explains one more.
+void ScriptedCas::check_questions(Issued& issued, std::size_t serial, std::size_t manager, const Ca& ca) {
+  const Time now = driver_.now();
+  if (manager >= issued.questions.size()) return;
+  if (issued.first_asked_at == Time()) {
+    issued.first_asked_at = now;
+    issued.disturbances = monitor_.disturbances(issued.name);
+  }
+  const std::uint16_t questions = ++issued.questions[manager];
+  const auto passed = static_cast<std::size_t>((now + slack - issued.first_asked_at) / ca.script.renewal_retry_after);
+  const std::size_t most = passed + 2 + monitor_.disturbances(issued.name) - issued.disturbances;
+  if (questions <= most || monitor_.was_clock_stepped(issued.first_asked_at)) return;
+  monitor_.fail(issued.name, "manager " + std::to_string(manager) + " has asked " + std::to_string(questions) +
+                                 " times about certificate " + std::to_string(serial) +
+                                 ", where its Retry-After allows " + std::to_string(most) + " questions");
+}
+
+std::vector<std::size_t> ScriptedCas::asked_lately(std::size_t manager) const {
+  std::vector<std::size_t> names;
+  for (const std::uint32_t newest : newest_) {
+    if (newest == 0) continue;
+    const Issued& issued = issued_[newest - 1];
+    if (issued.asked_by == manager && driver_.now() - issued.asked_at < minutes(1)) names.push_back(issued.name);
+  }
+  return names;
+}
+
+void ScriptedCas::check_emergencies(std::size_t ca_number, std::size_t name) {
+  const std::uint32_t newest = newest_[name];
+  if (emergency_per_hour == 0 || newest == 0) return;
+  const Issued& last = issued_[newest - 1];
+  const Time now = driver_.now();
+  // The earliest moment by lifetime, with the largest spread.
+  const auto life = last.not_after - last.not_before;
+  const Time by_lifetime = last.not_after - (life < hours(10 * 24) ? life / 2 : life / 3) - life / 20;
+  if (!last.affected || now >= by_lifetime) return;
+  std::deque<Time>& orders = cas_[ca_number].early_orders;
+  while (!orders.empty() && now - orders.front() > hours(1) - counting_delay) orders.pop_front();
+  orders.push_back(now);
+  if (orders.size() <= emergency_per_hour) return;
+  monitor_.fail(name, std::to_string(orders.size()) + " orders in an hour because of an incident, where " +
+                          std::to_string(emergency_per_hour) + " are wanted");
 }
 
 // ---- The CAs ----
@@ -307,6 +361,12 @@ void ScriptedCas::check_back_off(std::size_t ca, std::size_t name) {
                           in_seconds(shortest) + " s");
 }
 
+bool ScriptedCas::names_predecessor(std::size_t ca, std::size_t name, const IssueRequest& request) const {
+  const std::uint32_t newest = newest_[name];
+  return newest != 0 && issued_[newest - 1].ca == ca && certificate_id_of(newest - 1) == request.replaces &&
+         !issued_[newest - 1].replaced;
+}
+
 Result<std::uint64_t> ScriptedCas::create_order(std::size_t ca_number, std::size_t name, IssueRequest& request) {
   Ca& ca = cas_[ca_number];
   const Time now = driver_.now();
@@ -316,18 +376,9 @@ Result<std::uint64_t> ScriptedCas::create_order(std::size_t ca_number, std::size
     if (refusal.retry_after) ca.blocked.emplace_back(now, now + *refusal.retry_after);
     return refused(refusal.retry_after, "too many orders");
   }
-  bool ari_exempt = false;
-  if (!request.replaces.empty()) {
-    const std::uint32_t newest = newest_[name];
-    const bool names_predecessor = newest != 0 && issued_[newest - 1].ca == ca_number &&
-                                   certificate_id_of(newest - 1) == request.replaces && !issued_[newest - 1].replaced;
-    if (names_predecessor) {
-      ari_exempt = is_in_window(issued_[newest - 1]);
-    } else if (request.on_progress) {
-      request.on_progress(IssueProgress(IssueProgress::Step::replaces_dropped, "alreadyReplaced"));
-    }
-  }
+  const bool ari_exempt = names_predecessor(ca_number, name, request) && is_in_window(issued_[newest_[name] - 1]);
   if (std::optional<Error> error = count_order(ca_number, name, ari_exempt)) return *error;
+  check_emergencies(ca_number, name);
 
   const auto before = orders_.find(newest_order_[name]);
   if (before != orders_.end()) {

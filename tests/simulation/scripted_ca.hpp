@@ -2,7 +2,9 @@
 // from what the manager counts.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -57,6 +59,10 @@ class ScriptedCas {
     Time issued_at, not_before, not_after;
     Time asked_at, next_ask;  ///< About its renewal.
     std::size_t asked_by = 0;
+    // By each of two managers, since the first question.
+    Time first_asked_at;
+    std::array<std::uint16_t, 2> questions{};
+    std::size_t disturbances = 0;  ///< At the first question.
   };
 
   ScriptedCas(ProcessDriver& driver, Monitor& monitor, std::uint64_t seed, std::size_t names,
@@ -90,6 +96,12 @@ class ScriptedCas {
 
   /// Within that time, two managers may ask the same question.
   std::chrono::seconds concurrency{120};
+  /// The numbers of the names that this manager has asked about in the last minute: the answer may not be stored yet.
+  std::vector<std::size_t> asked_lately(std::size_t manager) const;
+  /// As ManagerOptions has it: orders for certificates that only an incident makes due must not be more in an hour.
+  unsigned emergency_per_hour = 0;
+  /// For the planted bug of that kind: the manager hears half of the Retry-After.
+  bool halves_retry_after = false;
   /// What an attempt waits that fails, in place: for the planted bug of that kind.
   std::function<std::chrono::seconds(unsigned failures)> sleeps_in_job;
 
@@ -123,6 +135,7 @@ class ScriptedCas {
     std::vector<std::unordered_map<std::size_t, Bucket>> buckets;  // by limit, then whom it concerns
     std::vector<History> histories;
     Intervals blocked;
+    std::deque<Time> early_orders;  ///< In the last hour, for what only an incident makes due.
   };
   struct Attempt;
 
@@ -132,6 +145,9 @@ class ScriptedCas {
   /// What keeps it from answering now.
   std::optional<Error> trouble(const Ca& ca) const;
   void check_back_off(std::size_t ca, std::size_t name);
+  void check_questions(Issued& issued, std::size_t serial, std::size_t manager, const Ca& ca);
+  void check_emergencies(std::size_t ca, std::size_t name);
+  bool names_predecessor(std::size_t ca, std::size_t name, const IssueRequest& request) const;
   Result<std::uint64_t> create_order(std::size_t ca, std::size_t name, IssueRequest& request);
   std::uint64_t open_order(std::size_t ca, std::size_t name);
   std::optional<Error> count_order(std::size_t ca, std::size_t name, bool ari_exempt);

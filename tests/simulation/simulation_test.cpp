@@ -6,6 +6,14 @@
 using namespace culmen;
 using namespace culmen::test;
 
+namespace {
+double requests_an_issuance(const SimulationResult& result) {
+  int requests = 0;
+  for (const auto& [resource, times] : result.requests) requests += times;
+  return static_cast<double>(requests) / result.outcomes.at("issued");
+}
+}  // namespace
+
 TEST_CASE("simulation: ten sessions with every fault at once for two hours") {
   SimulationOptions options;
   options.sessions = 10;
@@ -20,8 +28,18 @@ TEST_CASE("simulation: ten sessions with every fault at once for two hours") {
     MESSAGE(times, " ", outcome);
     if (outcome != "issued") failed += times;
   }
-  CHECK(result.outcomes.at("issued") > 50);
-  CHECK(failed > 3);
+  const int issued = result.outcomes.at("issued");
+  CHECK(issued > 50);
+  // Most faults are survived by the client itself, so few attempts fail: that they happen at all shows in the requests.
+  CHECK(failed > 0);
+  CHECK(failed < issued / 3);
+  SimulationOptions without_faults = options;
+  without_faults.fault_percent = 0;
+  const SimulationResult calm = simulate(without_faults);
+  CHECK(calm.outcomes.size() == 1);  // "issued"
+  const double more = requests_an_issuance(result) / requests_an_issuance(calm);
+  MESSAGE("requests for a certificate: ", more, " times as many as without faults");
+  CHECK(more > 1.15);
   REQUIRE(result.sizes.size() == 2);
   for (const TestCaSizes& sizes : result.sizes)
     MESSAGE("accounts ", sizes.accounts, ", orders ", sizes.orders, ", authorizations ", sizes.authorizations,

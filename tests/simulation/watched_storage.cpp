@@ -85,6 +85,7 @@ Flow<Result<std::optional<Lease>>> WatchedStorage::acquire(std::string name, std
     if (was_held) truth_->monitor.fail(number, "the lease was given to " + owner + " while another held it");
     if ((*acquired)->token <= held.token) truth_->monitor.fail(number, "a token of the lease was used again");
     held.token = (*acquired)->token;
+    held.owner = owner;
     held.is_held = true;
     held.is_long = false;
     held.since = now;
@@ -127,6 +128,16 @@ Flow<Result<void>> WatchedStorage::release(Lease lease) {
 }
 
 // ---- StorageTruth ----
+
+std::vector<std::size_t> StorageTruth::held_by(const std::string& owner) const {
+  std::vector<std::size_t> numbers;
+  for (const auto& [name, held] : leases) {
+    const std::size_t number = number_of_key(name);
+    if (held.is_held && held.owner == owner && held.until > driver.elapsed() && number != Monitor::nobody)
+      numbers.push_back(number);
+  }
+  return numbers;
+}
 
 void StorageTruth::check_duration(const std::string& name, Held& held) {
   const std::size_t number = number_of_key(name);
@@ -206,9 +217,9 @@ void StorageTruth::check_record(const std::string& key, const std::string& value
   known.not_after = issued.not_after;
 }
 
-void StorageTruth::check_end() {
+void StorageTruth::check_end(const std::set<std::size_t>& but) {
   for (auto& [name, held] : leases) {
-    const bool is_left = held.is_held && held.until > driver.elapsed();
+    const bool is_left = held.is_held && held.until > driver.elapsed() && !but.contains(number_of_key(name));
     if (is_left && !monitor.was_disturbed(number_of_key(name), held.acquired_at)) {
       monitor.fail(number_of_key(name), "the lease " + name + " is left");
     }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,19 +53,22 @@ struct StorageTruth {
     bool is_long = false;
     Duration since{0}, until{0};
     Time acquired_at;
+    std::string owner;
   };
   struct Record {
     std::uint64_t live = 0;
     std::optional<Time> not_after;
   };
 
+  /// The numbers of the certificates whose leases that manager holds.
+  std::vector<std::size_t> held_by(const std::string& owner) const;
   /// The lease of a certificate was held for longer than any attempt takes.
   void check_duration(const std::string& name, Held& held);
   void check_write(const Write& write, const Revision& revision);
   void check_generation(const std::string& key, const std::optional<std::string>& value);
   void check_record(const std::string& key, const std::string& value);
-  /// What is left when all managers have stopped.
-  void check_end();
+  /// What is left when all managers have stopped, but for the leases of those certificates.
+  void check_end(const std::set<std::size_t>& but);
 
   const ProcessDriver& driver;
   Monitor& monitor;

@@ -608,6 +608,44 @@ TEST_CASE("manager: an account that the CA has forgotten is made again, with the
   CHECK(record->key_pem == key);
 }
 
+TEST_CASE("manager: a deactivated account: events say how to get out, or a new one is registered (E6)") {
+  ManagerWorld world;
+  Heard heard;
+  ManagerOptions options = world.options();
+  bool replaces = false;
+  SUBCASE("what to do is said, and done by hand") {}
+  SUBCASE("the option registers a new one") { replaces = true; }
+  options.cas[0].replace_deactivated_account = replaces;
+  const auto core = world.make(std::move(options), heard);
+  world.run(core);
+  world.pass(1h);
+  const std::string name = account_key_of(world.directory());
+  const AccountRecord record = decode_account(world.stored(name).value()).value();
+  VirtualDriver program(world.clock, [&](const HttpRequest& request) { return world.answer(request); });
+  Result<engine::Session> session = program.drive(engine::connect(world.directory()));
+  REQUIRE(session);
+  REQUIRE(
+      program.drive(engine::deactivate_account(*session, Account(record.url, AccountKey::from_pem(record.key_pem)))));
+  CHECK(core->renew_now("a.example", "test"));
+  world.pass(2h);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::warning) == 1);
+  CHECK(heard.detail(EventKind::warning).find(record.url + " is deactivated") != std::string::npos);
+  CHECK(heard.detail(EventKind::failed).find(record.url + " is deactivated") != std::string::npos);
+  if (!replaces) {
+    CHECK(heard.count(EventKind::issued) == 1);
+    CHECK(heard.detail(EventKind::failed).find("remove " + name + " from storage") != std::string::npos);
+    CHECK(world.ca().sizes().accounts == 1);
+    world.store(name, std::nullopt);
+    world.pass(6h);
+  } else {
+    CHECK(world.keys("keys/unused/").size() == 1);
+  }
+  CHECK(heard.count(EventKind::issued) == 2);
+  CHECK(world.ca().sizes().accounts == 2);
+  CHECK(decode_account(world.stored(name).value()).value().key_pem != record.key_pem);
+}
+
 TEST_CASE("manager: a profile that the CA does not have: a warning if it is preferred, a failure if it is required") {
   TestCaOptions ca_options;
   ca_options.profiles = {{"classic", "the usual"}};

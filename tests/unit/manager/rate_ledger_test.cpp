@@ -71,7 +71,7 @@ TEST_CASE("limits: Let's Encrypt's, by name and URL, none for others") {
   const Limits limits = known_rate_limits("letsencrypt");
   CHECK(limits.size() == 4);
   CHECK(limits == known_rate_limits("https://acme-v02.api.letsencrypt.org/directory"));
-  CHECK(known_rate_limits("letsencrypt-staging").size() == 4);
+  CHECK(known_rate_limits("letsencrypt-staging").size() == 3);  // certificates for each domain have none to speak of
   CHECK(known_rate_limits("letsencrypt-staging") != limits);
   CHECK(known_rate_limits("https://ca.test/dir").empty());
   CHECK(known_rate_limits("").empty());
@@ -228,38 +228,40 @@ TEST_CASE("ledger: what the CA said wins, for a week at most") {
   CHECK(ledger.allowed_at(none, b, start - days(1)) == start - days(1));  // the clock was set back
 }
 
-TEST_CASE("ledger: merged by the larger use, pruned without effect, and the same after storage") {
+TEST_CASE("ledger: pruned without effect, and the same after storage") {
   const Limits limits = known_rate_limits("letsencrypt");
   const CountedOrder a = order_for({"a.test"}), b = order_for({"www.b.test", "b.test"});
-  RateLedger one, other;
-  for (int i = 0; i < 4; ++i) one.count_certificate(limits, a, start);
-  for (int i = 0; i < 5; ++i) other.count_certificate(limits, a, start - 10h);
-  other.count_failed_validation(limits, "b.test", start);
-  other.refuse_names_until(b.names, start + 10min, start);
-  RateLedger both = one;
-  both.merge(other);
-  RateLedger reversed = other;
-  reversed.merge(one);
-  CHECK(both.to_json() == reversed.to_json());
-  RateLedger again = both;
-  again.merge(both);
-  again.merge(one);
-  CHECK(again.to_json() == both.to_json());
+  RateLedger ledger;
+  for (int i = 0; i < 5; ++i) ledger.count_certificate(limits, a, start);
+  ledger.count_failed_validation(limits, "b.test", start);
+  ledger.refuse_names_until(b.names, start + 10min, start);
   for (const CountedOrder& order : {a, b}) {
-    const Time most = std::max(one.allowed_at(limits, order, start), other.allowed_at(limits, order, start));
-    CHECK(both.allowed_at(limits, order, start) == most);
-    CHECK(reread(both).allowed_at(limits, order, start) >= most);
-    CHECK(reread(both).allowed_at(limits, order, start) <= most + 1s);
-    RateLedger pruned = both;
+    const Time allowed = ledger.allowed_at(limits, order, start);
+    CHECK(allowed > start);
+    CHECK(reread(ledger).allowed_at(limits, order, start) == allowed);
+    RateLedger pruned = ledger;
     pruned.prune(limits, start);
-    CHECK(pruned.allowed_at(limits, order, start) == most);
+    CHECK(pruned.allowed_at(limits, order, start) == allowed);
   }
-  RateLedger later = both;
+  RateLedger later = ledger;
   later.prune(limits, start + days(8));
-  CHECK(later.to_json() == RateLedger().to_json());
-  RateLedger without_limits = both;
+  CHECK(later == RateLedger());
+  RateLedger without_limits = ledger;
   without_limits.prune({}, start);
   CHECK(without_limits.allowed_at(limits, a, start) == start);
+  // Two processes that have counted the same are told apart, and read the same.
+  CHECK(ledger.to_json("one") != ledger.to_json("other"));
+  CHECK(RateLedger::from_json(ledger.to_json("one"))->to_json() == ledger.to_json());
+}
+
+TEST_CASE("ledger: a limit of many orders a second is not lost by storing each") {
+  const Limits limits = {limit("orders", RateLimit::Scope::account, RateLimit::Counts::orders, 100, 10s)};
+  RateLedger ledger;
+  for (int i = 0; i < 100; ++i) {
+    ledger.count_order(limits, order_for({"a.test"}, true), start);
+    ledger = reread(ledger);
+  }
+  CHECK(ledger.allowed_at(limits, order_for({"a.test"}, true), start) == start + 1s);
 }
 
 TEST_CASE("ledger: one of very many names stays small, and forgets what matters least") {
@@ -293,7 +295,7 @@ TEST_CASE("ledger: stored ones are read leniently where they are newer, and stri
   // A clock that was years ahead has no say.
   const Limits limits = {limit("orders", RateLimit::Scope::account, RateLimit::Counts::orders, 1, 1h)};
   const Result<RateLedger> wrong =
-      RateLedger::from_json(R"({"empty_at":{"orders|":7000000000},"refused_until":{"":7000000000}})");
+      RateLedger::from_json(R"({"empty_at":{"orders|":7000000000000},"refused_until":{"":7000000000000}})");
   REQUIRE(wrong.has_value());
   CHECK(wrong->allowed_at(limits, order_for({"a.test"}), start) == start);
   RateLedger counted = *wrong;
@@ -378,7 +380,6 @@ TEST_CASE("ledger: no limit is crossed in a random sequence, counted independent
       }
       if (below(10) == 0) ledger = reread(ledger);
       if (below(10) == 0) ledger.prune(limits, now);
-      if (below(10) == 0) ledger.merge(RateLedger(ledger));
     }
   }
   CHECK(waited > 1'000);
