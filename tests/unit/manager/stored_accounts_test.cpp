@@ -333,8 +333,7 @@ TEST_CASE("stored accounts: an answer that is lost, again and again, costs neith
           CHECK(std::ranges::includes(world.private_keys(), between));
           CHECK(world.ca().sizes().accounts == 1);
           if (lost.resource != "account") world.check_account_works();
-          if (lost.resource == "revoke-cert")
-            CHECK(world.ca().is_revoked(world.ca().issued().front()));
+          if (lost.resource == "revoke-cert") CHECK(world.ca().is_revoked(world.ca().issued().front()));
         }
       }
     }
