@@ -203,7 +203,8 @@ Flow<Result<Account>> account_at(Store& store, std::shared_ptr<Hold> hold, engin
         co_return account;
       }
       const std::string type = present->private_key().type();
-      const bool is_wanted = request.key_type.empty() || request.key_type == type;
+      // The key of an account that the CA has forgotten stays.
+      const bool is_wanted = request.key_type.empty() || request.key_type == type || !stored.record->url.empty();
       const bool is_free = !account && account.error().code() == Errc::account_does_not_exist;
       const bool is_refused =
           !account &&
