@@ -40,6 +40,8 @@ enum class Errc {
   io_failed,              ///< A local file or socket; system_code() has the errno.
   conflict,               ///< Storage: the value is not the expected one; nothing was changed.
   fenced,                 ///< Storage: a lease with a newer token was given out; nothing was changed.
+  held,                   ///< Storage: another process holds the lease.
+  not_found,              ///< Storage: there is no such certificate or account.
   solver_failed,          ///< A solver failed, or user code threw an exception that is not an Error.
   // from problem documents
   account_does_not_exist,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "culmen/certificate_spec.hpp"
+#include "culmen/error.hpp"
 #include "culmen/options.hpp"
 #include "culmen/planner.hpp"
 #include "culmen/rate_ledger.hpp"
@@ -20,6 +21,8 @@
 #include "culmen/storage.hpp"
 
 namespace culmen {
+
+struct Attempt;
 
 /// A CA that the manager may use. A plain value, for designated initialisers.
 struct CaOptions {
@@ -98,9 +101,10 @@ struct CertificateStatus {
 struct RunSummary {
   RunSummary() = default;
   std::size_t looked_at = 0;
-  std::vector<std::string> issued;            ///< Ids.
-  std::map<std::string, std::string> failed;  ///< Why, by id.
-  std::vector<std::string> held_elsewhere;    ///< Another process works on them.
+  std::vector<std::string> issued;             ///< Ids.
+  std::map<std::string, Error> failed;         ///< Why, by id.
+  std::vector<std::string> held_elsewhere;     ///< Another process works on them.
+  std::map<std::string, std::string> waiting;  ///< Due, and not ordered now, by id: why, and until when.
   std::optional<planner::Time> next;          ///< When something is due next.
 };
 
@@ -118,6 +122,10 @@ struct ManagerOptions {
   /// Tried in order, as for issue(). Empty: http-01, answered by Manager::http01(). Must be thread-safe as
   /// ChallengeSolver says.
   std::vector<std::shared_ptr<ChallengeSolver>> solvers{};
+
+  /// Called before each order, on a thread that may block, with what is about to be ordered: may choose solvers, and how
+  /// challenges are answered (see Attempt in attempt.hpp). What it throws is the attempt's error. May be empty.
+  std::function<void(Attempt&)> prepare{};
 
   /// Called with every certificate that begins to count, also with those that storage has at the start. Never under a
   /// lock, one at a time, on a thread that may block. What it throws is an event (failed), and it is called again

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "culmen/directory.hpp"
@@ -26,6 +27,8 @@ class Session {
   /// A copy of the directory as last fetched.
   Directory directory() const;
   const SessionOptions& options() const noexcept;
+  /// The directory's URL as connect() was asked for it, before redirects. Storage knows the CA by it.
+  const std::string& directory_url() const noexcept;
 
   /// The same session with another value for SessionOptions::nonce_retries.
   Session with_nonce_retries(int retries) const noexcept;

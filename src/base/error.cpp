@@ -47,6 +47,8 @@ constexpr Row rows[] = {
     {Errc::io_failed, "io_failed", ErrorKind::io, Retry::no, "the system reports an error"},
     {Errc::conflict, "conflict", ErrorKind::io, Retry::yes, "what is stored has changed meanwhile"},
     {Errc::fenced, "fenced", ErrorKind::io, Retry::no, "another process has taken over the lease"},
+    {Errc::held, "held", ErrorKind::io, Retry::yes, "another process holds the lease"},
+    {Errc::not_found, "not_found", ErrorKind::io, Retry::no, "there is none"},
     {Errc::solver_failed, "solver_failed", ErrorKind::io, Retry::no, "the solver failed"},
     {Errc::account_does_not_exist, "account_does_not_exist", ErrorKind::acme, Retry::no, "accountDoesNotExist"},
     {Errc::already_replaced, "already_replaced", ErrorKind::acme, Retry::no, "alreadyReplaced"},

@@ -82,6 +82,7 @@ void Session::State::refreshed(Directory directory, Instant now) {
 
 Directory Session::directory() const { return *state_->directory(); }
 const SessionOptions& Session::options() const noexcept { return state_->options; }
+const std::string& Session::directory_url() const noexcept { return state_->directory_url; }
 Session Session::with_nonce_retries(int retries) const noexcept {
   return Session(state_, checked_nonce_retries(retries));
 }

@@ -254,6 +254,7 @@ Result<void> Manager::renew_now(std::string_view id, std::string why) {
   return state_->core->renew_now(id, std::move(why));
 }
 
+Result<void> Manager::retry_now(std::string_view id) { return state_->core->retry_now(id); }
 Result<void> Manager::revoked(std::string_view id, bool key_compromised) {
   return state_->core->revoked(id, key_compromised);
 }

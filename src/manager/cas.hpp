@@ -97,7 +97,6 @@ class Cas {
   Flow<Result<engine::Session>> connect(Ca& ca);
   Flow<Result<Account>> find_or_make_account(Ca& ca, engine::Session session);
   Flow<Result<Account>> account_under_lease(Ca& ca, engine::Session session, std::shared_ptr<Hold> hold);
-  Flow<Result<AccountRecord>> settle_rollover(Ca& ca, engine::Session session, AccountRecord record);
   Flow<Result<AccountOptions>> account_options(Ca& ca, engine::Session session);
 
   const ManagerOptions& options_;
@@ -108,8 +107,5 @@ class Cas {
   std::vector<Ca*> preferred_;
   std::uint64_t ledger_writes_ = 0;
 };
-
-/// Puts a key that could still be needed where it is never removed.
-Flow<Result<void>> set_key_aside(Store& store, std::string key_pem);
 
 }  // namespace culmen::manager

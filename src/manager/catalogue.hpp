@@ -80,6 +80,7 @@ struct Entry : std::enable_shared_from_this<Entry> {
   std::optional<planner::Time> ari_slot;  ///< When its turn to ask the CA is.
   /// This process does not ask the CA again before, whatever time another process, whose clock differs, has stored.
   planner::Time asks_again_at;
+  bool retries = false;   ///< Pauses after failures do not count until the next attempt.
   std::string forced;     ///< Why it is to be renewed at once, whatever its age.
   planner::Time wake_at;  ///< The time of its wake-up.
   WakeUps::iterator wake_up;

@@ -339,6 +339,7 @@ Action decide(const Situation& situation, const std::map<std::string, CaHealth>&
   now = bounded(now);
   const Outlook outlook = outlook_of(situation, policy, now);
   Action action;
+  action.due = outlook.is_due;
   action.emergency = outlook.emergency;
   action.late = outlook.late;
   action.wake_at = now + longest_sleep;

@@ -184,7 +184,7 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
         event.failures = ++delivery.failures;
         event.next = delivery.not_before;
         event.detail = outcome.error().while_doing("installing the certificate").what();
-        summary_.failed.try_emplace(entry.id, event.detail);
+        summary_.failed.try_emplace(entry.id, outcome.error());
       }
     }
     if (options_.installed || !outcome) reporter_.say(event);

@@ -114,7 +114,8 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   event.id = entry.id;
   {
     const std::lock_guard lock(mutex_);
-    summary_.failed[entry.id] = error.what();
+    summary_.failed.insert_or_assign(entry.id, error);
+    entry.retries = false;
     if (!issuance.ca) {
       // Storage, before a CA was chosen: see may_use_storage().
       entry.last_error = error.what();

@@ -50,6 +50,8 @@ Failure failure_of_code(Errc code, int status) noexcept {
     case Errc::io_failed:
     case Errc::conflict:
     case Errc::fenced:
+    case Errc::held:
+    case Errc::not_found:
     case Errc::solver_failed: return Failure::local;
 
     case Errc::deadline:

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "culmen/attempt.hpp"
 #include "manager/issuance.hpp"
 #include "manager/manager_core.hpp"
 
@@ -30,13 +31,21 @@ std::string json_text(const std::string& text) {
   return quoted + '"';
 }
 
+/// Of a JSON object, without its braces.
+std::string members_of(const std::string& object) {
+  const std::size_t first = object.find('{'), last = object.rfind('}');
+  if (first == std::string::npos || last == std::string::npos || last < first) return {};
+  const std::string members = object.substr(first + 1, last - first - 1);
+  return members.find_first_not_of(" \t\r\n") == std::string::npos ? std::string() : members;
+}
+
 /// As the program writes it.
-std::string meta_of(const CertificateRecord& record, const IssuedCertificate& issued) {
+std::string meta_of(const CertificateRecord& record, const IssuedCertificate& issued, const std::string& more) {
   std::string names;
   for (const std::string& name : record.names) names += (names.empty() ? "" : ",") + json_text(name);
   return "{\"server\":" + json_text(record.server) + ",\"account\":" + json_text(record.account) + ",\"names\":[" +
          names + "],\"key_type\":" + json_text(record.key_type) + ",\"order\":" + json_text(issued.order.url) +
-         ",\"certificate\":" + json_text(issued.chain.url) + "}";
+         ",\"certificate\":" + json_text(issued.chain.url) + (more.empty() ? "" : "," + more) + "}";
 }
 }  // namespace
 
@@ -122,8 +131,9 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
   Generation generation;
   generation.key_pem = issued.key->to_pem();
   generation.chain_pem = issued.chain_pem;
-  generation.meta = meta_of(record, issued);
-  const std::string value = encode(generation);
+  generation.meta = meta_of(record, issued, issuance.attempt ? members_of(issuance.attempt->meta) : "");
+  const Result<std::string> encoded = result_of([&] { return encode(generation); });
+  if (!encoded) co_return co_await fail(issuance, encoded.error());
 
   // Two generations are kept. Others are of a crash, or older.
   const std::string prefix = certificate_lease(entry.id) + "/";
@@ -134,7 +144,7 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
   std::uint64_t number = std::max(record.last_generation, replaced) + 1;
   while (keys.contains(generation_key(entry.id, number))) ++number;
   std::vector<Write> before, after;
-  Write newest(generation_key(entry.id, number), value);
+  Write newest(generation_key(entry.id, number), *encoded);
   newest.expected = Revision();
   before.push_back(std::move(newest));
   if (issuance.pending) after.emplace_back(pending_order_key(entry.id));
@@ -173,6 +183,7 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
     update_health(*issuance.ca, planner::Failure::none, instant.wall);
     issuance.ca->refusals = 0;
     entry.forced.clear();
+    entry.retries = false;
     summary_.issued.push_back(entry.id);
     summary_.failed.erase(entry.id);
   }

@@ -14,13 +14,6 @@ planner::Duration held_pause(const Entry& entry) {
   return std::max<planner::Duration>(pause, std::chrono::seconds(1));
 }
 
-bool same_key(const std::string& one_pem, const std::string& other_pem) {
-  if (one_pem == other_pem) return true;
-  const Result<bool> same =
-      result_of([&] { return PrivateKey::from_pem(one_pem).same_key_as(PrivateKey::from_pem(other_pem)); });
-  return same && *same;
-}
-
 std::vector<std::string> names_of(const std::vector<Identifier>& identifiers) {
   std::vector<std::string> names;
   for (const Identifier& identifier : identifiers) names.push_back(identifier.value);

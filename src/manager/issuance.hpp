@@ -41,6 +41,8 @@ struct Issuance {
   std::optional<PendingOrder> pending;
   std::optional<Generation> live;
   std::optional<Account> account;
+  std::shared_ptr<Attempt> attempt;  ///< As the program has prepared it.
+  std::vector<ChallengeSolver*> solvers;
   std::optional<CountedOrder> counted;         ///< How the order was counted, if it was.
   std::optional<planner::Time> limited_until;  ///< The CA's limits do not allow an order before.
   bool reuses_key = false;
@@ -49,7 +51,6 @@ struct Issuance {
 
 /// How long another process is left alone that holds the lease of a certificate.
 planner::Duration held_pause(const Entry& entry);
-bool same_key(const std::string& one_pem, const std::string& other_pem);
 /// Canonical, in order.
 std::vector<std::string> names_of(const std::vector<Identifier>& identifiers);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "manager/issuance.hpp"
+#include "manager/leases.hpp"
 #include "manager/manager_core.hpp"
 
 namespace culmen::manager {
@@ -26,7 +27,7 @@ Flow<Result<void>> ManagerCore::issue(JobPointer job) {
   const Instant instant = co_await now();
   if (!hold) {
     const std::lock_guard lock(mutex_);
-    summary_.failed[id] = hold.error().what();
+    summary_.failed.insert_or_assign(id, hold.error());
     co_return hold.error();
   }
   if (!*hold) {
@@ -112,7 +113,7 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   }
   if (!due) {
     // What is left of the order that is live already must not be resumed, now or later.
-    if (issuance.pending && issuance.live && same_key(issuance.pending->key_pem, issuance.live->key_pem)) {
+    if (issuance.pending && issuance.live && is_same_key(issuance.pending->key_pem, issuance.live->key_pem)) {
       Result<void> dropped = co_await drop_pending(issuance, false);
       co_return dropped;
     }
@@ -146,6 +147,8 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   if (!prepared) co_return co_await fail(issuance, prepared.error());
   Result<IssueRequest> request = co_await prepare_request(issuance);
   if (!request) co_return co_await fail(issuance, request.error());
+  Result<void> agreed = co_await ask_program(issuance, *request);
+  if (!agreed) co_return co_await fail(issuance, agreed.error());
 
   // Nothing is ordered that could not be stored: this write shows whether it can.
   issuance.record.spec = issuance.spec();

@@ -142,10 +142,16 @@ Flow<Result<RunSummary>> ManagerCore::run_once() {
   Result<void> ended = co_await run_all(Mode::once);
   if (!ended) co_return ended.error().while_doing("renewing what is due");
   RunSummary summary;
+  const Instant end = co_await now();
   {
     const std::lock_guard lock(mutex_);
     summary = std::move(summary_);
     summary.looked_at = catalogue_.entries().size();
+    for (const auto& [id, entry] : catalogue_.entries()) {
+      if (!entry->is_loaded || entry->is_unreadable || entry->was_tried) continue;
+      const planner::Action action = decision(*entry, end.wall);
+      if (action.due) summary.waiting.emplace(id, action.reason);
+    }
     summary.next = catalogue_.next_wake_up();
   }
   co_return summary;
@@ -224,7 +230,22 @@ Result<void> ManagerCore::renew_now(std::string_view id, std::string why) {
   for (const std::shared_ptr<Entry>& entry : entries) {
     entry->forced = why.empty() ? "asked for" : why;
     // It is asked for: what failed before need not fail now. What the CA said about waiting still holds.
-    for (auto& [ca, attempts] : entry->attempts) attempts.in_a_row = 0;
+    entry->retries = true;
+    if (entry->is_loaded && !entry->in_flight) catalogue_.wake(*entry, planner::Time());
+  }
+  wake_.set();
+  return {};
+}
+
+Result<void> ManagerCore::retry_now(std::string_view id) {
+  const std::lock_guard lock(mutex_);
+  const std::vector<std::shared_ptr<Entry>> entries = catalogue_.find_all(id);
+  if (entries.empty()) {
+    return Error(Errc::not_offered, "trying a certificate again",
+                 "there is none with the id \"" + printable(id, 200) + "\"");
+  }
+  for (const std::shared_ptr<Entry>& entry : entries) {
+    entry->retries = true;
     if (entry->is_loaded && !entry->in_flight) catalogue_.wake(*entry, planner::Time());
   }
   wake_.set();

@@ -53,6 +53,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   std::vector<CertificateStatus> status(planner::Time now) const;
   void set_specs(std::vector<CertificateSpec> specs);
   Result<void> renew_now(std::string_view id, std::string why);
+  Result<void> retry_now(std::string_view id);
   Result<void> revoked(std::string_view id, bool key_compromised);
   /// What is kept in memory, for tests: it must not grow with what is not wanted any more.
   struct Sizes {
@@ -127,6 +128,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> drop_pending(Issuance& issuance, bool keep_key);
   Flow<Result<void>> store_pending(Issuance& issuance);
   Flow<Result<IssueRequest>> prepare_request(Issuance& issuance);
+  Flow<Result<void>> ask_program(Issuance& issuance, IssueRequest& request);
   bool is_limited(const Entry& entry, const Ca& ca, planner::Time now) const;
   Flow<Result<void>> count_order(Issuance& issuance, std::string replaces);
   Flow<Result<void>> before_order(Issuance& issuance, std::string replaces);

@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "base/time.hpp"
+#include "culmen/attempt.hpp"
 #include "culmen/engine.hpp"
 #include "manager/issuance.hpp"
+#include "manager/leases.hpp"
 #include "manager/manager_core.hpp"
 
 namespace culmen::manager {
@@ -42,7 +44,7 @@ Flow<Result<void>> ManagerCore::prepare_pending(Issuance& issuance) {
   const CertificateSpec& spec = issuance.spec();
   const bool has_key = !pending.key_pem.empty();
   // The live certificate's key: that order is finished. Resuming it would bring back an older certificate.
-  const bool finished = has_key && issuance.live && same_key(pending.key_pem, issuance.live->key_pem);
+  const bool finished = has_key && issuance.live && is_same_key(pending.key_pem, issuance.live->key_pem);
   const bool fits = pending.server == issuance.ca->directory && pending.account == issuance.account->url &&
                     canonical_names(pending.names) == canonical_names(spec.names) &&
                     pending.key_type == issuance.key_type() && pending.profile == spec.profile &&
@@ -53,8 +55,8 @@ Flow<Result<void>> ManagerCore::prepare_pending(Issuance& issuance) {
 
 Flow<Result<void>> ManagerCore::drop_pending(Issuance& issuance, bool keep_key) {
   if (keep_key) {
-    Result<void> kept = co_await set_key_aside(store_, issuance.pending->key_pem);
-    if (!kept) co_return kept;
+    Result<std::string> kept = co_await keep_unused_key(store_, issuance.pending->key_pem);
+    if (!kept) co_return kept.error();
   }
   std::vector<Write> writes;
   writes.emplace_back(pending_order_key(issuance.entry->id));
@@ -135,6 +137,27 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
   co_return request;
 }
 
+/// What the program has to say about it.
+Flow<Result<void>> ManagerCore::ask_program(Issuance& issuance, IssueRequest& request) {
+  issuance.solvers = solvers_for(issuance.spec());
+  if (!options_.prepare || seams_.issue) co_return Result<void>();
+  const auto attempt = std::make_shared<Attempt>(issuance.entry->id, issuance.spec(), *issuance.account,
+                                                 issuance.ca->session->directory(), std::move(request));
+  attempt->solvers = options_.solvers;
+  if (attempt->solvers.empty()) attempt->solvers.emplace_back(shared_from_this(), &own_solver_);
+  std::function<Result<void>()> ask = [attempt, prepare = options_.prepare]() -> Result<void> {
+    prepare(*attempt);
+    return {};
+  };
+  Result<void> asked = co_await call(std::move(ask));
+  if (!asked) co_return asked.error();
+  request = attempt->request;
+  issuance.attempt = attempt;
+  issuance.solvers.clear();
+  for (const std::shared_ptr<ChallengeSolver>& solver : attempt->solvers) issuance.solvers.push_back(solver.get());
+  co_return Result<void>();
+}
+
 /// With the mutex locked: the CA's limits do not allow the order now.
 bool ManagerCore::is_limited(const Entry& entry, const Ca& ca, planner::Time now) const {
   const std::map<std::string, planner::Time> allowed_at = situation(entry, now).allowed_at;
@@ -205,8 +228,9 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
     issuance.pending->key_pem = key.to_pem();
     return store_pending(issuance);
   };
-  request.on_progress = [this, &issuance](const IssueProgress& progress) {
+  request.on_progress = [this, &issuance, own = request.on_progress](const IssueProgress& progress) {
     if (progress.step == IssueProgress::Step::refused) issuance.refused = true;
+    if (own) own(progress);
     reporter_.log(LogLevel::debug, issuance.entry->id + ": " + std::string(to_string(progress.step)) +
                                        (progress.subject.empty() ? "" : ": " + progress.subject));
   };
@@ -220,8 +244,7 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
   if (seams_.issue) {
     issuing = seams_.issue(ca.directory, std::move(request));
   } else {
-    std::vector<ChallengeSolver*> solvers = solvers_for(issuance.spec());
-    issuing = engine::issue(*ca.session, *issuance.account, std::move(request), std::move(solvers));
+    issuing = engine::issue(*ca.session, *issuance.account, std::move(request), issuance.solvers);
   }
   Result<IssuedCertificate> issued = co_await std::move(*issuing);
   if (issuance.limited_until) co_return Result<void>();

@@ -114,7 +114,7 @@ bool ManagerCore::adopt(const std::shared_ptr<Entry>& entry, const Result<std::o
   // Damaged is not absent: nothing is ordered in its place.
   const Error why =
       stored ? record.error().while_doing("reading " + certificate_record_key(entry->id)) : stored.error();
-  summary_.failed[entry->id] = why.what();
+  summary_.failed.insert_or_assign(entry->id, why);
   for (const std::shared_ptr<Waiter>& waiter : entry->waiting) {
     waiter->error = why;
     waiter->event.set();
@@ -171,6 +171,9 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
   known.emergency = entry.emergency || !entry.forced.empty();
   known.renew_before = spec.renew_before;
   known.attempts = entry.attempts;
+  if (entry.retries) {
+    for (auto& [ca, attempts] : known.attempts) attempts.in_a_row = 0;
+  }
   known.dice = entry.dice;
   known.held_until = entry.held_until;
   CountedOrder order;
@@ -268,7 +271,9 @@ void ManagerCore::begin(JobPointer job, Mode mode, const Instant& instant) {
   Entry& entry = *job->entry;
   const planner::Action& action = job->action;
   if (!may_use_storage(instant)) {
-    if (mode == Mode::once && action.kind == Kind::issue) summary_.failed[entry.id] = "storage does not work";
+    if (mode == Mode::once && action.kind == Kind::issue) {
+      summary_.failed.insert_or_assign(entry.id, Error(Errc::io_failed, "issuing", "storage does not work"));
+    }
     catalogue_.wake(entry, std::max(store_.retry_at(instant), instant.wall + milliseconds(1)));
     return;
   }
@@ -400,7 +405,7 @@ Flow<Result<void>> ManagerCore::work(JobPointer job) {
   {
     const std::lock_guard lock(mutex_);
     Entry& entry = *job->entry;
-    if (!worked && job->action.kind == Kind::issue) summary_.failed.try_emplace(entry.id, worked.error().what());
+    if (!worked && job->action.kind == Kind::issue) summary_.failed.try_emplace(entry.id, worked.error());
     entry.in_flight = false;
     --running_;
     // After an error a little later: it may have left nothing that keeps the plan from trying again at once.

@@ -17,6 +17,7 @@
 #include "base/text.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/records.hpp"
+#include "culmen/result.hpp"
 #include "storage/system_error.hpp"
 
 namespace culmen::storage {
@@ -211,6 +212,7 @@ std::optional<FileValue> generation_value(const Folder& root, const Place& place
   Stamp stamp = take_stamp(members);
   if (!chain) throw missing("fullchain.pem");
   if (!key && !key_is_elsewhere) throw missing("key.pem");
+  if (key && key->empty()) throw damaged(root, place.folder + "/key.pem", "it is empty: restore it from a backup");
   Generation generation;
   generation.chain_pem = *chain;
   if (key) generation.key_pem = *key;
@@ -457,6 +459,20 @@ PlaceFiles read_place(const Folder& root, const Place& place, const Warn& warn) 
                   "link: ln -s 1 live");
   }
   if (std::optional<std::string> link = folder->read_link(live_link)) files[live_link] = std::move(*link);
+  return files;
+}
+
+PlaceFiles readable_files(const Folder& root, const Place& place) {
+  PlaceFiles files;
+  const std::optional<Folder> folder = root.find(place.folder);
+  if (!folder) return files;
+  for (const std::string& name : names_of(place)) {
+    const Result<std::optional<FileRead>> file = result_of([&] { return folder->read(name); });
+    if (file && *file) files[name] = (*file)->contents;
+  }
+  if (place.kind != Kind::record) return files;
+  const Result<std::optional<std::string>> link = result_of([&] { return folder->read_link(live_link); });
+  if (link && *link) files[live_link] = **link;
   return files;
 }
 

@@ -40,6 +40,8 @@ struct FileValue {
 
 /// Empty if there are none.
 PlaceFiles read_place(const Folder& root, const Place& place, const Warn& warn);
+/// The same without an error: what cannot be read is left out.
+PlaceFiles readable_files(const Folder& root, const Place& place);
 /// nullopt if the files are no value. Throws Error (io_failed), which names the file, if they are damaged.
 std::optional<FileValue> value_of(const Folder& root, const Place& place, const PlaceFiles& files);
 /// The files for a value. Throws Error (invalid_argument) if the value is not one for this place.

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -30,6 +31,7 @@ struct Planned {
   const Write* write = nullptr;
   Place place;
   PlaceFiles before;
+  bool is_readable = false;  ///< There is a value, and nothing of it is damaged.
 };
 
 Planned checked_write(FileStore& store, const Folder& root, const Write& write, WallTime time) {
@@ -40,13 +42,19 @@ Planned checked_write(FileStore& store, const Folder& root, const Write& write, 
     throw Error(Errc::invalid_argument, "storing \"" + write.key + "\"",
                 "accounts, certificates and keys do not expire in files");
   }
-  planned.before = read_place(root, planned.place, store.warner());
   std::optional<FileValue> present;
+  try {
+    planned.before = read_place(root, planned.place, store.warner());
+  } catch (const Error&) {
+    if (write.expected || write.value) throw;  // else it is removed, whatever it is
+    planned.before = readable_files(root, planned.place);
+  }
   try {
     present = value_of(root, planned.place, planned.before);
   } catch (const Error&) {
     if (write.expected) throw;  // else it is replaced, whatever it was
   }
+  planned.is_readable = present.has_value();
   if (write.fence) {
     const bool is_newer =
         present && present->stamp.lease == write.fence->name && present->stamp.token > write.fence->token;
@@ -114,14 +122,51 @@ void set_aside(const Folder& root, Change& change, const std::string& key_pem, W
   change.put_file(place.folder + "/" + place.file, files_of(place, key_pem, stamp).begin()->second, 0600);
 }
 
-/// A key without its order is left where the program was killed.
+/// A key of what cannot be read: of an order or a generation that is damaged, or that a program left when it was
+/// killed.
 void set_lone_key_aside(const Folder& root, Change& change, const Planned& planned, const PlaceFiles& fresh,
                         WallTime time) {
   const auto key = planned.before.find("key.pem");
-  if (planned.place.kind != Place::Kind::pending || key == planned.before.end()) return;
+  const bool may_hold_key = planned.place.kind == Place::Kind::pending || planned.place.kind == Place::Kind::generation;
+  if (!may_hold_key || planned.is_readable || key == planned.before.end() || key->second.empty()) return;
   const auto next = fresh.find("key.pem");
-  if (planned.before.contains("order.json") || (next != fresh.end() && next->second == key->second)) return;
+  if (next != fresh.end() && next->second == key->second) return;
   set_aside(root, change, key->second, time);
+}
+
+/// Removes a folder with what a program has left there, and sets its key aside.
+void remove_left_folder(const Folder& root, Change& change, const std::string& path, WallTime time) {
+  const std::optional<Folder> left = root.find(path);
+  if (!left) return;
+  const Result<std::optional<FileRead>> key = result_of([&] { return left->read("key.pem"); });
+  if (!key) throw key.error();
+  if (*key && !(*key)->contents.empty()) set_aside(root, change, (*key)->contents, time);
+  change.remove(path, true);
+}
+
+/// What has no value of its own goes with the record of a certificate: generations and orders that a program was killed
+/// over, and a folder in the place of the link.
+void remove_leftovers(const Folder& root, Change& change, const Planned& planned, const std::vector<Planned>& all,
+                      WallTime time) {
+  const std::string& folder = planned.place.folder;
+  const std::optional<Folder> certificate = root.find(folder);
+  if (planned.place.kind != Place::Kind::record || planned.write->value || !certificate) return;
+  for (const std::string& name : certificate->names()) {
+    const std::string path = folder + "/" + name;
+    const std::optional<struct stat> status = certificate->status(name);
+    if (!status || !S_ISDIR(status->st_mode)) continue;
+    if (name == live_link) remove_left_folder(root, change, path, time);
+    const std::optional<std::uint64_t> number = generation_number(name);
+    if (!number && name != "pending") continue;
+    if (std::ranges::any_of(all, [&](const Planned& other) { return other.place.folder == path; })) continue;
+    Place place;
+    place.kind = number ? Place::Kind::generation : Place::Kind::pending;
+    place.generation = number.value_or(0);
+    place.folder = path;
+    const Result<bool> is_left = result_of(
+        [&] { return !value_of(root, place, read_place(root, place, [](const std::string&) {})).has_value(); });
+    if (is_left && *is_left) remove_left_folder(root, change, path, time);
+  }
 }
 
 /// Generations that the program had not finished when it was killed, keys among them. It may be at work now.
@@ -227,6 +272,7 @@ std::optional<std::vector<Revision>> write_store(FileStore& store, const std::ve
   for (const Planned& planned : all) {
     keys += (keys.empty() ? "" : "\n") + planned.write->key;
     add_to(root, change, planned, time);
+    remove_leftovers(root, change, planned, all, time);
     // What the program leaves when it is killed, keys among it. It may be at work now.
     remove_unfinished_files(root.path() / planned.place.folder, unfinished_age);
   }

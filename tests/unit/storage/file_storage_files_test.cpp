@@ -303,3 +303,49 @@ TEST_CASE("file storage: a key without its order is set aside, not overwritten")
   CHECK(items[0].stored.value == key_text(1));
   CHECK(contains(file_text(state / items[0].key), key_text(1)));  // PEM for programs that skip a line before it
 }
+
+TEST_CASE("file storage: what cannot be read goes with its record, and its key is kept") {
+  for (const bool is_folder : {false, true}) {
+    CAPTURE(is_folder);
+    FileState state;
+    REQUIRE(state.write(issuance(1)));
+    const fs::path folder = state / "certificates/a.example";
+    if (is_folder) {
+      fs::remove(folder / "live");
+      put_text(folder / "live/key.pem", key_text(4));
+    } else {
+      put_text(folder / "4/key.pem", key_text(4));
+    }
+    put_text(folder / "pending/key.pem", key_text(5));
+    put_text(folder / "1/meta.json", "{");
+    std::vector<Write> removal;
+    removal.emplace_back(record_key);
+    removal.emplace_back(generation(1));
+    REQUIRE(state.write(removal));
+    CHECK_FALSE(fs::exists(folder));
+    std::vector<std::string> kept;
+    for (const StoredItem& item : state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value())
+      kept.push_back(item.stored.value);
+    std::sort(kept.begin(), kept.end());
+    std::vector<std::string> keys{key_text(1), key_text(4), key_text(5)};
+    std::sort(keys.begin(), keys.end());
+    CHECK(kept == keys);
+  }
+}
+
+TEST_CASE("file storage: a record goes alone if what is beside it counts, and an empty key is damage") {
+  FileState state;
+  REQUIRE(state.write(issuance(1)));
+  const fs::path folder = state / "certificates/a.example";
+  std::ofstream(folder / "1/key.pem", std::ios::trunc).close();
+  const auto loaded = state.time.drive(load_one(*state.storage, generation(1)));
+  REQUIRE(!loaded);
+  CHECK(std::string(loaded.error().what()).find("1/key.pem: it is empty") != std::string::npos);
+  std::ofstream(folder / "1/key.pem") << key_text(1);
+  std::vector<Write> removal;
+  removal.emplace_back(record_key);
+  REQUIRE(state.write(removal));
+  CHECK(fs::exists(folder / "1/key.pem"));
+  CHECK(!fs::exists(folder / "live"));
+  CHECK(state.time.drive(state.storage->list("keys/unused/", "", 10, true)).value().empty());
+}
