@@ -38,8 +38,8 @@ class Manager {
   /// run the executor.
   void stop() noexcept;
 
-  /// A descriptor that is readable when process() has something to do. The first call starts the manager. For one
-  /// thread, together with process().
+  /// A descriptor that is readable when process() has something to do. The first call starts the manager; it returns -1
+  /// if a callback stops it at once. For one thread, together with process().
   int fd();
   /// Does what can be done without waiting; nothing before fd() and after stop().
   void process();

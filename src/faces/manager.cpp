@@ -170,6 +170,18 @@ void Manager::State::stop() noexcept {
   end();
 }
 
+void Manager::State::process(const std::function<void()>& work) {
+  is_processing = true;
+  try {
+    work();
+  } catch (...) {
+    is_processing = false;
+    throw;
+  }
+  is_processing = false;
+  if (std::exchange(stops_after_processing, false)) stop();
+}
+
 // ---- Manager ----
 
 Manager::Manager(ManagerOptions options) : state_(std::make_shared<State>(std::move(options))) {}
@@ -203,24 +215,18 @@ int Manager::fd() {
     state_->end();
     throw;
   }
-  state_->loop_ended = false;
-  state_->driver->start<void>(state_->core->run(),
-                              [state = state_.get()](const Result<void>&) { state->loop_ended = true; });
-  return state_->driver->fd();
+  const std::shared_ptr<State> state = state_;  // a callback may destroy the last handle
+  state->loop_ended = false;
+  state->process([&] {
+    state->driver->start<void>(state->core->run(),
+                               [state = state.get()](const Result<void>&) { state->loop_ended = true; });
+  });
+  return state->driver ? state->driver->fd() : -1;
 }
 
 void Manager::process() {
   const std::shared_ptr<State> state = state_;  // a callback may destroy the last handle
-  if (!state->driver || state->is_processing) return;
-  state->is_processing = true;
-  try {
-    state->driver->process();
-  } catch (...) {
-    state->is_processing = false;
-    throw;
-  }
-  state->is_processing = false;
-  if (std::exchange(state->stops_after_processing, false)) state->stop();
+  if (state->driver && !state->is_processing) state->process([&] { state->driver->process(); });
 }
 
 RunSummary Manager::run_once(CancelToken cancel) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,6 +30,8 @@ struct Manager::State {
   void begin(Motor motor);
   void end() noexcept;
   void stop() noexcept;
+  /// Does work of the event loop, in which callbacks may stop the manager, or destroy its last handle.
+  void process(const std::function<void()>& work);
 
   const std::shared_ptr<manager::ManagerCore> core;
   std::mutex mutex;  // guards `motor`

@@ -21,6 +21,7 @@ find_package() {
   "$work/build/with_test_ca"
   "$work/build/with_manager"
   "$work/build/storage_engine"
+  "$work/build/with_conformance"
   [ ! -x "$work/build/with_postgres" ] || "$work/build/with_postgres"
 }
 

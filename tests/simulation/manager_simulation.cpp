@@ -409,6 +409,10 @@ void Simulation::stop_managers() {
   for (const auto& manager : managers_) {
     if (!manager->process || manager->process->has_ended) continue;
     for (const std::size_t name : in_progress(*manager)) stopped_.insert(name);
+    for (const CertificateStatus& status : manager->core->status(driver_.now())) {
+      if (const std::optional<std::size_t> name = number_of(status.id); name && status.in_flight)
+        stopped_.insert(*name);
+    }
     manager->process->kill_at = 0;
     manager->process->paused_until = Duration(0);
     manager->core->stop();
