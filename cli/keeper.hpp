@@ -20,35 +20,39 @@ struct Kept {
   Kept() = default;
   std::string id;
   Settings settings;
+  std::string force;  ///< Issue at once, even if it is not due: why. Empty: when it is due.
 };
 
+/// For the whole run. A plain value.
 struct KeepOptions {
   KeepOptions() = default;
-  ConnectionFlags connection;  ///< Proxy, --allow-http, time limits.
-  AccountFlags account;        ///< For accounts that have to be made.
-  /// Issue at once, even if it is not due; the text says why. Empty: when it is due.
-  std::string force;
+  ConnectionFlags connection;
+  AccountFlags account;  ///< For accounts that have to be made.
   /// Try at once although the last attempt failed a short time ago.
   bool retry_now = false;
-  bool ask_again = false;  ///< Ask the CA when to renew, whatever it said of the next question.
+  /// Ask the CAs when to renew, whatever they said of the next question.
+  bool ask_again = false;
 };
 
 /// What came of it. A plain value.
 struct KeepResult {
   KeepResult() = default;
-  std::vector<std::string> issued, not_due, held_elsewhere;
-  std::map<std::string, Error> failed;
+  std::vector<std::string> issued, held_elsewhere;
+  std::map<std::string, std::string> waiting;       ///< Due, but not to be ordered now: why, by id.
+  std::map<std::string, Error> failed;              ///< By id.
+  std::map<std::string, Error> not_written;         ///< Outputs of this host, by id.
   std::map<std::string, std::string> hooks_failed;  ///< By program.
+
+  /// The worst: 0 if nothing failed. What passes by itself weighs less than what does not.
+  int exit_code() const;
 };
 
-/// Brings the certificates up to date and the outputs of this host, runs hooks, and says what it does. Those with the
+/// Brings the certificates and the outputs of this host up to date, runs hooks, and says what it does. Those with the
 /// same roots and account key share a manager. Throws Error (cancelled, and those of storage).
 KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, const KeepOptions& options,
                      Output& output);
-/// The same until SIGTERM or SIGINT: `culmen run`. SIGHUP reads the settings again.
-int keep_running(const Host& host, const KeepOptions& options, Output& output);
 
-/// The exit code, and the closing line.
-int report(const KeepResult& result, Output& output);
+/// Says what failed, and with whom. `several`: with the id in front.
+void say_failures(const KeepResult& result, bool several, Output& output);
 
 }  // namespace culmen::cli

@@ -75,11 +75,7 @@ std::vector<std::string> absolute_programs(const std::vector<std::string>& progr
 void SettingFlags::add_to(const Command& command) {
   Command ca = command.under_heading("CA and account");
   add(ca.text("--server URL", server_, "The CA: its ACME directory URL, or a name of culmen ca list"),
-      [this](const Settings&, Settings& settings) {
-        ServerFlags named;
-        named.server = server_;
-        settings.spec.cas = {directory_url(named)};
-      });
+      [this](const Settings&, Settings& settings) { settings.spec.cas = {directory_url(server_)}; });
   add(ca.text("--server-ca FILE", values_.host.server_ca, "PEM file of roots to trust for the CA, beside the system's")
           .existing_file(),
       [](const Settings& given, Settings& settings) { settings.host.server_ca = absolute(given.host.server_ca); });
@@ -248,9 +244,7 @@ void SettingFlags::add_outputs(const Command& heading) {
 Settings SettingFlags::merged(std::optional<Settings> before) const {
   Settings settings = before ? std::move(*before) : Settings();
   if (settings.spec.cas.empty()) {
-    ServerFlags named;
-    named.server = "letsencrypt";
-    settings.spec.cas = {directory_url(named)};
+    settings.spec.cas = {directory_url("letsencrypt")};
   }
   if (settings.spec.challenge.empty()) settings.spec.challenge = "http-01";
   // The challenge comes first: another one makes what belongs to the old one meaningless.
