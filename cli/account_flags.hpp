@@ -11,8 +11,8 @@
 
 namespace culmen::cli {
 
-/// For a new account at that CA. Throws Error (invalid_argument) that says which flag is missing: the CA's terms are not
-/// agreed to, or it binds accounts.
+/// For a new account at that CA. Throws Error (invalid_argument) that says which flag is missing: the CA's terms are
+/// not agreed to, or it binds accounts.
 AccountOptions account_options(const AccountFlags& flags, const Directory& directory);
 /// The external account binding; nullopt when no flag asks for one. Throws Failure (exit_usage).
 std::optional<EabOptions> eab_of(const AccountFlags& flags);

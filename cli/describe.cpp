@@ -5,19 +5,6 @@
 
 namespace culmen::cli {
 
-namespace {
-
-std::string serial_text(const Bytes& serial) {
-  constexpr char digits[] = "0123456789abcdef";
-  // Without the octet that only keeps the number positive in DER.
-  const std::size_t sign_octets = serial.size() > 1 && serial.front() == 0 ? 1 : 0;
-  std::string text;
-  for (std::size_t i = sign_octets; i < serial.size(); ++i) text += {digits[serial[i] >> 4], digits[serial[i] & 15]};
-  return text;
-}
-
-}  // namespace
-
 Shown shown(const culmen::StoredCertificate& certificate) {
   Shown shown;
   shown.leaf = Certificate::from_pem(certificate.live.value().chain_pem);

@@ -8,6 +8,7 @@
 
 #include "client_options.hpp"
 #include "command.hpp"
+#include "culmen/file_storage.hpp"
 #include "files.hpp"
 #include "interrupt.hpp"
 #include "key_file_accounts.hpp"
@@ -55,6 +56,20 @@ void add_state_flags(const Command& command, StateFlags& flags) {
       .text("--storage URL", flags.storage,
             "Where certificates are kept: file:FOLDER or postgresql://… (default: files in the state folder)")
       .hide_default();
+}
+
+std::string checked_id(const std::string& id) {
+  const bool characters_fine = std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_' || c == ':';
+  });
+  if (id.empty() || id.size() > 253 || id.front() == '.' || id.front() == '-' || !characters_fine) {
+    throw Failure(exit_usage, "invalid_argument",
+                  "\"" + printable(id) +
+                      "\" is not a name for a certificate: it consists of letters, digits, '.', '-', '_' and ':', and "
+                      "begins with neither '.' nor '-'");
+  }
+  return id;
 }
 
 std::string lease_owner() {

@@ -68,6 +68,9 @@ class Host {
   blocking::Storage blocking_;
 };
 
+/// Returns the id. Throws Failure (exit_usage) if it cannot be the name of a folder.
+std::string checked_id(const std::string& id);
+
 /// What culmen calls itself in leases: host and process.
 std::string lease_owner();
 

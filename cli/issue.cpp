@@ -52,7 +52,8 @@ int run_issue(const IssueFlags& flags, Output& output) {
   }
   eab_of(flags.keep.account);  // bad flags show before anything is done
   contact_urls(flags.keep.account.contacts);
-  if (!flags.csr.empty()) return issue_for_csr({flags.state, flags.keep, flags.settings, flags.csr, flags.force}, output);
+  if (!flags.csr.empty())
+    return issue_for_csr({flags.state, flags.keep, flags.settings, flags.csr, flags.force}, output);
 
   const Host host(flags.state, Host::Access::write, output);
   const std::string id = id_from(flags);
@@ -61,7 +62,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
   kept.id = id;
   kept.settings = flags.settings.merged(before ? host.settings(*before) : std::nullopt);
   kept.settings.spec.id = id;
-  if (flags.force) kept.force = "--force says so";
+  if (flags.force) kept.force = "--force is given";
   check_outputs(kept.settings.host);
   host.keep_settings(id, kept.settings.host);
 
@@ -89,8 +90,7 @@ void define_issue(Command& command) {
   flags->settings.add_to(command);
   add_account_flags(command, flags->keep.account);
   command.text("--name NAME", flags->name, "What to call the certificate (default: its first name)");
-  command
-      .text("--csr FILE", flags->csr, "Use this CSR, PEM or DER, whose names and key count; the chain goes to --out")
+  command.text("--csr FILE", flags->csr, "Use this CSR, PEM or DER, whose names and key count; the chain goes to --out")
       .excludes("--name");
   command.flag("--force", flags->force, "Issue even when the present certificate is not due");
   add_state_flags(command, flags->state);

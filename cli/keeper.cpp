@@ -10,6 +10,7 @@
 #include "deploy.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
+#include "progress_lines.hpp"
 #include "solvers_on_demand.hpp"
 
 namespace culmen::cli {
@@ -30,7 +31,6 @@ class Keeper {
   void keep_group(const Group& group, const std::vector<const Kept*>& certificates);
   ManagerOptions options_of(const Group& group, const std::vector<const Kept*>& certificates);
   void prepare(Attempt& attempt);
-  void show(const std::string& id, const IssueProgress& progress, std::size_t names, std::size_t& done);
   void say(const ManagerEvent& event);
   void installed(const InstalledCertificate& certificate);
   const Kept& kept(const std::string& spec_id) const { return *by_spec_.at(spec_id); }
@@ -41,9 +41,9 @@ class Keeper {
   Output& output_;
   Deployment deployment_;
   ServerSolvers servers_;
-  std::map<std::string, const Kept*> by_spec_;         ///< By the id of the spec.
-  std::map<std::string, std::string> spec_of_;         ///< By the id of the certificate.
-  std::map<std::string, std::string> cause_of_;        ///< Of the certificates that were issued.
+  std::map<std::string, const Kept*> by_spec_;   ///< By the id of the spec.
+  std::map<std::string, std::string> spec_of_;   ///< By the id of the certificate.
+  std::map<std::string, std::string> cause_of_;  ///< Of the certificates that were issued.
   bool several_ = false;
   KeepResult result_;
 };
@@ -110,48 +110,16 @@ void Keeper::prepare(Attempt& attempt) {
   IssueRequest& request = attempt.request;
   request.poll_deadline = std::min(request.poll_deadline, std::chrono::seconds(options_.connection.poll_timeout));
   attempt.solvers = {needs_no_server(settings.spec.challenge)
-                         ? std::shared_ptr<ChallengeSolver>(make_challenge_solver(
-                               settings.spec.challenge, host.challenge, attempt.directory, attempt.account,
-                               request.identifiers, output_))
+                         ? std::shared_ptr<ChallengeSolver>(
+                               make_challenge_solver(settings.spec.challenge, host.challenge, attempt.directory,
+                                                     attempt.account, request.identifiers, output_))
                          : servers_.at(settings.spec.challenge, host)};
   add_onion_flags(host.challenge, attempt.directory, request);
   request.ancestor_domains = ancestor_domains(host.ancestors, request.identifiers);
-  if (host.cert_key_is_input && !request.key) request.key = key_from_file(host.cert_key);
-  // For the release before, which reads its settings there.
-  JsonObject meta = meta_for_release_before(settings);
-  attempt.meta = meta.serialized();
-  request.on_progress = [this, id = attempt.id, names = request.identifiers.size(),
-                         done = std::size_t{0}](const IssueProgress& progress) mutable {
-    show(id, progress, names, done);
-  };
-}
-
-void Keeper::show(const std::string& id, const IssueProgress& progress, std::size_t names, std::size_t& done) {
-  using Step = IssueProgress::Step;
-  const std::string subject = printable(progress.subject);
-  const std::string who = title(id);
-  const auto name_done = [&](const std::string& text) {
-    ++done;
-    if (!output_.shows_progress() || names == 1) {
-      output_.say(who + text);
-    } else {
-      output_.progress(who + "proving control: " + std::to_string(done) + " of " + std::to_string(names) + " names");
-    }
-  };
-  switch (progress.step) {
-    case Step::order_created: return output_.say(who + "Ordered: " + subject);
-    case Step::order_resumed: return output_.say(who + "Going on with the order of an earlier run: " + subject);
-    case Step::already_valid: return name_done(subject + ": already validated");
-    case Step::presented: return output_.log(subject + ": challenge presented");
-    case Step::triggered: return name_done(subject + ": challenge is up, asked the CA to look");
-    case Step::validated: return output_.say(who + "All names are validated");
-    case Step::key_ready: return output_.say(who + "The key is stored (" + subject + ")");
-    case Step::finalized: return output_.say(who + "The CA accepted the request for a certificate");
-    case Step::downloaded: return output_.say(who + "Downloaded: " + subject);
-    case Step::replaces_dropped: return output_.say(who + "Ordered without naming the predecessor: " + subject);
-    case Step::refused: return output_.log(who + "the certificate is refused: " + subject);
-    case Step::cleanup_failed: return output_.warn(who + "a challenge could not be cleaned up: " + subject);
-  }
+  if (const std::optional<PrivateKey> key = input_key(host)) request.key = *key;
+  attempt.meta = meta_for_release_before(settings).serialized();
+  const auto lines = std::make_shared<ProgressLines>(output_, title(attempt.id), request.identifiers.size());
+  request.on_progress = [lines](const IssueProgress& progress) { lines->show(progress); };
 }
 
 void Keeper::say(const ManagerEvent& event) {
@@ -164,7 +132,8 @@ void Keeper::say(const ManagerEvent& event) {
     }
     case Kind::warning:
     case Kind::lease_lost:
-    case Kind::expired: return output_.warn((event.id.empty() ? "" : printable(event.id) + ": ") + printable(event.detail, 2000));
+    case Kind::expired:
+      return output_.warn((event.id.empty() ? "" : printable(event.id) + ": ") + printable(event.detail, 2000));
     default: return output_.log(to_text(event));
   }
 }
@@ -210,7 +179,8 @@ void say_failures(const KeepResult& result, bool several, Output& output) {
   for (const std::string& id : result.held_elsewhere)
     output.warn(printable(id) + ": another culmen works on it; run the same command again when it is done");
   for (const auto& [program, why] : result.hooks_failed)
-    output.warn("the hook " + printable(program) + " failed: " + printable(why, 2000) + "; it runs again the next time");
+    output.warn("the hook " + printable(program) + " failed: " + printable(why, 2000) +
+                "; it runs again the next time");
 }
 
 }  // namespace culmen::cli

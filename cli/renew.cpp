@@ -67,6 +67,67 @@ void add_window(const culmen::StoredCertificate& certificate, JsonObject& entry)
   }
 }
 
+/// What came of one: for --json, and a line for people.
+void conclude(Candidate& candidate, const KeepResult& result, const RenewFlags& flags, Output& output) {
+  const std::string& id = candidate.certificate.id;
+  JsonObject& entry = candidate.entry;
+  if (!entry.text("result").empty()) return;
+  const bool issued = std::find(result.issued.begin(), result.issued.end(), id) != result.issued.end();
+  const auto failed = result.failed.find(id);
+  if (failed != result.failed.end()) {
+    entry.set("result", "failed");
+    entry.set("error", error_object(failed->second));
+    return;
+  }
+  const planner::Action next = next_action(candidate.certificate, planner::Policy(), std::chrono::system_clock::now());
+  entry.set("renew", issued || next.due || flags.force);
+  entry.set("reason", printable(next.reason, 1000));
+  if (issued) {
+    entry.set("result", "renewed");
+  } else if (flags.dry_run && (next.due || flags.force)) {
+    entry.set("result", "would renew");
+    output.say(printable(id) + ": would be renewed: " + (flags.force ? "--force is given" : printable(next.reason)));
+  } else if (next.due) {
+    entry.set("result", "waiting");
+  } else {
+    entry.set("result", "not due");
+    output.say(printable(id) + ": not due: " + printable(next.reason));
+  }
+}
+
+/// "2 renewed, 1 failed: cmp.test".
+std::string closing_line(const KeepResult& result, std::size_t all) {
+  std::string line = std::to_string(result.issued.size()) + " of " + std::to_string(all) + " renewed";
+  std::string names;
+  for (const auto& [id, error] : result.failed) names += (names.empty() ? "" : ", ") + printable(id);
+  if (!names.empty()) line += ", " + std::to_string(result.failed.size()) + " failed: " + names;
+  return line;
+}
+
+void finish(std::vector<Candidate>& candidates, const KeepResult& result, const RenewFlags& flags, const Host& host,
+            Output& output) {
+  std::vector<JsonObject> entries;
+  for (Candidate& candidate : candidates) {
+    if (!flags.dry_run) {
+      if (auto after = host.run(find_certificate(host.storage(), candidate.certificate.id)))
+        candidate.certificate = std::move(*after);
+    }
+    if (candidate.certificate.damage.empty()) add_window(candidate.certificate, candidate.entry);
+    conclude(candidate, result, flags, output);
+    entries.push_back(std::move(candidate.entry));
+  }
+  if (entries.empty()) {
+    output.say("There is no certificate in " + host.folder().string());
+  } else if (!flags.dry_run && (!result.issued.empty() || !result.failed.empty())) {
+    output.say(closing_line(result, entries.size()));
+  }
+  JsonObject& json = output.result();
+  json.set("changed", !result.issued.empty());
+  json.set("renewed", static_cast<int>(result.issued.size()));
+  json.set("failed", static_cast<int>(result.failed.size()));
+  json.set("certificates", entries);
+}
+
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   const Host host(flags.state, Host::Access::read, output);
@@ -97,7 +158,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
       kept.settings = *settings;
       kept.settings.spec.id = id;
       check_settings(kept.settings);
-      if (flags.force) kept.force = "--force says so";
+      if (flags.force) kept.force = "--force is given";
       wanted.push_back(std::move(kept));
     } catch (const Error& error) {
       result.failed.insert_or_assign(id, error);
@@ -111,8 +172,8 @@ int run_renew(const RenewFlags& flags, Output& output) {
     kept.failed.merge(result.failed);
     result = std::move(kept);
   }
-  // TODO(the tables and the dry run follow)
   say_failures(result, several, output);
+  finish(candidates, result, flags, host, output);
   return result.exit_code();
 }
 

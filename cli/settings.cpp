@@ -5,6 +5,7 @@
 
 #include "client_options.hpp"
 #include "command.hpp"
+#include "culmen/atomic_file.hpp"
 #include "culmen/directory_url.hpp"
 #include "culmen/identifier.hpp"
 #include "output.hpp"
@@ -216,7 +217,13 @@ void SettingFlags::add_outputs(const Command& heading) {
   add(command.text("--out FILE", values.out, "Also write the chain here"), path(&HostSettings::out));
   add(command.text("--cert-key,--key FILE", values.cert_key,
                    "The certificate's key: read when the file exists, else written there"),
-      path(&HostSettings::cert_key));
+      [](const Settings& given, Settings& settings) {
+        const std::string file = absolute(given.host.cert_key);
+        std::error_code none;
+        // The file that culmen wrote does not become an input when the same command is given again.
+        if (file != settings.host.cert_key) settings.host.cert_key_is_input = !file.empty() && fs::exists(file, none);
+        settings.host.cert_key = file;
+      });
   add(command.text("--combined FILE", values.combined, "Also write key and chain here, in one file, as HAProxy wants"),
       path(&HostSettings::combined));
   add(command.text("--key-mode MODE", values.key_mode, "Mode of files with the key, such as 0640").check(check_mode),
@@ -255,8 +262,31 @@ Settings SettingFlags::merged(std::optional<Settings> before) const {
       member.take(values_, settings);
     }
   }
+  if (const std::optional<PrivateKey> key = input_key(settings.host)) {
+    const bool type_given = std::any_of(members_.begin(), members_.end(), [](const Member& member) {
+      return member.option.is("--cert-key-type") && member.option.given();
+    });
+    if (type_given && key->type() != key_type_) {
+      throw usage(
+          "--cert-key: " + settings.host.cert_key + " holds a key of type " + key->type() + ", not " + key_type_,
+          "Leave --cert-key-type out to use it, or name another file.");
+    }
+    settings.spec.key_types = {key->type()};
+  }
   check_settings(settings);
   return settings;
+}
+
+std::optional<PrivateKey> input_key(const HostSettings& settings) {
+  if (!settings.cert_key_is_input) return std::nullopt;
+  const std::string doing = "reading --cert-key " + settings.cert_key;
+  const std::optional<std::string> pem = read_file(settings.cert_key);
+  if (!pem) throw Error(Errc::io_failed, doing, "there is no such file");
+  try {
+    return PrivateKey::from_pem(*pem);
+  } catch (const Error& error) {
+    throw error.while_doing(doing);
+  }
 }
 
 void check_settings(const Settings& settings) {
@@ -349,6 +379,7 @@ JsonObject to_json(const HostSettings& settings) {
     if (!(settings.*member.member).empty()) object.set(member.name, settings.*member.member);
   }
   if (settings.hook_timeout != HostSettings().hook_timeout) object.set("hook_timeout", settings.hook_timeout);
+  if (settings.cert_key_is_input) object.set("cert_key_is_input", true);
   if (settings.allow_subset_of_names) object.set("allow_subset_of_names", true);
   return object;
 }
@@ -359,8 +390,25 @@ HostSettings host_settings_from(const JsonObject& object) {
   for (const TextMember& member : text_members) settings.*member.member = object.text(member.name);
   for (const ListMember& member : list_members) settings.*member.member = object.texts(member.name);
   settings.hook_timeout = std::clamp(object.number("hook_timeout", settings.hook_timeout), 1, 86400);
+  settings.cert_key_is_input = object.flag("cert_key_is_input");
   settings.allow_subset_of_names = object.flag("allow_subset_of_names");
   return settings;
+}
+
+JsonObject meta_for_release_before(const Settings& settings) {
+  JsonObject meta;
+  JsonObject challenge;
+  challenge.set("type", settings.spec.challenge);
+  challenge.copy_all(challenge_object(settings.host));
+  meta.set("challenge", challenge);
+  for (const TextMember& member : text_members) {
+    if (!(settings.host.*member.member).empty()) meta.set(member.name, settings.host.*member.member);
+  }
+  if (!settings.host.ancestors.empty()) meta.set("ancestors", settings.host.ancestors);
+  if (!settings.spec.preferred_chain.empty()) meta.set("preferred_chain", settings.spec.preferred_chain);
+  if (!settings.spec.profile.empty()) meta.set("profile", settings.spec.profile);
+  if (settings.spec.must_staple) meta.set("must_staple", "yes");
+  return meta;
 }
 
 Settings settings_from_meta(const JsonObject& meta, const std::string& id) {

@@ -9,6 +9,7 @@
 #include "challenge_solvers.hpp"
 #include "command_line.hpp"
 #include "culmen/certificate_spec.hpp"
+#include "culmen/private_key.hpp"
 #include "json_object.hpp"
 
 namespace culmen::cli {
@@ -33,11 +34,12 @@ struct HostSettings {
   std::string account_key;  ///< A key file in place of the account in storage.
 
   // Outputs, absolute paths; empty: none.
-  std::string out;        ///< The chain.
-  std::string cert_key;   ///< The key: read if it exists, otherwise written.
-  std::string combined;   ///< Key and chain in one file.
-  std::string key_mode;   ///< Octal, such as "0640"; empty: 0600, or what the file has.
-  std::string key_group;  ///< Name or number of a group; empty: none.
+  std::string out;                 ///< The chain.
+  std::string cert_key;            ///< The key.
+  bool cert_key_is_input = false;  ///< It was there before: it is read, and never written.
+  std::string combined;            ///< Key and chain in one file.
+  std::string key_mode;            ///< Octal, such as "0640"; empty: 0600, or what the file has.
+  std::string key_group;           ///< Name or number of a group; empty: none.
 
   // Programs.
   std::vector<std::string> deploy_hooks;   ///< After a certificate has changed.
@@ -89,12 +91,17 @@ class SettingFlags {
   std::string server_ = "letsencrypt", key_type_ = "ec:P-256", challenge_ = "http-01";
 };
 
+/// The key in the file of --cert-key, for a certificate with that type of key; nullopt: it is culmen's to make. Throws
+/// Error with the name of the file, and Failure (exit_usage) if it is of another type.
+std::optional<PrivateKey> input_key(const HostSettings& settings);
 /// Throws Failure (exit_usage) for settings that cannot work: no names, a challenge without what it needs.
 void check_settings(const Settings& settings);
 
 /// As a JSON object for the file, and back. Members that have their default are left out.
 JsonObject to_json(const HostSettings& settings);
 HostSettings host_settings_from(const JsonObject& object);
+/// What the release before wants in meta.json of a generation, to renew it.
+JsonObject meta_for_release_before(const Settings& settings);
 /// From meta.json of a generation that the program of the release before made.
 Settings settings_from_meta(const JsonObject& meta, const std::string& id);
 

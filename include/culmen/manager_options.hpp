@@ -22,7 +22,9 @@
 
 namespace culmen {
 
+struct AccountOptions;
 struct Attempt;
+struct Directory;
 
 /// A CA that the manager may use. A plain value, for designated initialisers.
 struct CaOptions {
@@ -31,6 +33,10 @@ struct CaOptions {
   bool agree_tos = false;               ///< True here, or in ManagerOptions.
   /// Key id and MAC key of the external account binding, asked for when an account has to be made. May block and throw.
   std::function<std::pair<std::string, std::string>()> eab{};
+  std::string account_key_type = "ec:P-256";  ///< Of a new account's key, as for create_key().
+  /// In place of `contacts`, `agree_tos` and `eab`: called with the CA's directory when an account has to be made, on a
+  /// thread that may block. What it throws is the attempt's error.
+  std::function<AccountOptions(const Directory&)> account_options{};
   /// In place of known_rate_limits().
   std::optional<std::vector<RateLimit>> limits{};
 };

@@ -129,7 +129,7 @@ Flow<Result<Account>> Cas::account_under_lease(Ca& ca, engine::Session session, 
     record = std::move(*settled);
   } else {
     if (record.key_pem.empty()) {
-      Result<AccountKey> made = result_of([] { return AccountKey::generate(); });
+      Result<AccountKey> made = result_of([&] { return AccountKey::generate(ca.options.account_key_type); });
       if (!made) co_return made.error();
       record.key_pem = made->to_pem();
       record.directory_url = ca.directory;
@@ -190,6 +190,17 @@ Flow<Result<AccountRecord>> Cas::settle_rollover(Ca& ca, engine::Session session
 }
 
 Flow<Result<AccountOptions>> Cas::account_options(Ca& ca, engine::Session session) {
+  if (ca.options.account_options) {
+    const auto given = std::make_shared<AccountOptions>();
+    std::function<Result<void>()> ask = [given, make = ca.options.account_options,
+                                         directory = session.directory()]() -> Result<void> {
+      *given = make(directory);
+      return {};
+    };
+    Result<void> asked = co_await call(std::move(ask));
+    if (!asked) co_return asked.error();
+    co_return *given;
+  }
   AccountOptions options;
   options.contacts = ca.options.contacts;
   if (options.contacts.empty() && !options_.contact.empty()) options.contacts.push_back(options_.contact);
