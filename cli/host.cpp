@@ -149,6 +149,17 @@ void Host::drop_settings(const std::string& id) const {
   if (failed) throw Error(Errc::io_failed, "removing " + file.string(), failed.message()).with_system_code(failed);
 }
 
+std::string Host::place_of_key(const std::string& key) const {
+  const fs::path own = folder_of(url_);
+  return own.empty() ? key : (own / key).string();
+}
+
+std::string Host::account_key_file(const std::string& directory_url) const {
+  const fs::path own = folder_of(url_);
+  if (own.empty()) return account_key_of(directory_url);
+  return (own / "accounts" / server_slug(directory_url) / "account.key").string();
+}
+
 fs::path Host::live_folder(const std::string& id) const {
   const fs::path own = folder_of(url_);
   return certificate_folder(own.empty() ? folder_ : own, id) / "live";

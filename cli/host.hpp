@@ -57,6 +57,10 @@ class Host {
 
   /// The folder with the files of the certificate that counts, for messages and web servers.
   std::filesystem::path live_folder(const std::string& id) const;
+  /// Where the key of the account at that CA is, for messages: a file, or a key of the storage.
+  std::string account_key_file(const std::string& directory_url) const;
+  /// Where a key below keys/unused/ is: a file, or the key of the storage.
+  std::string place_of_key(const std::string& key) const;
   /// The folder for what is this host's own.
   std::filesystem::path local_folder() const { return folder_ / "local"; }
 
