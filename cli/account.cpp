@@ -4,10 +4,12 @@
 #include <optional>
 #include <vector>
 
-#include "account_store.hpp"
+#include "account_flags.hpp"
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "culmen/stored_accounts.hpp"
+#include "host.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -16,108 +18,103 @@ namespace {
 
 struct Flags {
   Flags() = default;
+  StateFlags state;
   ServerFlags server;
+  ConnectionFlags connection;
   AccountFlags account;
   std::string new_key_type = "ec:P-256";
   bool no_contact = false;
+  bool new_key = false;
 };
 
-void describe(const Account& account, const AccountFiles& files, Output& output) {
+/// One account of one CA, as the verbs use it.
+struct Session {
+  Session(const Flags& flags_, Output& output_)
+      : flags(flags_),
+        output(output_),
+        host(flags.state, Host::Access::write, output),
+        client(connect(flags.server.server, flags.server.server_ca, flags.connection, output)),
+        storage(host.storage_with_account(flags.server.account_key)) {}
+
+  Account find() { return client.run(find_stored_account(storage, client.session(), host.lease())); }
+  std::string key_file() const {
+    if (!flags.server.account_key.empty()) return flags.server.account_key;
+    return host.account_key_file(client.directory().url);
+  }
+
+  const Flags& flags;
+  Output& output;
+  Host host;
+  blocking::AcmeClient client;
+  std::shared_ptr<culmen::Storage> storage;
+};
+
+void describe(const Account& account, const Session& session) {
+  Output& output = session.output;
   std::string contacts;
   for (const std::string& contact : account.contacts) contacts += (contacts.empty() ? "" : ", ") + printable(contact);
   output.say("Account    " + printable(account.url));
   output.say("Status     " + std::string(to_string(account.status)));
   output.say("Contacts   " + (contacts.empty() ? "none" : contacts));
-  output.say("Key        " + files.key_path().string() + " (" + account.key.private_key().type() + ")");
+  output.say("Key        " + session.key_file() + " (" + account.key.private_key().type() + ")");
   output.say("Thumbprint " + account.thumbprint());
   JsonObject& json = output.result();
   json.set("account", account.url);
   json.set("status", to_string(account.status));
   json.set("contacts", account.contacts);
-  json.set("key", files.key_path().string());
+  json.set("key", session.key_file());
   json.set("key_type", account.key.private_key().type());
   json.set("thumbprint", account.thumbprint());
 }
 
-void run_register(const Flags& flags, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
-  const Account account = register_account(client, files, flags.account, output);
-  output.say(account.created ? "Made an account" : "This key had an account already; its contacts are as they were");
-  output.result().set("created", account.created);
-  describe(account, files, output);
+void run_register(Session& session) {
+  const Flags& flags = session.flags;
+  const Account account = session.client.run(register_stored_account(
+      session.storage, session.client.session(), flags.account.key_type,
+      [&] { return account_options(flags.account, session.client.directory()); }, flags.new_key, session.host.lease()));
+  session.output.say(account.created ? "Made an account"
+                                     : "This key had an account already; its contacts are as they were");
+  session.output.result().set("created", account.created);
+  describe(account, session);
 }
 
-void run_show(const Flags&, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
-  describe(client.get_account(known_account(client, files, output)), files, output);
+void run_show(Session& session) { describe(session.client.get_account(session.find()), session); }
+
+void run_update(Session& session) {
+  describe(session.client.update_account(session.find(), contact_urls(session.flags.account.contacts)), session);
 }
 
-void run_update(const Flags& flags, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
-  const Account before = known_account(client, files, output);
-  const Account account = client.update_account(before, contact_urls(flags.account.contacts));
-  files.keep_account(account);
-  describe(account, files, output);
+void run_rollover(Session& session) {
+  const Account account = session.client.run(change_stored_account_key(
+      session.storage, session.client.session(), session.flags.new_key_type, session.host.lease()));
+  session.output.say("The account has a new key; the old one is not valid any more");
+  describe(account, session);
 }
 
-std::optional<Account> account_after_failure(blocking::AcmeClient& client, const AccountFiles& files,
-                                             const AccountKey& new_key, Output& output) {
-  try {
-    Account account = known_account(client, files, output);
-    if (account.key.private_key().same_key_as(new_key.private_key())) return account;
-  } catch (const Error&) {
-    // Not to be settled now: the next command tries again, and the first error tells more.
-  }
-  return std::nullopt;
+void run_deactivate(Session& session) {
+  const Account account = session.find();
+  const std::string key =
+      session.client.run(deactivate_stored_account(session.storage, session.client.session(), session.host.lease()));
+  session.output.say("Deactivated, for good: " + printable(account.url));
+  session.output.say("Its key is kept as " + key + ". The next account is made with culmen account register.");
+  session.output.result().set("account", account.url);
+  session.output.result().set("status", "deactivated");
+  session.output.result().set("key", key);
 }
 
-void run_rollover(const Flags& flags, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
-  const Account before = known_account(client, files, output);
-  const AccountKey new_key = AccountKey::generate(flags.new_key_type);
-  files.keep_next_key(new_key);
-  std::optional<Account> after;
-  try {
-    after = client.key_change(before, new_key);
-    files.take_next_key();
-    files.keep_account(*after);
-  } catch (const Error&) {
-    // Whatever the answer was: the CA may have done it. Both keys are on disk; asking settles which of them counts.
-    after = account_after_failure(client, files, new_key, output);
-    if (!after) throw;
-  }
-  output.say("The account has a new key; the old one is of no use any more");
-  describe(*after, files, output);
+void run_recover(Session& session) {
+  const Account account = session.client.get_account(session.find());
+  session.output.say("Found the account of this key");
+  describe(account, session);
 }
-
-void run_deactivate(const Flags&, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
-  const Account account = client.deactivate_account(known_account(client, files, output));
-  const auto retired = files.retire();
-  output.say("Deactivated, for good: " + printable(account.url));
-  output.say("Its key is kept in " + retired.string());
-  output.result().set("account", account.url);
-  output.result().set("status", to_string(account.status));
-  output.result().set("key", retired.string());
-}
-
-void run_recover(const Flags&, blocking::AcmeClient& client, const AccountFiles& files, Output& output) {
-  const auto key = files.key();
-  if (!key) {
-    throw Failure(exit_failed, "account_does_not_exist", "there is no account key in " + files.key_path().string(),
-                  "Put the key there (mode 0600), or name its file with --account-key FILE.");
-  }
-  const Account found = client.find_account(*key);
-  const Account account = client.get_account(found);
-  files.keep_account(account);
-  output.say("Found the account of this key");
-  describe(account, files, output);
-}
-
-using AccountAction = void (*)(const Flags&, blocking::AcmeClient&, const AccountFiles&, Output&);
 
 struct Verb {
   const char* name;
   const char* description;
-  AccountAction action;
+  void (*action)(Session&);
 };
 constexpr Verb verbs[] = {
-    {"register", "Make an account (or find the one this key has)", run_register},
+    {"register", "Make an account, or find the one that this key has", run_register},
     {"show", "Show the account as the CA has it", run_show},
     {"update", "Replace the contacts", run_update},
     {"rollover", "Give the account a new key", run_rollover},
@@ -125,17 +122,48 @@ constexpr Verb verbs[] = {
     {"recover", "Find the account of a key again", run_recover},
 };
 
-int run_verb(const Verb& verb, const Flags& flags, Output& output) {
-  output.verbose(flags.server.verbose);
-  if (verb.action == run_update && flags.account.contacts.empty() && !flags.no_contact) {
+std::string only_server(const Host& host, const std::string& otherwise) {
+  std::vector<std::string> servers;
+  for (const StoredAccount& account : host.run(list_accounts(host.storage())))
+    if (!account.record.directory_url.empty()) servers.push_back(account.record.directory_url);
+  return servers.size() == 1 ? servers.front() : otherwise;
+}
+
+int run_verb(const Verb& verb, Flags flags, bool server_given, Output& output) {
+  output.verbose(flags.connection.verbose);
+  if (verb.action == run_update && flags.account.contacts.empty() && !flags.no_contact)
     throw Failure(exit_usage, "invalid_argument", "say what to change: --contact ADDRESS, or --no-contact");
-  }
   eab_of(flags.account);  // bad flags show before anything is done
-  const AccountFiles files(flags.server, directory_url(flags.server));
-  const FolderLock lock = files.lock();
-  blocking::AcmeClient client = connect(flags.server, output);
-  verb.action(flags, client, files, output);
+  contact_urls(flags.account.contacts);
+  // The default CA is not asked when an account at another one is the only one here.
+  if (!server_given && verb.action != run_register && flags.server.account_key.empty())
+    flags.server.server = only_server(Host(flags.state, Host::Access::read, output), flags.server.server);
+  Session session(flags, output);
+  verb.action(session);
   return exit_ok;
+}
+
+/// What storage has, without asking any CA.
+int run_list(const StateFlags& flags, Output& output) {
+  const Host host(flags, Host::Access::read, output);
+  std::vector<JsonObject> entries;
+  bool damaged = false;
+  for (const StoredAccount& account : host.run(list_accounts(host.storage()))) {
+    JsonObject entry;
+    const std::string server = account.record.directory_url.empty() ? account.server : account.record.directory_url;
+    entry.set("server", server);
+    entry.set("account", account.record.url);
+    if (!account.damage.empty()) entry.set("damage", printable(account.damage, 1000));
+    output.say(printable(server) + "  " +
+               (!account.damage.empty()      ? "damaged: " + printable(account.damage, 1000)
+                : account.record.url.empty() ? "a key without an account"
+                                             : printable(account.record.url)));
+    damaged = damaged || !account.damage.empty();
+    entries.push_back(std::move(entry));
+  }
+  if (entries.empty()) output.say("There is no account in " + host.folder().string());
+  output.result().set("accounts", entries);
+  return damaged ? exit_failed : exit_ok;
 }
 
 }  // namespace
@@ -144,15 +172,24 @@ void define_account(Command& command) {
   auto flags = std::make_shared<Flags>();
   for (const Verb& verb : verbs) {
     Command sub = command.subcommand(verb.name, verb.description);
-    add_server_flags(sub, flags->server);
-    if (verb.action == run_register) add_account_flags(sub, flags->account);
+    const Option server = add_server_flags(sub, flags->server);
+    if (verb.action == run_register) {
+      add_account_flags(sub, flags->account);
+      sub.flag("--new-key", flags->new_key, "Make another account with a new key, as after a deactivation");
+    }
     if (verb.action == run_rollover) add_key_type_flag(sub, "--key-type", flags->new_key_type, "Type of the new key");
     if (verb.action == run_update) {
       add_contact_flag(sub, flags->account.contacts);
       sub.flag("--no-contact", flags->no_contact, "Clear the contacts").excludes("--contact");
     }
-    sub.set_action([flags, &verb](Output& output) { return run_verb(verb, *flags, output); });
+    add_state_flags(sub, flags->state);
+    add_connection_flags(sub, flags->connection);
+    sub.set_action([flags, server, &verb](Output& output) { return run_verb(verb, *flags, server.given(), output); });
   }
+  Command list = command.subcommand("list", "Show which accounts are kept here, without asking a CA");
+  add_state_flags(list, flags->state);
+  add_json_flag(list, flags->connection.json);
+  list.set_action([flags](Output& output) { return run_list(flags->state, output); });
 }
 
 }  // namespace culmen::cli

@@ -71,23 +71,6 @@ std::unique_ptr<ChallengeSolver> manual_solver(const std::string& challenge, Out
 
 }  // namespace
 
-void add_challenge_flags(Command& command, ChallengeFlags& flags) {
-  Command options = command.under_heading("Challenges through the DNS, and onion services");
-  options.text("--dns-hook PROGRAM", flags.dns_hook, "Program that changes the DNS: see docs/dns-hooks.md");
-  options.number("--dns-hook-timeout SECONDS", flags.dns_hook_timeout, "Seconds for one run of the hook")
-      .between(1, 86400);
-  options
-      .number("--dns-wait SECONDS", flags.dns_wait,
-              "Seconds between the change and the CA's look, for slow secondaries")
-      .between(0, 86400);
-  options.flag("--manual", flags.manual, "Show each DNS record, and wait until you have set it").excludes("--dns-hook");
-  options.text("--onion-key FILE", flags.onion_key, "Key of the onion service: Tor's hs_ed25519_secret_key, or PEM");
-  options.text("--onion-caa TEXT", flags.onion_caa,
-               "CAA records of the onion service, as 'caa 0 issue \"ca.example\"'");
-  options.text("--onion-type dns|onion", flags.onion_type, "Identifier type of .onion names: dns (RFC 9799), or onion")
-      .one_of({"dns", "onion"});
-}
-
 bool needs_no_server(const std::string& challenge) { return is_dns(challenge) || challenge == "onion-csr-01"; }
 
 void check_challenge_flags(const std::string& challenge, const ChallengeFlags& flags) {
@@ -140,6 +123,19 @@ std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challe
   options.settle = std::chrono::seconds(flags.dns_wait);
   options.time_limit = std::chrono::seconds(flags.dns_hook_timeout);
   return std::make_unique<DnsHookSolver>(flags.dns_hook, options);
+}
+
+std::map<std::string, std::string> ancestor_domains(const std::vector<std::string>& ancestors,
+                                                    const std::vector<Identifier>& identifiers) {
+  std::map<std::string, std::string> domains;
+  for (const std::string& text : ancestors) {
+    const std::string ancestor = Identifier::dns(text).value;
+    for (const Identifier& identifier : identifiers) {
+      const bool is_below = identifier.type == "dns" && identifier.value.ends_with("." + ancestor);
+      if (is_below && identifier.value != "*." + ancestor) domains[identifier.value] = ancestor;
+    }
+  }
+  return domains;
 }
 
 void add_onion_flags(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request) {

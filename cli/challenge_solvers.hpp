@@ -1,8 +1,10 @@
 // The solvers behind --challenge that are not servers: DNS records, and onion keys.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "culmen/account.hpp"
 #include "culmen/directory.hpp"
@@ -17,6 +19,7 @@ class Output;
 
 struct ChallengeFlags {
   ChallengeFlags() = default;
+  bool operator==(const ChallengeFlags&) const = default;
   std::string dns_hook;
   int dns_hook_timeout = 120;
   int dns_wait = 0;
@@ -26,7 +29,6 @@ struct ChallengeFlags {
   std::string onion_type = "dns";
 };
 
-void add_challenge_flags(Command& command, ChallengeFlags& flags);
 /// Whether `challenge` is one that make_challenge_solver() knows.
 bool needs_no_server(const std::string& challenge);
 /// Throws Failure (exit_usage) when the flags do not fit the challenge type.
@@ -35,6 +37,9 @@ void check_challenge_flags(const std::string& challenge, const ChallengeFlags& f
 std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challenge, const ChallengeFlags& flags,
                                                        const Directory& directory, const Account& account,
                                                        const std::vector<Identifier>& identifiers, Output& output);
+/// Which name is proven by which domain above it (RFC 9444).
+std::map<std::string, std::string> ancestor_domains(const std::vector<std::string>& ancestors,
+                                                    const std::vector<Identifier>& identifiers);
 /// --onion-type; and --onion-caa, signed, where there is an onion key and the CA wants CAA records or the flag is
 /// given.
 void add_onion_flags(const ChallengeFlags& flags, const Directory& directory, IssueRequest& request);

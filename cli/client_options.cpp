@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "command.hpp"
-#include "culmen/directory.hpp"
+#include "culmen/directory_url.hpp"
 #include "culmen/private_key.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
@@ -32,103 +32,85 @@ std::string check_key_type(const std::string& type) {
 
 }  // namespace
 
-Option add_server_flags(Command& command, ServerFlags& flags) {
+void add_connection_flags(const Command& command, ConnectionFlags& flags) {
+  Command other = command;
+  other.number("--poll-timeout SECONDS", flags.poll_timeout, "Seconds to wait for validation, and for the certificate")
+      .between(1, 86400);
+  other.text("--proxy URL", flags.proxy, "Proxy URL (default: from https_proxy and no_proxy)");
+  other.flag("--allow-http", flags.allow_http, "Allow a server without TLS that is not on this machine: tests only");
+  add_json_flag(other, flags.json);
+  add_verbose_flag(other, flags.verbose);
+}
+
+Option add_server_flags(const Command& command, ServerFlags& flags) {
+  Command ca = command.under_heading("CA and account");
   const Option server =
-      command.text("--server URL", flags.server, "The CA: its ACME directory URL, or one of " + known_names());
-  command.text("--server-ca FILE", flags.server_ca, "PEM file of roots to trust for the server, beside the system's")
+      ca.text("--server URL", flags.server, "The CA: its ACME directory URL, or one of " + known_names());
+  ca.text("--server-ca FILE", flags.server_ca, "PEM file of roots to trust for the server, beside the system's")
       .existing_file();
-  command.text("--account-key FILE", flags.account_key,
-               "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url");
-  add_dir_flag(command, flags.dir);
-  add_poll_timeout_flag(command, flags.poll_timeout);
-  add_transport_flags(command, flags.proxy, flags.allow_http);
-  add_json_flag(command, flags.json);
-  add_verbose_flag(command, flags.verbose);
+  ca.text("--account-key FILE", flags.account_key,
+          "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url");
   return server;
 }
 
-void add_account_flags(Command& command, AccountFlags& flags) {
-  add_key_type_flag(command, "--key-type", flags.key_type, "Type of a new account key");
-  add_contact_flag(command, flags.contacts);
-  command.flag("--agree-tos", flags.agree_tos, "Agree to the CA's terms of service");
-  command.text("--eab-kid ID", flags.eab_kid, "External account binding: the key id the CA gave you");
-  command.text("--eab-key KEY", flags.eab_key, "External account binding: the MAC key the CA gave you, base64url")
+void add_account_flags(const Command& command, AccountFlags& flags) {
+  Command ca = command.under_heading("CA and account");
+  add_key_type_flag(ca, "--key-type", flags.key_type, "Type of a new account key");
+  add_contact_flag(ca, flags.contacts);
+  ca.flag("--agree-tos", flags.agree_tos, "Agree to the CA's terms of service");
+  ca.text("--eab-kid ID", flags.eab_kid, "External account binding: the key id the CA gave you");
+  ca.text("--eab-key KEY", flags.eab_key, "External account binding: the MAC key the CA gave you, base64url")
       .environment("CULMEN_EAB_KEY");
-  command.text("--eab-alg HS256|HS384|HS512", flags.eab_alg, "External account binding: the MAC algorithm")
+  ca.text("--eab-alg HS256|HS384|HS512", flags.eab_alg, "External account binding: the MAC algorithm")
       .one_of({"HS256", "HS384", "HS512"});
 }
 
-void add_dir_flag(Command& command, std::string& dir) {
-  command.text("--dir FOLDER", dir,
-               "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or ~/.local/share/culmen)");
+void add_dir_flag(const Command& command, std::string& dir) {
+  Command(command).text(
+      "--dir FOLDER", dir,
+      "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or ~/.local/share/culmen)");
 }
 
-void add_poll_timeout_flag(Command& command, int& seconds) {
-  command.number("--poll-timeout SECONDS", seconds, "Seconds to wait for validation, and for the certificate")
-      .between(1, 86400);
+void add_json_flag(const Command& command, bool& json) {
+  Command(command).flag("--json", json, "Print one JSON object at the end and nothing else, for errors too");
 }
 
-void add_transport_flags(Command& command, std::string& proxy, bool& allow_http) {
-  command.text("--proxy URL", proxy, "Proxy URL (default: from https_proxy and no_proxy)");
-  command.flag("--allow-http", allow_http, "Allow a server without TLS that is not on this machine: tests only");
+void add_verbose_flag(const Command& command, bool& verbose) {
+  Command(command).flag("-v,--verbose", verbose, "Show every request on standard error");
 }
 
-void add_json_flag(Command& command, bool& json) {
-  command.flag("--json", json, "Print one JSON object at the end and nothing else, for errors too");
+void add_contact_flag(const Command& command, std::vector<std::string>& contacts) {
+  Command(command).list("--contact,-m,--email ADDRESS", contacts,
+                        "Where the CA may reach you, as ops@example.com; repeatable");
 }
 
-void add_verbose_flag(Command& command, bool& verbose) {
-  command.flag("-v,--verbose", verbose, "Show every request on standard error");
+Option add_key_type_flag(const Command& command, const std::string& name, std::string& type, const std::string& help) {
+  return Command(command).text(name + " TYPE", type, help + ": " + joined_key_types()).check(check_key_type);
 }
 
-void add_contact_flag(Command& command, std::vector<std::string>& contacts) {
-  command.list("--contact ADDRESS", contacts, "Where the CA may reach you, as ops@example.com; repeatable");
-}
-
-Option add_key_type_flag(Command& command, const std::string& name, std::string& type, const std::string& help) {
-  return command.text(name + " TYPE", type, help + ": " + joined_key_types()).check(check_key_type);
-}
-
-std::string directory_url(const ServerFlags& flags) {
-  std::string url = resolve_directory_url(flags.server);
+std::string directory_url(const std::string& server) {
+  std::string url = resolve_directory_url(server);
   if (url.starts_with("https://") || url.starts_with("http://")) return url;
-  throw Failure(exit_usage, "invalid_argument", "--server: \"" + flags.server + "\" is neither a URL nor a known name",
+  throw Failure(exit_usage, "invalid_argument",
+                "--server: \"" + printable(server) + "\" is neither a URL nor a known name",
                 "Known names: " + known_names());
 }
 
-blocking::AcmeClient connect(const ServerFlags& flags, Output& output) {
-  exit_on_interrupt(flags.json);
+ClientOptions client_options(const ConnectionFlags& flags, const std::string& server_ca, Output& output) {
   ClientOptions options;
   options.session.nonce_retries = 10;
   options.session.poll_deadline = std::chrono::seconds(flags.poll_timeout);
-  options.transport.extra_root_file = flags.server_ca;
+  options.transport.extra_root_file = server_ca;
   options.transport.proxy = flags.proxy;
   options.transport.proxy_from_environment = true;
   options.transport.allow_insecure_http = flags.allow_http;
   if (flags.verbose) options.log = [&output](std::string_view line) { output.log(printable(line, 2000)); };
-  blocking::AcmeClient client(directory_url(flags), std::move(options), interrupt_token());
-  cancel_on_interrupt();
-  return client;
+  return options;
 }
 
-std::vector<std::string> contact_urls(const std::vector<std::string>& contacts) {
-  std::vector<std::string> urls = contacts;
-  for (std::string& url : urls) {
-    if (url.find(':') == std::string::npos) url.insert(0, "mailto:");
-  }
-  return urls;
-}
-
-std::optional<EabOptions> eab_of(const AccountFlags& flags) {
-  if (flags.eab_kid.empty() && flags.eab_key.empty()) return std::nullopt;
-  if (flags.eab_kid.empty() || flags.eab_key.empty()) {
-    throw Failure(exit_usage, "invalid_argument", "--eab-kid and --eab-key belong together; one is missing");
-  }
-  try {
-    return EabOptions::from_text(flags.eab_kid, flags.eab_key, flags.eab_alg);
-  } catch (const Error& error) {
-    throw Failure(exit_usage, "invalid_argument", "--eab-key: " + std::string(error.what()));
-  }
+blocking::AcmeClient connect(const std::string& server, const std::string& server_ca, const ConnectionFlags& flags,
+                             Output& output) {
+  return blocking::AcmeClient(directory_url(server), client_options(flags, server_ca, output), interrupt_token());
 }
 
 }  // namespace culmen::cli

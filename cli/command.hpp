@@ -18,6 +18,11 @@ enum ExitCode : int {
 // Each defines the options and the action of one sub-command.
 void define_issue(Command& command);
 void define_renew(Command& command);
+void define_list(Command& command);
+void define_status(Command& command);
+void define_delete(Command& command);
+void define_rename(Command& command);
+void define_edit(Command& command);
 void define_revoke(Command& command);
 void define_account(Command& command);
 void define_ca(Command& command);

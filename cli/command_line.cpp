@@ -80,6 +80,8 @@ Option& Option::hide_default() {
 
 bool Option::given() const { return option_->count() > 0; }
 
+bool Option::is(const std::string& name) const { return option_->check_name(name); }
+
 Command Command::subcommand(const std::string& name, const std::string& description) {
   app_->require_subcommand(1);  // before it is added, which takes over the upper bound
   return Command(*app_->add_subcommand(name, description), *actions_);

@@ -44,6 +44,8 @@ class Option {
 
   /// Whether it was given.
   bool given() const;
+  /// Whether it has that name, such as "--out".
+  bool is(const std::string& name) const;
 
  private:
   friend class Command;

@@ -87,8 +87,7 @@ void Output::log(std::string_view text) {
   write_line(stderr, text);
 }
 
-int Output::fail(const Error& error) {
-  const int exit_code = exit_code_of(error);
+JsonObject error_object(const Error& error) {
   JsonObject json;
   json.set("code", to_string(error.code()));
   json.set("kind", to_string(error.kind()));
@@ -96,6 +95,12 @@ int Output::fail(const Error& error) {
   json.set("message", printable(error.what(), 4000));
   if (error.http_status() != 0) json.set("http_status", error.http_status());
   if (!error.problems().empty()) json.set("problems", json_problems(error.problems()));
+  return json;
+}
+
+int Output::fail(const Error& error) {
+  const int exit_code = exit_code_of(error);
+  JsonObject json = error_object(error);
 
   if (error.problems().size() > 1) {
     // One line would be long, and says things twice; the reader wants to see which name has which problem.
@@ -163,6 +168,15 @@ int exit_code_of(const Error& error) noexcept {
   if (error.code() == Errc::invalid_argument) return exit_usage;
   if (is_worth_retrying(error)) return exit_temporary;
   return error.kind() == ErrorKind::acme ? exit_refused : exit_failed;
+}
+
+std::string serial_text(const Bytes& serial) {
+  constexpr char digits[] = "0123456789abcdef";
+  // Without the octet that only keeps the number positive in DER.
+  const std::size_t sign_octets = serial.size() > 1 && serial.front() == 0 ? 1 : 0;
+  std::string text;
+  for (std::size_t i = sign_octets; i < serial.size(); ++i) text += {digits[serial[i] >> 4], digits[serial[i] & 15]};
+  return text;
 }
 
 std::string duration_text(std::chrono::seconds duration) {

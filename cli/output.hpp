@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "culmen/bytes.hpp"
 #include "culmen/error.hpp"
 #include "culmen/identifier.hpp"
 #include "json_object.hpp"
@@ -61,9 +62,13 @@ class Output {
   JsonObject result_;
 };
 
+/// As --json shows it.
+JsonObject error_object(const Error& error);
 /// The exit code for an error of the library.
 int exit_code_of(const Error& error) noexcept;
 
+/// A serial number as openssl and browsers show it.
+std::string serial_text(const Bytes& serial);
 /// "2 h 10 min"
 std::string duration_text(std::chrono::seconds duration);
 /// "2026-03-01T12:00:00Z"

@@ -28,6 +28,24 @@ struct FileContents {
 /// replaced before all contents are written. Throws Error (io_failed); some files may then have been replaced.
 void write_files_atomically(const std::filesystem::path& folder, const std::vector<FileContents>& files);
 
+/// Who may use a file. A plain value.
+struct FileAccess {
+  bool operator==(const FileAccess&) const = default;
+  std::optional<unsigned> mode{};   ///< nullopt: as it is.
+  std::optional<unsigned> group{};  ///< A group's number; nullopt: as it is.
+};
+
+/// Replaces the file as write_file_atomically() does, but a file that exists keeps its mode, owner, group and ACL, as
+/// far as this user may set them; `access` goes before that. A new file gets `mode`. Does nothing but setting `access`
+/// if the contents are the same. Returns whether it was written.
+///
+/// A file that cannot keep its group gets none of its group's permissions. Throws Error (io_failed).
+bool replace_file(const std::filesystem::path& path, std::string_view contents, unsigned mode,
+                  const FileAccess& access = {});
+/// For the files of a certificate: gives every regular file in `folder` with a private key that access, and the folder
+/// the group, and execution for it. Throws Error (io_failed).
+void set_access(const std::filesystem::path& folder, const FileAccess& access);
+
 /// Removes from the folder what the functions above left when they were killed: regular files with the name of their
 /// temporary files that belong to this user and were last written `age` ago or earlier. They may contain keys. Errors
 /// are ignored.

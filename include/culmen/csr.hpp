@@ -56,5 +56,7 @@ Bytes build_subject_only_csr(const CsrSubject& subject, const PrivateKey& key);
 /// The identifiers of a CSR: its subjectAltName, its CN if that is a DNS name not listed there, and its TNAuthList.
 /// Throws Error (crypto_failed).
 std::vector<Identifier> csr_identifiers(ByteView csr_der);
+/// The SubjectPublicKeyInfo of a CSR, as Certificate::public_key_der has it. Throws Error (crypto_failed).
+Bytes csr_public_key(ByteView csr_der);
 
 }  // namespace culmen

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "culmen/storage.hpp"
 
@@ -43,5 +44,8 @@ struct FileStorageOptions {
 ///
 /// Throws Error (invalid_argument) if the path is empty. Does no I/O before the first flow runs. Thread-safe.
 std::shared_ptr<Storage> file_storage(std::filesystem::path folder, FileStorageOptions options = {});
+
+/// The folder of a certificate below the folder of a file_storage(): its link `live` leads to the files that count.
+std::filesystem::path certificate_folder(const std::filesystem::path& folder, std::string_view id);
 
 }  // namespace culmen

@@ -22,7 +22,9 @@
 
 namespace culmen {
 
+struct AccountOptions;
 struct Attempt;
+struct Directory;
 
 /// A CA that the manager may use. A plain value, for designated initialisers.
 struct CaOptions {
@@ -34,6 +36,10 @@ struct CaOptions {
   /// Registers a new account, with a new key, if the CA says that the stored one is deactivated; its key is kept under
   /// keys/unused/. Off: nothing is ordered at that CA until the account is replaced, and events say so.
   bool replace_deactivated_account = false;
+  std::string account_key_type = "ec:P-256";  ///< Of a new account's key, as for create_key().
+  /// In place of `contacts`, `agree_tos` and `eab`: called with the CA's directory when an account has to be made, on a
+  /// thread that may block. What it throws is the attempt's error.
+  std::function<AccountOptions(const Directory&)> account_options{};
   /// In place of known_rate_limits().
   std::optional<std::vector<RateLimit>> limits{};
 };

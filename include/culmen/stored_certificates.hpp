@@ -45,6 +45,10 @@ Flow<Result<std::vector<StoredCertificate>>> list_certificates(std::shared_ptr<S
 /// nullopt if there is none of that id.
 Flow<Result<std::optional<StoredCertificate>>> find_certificate(std::shared_ptr<Storage> storage, std::string id);
 
+/// What a manager would do about it at that time, by what is stored and by its spec alone: without the limits of the CA
+/// and its health. For listings and dry runs.
+planner::Action next_action(const StoredCertificate& certificate, const planner::Policy& policy, planner::Time now);
+
 /// Changes the record under the certificate's lease. `change` gets what is stored at that moment, and may be called
 /// again if the lease was lost; the record that it leaves is written. With an error from `change` nothing is changed.
 /// not_found if there is no such certificate.

@@ -108,6 +108,8 @@ Bytes build_subject_only_csr(const CsrSubject& subject, const PrivateKey& key) {
   return signed_request(name_of(subject, building), nullptr, key, building);
 }
 
+Bytes csr_public_key(ByteView csr_der) { return parse_csr(csr_der).public_key_der; }
+
 std::vector<Identifier> csr_identifiers(ByteView csr_der) {
   const Csr csr = parse_csr(csr_der);
   std::vector<Identifier> identifiers = csr.san;

@@ -101,6 +101,7 @@ Flow<Result<Account>> Cas::account_under_lease(Ca& ca, engine::Session session, 
   AccountRequest request;
   request.ask = ca.account_is_gone;
   request.ended = ca.ended_account;
+  request.key_type = ca.options.account_key_type;
   request.options = [this, &ca, session] { return account_options(ca, session); };
   Result<Account> account = co_await account_at(store_, std::move(hold), session, ca.directory, std::move(request));
   if (!account) co_return account;
@@ -114,6 +115,17 @@ Flow<Result<Account>> Cas::account_under_lease(Ca& ca, engine::Session session, 
 }
 
 Flow<Result<AccountOptions>> Cas::account_options(Ca& ca, engine::Session session) {
+  if (ca.options.account_options) {
+    const auto given = std::make_shared<AccountOptions>();
+    std::function<Result<void>()> ask = [given, make = ca.options.account_options,
+                                         directory = session.directory()]() -> Result<void> {
+      *given = make(directory);
+      return {};
+    };
+    Result<void> asked = co_await call(std::move(ask));
+    if (!asked) co_return asked.error();
+    co_return *given;
+  }
   AccountOptions options;
   options.contacts = ca.options.contacts;
   if (options.contacts.empty() && !options_.contact.empty()) options.contacts.push_back(options_.contact);

@@ -18,14 +18,18 @@ std::vector<std::string> canonical_names(const std::vector<std::string>& names) 
 }
 
 bool is_outdated(const CertificateRecord& record, const Entry& entry) {
-  if (record.live == 0) return false;
-  const CertificateSpec& spec = entry.wanted->spec;
-  if (record.names != spec.names && canonical_names(record.names) != canonical_names(spec.names)) return true;
-  if (!record.key_type.empty() && record.key_type != entry.key_type() &&
-      base::to_lower(record.key_type) != base::to_lower(entry.key_type()))
-    return true;
   const bool known_ca =
       std::ranges::any_of(entry.wanted->cas, [&](const Ca* ca) { return ca->directory == record.server; });
+  return is_outdated(record, entry.wanted->spec, entry.key_type(), known_ca);
+}
+
+bool is_outdated(const CertificateRecord& record, const CertificateSpec& spec, const std::string& key_type,
+                 bool known_ca) {
+  if (record.live == 0) return false;
+  if (record.names != spec.names && canonical_names(record.names) != canonical_names(spec.names)) return true;
+  if (!record.key_type.empty() && record.key_type != key_type &&
+      base::to_lower(record.key_type) != base::to_lower(key_type))
+    return true;
   if (!record.server.empty() && !known_ca) return true;
   return record.spec && (record.spec->profile != spec.profile || record.spec->must_staple != spec.must_staple);
 }

@@ -150,5 +150,8 @@ class Catalogue {
 std::vector<std::string> canonical_names(const std::vector<std::string>& names);
 /// Whether the certificate of the record is not what is wanted any more.
 bool is_outdated(const CertificateRecord& record, const Entry& entry);
+/// `known_ca`: its CA is one of those that are wanted.
+bool is_outdated(const CertificateRecord& record, const CertificateSpec& spec, const std::string& key_type,
+                 bool known_ca);
 
 }  // namespace culmen::manager

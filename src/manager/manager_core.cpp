@@ -147,8 +147,11 @@ Flow<Result<RunSummary>> ManagerCore::run_once() {
     const std::lock_guard lock(mutex_);
     summary = std::move(summary_);
     summary.looked_at = catalogue_.entries().size();
+    std::set<std::string> done(summary.issued.begin(), summary.issued.end());
+    done.insert(summary.held_elsewhere.begin(), summary.held_elsewhere.end());
+    for (const auto& [id, error] : summary.failed) done.insert(id);
     for (const auto& [id, entry] : catalogue_.entries()) {
-      if (!entry->is_loaded || entry->is_unreadable || entry->was_tried) continue;
+      if (!entry->is_loaded || entry->is_unreadable || done.contains(id)) continue;
       const planner::Action action = decision(*entry, end.wall);
       if (action.due) summary.waiting.emplace(id, action.reason);
     }

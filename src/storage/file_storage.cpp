@@ -269,6 +269,10 @@ class FileStorage final : public Storage {
 
 }  // namespace
 
+std::filesystem::path certificate_folder(const std::filesystem::path& folder, std::string_view id) {
+  return folder / storage::place_of(certificate_record_key(id)).folder;
+}
+
 std::shared_ptr<Storage> file_storage(fs::path folder, FileStorageOptions options) {
   if (folder.empty()) throw Error(Errc::invalid_argument, "opening a file storage", "the path of its folder is empty");
   folder = storage::absolute_path(folder, "opening a file storage");

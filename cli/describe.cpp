@@ -1,0 +1,50 @@
+#include "describe.hpp"
+
+#include "culmen/error.hpp"
+#include "output.hpp"
+
+namespace culmen::cli {
+
+Shown shown(const culmen::StoredCertificate& certificate) {
+  Shown shown;
+  shown.leaf = Certificate::from_pem(certificate.live.value().chain_pem);
+  shown.serial = serial_text(shown.leaf.serial);
+  planner::CertificateFacts facts;
+  facts.not_before = shown.leaf.not_before;
+  facts.not_after = shown.leaf.not_after;
+  facts.renewal = certificate.record.renewal;
+  if (!facts.renewal.dice) facts.renewal.dice = certificate.record.dice;
+  std::optional<std::chrono::seconds> renew_before;
+  if (certificate.record.spec) renew_before = certificate.record.spec->renew_before;
+  shown.due = planner::due(facts, planner::Policy(), std::chrono::system_clock::now(), std::nullopt, renew_before);
+  return shown;
+}
+
+void describe(const culmen::StoredCertificate& certificate, const Host& host, JsonObject& json) {
+  json.set("name", certificate.id);
+  json.set("names", certificate.record.names);
+  json.set("server", certificate.record.server);
+  json.set("account", certificate.record.account);
+  json.set("key_type", certificate.record.key_type);
+  if (!certificate.live) return;
+  const Shown seen = shown(certificate);
+  if (const auto meta = JsonObject::parse(certificate.live->meta)) {
+    json.set("order", meta->text("order"));
+    json.set("certificate", meta->text("certificate"));
+  }
+  json.set("names", name_list(seen.leaf.identifiers));
+  json.set("serial", seen.serial);
+  json.set("issuer", seen.leaf.issuer_common_name);
+  json.set("not_before", time_text(seen.leaf.not_before));
+  json.set("not_after", time_text(seen.leaf.not_after));
+  json.set("due", time_text(seen.due.at));
+  const std::filesystem::path folder = host.live_folder(certificate.id);
+  JsonObject files;
+  files.set("fullchain", (folder / "fullchain.pem").string());
+  files.set("cert", (folder / "cert.pem").string());
+  files.set("chain", (folder / "chain.pem").string());
+  files.set("key", (folder / "key.pem").string());
+  json.set("files", files);
+}
+
+}  // namespace culmen::cli

@@ -1,0 +1,168 @@
+#include "host.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <random>
+
+#include "client_options.hpp"
+#include "command.hpp"
+#include "culmen/file_storage.hpp"
+#include "files.hpp"
+#include "interrupt.hpp"
+#include "key_file_accounts.hpp"
+#include "nearest.hpp"
+#include "output.hpp"
+#include "storage_url.hpp"
+
+namespace culmen::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path settings_file(const fs::path& local, const std::string& id) {
+  return local / "deploy" / (storage_part(id) + ".json");
+}
+
+std::string chosen_url(const StateFlags& flags, const fs::path& folder) {
+  if (!flags.storage.empty()) return flags.storage;
+  if (const auto kept = read_json(folder / "local" / "storage.json")) {
+    if (const std::string url = kept->text("url"); !url.empty()) return url;
+  }
+  return "file:" + folder.string();
+}
+
+std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& folder, Host::Access access,
+                                        Output& output) {
+  std::error_code failed;
+  if (access == Host::Access::write) {
+    make_private_folder(folder);
+  } else if (!fs::is_directory(folder, failed)) {
+    throw Failure(exit_failed, "not_found", "there is no state folder " + folder.string(),
+                  "If it should be there, see whether its disk is mounted; --dir FOLDER names another one.");
+  }
+  return open_storage(url, access == Host::Access::write,
+                      [&output](const std::string& warning) { output.warn(printable(warning)); });
+}
+
+}  // namespace
+
+void add_state_flags(const Command& command, StateFlags& flags) {
+  Command other = command;
+  add_dir_flag(other, flags.dir);
+  other
+      .text("--storage URL", flags.storage,
+            "Where certificates are kept: file:FOLDER or postgresql://… (default: files in the state folder)")
+      .hide_default();
+}
+
+std::string checked_id(const std::string& id) {
+  const bool characters_fine = std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_' || c == ':';
+  });
+  if (id.empty() || id.size() > 253 || id.front() == '.' || id.front() == '-' || !characters_fine) {
+    throw Failure(exit_usage, "invalid_argument",
+                  "\"" + printable(id) +
+                      "\" is not a name for a certificate: it consists of letters, digits, '.', '-', '_' and ':', and "
+                      "begins with neither '.' nor '-'");
+  }
+  return id;
+}
+
+std::string lease_owner() {
+  static const std::string owner = [] {
+    std::array<char, 256> host{};
+    if (gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') host = {'l', 'o', 'c', 'a', 'l', '\0'};
+    std::random_device device;
+    return std::string(host.data()) + ":" + std::to_string(getpid()) + ":" + std::to_string(device());
+  }();
+  return owner;
+}
+
+Host::Host(const StateFlags& flags, Access access, Output& output)
+    : folder_(state_folder(flags.dir)),
+      url_(chosen_url(flags, folder_)),
+      keeps_files_(!folder_of(url_).empty()),
+      storage_(opened(url_, folder_, access, output)),
+      blocking_(storage_, {}, interrupt_token()) {}
+
+std::shared_ptr<culmen::Storage> Host::storage_with_account(const std::string& key_file) const {
+  return key_file.empty() ? storage_ : with_key_file_account(storage_, key_file);
+}
+
+LeaseOptions Host::lease() const {
+  LeaseOptions lease;
+  lease.owner = lease_owner();
+  return lease;
+}
+
+culmen::StoredCertificate Host::certificate(const std::string& id) const {
+  std::optional<culmen::StoredCertificate> found = run(find_certificate(storage_, id));
+  if (found) return std::move(*found);
+  std::vector<std::string> ids;
+  for (const culmen::StoredCertificate& other : certificates()) ids.push_back(other.id);
+  const std::string near = nearest(id, ids);
+  throw Failure(exit_usage, "not_found", "there is no certificate \"" + printable(id) + "\" in " + shown_url(url_),
+                near.empty() ? "culmen list shows those that there are." : "Did you mean \"" + near + "\"?");
+}
+
+std::optional<Settings> Host::settings(const culmen::StoredCertificate& certificate) const {
+  std::optional<JsonObject> meta;
+  if (certificate.live) meta = JsonObject::parse(certificate.live->meta);
+  Settings settings = settings_from_meta(meta ? *meta : JsonObject(), certificate.id);
+  if (certificate.record.spec) settings.spec = *certificate.record.spec;
+  const std::optional<JsonObject> kept = read_json(settings_file(local_folder(), certificate.id));
+  if (kept) {
+    settings.host = host_settings_from(*kept);
+  } else if (!keeps_files_) {
+    return std::nullopt;  // what a database says is not obeyed here
+  }
+  if (settings.spec.names.empty()) return std::nullopt;
+  return settings;
+}
+
+void Host::keep_settings(const std::string& id, const HostSettings& settings) const {
+  const fs::path file = settings_file(local_folder(), id);
+  make_private_folder(local_folder());
+  make_private_folder(file.parent_path());
+  JsonObject object = to_json(settings);
+  if (const std::optional<JsonObject> before = read_json(file); before && before->serialized() == object.serialized())
+    return;
+  write_json(file, object);
+}
+
+void Host::rename_settings(const std::string& from, const std::string& to) const {
+  const fs::path file = settings_file(local_folder(), from);
+  std::error_code failed;
+  if (!fs::exists(file, failed)) return;
+  fs::rename(file, settings_file(local_folder(), to), failed);
+  if (failed) throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
+}
+
+void Host::drop_settings(const std::string& id) const {
+  std::error_code failed;
+  const fs::path file = settings_file(local_folder(), id);
+  fs::remove(file, failed);
+  if (failed) throw Error(Errc::io_failed, "removing " + file.string(), failed.message()).with_system_code(failed);
+}
+
+std::string Host::place_of_key(const std::string& key) const {
+  const fs::path own = folder_of(url_);
+  return own.empty() ? key : (own / key).string();
+}
+
+std::string Host::account_key_file(const std::string& directory_url) const {
+  const fs::path own = folder_of(url_);
+  if (own.empty()) return account_key_of(directory_url);
+  return (own / "accounts" / server_slug(directory_url) / "account.key").string();
+}
+
+fs::path Host::live_folder(const std::string& id) const {
+  const fs::path own = folder_of(url_);
+  return certificate_folder(own.empty() ? folder_ : own, id) / "live";
+}
+
+}  // namespace culmen::cli

@@ -1,0 +1,81 @@
+// This host: the storage of certificates, and the state folder with what is the host's own.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "culmen/blocking/storage.hpp"
+#include "culmen/stored_certificates.hpp"
+#include "settings.hpp"
+
+namespace culmen::cli {
+
+class Output;
+
+/// Which storage, and which folder. A plain value.
+struct StateFlags {
+  StateFlags() = default;
+  std::string dir;      ///< The state folder; empty: the default.
+  std::string storage;  ///< "file:/path", "postgresql://…"; empty: what `culmen storage init` said, or files in the
+                        ///< state folder.
+};
+void add_state_flags(const Command& command, StateFlags& flags);
+
+class Host {
+ public:
+  enum class Access { read, write };
+  /// Opens the storage. With `read` nothing is made, and a state folder that does not exist is an error that says so
+  /// (Failure, exit_failed): it may just not be mounted. With `write` it is made.
+  Host(const StateFlags& flags, Access access, Output& output);
+
+  const std::filesystem::path& folder() const noexcept { return folder_; }
+  const std::string& storage_url() const noexcept { return url_; }
+  bool keeps_files() const noexcept { return keeps_files_; }
+  const std::shared_ptr<culmen::Storage>& storage() const noexcept { return storage_; }
+  /// The account of `key_file` in place of the storage's; otherwise the storage as it is.
+  std::shared_ptr<culmen::Storage> storage_with_account(const std::string& key_file) const;
+  LeaseOptions lease() const;
+  /// Runs a flow on this thread. Ctrl-C cancels it.
+  template <class T>
+  T run(Flow<Result<T>> flow) const {
+    return blocking_.run<T>(std::move(flow));
+  }
+
+  std::vector<culmen::StoredCertificate> certificates() const { return run(list_certificates(storage_)); }
+  /// Throws Failure (exit_usage) with the nearest names if there is none.
+  culmen::StoredCertificate certificate(const std::string& id) const;
+
+  /// What is wanted, and what this host does about it; nullopt: this host was never told. With files, settings of the
+  /// release before are read from meta.json.
+  std::optional<Settings> settings(const culmen::StoredCertificate& certificate) const;
+  void keep_settings(const std::string& id, const HostSettings& settings) const;
+  void rename_settings(const std::string& from, const std::string& to) const;
+  void drop_settings(const std::string& id) const;
+
+  /// The folder with the files of the certificate that counts, for messages and web servers.
+  std::filesystem::path live_folder(const std::string& id) const;
+  /// Where the key of the account at that CA is, for messages: a file, or a key of the storage.
+  std::string account_key_file(const std::string& directory_url) const;
+  /// Where a key below keys/unused/ is: a file, or the key of the storage.
+  std::string place_of_key(const std::string& key) const;
+  /// The folder for what is this host's own.
+  std::filesystem::path local_folder() const { return folder_ / "local"; }
+
+ private:
+  std::filesystem::path folder_;
+  std::string url_;
+  bool keeps_files_ = true;
+  std::shared_ptr<culmen::Storage> storage_;
+  blocking::Storage blocking_;
+};
+
+/// Returns the id. Throws Failure (exit_usage) if it cannot be the name of a folder.
+std::string checked_id(const std::string& id);
+
+/// What culmen calls itself in leases: host and process.
+std::string lease_owner();
+
+}  // namespace culmen::cli

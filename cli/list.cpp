@@ -1,0 +1,226 @@
+// culmen list and culmen status: what is kept here, without asking a CA.
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "client_options.hpp"
+#include "command.hpp"
+#include "command_line.hpp"
+#include "describe.hpp"
+#include "host.hpp"
+#include "output.hpp"
+
+namespace culmen::cli {
+
+namespace {
+
+using Clock = std::chrono::system_clock;
+
+struct Flags {
+  Flags() = default;
+  StateFlags state;
+  std::vector<std::string> names;
+  int warn_days = -1;
+  bool json = false;
+};
+
+/// How a certificate is, in the order of severity.
+enum class Health { fine, not_issued, late, revoked, expired, damaged };
+
+std::string_view to_string(Health health) {
+  switch (health) {
+    case Health::fine: return "valid";
+    case Health::not_issued: return "not issued";
+    case Health::late: return "late";
+    case Health::revoked: return "revoked";
+    case Health::expired: return "expired";
+    case Health::damaged: return "damaged";
+  }
+  return "unknown";
+}
+
+/// A certificate, and what to say of it.
+struct Line {
+  Line() = default;
+  culmen::StoredCertificate certificate;
+  planner::Action next;
+  Health health = Health::fine;
+  std::optional<Clock::time_point> not_after;
+};
+
+Line line_of(culmen::StoredCertificate certificate, Clock::time_point now, int warn_days) {
+  Line line;
+  line.next = next_action(certificate, planner::Policy(), now);
+  line.not_after = certificate.record.not_after;
+  const bool warned = warn_days >= 0 && line.not_after && *line.not_after - now < std::chrono::hours(24) * warn_days;
+  if (!certificate.damage.empty()) {
+    line.health = Health::damaged;
+  } else if (!certificate.live) {
+    line.health = Health::not_issued;
+  } else if (!certificate.record.revoked.empty()) {
+    line.health = Health::revoked;
+  } else if (line.not_after && *line.not_after <= now) {
+    line.health = Health::expired;
+  } else if (line.next.late || warned) {
+    line.health = Health::late;
+  }
+  line.certificate = std::move(certificate);
+  return line;
+}
+
+/// When it is renewed or tried again.
+Clock::time_point next_time(const Line& line) {
+  const bool has_due = line.health == Health::fine && line.certificate.live && !line.next.due;
+  return has_due ? shown(line.certificate).due.at : line.next.wake_at;
+}
+
+std::string names_of(const culmen::StoredCertificate& certificate) {
+  const std::vector<std::string>& names = certificate.record.names.empty() && certificate.record.spec
+                                              ? certificate.record.spec->names
+                                              : certificate.record.names;
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + printable(name);
+  return text;
+}
+
+std::string in_words(Clock::time_point time, Clock::time_point now) {
+  const auto distance = std::chrono::duration_cast<std::chrono::seconds>(time - now);
+  return distance.count() >= 0 ? "in " + duration_text(distance) : duration_text(-distance) + " ago";
+}
+
+JsonObject entry_of(const Line& line, const Host& host) {
+  const culmen::StoredCertificate& certificate = line.certificate;
+  JsonObject entry;
+  if (certificate.damage.empty()) {
+    describe(certificate, host, entry);
+  } else {
+    entry.set("name", certificate.id);
+    std::vector<std::string> damage;
+    for (const std::string& text : certificate.damage) damage.push_back(printable(text, 2000));
+    entry.set("damage", damage);
+  }
+  entry.set("status", to_string(line.health));
+  entry.set("renewal_due", line.next.due);
+  entry.set("next", time_text(next_time(line)));
+  entry.set("reason", printable(line.next.reason, 1000));
+  if (!certificate.record.revoked.empty()) entry.set("revoked", certificate.record.revoked);
+  if (!certificate.record.last_error.empty()) entry.set("last_error", printable(certificate.record.last_error, 2000));
+  unsigned failures = 0;
+  for (const auto& [ca, attempts] : certificate.record.attempts) failures = std::max(failures, attempts.in_a_row);
+  entry.set("failures", static_cast<int>(failures));
+  return entry;
+}
+
+void say_line(const Line& line, std::size_t width, Clock::time_point now, Output& output) {
+  std::string text = printable(line.certificate.id);
+  text.resize(std::max(text.size(), width), ' ');
+  std::string health(to_string(line.health));
+  health.resize(std::max<std::size_t>(health.size(), 10), ' ');
+  text += "  " + health + "  ";
+  if (line.not_after) text += "expires " + time_text(*line.not_after) + " (" + in_words(*line.not_after, now) + ")  ";
+  output.say(text + names_of(line.certificate));
+}
+
+void say_block(const Line& line, const Host& host, Clock::time_point now, Output& output) {
+  const auto say = [&output](std::string label, const std::string& text) {
+    if (text.empty()) return;
+    label.resize(14, ' ');
+    output.say("  " + label + text);
+  };
+  const culmen::StoredCertificate& certificate = line.certificate;
+  output.say(printable(certificate.id) + ": " + std::string(to_string(line.health)));
+  for (const std::string& damage : certificate.damage) say("damage", printable(damage, 2000));
+  say("names", names_of(certificate));
+  say("CA", printable(certificate.record.server));
+  if (certificate.live && certificate.damage.empty()) {
+    const Shown seen = shown(certificate);
+    say("valid", time_text(seen.leaf.not_before) + " to " + time_text(seen.leaf.not_after) + " (" +
+                     in_words(seen.leaf.not_after, now) + ")");
+    say("key type", printable(certificate.record.key_type));
+    say("serial", seen.serial);
+    say("issuer", printable(seen.leaf.issuer_common_name));
+    say("files", host.live_folder(certificate.id).string());
+  }
+  say(line.next.due ? "next try" : "renewal", time_text(next_time(line)) + ": " + printable(line.next.reason, 1000));
+  say("revoked", printable(certificate.record.revoked));
+  say("last failure", printable(certificate.record.last_error, 2000));
+  if (line.health == Health::not_issued) {
+    output.say("  Finish it with culmen issue --name " + certificate.id + ", or remove it with culmen delete " +
+               certificate.id + ".");
+  }
+}
+
+/// Two certificates with the same names are seldom wanted, and count twice against a CA's limits.
+void note_twins(const std::vector<Line>& lines, Output& output) {
+  std::map<std::pair<std::set<std::string>, std::string>, std::vector<std::string>> by_names;
+  for (const Line& line : lines) {
+    const CertificateRecord& record = line.certificate.record;
+    if (record.names.empty()) continue;
+    by_names[{std::set<std::string>(record.names.begin(), record.names.end()), record.key_type}].push_back(
+        line.certificate.id);
+  }
+  for (const auto& [names, ids] : by_names) {
+    if (ids.size() < 2) continue;
+    std::string text;
+    for (const std::string& id : ids) text += (text.empty() ? "" : ", ") + printable(id);
+    output.say("note: these have the same names: " + text);
+  }
+}
+
+int run_list(const Flags& flags, bool details, Output& output) {
+  const Host host(flags.state, Host::Access::read, output);
+  const Clock::time_point now = Clock::now();
+  std::vector<Line> lines;
+  if (flags.names.empty()) {
+    for (culmen::StoredCertificate& certificate : host.certificates())
+      lines.push_back(line_of(std::move(certificate), now, flags.warn_days));
+  } else {
+    for (const std::string& name : flags.names) lines.push_back(line_of(host.certificate(name), now, flags.warn_days));
+  }
+  std::size_t width = 0;
+  for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
+  std::vector<JsonObject> entries;
+  int bad = 0;
+  for (const Line& line : lines) {
+    if (details) {
+      say_block(line, host, now, output);
+    } else {
+      say_line(line, width, now, output);
+    }
+    if (line.health != Health::fine) ++bad;
+    entries.push_back(entry_of(line, host));
+  }
+  if (lines.empty()) output.say("There is no certificate in " + host.folder().string());
+  note_twins(lines, output);
+  output.result().set("certificates", entries);
+  output.result().set("not_fine", bad);
+  // For monitoring: `list` only shows.
+  return details && bad > 0 ? exit_failed : exit_ok;
+}
+
+void add_flags(Command& command, Flags& flags) {
+  add_state_flags(command, flags.state);
+  add_json_flag(command, flags.json);
+}
+
+}  // namespace
+
+void define_list(Command& command) {
+  auto flags = std::make_shared<Flags>();
+  add_flags(command, *flags);
+  command.set_action([flags](Output& output) { return run_list(*flags, false, output); });
+}
+
+void define_status(Command& command) {
+  auto flags = std::make_shared<Flags>();
+  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all");
+  command.number("--warn-days DAYS", flags->warn_days, "Count a certificate as late that expires within so many days")
+      .between(0, 3650)
+      .hide_default();
+  add_flags(command, *flags);
+  command.set_action([flags](Output& output) { return run_list(*flags, true, output); });
+}
+
+}  // namespace culmen::cli
