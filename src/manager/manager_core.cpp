@@ -147,7 +147,7 @@ Flow<Result<RunSummary>> ManagerCore::run_once() {
     const std::lock_guard lock(mutex_);
     summary = std::move(summary_);
     summary.looked_at = catalogue_.entries().size();
-    std::set<std::string> done(summary.issued.begin(), summary.issued.end());
+    std::set<std::string, std::less<>> done(summary.issued.begin(), summary.issued.end());
     done.insert(summary.held_elsewhere.begin(), summary.held_elsewhere.end());
     for (const auto& [id, error] : summary.failed) done.insert(id);
     for (const auto& [id, entry] : catalogue_.entries()) {
