@@ -155,7 +155,10 @@ void Deployment::put(const InstalledCertificate& certificate, const HostSettings
   copy(settings.out, certificate.chain_pem, chain_mode, FileAccess());
   if (!settings.cert_key_is_input) copy(settings.cert_key, certificate.key_pem, key_mode, access);
   copy(settings.combined, certificate.key_pem + certificate.chain_pem, key_mode, access);
-  if (access != FileAccess()) set_access(live, access);
+  if (access != FileAccess()) {
+    // live/ is in certificates/<id>/, below the folder of the storage.
+    set_access(live, live.parent_path().parent_path().parent_path(), access);
+  }
 
   const Certificate leaf = Certificate::from_pem(certificate.chain_pem);
   Change change;
