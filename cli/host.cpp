@@ -48,8 +48,7 @@ std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& 
     throw Failure(exit_failed, "not_found", "there is no state folder " + folder.string(),
                   "If it should be there, see whether its disk is mounted; --dir FOLDER names another one.");
   }
-  return open_storage(url, access == Host::Access::write,
-                      warner(output));
+  return open_storage(url, access == Host::Access::write, warner(output));
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ int run_delete(const DeleteFlags& flags, Output& output) {
       output.say("Its key is kept: " + host.place_of_key(key));
       kept.push_back(host.place_of_key(key));
     }
-    host.drop_settings(name);
+    host.drop_own(name);
     output.say("Deleted: " + printable(name) + ". It was not revoked.");
   }
   output.result().set("deleted", flags.names);

@@ -113,9 +113,8 @@ int run_storage_check(const StorageFlags& flags, Output& output) {
   const std::string name = "scratch/check", value = random_text(), key = name + "/" + value;
   // The first call connects, and compares the version of the tables.
   timed("connect and read", times, output, [&] { return storage.list("certificates/", {}, 1); });
-  const std::optional<Lease> lease = timed("take a lease", times, output, [&] {
-    return storage.acquire(name, lease_owner(), std::chrono::seconds(10));
-  });
+  const std::optional<Lease> lease = timed(
+      "take a lease", times, output, [&] { return storage.acquire(name, lease_owner(), std::chrono::seconds(10)); });
   if (!lease) {
     throw Error(Errc::held, "checking " + shown_url(url), "another culmen storage check is at work");
   }

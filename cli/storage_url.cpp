@@ -21,9 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool is_postgres(const std::string& url) {
-  return url.starts_with("postgresql://") || url.starts_with("postgres://");
-}
+bool is_postgres(const std::string& url) { return url.starts_with("postgresql://") || url.starts_with("postgres://"); }
 
 [[noreturn]] void refuse(const std::string& url) {
   throw Failure(exit_usage, "invalid_argument", "--storage: \"" + printable(shown_url(url)) + "\" is no storage",
