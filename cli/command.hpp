@@ -28,6 +28,7 @@ void define_account(Command& command);
 void define_ca(Command& command);
 void define_import(Command& command);
 void define_install(Command& command);
+void define_storage(Command& command);
 void define_test_ca(Command& command);
 
 }  // namespace culmen::cli

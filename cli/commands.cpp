@@ -30,6 +30,7 @@ constexpr SubCommand sub_commands[] = {
     {everyday, "revoke", "Tell the CA that a certificate must not be trusted any more", define_revoke},
     {accounts, "account", "Make, show and change accounts at CAs", define_account},
     {accounts, "ca", "Which CAs culmen knows by name, and what a CA offers", define_ca},
+    {machine, "storage", "Where certificates are kept: prepare, check, copy and list a storage", define_storage},
     {machine, "install", "Have systemd run culmen", define_install},
     {trying, "test-ca", "Run an ACME CA for tests", define_test_ca},
 };

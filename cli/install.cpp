@@ -130,6 +130,7 @@ std::set<fs::path> places_of_certificates(const fs::path& state, Output& output)
   StateFlags flags;
   flags.dir = state.string();
   const Host host(flags, Host::Access::read, output);
+  if (host.keeps_files()) places.insert(host.place());
   for (const culmen::StoredCertificate& certificate : host.certificates()) {
     if (!certificate.damage.empty()) continue;
     const std::optional<Settings> settings = host.settings(certificate);

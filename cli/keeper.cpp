@@ -31,6 +31,7 @@ class Keeper {
   KeepResult once(const std::vector<Kept>& certificates);
 
  private:
+  void take_files(const Kept& kept);
   void keep_group(const Group& group, const std::vector<const Kept*>& certificates);
   ManagerOptions options_of(const Group& group, const std::vector<const Kept*>& certificates);
   void prepare(Attempt& attempt);
@@ -59,11 +60,35 @@ KeepResult Keeper::once(const std::vector<Kept>& certificates) {
   for (const Kept& kept : certificates) {
     by_spec_[id_of(kept.settings.spec)] = &kept;
     for (const std::string& id : certificate_ids(kept.settings.spec)) spec_of_[id] = id_of(kept.settings.spec);
+    if (kept.settings.host.files_only) continue;
     groups[{kept.settings.host.server_ca, kept.settings.host.account_key}].push_back(&kept);
   }
   for (const auto& [group, members] : groups) keep_group(group, members);
+  for (const Kept& kept : certificates) {
+    if (kept.settings.host.files_only) take_files(kept);
+  }
   result_.hooks_failed = deployment_.run_hooks();
   return std::move(result_);
+}
+
+/// No manager: it would order when the certificate is due, and this host cannot prove the names.
+void Keeper::take_files(const Kept& kept) {
+  for (const std::string& id : certificate_ids(kept.settings.spec)) {
+    const std::optional<culmen::StoredCertificate> found = host_.run(find_certificate(host_.storage(), id));
+    if (!found) continue;
+    if (!found->damage.empty()) {
+      result_.failed.insert_or_assign(id, Error(Errc::io_failed, "taking its files", found->damage.front()));
+    } else if (!found->live) {
+      output_.log(title(id) + "the host that renews it has not issued it yet");
+    } else {
+      InstalledCertificate certificate;
+      certificate.id = id;
+      certificate.chain_pem = found->live->chain_pem;
+      certificate.key_pem = found->live->key_pem;
+      certificate.generation = found->record.live;
+      installed(certificate);
+    }
+  }
 }
 
 void Keeper::keep_group(const Group& group, const std::vector<const Kept*>& certificates) {
@@ -167,6 +192,7 @@ void Keeper::installed(const InstalledCertificate& certificate) {
   if (spec == spec_of_.end()) return;
   const auto cause = cause_of_.find(certificate.id);
   try {
+    host_.keep_files(certificate);
     deployment_.put(certificate, kept(spec->second).settings.host, host_.live_folder(certificate.id),
                     cause == cause_of_.end() ? std::string() : cause->second);
   } catch (const Error& error) {

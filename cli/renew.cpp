@@ -104,6 +104,30 @@ std::string closing_line(const KeepResult& result, std::size_t all) {
   return line;
 }
 
+/// A certificate that this host was never told about.
+void skip_unknown(Candidate& candidate, const RenewFlags& flags, Output& output) {
+  const std::string why = "another host renews it, and this host was never told to take its files";
+  candidate.entry.set("result", "skipped");
+  candidate.entry.set("reason", why);
+  const std::string line = printable(candidate.certificate.id) + ": skipped: " + why + "; culmen edit " +
+                           printable(candidate.certificate.id) + " does that";
+  // In a run over all it is normal.
+  if (flags.names.empty()) return output.log(line);
+  output.say(line);
+}
+
+/// Certificates that were removed from the storage by another host.
+void note_removed(const Host& host, const std::vector<Candidate>& candidates, Output& output) {
+  if (host.keeps_files()) return;
+  for (const std::string& id : host.ids_with_settings()) {
+    const auto is_it = [&id](const Candidate& candidate) { return candidate.certificate.id == id; };
+    if (std::any_of(candidates.begin(), candidates.end(), is_it)) continue;
+    output.warn(printable(id) + ": it is not in " + host.place() +
+                " any more. Its files on this host stay as they are; culmen delete " + printable(id) +
+                " removes them.");
+  }
+}
+
 void finish(std::vector<Candidate>& candidates, const KeepResult& result, const RenewFlags& flags, const Host& host,
             Output& output) {
   std::vector<JsonObject> entries;
@@ -117,7 +141,7 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
     entries.push_back(std::move(candidate.entry));
   }
   if (entries.empty()) {
-    output.say("There is no certificate in " + host.folder().string());
+    output.say("There is no certificate in " + host.place());
   } else if (!flags.dry_run && (!result.issued.empty() || !result.failed.empty())) {
     output.say(closing_line(result, entries.size()));
   }
@@ -149,9 +173,12 @@ int run_renew(const RenewFlags& flags, Output& output) {
     try {
       const std::optional<Settings> settings = host.settings(candidate.certificate);
       if (!settings) {
-        candidate.entry.set("result", "skipped");
-        candidate.entry.set("reason", "another host renews it");
+        skip_unknown(candidate, flags, output);
         continue;
+      }
+      if (settings->host.files_only) {
+        candidate.entry.set("result", "files only");
+        if (flags.force) output.warn(printable(id) + ": --force has no effect here: this host only takes its files");
       }
       Kept kept;
       kept.id = id;
@@ -167,6 +194,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
       result.failed.insert_or_assign(id, Error(Errc::io_failed, "", failure.message + ". " + failure.advice));
     }
   }
+  if (flags.names.empty()) note_removed(host, candidates, output);
   const bool several = candidates.size() > 1;
   if (!flags.dry_run) {
     KeepResult kept = keep_once(host, wanted, flags.keep, output);

@@ -38,6 +38,10 @@ if(TARGET culmen_program)
   endif()
   install(TARGETS culmen_program)
 endif()
+# Apart as a package, too: whoever uses files needs no libpq.
+if(TARGET culmen_module_postgres)
+  install(TARGETS culmen_module_postgres LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/culmen COMPONENT storage-postgres)
+endif()
 
 # ---- find_package(culmen) --------------------------------------------------------------------------------------------
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/culmen)
