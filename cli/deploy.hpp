@@ -42,8 +42,8 @@ class Deployment {
            const std::string& cause);
   /// Whether after_orders() has something to do. Does not wait for hooks.
   bool has_orders() const;
-  /// When deploy hooks should run: a few seconds after the last change, at most a minute after the first. nullopt: there
-  /// was none.
+  /// When deploy hooks should run: a few seconds after the last change, at most a minute after the first. nullopt:
+  /// there was none.
   std::optional<std::chrono::steady_clock::time_point> hooks_at() const;
   /// Runs post-hooks, also when the program is about to end. Returns what failed, by program.
   std::map<std::string, std::string> after_orders();

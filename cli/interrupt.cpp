@@ -49,9 +49,8 @@ extern "C" void on_interrupt(int) {
   }
   write_text(STDERR_FILENO, "\nculmen: interrupted\n");
   if (says_json) {
-    write_text(
-        STDOUT_FILENO,
-        "{\"ok\":false,\"exit_code\":130,\"error\":{\"code\":\"cancelled\",\"message\":\"interrupted\"}}\n");
+    write_text(STDOUT_FILENO,
+               "{\"ok\":false,\"exit_code\":130,\"error\":{\"code\":\"cancelled\",\"message\":\"interrupted\"}}\n");
   }
   _exit(exit_interrupted);
 }
