@@ -18,6 +18,7 @@ enum ExitCode : int {
 // Each defines the options and the action of one sub-command.
 void define_issue(Command& command);
 void define_renew(Command& command);
+void define_run(Command& command);
 void define_list(Command& command);
 void define_status(Command& command);
 void define_delete(Command& command);

@@ -22,6 +22,7 @@ constexpr const char* trying = "Trying things out";
 constexpr SubCommand sub_commands[] = {
     {everyday, "issue", "Get a certificate, or do nothing while the present one is good", define_issue},
     {everyday, "renew", "Renew every certificate that is due, and run deploy hooks", define_renew},
+    {everyday, "run", "Renew without end, as a service: SIGHUP makes it look again", define_run},
     {everyday, "list", "Show the certificates that are kept here, without asking a CA", define_list},
     {everyday, "status", "Show them in detail; the exit code is for monitoring", define_status},
     {everyday, "edit", "Change how a certificate is renewed, where it goes, and which hooks run", define_edit},

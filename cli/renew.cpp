@@ -8,6 +8,7 @@
 #include "describe.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
+#include "late.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -44,14 +45,6 @@ std::vector<Candidate> candidates_of(const RenewFlags& flags, const Host& host) 
     for (const std::string& name : flags.names) add(host.certificate(name));
   }
   return found;
-}
-
-/// Why it is left alone; empty: it is not.
-std::string obstacle_of(const Candidate& candidate, const RenewFlags& flags) {
-  const culmen::StoredCertificate& certificate = candidate.certificate;
-  if (!certificate.record.revoked.empty() && !flags.force)
-    return "it was revoked on " + printable(certificate.record.revoked) + "; culmen issue gets a new one";
-  return {};
 }
 
 void add_window(const culmen::StoredCertificate& certificate, JsonObject& entry) {
@@ -152,46 +145,44 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
   json.set("certificates", entries);
 }
 
+/// What is still late after the run.
+void tell_of_late(const std::vector<Candidate>& candidates, const Host& host, Output& output) {
+  std::vector<culmen::StoredCertificate> certificates;
+  for (const Candidate& candidate : candidates) certificates.push_back(candidate.certificate);
+  const LateAlarm alarm(host.local_folder(), output);
+  try {
+    alarm.tell(alarm.untold(host, certificates));
+  } catch (const Error& error) {
+    output.warn(printable(error.while_doing("telling of late certificates").what(), 4000));
+  }
+}
+
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
+  output.log_as_json(flags.keep.connection.log_format == "json");
   const Host host(flags.state, Host::Access::read, output);
   std::vector<Candidate> candidates = candidates_of(flags, host);
   std::vector<Kept> wanted;
   KeepResult result;
   for (Candidate& candidate : candidates) {
     const std::string& id = candidate.certificate.id;
-    if (!candidate.certificate.damage.empty()) {
-      result.failed.insert_or_assign(id, Error(Errc::io_failed, "", candidate.certificate.damage.front()));
-      continue;
-    }
-    if (const std::string obstacle = obstacle_of(candidate, flags); !obstacle.empty()) {
-      candidate.entry.set("result", "skipped");
-      candidate.entry.set("reason", obstacle);
-      output.say(printable(id) + ": not renewed: " + obstacle);
-      continue;
-    }
-    try {
-      const std::optional<Settings> settings = host.settings(candidate.certificate);
-      if (!settings) {
-        skip_unknown(candidate, flags, output);
-        continue;
-      }
-      if (settings->host.files_only) {
+    Intent intent = intent_of(host, candidate.certificate, flags.force);
+    if (intent.error) {
+      result.failed.insert_or_assign(id, *intent.error);
+    } else if (intent.kept) {
+      if (intent.kept->settings.host.files_only) {
         candidate.entry.set("result", "files only");
         if (flags.force) output.warn(printable(id) + ": --force has no effect here: this host only takes its files");
       }
-      Kept kept;
-      kept.id = id;
-      kept.settings = *settings;
-      kept.settings.spec.id = id;
-      check_settings(kept.settings);
-      if (flags.force) kept.force = "--force was given";
-      if (kept.force.empty()) kept.force = other_key(candidate.certificate, kept.settings.host);
-      wanted.push_back(std::move(kept));
-    } catch (const Error& error) {
-      result.failed.insert_or_assign(id, error);
-    } catch (const Failure& failure) {
-      result.failed.insert_or_assign(id, Error(Errc::io_failed, "", failure.message + ". " + failure.advice));
+      wanted.push_back(std::move(*intent.kept));
+    } else {
+      candidate.entry.set("result", "skipped");
+      if (intent.obstacle.empty()) {
+        skip_unknown(candidate, flags, output);
+      } else {
+        candidate.entry.set("reason", intent.obstacle);
+        output.say(printable(id) + ": not renewed: " + intent.obstacle);
+      }
     }
   }
   if (flags.names.empty()) note_removed(host, candidates, output);
@@ -203,6 +194,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
   }
   say_failures(result, several, output);
   finish(candidates, result, flags, host, output);
+  if (!flags.dry_run) tell_of_late(candidates, host, output);
   return result.exit_code();
 }
 
@@ -217,6 +209,7 @@ void define_renew(Command& command) {
   add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->keep.connection);
+  add_log_flag(command, flags->keep.connection);
   command.set_action([flags](Output& output) { return run_renew(*flags, output); });
 }
 

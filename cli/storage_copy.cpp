@@ -80,10 +80,11 @@ CopyResult StorageCopy::run() {
   check_target(std::set<std::string>(keys.begin(), keys.end()));
   std::size_t done = 0;
   for (const std::vector<std::string>& unit : units(keys)) {
-    output_.progress("Copied " + std::to_string(done) + " of " + std::to_string(keys.size()) + " values");
+    output_.progress("copy", "copying", std::to_string(done) + " of " + std::to_string(keys.size()) + " values");
     copy_unit(unit);
     done += unit.size();
   }
+  output_.progress_ended("copy");
   return std::move(result_);
 }
 
