@@ -62,8 +62,8 @@ class Manager {
   void set_specs(std::vector<CertificateSpec> specs);
   /// Renews at once, before what is due. `why` is for the log. not_offered if there is no such certificate.
   Result<void> renew_now(std::string_view id, std::string why);
-  /// Tries again although the last attempt failed a short time ago. What the CA said about waiting still holds, and so do
-  /// its limits. not_offered if there is no such certificate.
+  /// Tries again although the last attempt failed a short time ago. What the CA said about waiting still holds, and so
+  /// do its limits. not_offered if there is no such certificate.
   Result<void> retry_now(std::string_view id);
   /// Replaces a certificate that is revoked; with a new key if the old one is compromised. Takes effect, and is
   /// remembered in storage, while the manager runs, or when it runs next.

@@ -111,7 +111,7 @@ struct RunSummary {
   std::map<std::string, Error> failed;         ///< Why, by id.
   std::vector<std::string> held_elsewhere;     ///< Another process works on them.
   std::map<std::string, std::string> waiting;  ///< Due, and not ordered now, by id: why, and until when.
-  std::optional<planner::Time> next;          ///< When something is due next.
+  std::optional<planner::Time> next;           ///< When something is due next.
 };
 
 /// What a manager keeps, where, and how. An aggregate, for designated initialisers: never part of a statement with
@@ -129,8 +129,8 @@ struct ManagerOptions {
   /// ChallengeSolver says.
   std::vector<std::shared_ptr<ChallengeSolver>> solvers{};
 
-  /// Called before each order, on a thread that may block, with what is about to be ordered: may choose solvers, and how
-  /// challenges are answered (see Attempt in attempt.hpp). What it throws is the attempt's error. May be empty.
+  /// Called before each order, on a thread that may block, with what is about to be ordered: may choose solvers, and
+  /// how challenges are answered (see Attempt in attempt.hpp). What it throws is the attempt's error. May be empty.
   std::function<void(Attempt&)> prepare{};
 
   /// Called with every certificate that begins to count, also with those that storage has at the start. Never under a

@@ -147,7 +147,7 @@ struct Action {
   Kind kind = Kind::nothing;
   std::string ca;
   bool replaces = false;  ///< Name the predecessor in the order: it came from the same CA, which offers ARI.
-  bool due = false;  ///< It should be issued: now, or when that is possible again.
+  bool due = false;       ///< It should be issued: now, or when that is possible again.
   bool emergency = false;
   bool early = false;  ///< An order that is due only because it is an emergency: by its lifetime it is not yet.
   bool probe = false;  ///< `ca` was closed: no other order for it until this one has a result. See CaHealth.

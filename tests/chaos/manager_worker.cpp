@@ -120,6 +120,7 @@ class Keeper {
     ca.directory = arguments.directory;
     options.cas.push_back(ca);
     options.width = 2;
+    options.emergency_per_hour = 0;  // everything is renewed before it is due, again and again
     options.client = client_options(arguments);
     options.on_event = [this](const ManagerEvent& event) {
       say(std::string(to_string(event.kind)) + " " + event.id + " " + event.detail);

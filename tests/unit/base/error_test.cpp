@@ -287,8 +287,8 @@ TEST_CASE("Errc: every registered type, and only by the full URN") {
 
 TEST_CASE("is_worth_retrying: what passes by itself, and what does not") {
   const std::set<Errc> temporary = {
-      Errc::deadline, Errc::connection_failed, Errc::timeout,         Errc::bad_nonce,       Errc::connection,
-      Errc::dns,      Errc::rate_limited,      Errc::server_internal, Errc::order_not_ready, Errc::conflict};
+      Errc::deadline,     Errc::connection_failed, Errc::timeout,         Errc::bad_nonce, Errc::connection, Errc::dns,
+      Errc::rate_limited, Errc::server_internal,   Errc::order_not_ready, Errc::conflict,  Errc::held};
   for (int i = 0; i < code_count; ++i) {
     const Errc code = static_cast<Errc>(i);
     CAPTURE(to_string(code));
