@@ -127,8 +127,11 @@ void check_outputs(const HostSettings& settings) {
 
 fs::path system_hooks() { return "/etc/culmen/deploy.d"; }
 
-Deployment::Deployment(fs::path local, fs::path hooks_folder, Output& output)
-    : local_(std::move(local)), hooks_folder_(std::move(hooks_folder)), output_(output) {}
+Deployment::Deployment(fs::path local, fs::path hooks_folder, Output& output, ProgramRunner runner)
+    : local_(std::move(local)), hooks_folder_(std::move(hooks_folder)), output_(output), run_(std::move(runner)) {
+  if (run_) return;
+  run_ = [](const std::string& doing, const ProgramRun& run) { run_program(doing, run, interrupt_token()); };
+}
 
 fs::path Deployment::record_of(const std::string& id) const {
   return local_ / "deployed" / (storage_part(id) + ".json");
@@ -140,7 +143,7 @@ void Deployment::before_order(const HostSettings& settings) {
   post_timeout_ = std::max(post_timeout_, settings.hook_timeout);
   for (const std::string& program : settings.pre_hooks) {
     if (!pre_done_.insert(program).second) continue;
-    run_program("running the pre-hook " + program, run_of(program, settings.hook_timeout), interrupt_token());
+    run_("running the pre-hook " + program, run_of(program, settings.hook_timeout));
   }
 }
 
@@ -196,7 +199,7 @@ void Deployment::run_batch(const std::string& program, const std::vector<const C
                    {"CULMEN_FULLCHAIN", (first.live / "fullchain.pem").string()},
                    {"CULMEN_KEY", (first.live / "key.pem").string()},
                    {"CULMEN_CAUSE", first.cause}};
-  run_program("running the deploy hook " + program, run, interrupt_token());
+  run_("running the deploy hook " + program, run);
 }
 
 std::map<std::string, std::string> Deployment::run_hooks() {
@@ -204,7 +207,7 @@ std::map<std::string, std::string> Deployment::run_hooks() {
   std::map<std::string, std::string> failed;
   for (const std::string& program : post_wanted_) {
     try {
-      run_program("running the post-hook " + program, run_of(program, post_timeout_), interrupt_token());
+      run_("running the post-hook " + program, run_of(program, post_timeout_));
     } catch (const Error& error) {
       failed[program] = error.detail();
     }

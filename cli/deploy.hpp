@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "culmen/manager_options.hpp"
+#include "culmen/program.hpp"
 #include "settings.hpp"
 
 namespace culmen::cli {
@@ -21,12 +23,16 @@ void check_outputs(const HostSettings& settings);
 /// Where the system's own deploy hooks are: every program in it runs for every certificate.
 std::filesystem::path system_hooks();
 
+/// In place of run_program().
+using ProgramRunner = std::function<void(const std::string& doing, const ProgramRun& run)>;
+
 /// Thread-safe.
 class Deployment {
  public:
   /// What was done is remembered in `local`/deployed/, so that a copy that was lost is written again, and a hook that
   /// failed runs again at the next run, without a new certificate. All references must outlive this.
-  Deployment(std::filesystem::path local, std::filesystem::path hooks_folder, Output& output);
+  Deployment(std::filesystem::path local, std::filesystem::path hooks_folder, Output& output,
+             ProgramRunner runner = {});
 
   /// Runs pre-hooks, each program once in this run. Throws Error.
   void before_order(const HostSettings& settings);
@@ -54,6 +60,7 @@ class Deployment {
 
   std::filesystem::path local_, hooks_folder_;
   Output& output_;
+  ProgramRunner run_;
   mutable std::mutex mutex_;
   std::vector<Change> changes_;
   std::set<std::string> pre_done_, post_wanted_;

@@ -28,6 +28,7 @@ constexpr SubCommand sub_commands[] = {
     {"ca", "list, show: the CAs culmen knows by name, and what a CA offers", define_ca},
     {"import", "certbot: take over its accounts and certificates", define_import},
     {"install", "timer: have systemd run culmen renew", define_install},
+    {"rehearse", "See what would be renewed in the coming years, and what would fail", define_rehearse},
     {"test-ca", "Run an ACME CA for tests", define_test_ca},
 };
 

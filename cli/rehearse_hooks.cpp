@@ -53,8 +53,7 @@ RehearsedHooks::RehearsedHooks(const Host& host, bool runs)
   if (!fs::is_directory(deployed, failed)) return;
   fs::create_directories(state_.path() / "local");
   fs::copy(deployed, state_.path() / "local" / "deployed", fs::copy_options::recursive, failed);
-  if (failed)
-    throw Error(Errc::io_failed, "copying " + deployed.string(), failed.message()).with_system_code(failed);
+  if (failed) throw Error(Errc::io_failed, "copying " + deployed.string(), failed.message()).with_system_code(failed);
 }
 
 HostSettings RehearsedHooks::redirected(const std::string& id, HostSettings settings) const {

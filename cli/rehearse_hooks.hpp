@@ -51,7 +51,9 @@ class RehearsedHooks {
     std::string cause;
   };
   void run(const std::string& doing, ProgramRun run);
-  std::filesystem::path live_folder(const std::string& id) const { return state_.path() / "certificates" / id / "live"; }
+  std::filesystem::path live_folder(const std::string& id) const {
+    return state_.path() / "certificates" / id / "live";
+  }
 
   const bool runs_;
   TemporaryState state_;

@@ -34,8 +34,8 @@ Incident incident_of(const RehearsedCertificate& certificate, const RehearsedCer
   Incident made;
   made.at = trouble.from;
   made.text = printable(certificate.id) + ": ";
-  made.text += trouble.attempts == 0 ? std::string("due, and not ordered")
-                                     : times_text(trouble.attempts, "attempt") + " failed";
+  made.text +=
+      trouble.attempts == 0 ? std::string("due, and not ordered") : times_text(trouble.attempts, "attempt") + " failed";
   made.text += trouble.until ? ", issued " + minute_text(*trouble.until) : std::string(", not issued until the end");
   made.text += ": " + printable(trouble.why, 300);
   made.harmless = trouble.in_outage || trouble.attempts == 0;
@@ -48,9 +48,9 @@ void add_expiries(const RehearsedCertificate& certificate, planner::Time end, st
     const planner::Time replaced = is_last ? end : certificate.lives[i + 1].from;
     const planner::Time expired = certificate.lives[i].until;
     if (expired >= replaced) continue;
-    incidents.push_back(incident(expired, printable(certificate.id) + ": expired, and " +
-                                              (is_last ? "not replaced until the end"
-                                                       : "replaced " + minute_text(replaced))));
+    incidents.push_back(
+        incident(expired, printable(certificate.id) + ": expired, and " +
+                              (is_last ? "not replaced until the end" : "replaced " + minute_text(replaced))));
   }
   if (certificate.lives.empty())
     incidents.push_back(incident(end, printable(certificate.id) + ": there is no certificate at the end"));

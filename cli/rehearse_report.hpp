@@ -41,7 +41,8 @@ std::vector<Incident> incidents_of(const RehearsalReport& report);
 std::vector<std::string> rehearsal_table(const RehearsalReport& report);
 /// One line for each hook: how often it was called, and how often it failed.
 std::vector<std::string> hook_table(const RehearsalReport& report);
-/// A picture of its own: a row for each certificate, with its lifetimes as bars; renewals, failures and outages on them.
+/// A picture of its own: a row for each certificate, with its lifetimes as bars; renewals, failures and outages on
+/// them.
 std::string rehearsal_svg(const RehearsalReport& report);
 
 /// "letsencrypt", or the host and port of a CA that has no short name.

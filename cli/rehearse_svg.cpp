@@ -222,9 +222,8 @@ class Picture {
       std::istringstream ids(call.ids);
       for (std::string id; !call.failed.empty() && ids >> id;) {
         if (id == certificate.id)
-          out_ << with_title(
-              triangle(x_of(call.at), middle),
-              minute_text(call.at) + ": " + printable(call.program) + " failed: " + printable(call.failed, 300));
+          out_ << with_title(triangle(x_of(call.at), middle), minute_text(call.at) + ": " + printable(call.program) +
+                                                                  " failed: " + printable(call.failed, 300));
       }
     }
     out_ << "</g>\n";
