@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "culmen/error.hpp"
+#include "culmen/records.hpp"
 #include "culmen/storage_engine.hpp"
 #include "storage/file_listing.hpp"
 #include "storage/file_store.hpp"
