@@ -31,10 +31,10 @@ int run_list(Output& output) {
 
 /// Directory members that are endpoints, by their names in RFC 8555 §9.7.5 and RFC 9773.
 std::vector<std::pair<std::string, std::string>> endpoints_of(const Directory& directory) {
-  return {{"newNonce", directory.new_nonce},      {"newAccount", directory.new_account},
-          {"newOrder", directory.new_order},      {"newAuthz", directory.new_authz},
-          {"revokeCert", directory.revoke_cert},  {"keyChange", directory.key_change},
-          {"renewalInfo", directory.renewal_info}};
+  return {{"revokeCert", directory.revoke_cert},   {"keyChange", directory.key_change},
+          {"renewalInfo", directory.renewal_info}, {"newAuthz", directory.new_authz},
+          {"newAccount", directory.new_account},   {"newOrder", directory.new_order},
+          {"newNonce", directory.new_nonce}};
 }
 
 std::string yes(bool value) { return value ? "yes" : "no"; }
@@ -67,12 +67,6 @@ void describe(const std::string& url, const Directory& directory, Output& output
     json.set("name", name);
   }
   line("Directory", url);
-  JsonObject endpoints;
-  for (const auto& [name, endpoint] : endpoints_of(directory)) {
-    if (endpoint.empty()) continue;
-    line("  " + name, printable(endpoint));
-    endpoints.set(name, endpoint);
-  }
   line("Terms of service", or_none(meta.terms_of_service));
   line("Website", or_none(meta.website));
   line("CAA identities", joined(meta.caa_identities));
@@ -86,6 +80,13 @@ void describe(const std::string& url, const Directory& directory, Output& output
     line("  " + printable(name), printable(description));
     profiles.set(name, description);
   }
+  line("Endpoints", "");
+  JsonObject endpoints;
+  for (const auto& [name, endpoint] : endpoints_of(directory)) {
+    if (endpoint.empty()) continue;
+    line("  " + name, printable(endpoint));
+    endpoints.set(name, endpoint);
+  }
   json.set("directory", url);
   json.set("endpoints", endpoints);
   json.set("terms_of_service", meta.terms_of_service);
@@ -98,32 +99,31 @@ void describe(const std::string& url, const Directory& directory, Output& output
   json.set("profiles", profiles);
 }
 
-int run_show(const ServerFlags& flags, Output& output) {
-  const std::string url = resolve_directory_url(flags.server);
-  if (!url.starts_with("https://") && !url.starts_with("http://")) {
-    throw Failure(exit_usage, "invalid_argument",
-                  "\"" + flags.server + "\" is neither a CA that culmen knows by name nor a URL",
-                  "culmen ca list shows the names; a URL begins with https://.");
-  }
-  output.verbose(flags.verbose);
-  describe(url, connect(flags, output).directory(), output);
+struct ShowFlags {
+  ShowFlags() = default;
+  ServerFlags server;
+  ConnectionFlags connection;
+};
+
+int run_show(const ShowFlags& flags, Output& output) {
+  output.verbose(flags.connection.verbose);
+  const std::string url = directory_url(flags.server.server);
+  describe(url, connect(url, flags.server.server_ca, flags.connection, output).directory(), output);
   return exit_ok;
 }
 
 }  // namespace
 
 void define_ca(Command& command) {
-  auto flags = std::make_shared<ServerFlags>();
+  auto flags = std::make_shared<ShowFlags>();
   Command list = command.subcommand("list", "The CAs that have a short name here");
-  add_json_flag(list, flags->json);
+  add_json_flag(list, flags->connection.json);
   list.set_action(run_list);
   Command show = command.subcommand("show", "Ask a CA what it offers");
-  show.argument("server NAME|URL", flags->server, "A name of the list, or a directory URL").required();
-  show.text("--server-ca FILE", flags->server_ca, "PEM file of roots to trust for the server, beside the system's")
+  show.argument("server NAME|URL", flags->server.server, "A name of the list, or a directory URL").required();
+  show.text("--server-ca FILE", flags->server.server_ca, "PEM file of roots to trust for the server, beside the system's")
       .existing_file();
-  add_transport_flags(show, flags->proxy, flags->allow_http);
-  add_json_flag(show, flags->json);
-  add_verbose_flag(show, flags->verbose);
+  add_connection_flags(show, flags->connection);
   show.set_action([flags](Output& output) { return run_show(*flags, output); });
 }
 

@@ -1,4 +1,4 @@
-// What main() knows about the sub-commands: each is one file, defined here.
+// What the list of commands knows of each: a file defines it.
 #pragma once
 
 namespace culmen::cli {

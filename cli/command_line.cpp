@@ -1,11 +1,13 @@
 #include "command_line.hpp"
 
+#include <algorithm>
 #include <sstream>
 #include <utility>
 
 #include <CLI/CLI.hpp>
 
 #include "command.hpp"
+#include "nearest.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -18,7 +20,96 @@ struct CommandLine::Parser {
 
 namespace {
 
-constexpr std::size_t help_column = 34;
+constexpr std::size_t help_column = 30, help_width = 100;
+
+/// The help of options, without what CLI11 adds of checks and of what excludes each other, in lines of bearable length.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(help_column); }
+
+  std::string make_option(const CLI::Option* option, bool is_positional) const override {
+    std::string left = "  " + make_option_name(option, is_positional) + make_option_opts(option);
+    std::string text;
+    const std::string indent(help_column, ' ');
+    left.resize(std::max(left.size() + 2, help_column), ' ');
+    if (left.size() > help_column) {
+      text = left.substr(0, left.find_last_not_of(' ') + 1) + "\n";
+      left = indent;
+    }
+    std::istringstream words(option->get_description());
+    for (std::string word; words >> word;) {
+      if (left.size() > help_column && left.size() + 1 + word.size() > help_width) {
+        text += left + "\n";
+        left = indent;
+      }
+      if (left.size() > help_column) left += ' ';
+      left += word;
+    }
+    return text + left + "\n";
+  }
+
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text;
+    if (const std::string type = option->get_type_name(); !type.empty()) text += " " + type;
+    if (const std::string value = option->get_default_str(); !value.empty()) text += " [" + value + "]";
+    if (option->get_required()) text += " (required)";
+    return text;
+  }
+};
+
+/// The command that the words lead to.
+const CLI::App* command_of(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* command = &app;
+  for (const std::string& word : words) {
+    const CLI::App* next = nullptr;
+    for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; }))
+      if (sub->get_name() == word) next = sub;
+    if (!next) break;
+    command = next;
+  }
+  return command;
+}
+
+std::string path_of(const CLI::App& command) {
+  const CLI::App* parent = command.get_parent();
+  return (parent ? path_of(*parent) + " " : std::string()) + command.get_name();
+}
+
+std::string near_option(const CLI::App& command, const std::string& word) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  return nearest(word.substr(0, word.find('=')), known);
+}
+
+std::string near_command(const CLI::App& command, const std::string& word) {
+  std::vector<std::string> known;
+  for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(sub->get_name());
+  return nearest(word, known);
+}
+
+/// What is wrong, in words of this program; CLI11's otherwise.
+Failure explained(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
+  const CLI::App& command = *command_of(app, words);
+  std::string message = error.what(), near;
+  const std::vector<std::string> unknown = app.remaining(true);
+  const bool has_commands = !command.get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (!unknown.empty() && unknown.front().starts_with("-")) {
+    message = "there is no option " + printable(unknown.front());
+    near = near_option(command, unknown.front());
+  } else if (!unknown.empty() && has_commands) {
+    message = "\"" + printable(unknown.front()) + "\" is not a command";
+    near = near_command(command, unknown.front());
+  } else if (!unknown.empty()) {
+    message = "there is a word too many: " + printable(unknown.front());
+  } else if (has_commands && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
+    message = "say which command: " + path_of(command) + " …";
+  }
+  return Failure(exit_usage, "usage", printable(message, 1000),
+                 (near.empty() ? "See " : "Did you mean " + near + "? See ") + path_of(command) + " --help.");
+}
 
 // Without a description: CLI11 would add it to the value's name in --help.
 template <class Validator>
@@ -84,10 +175,18 @@ bool Option::is(const std::string& name) const { return option_->check_name(name
 
 Command Command::subcommand(const std::string& name, const std::string& description) {
   app_->require_subcommand(1);  // before it is added, which takes over the upper bound
-  return Command(*app_->add_subcommand(name, description), *actions_);
+  CLI::App* const sub = app_->add_subcommand(name, description);
+  if (!heading_.empty()) sub->group(heading_);
+  return Command(*sub, *actions_);
 }
 
 void Command::describe(const std::string& description) { app_->description(description); }
+
+void Command::examples(const std::vector<std::string>& lines) {
+  std::string text = "\nExamples:\n";
+  for (const std::string& line : lines) text += "  " + line + "\n";
+  app_->footer(text + app_->get_footer());
+}
 
 void Command::set_action(Action action) { (*actions_)[app_] = std::move(action); }
 
@@ -164,8 +263,8 @@ CommandLine::CommandLine(const std::string& name, const std::string& description
                          const std::string& footer)
     : parser_(std::make_unique<Parser>(name, description)) {
   // Before any command is added: commands take these over.
-  parser_->app.set_version_flag("--version", version);
-  parser_->app.get_formatter()->column_width(help_column);
+  parser_->app.set_version_flag("-V,--version", version);
+  parser_->app.formatter(std::make_shared<HelpFormatter>());
   parser_->app.footer(footer);
 }
 
@@ -173,25 +272,17 @@ CommandLine::~CommandLine() = default;
 
 Command CommandLine::root() { return Command(parser_->app, parser_->actions); }
 
-std::optional<std::string> CommandLine::parse(int argc, const char* const* argv) {
+std::optional<std::string> CommandLine::parse(const std::vector<std::string>& words) {
   CLI::App& app = parser_->app;
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back
     return std::nullopt;
   } catch (const CLI::Success& success) {
     std::ostringstream text;
     app.exit(success, text);
     return text.str();
   } catch (const CLI::ParseError& error) {
-    std::string message = error.what();
-    const std::vector<std::string> unknown = app.remaining(true);
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !unknown.empty()) {
-      message = "\"" + unknown.front() + "\" is not a command";
-    }
-    const std::string first = argc > 1 ? argv[1] : "";
-    const bool is_command = !app.get_subcommands([&](const CLI::App* sub) { return sub->get_name() == first; }).empty();
-    const std::string command = app.get_name() + (is_command ? " " + first : "");
-    throw Failure(exit_usage, "usage", message, "See " + command + " --help.");
+    throw explained(app, error, words);
   }
 }
 

@@ -65,6 +65,8 @@ class Command {
   Command subcommand(const std::string& name, const std::string& description);
   /// Replaces the description.
   void describe(const std::string& description);
+  /// Shown at the end of its --help: lines such as "culmen issue -d example.com".
+  void examples(const std::vector<std::string>& lines);
   void set_action(Action action);
   /// The same command, for options that --help shows under that heading.
   Command under_heading(const std::string& heading) const;
@@ -108,8 +110,8 @@ class CommandLine {
 
   Command root();
   /// Sets the variables of the options that are given. Returns the text to print and do nothing else, when that is
-  /// what is asked for: --help or --version. Throws Failure (exit_usage).
-  std::optional<std::string> parse(int argc, const char* const* argv);
+  /// what is asked for: --help or --version. Throws Failure (exit_usage). `words`: without the program's name.
+  std::optional<std::string> parse(const std::vector<std::string>& words);
   /// After parse(): the action of the command that was given. Throws what it throws.
   int run(Output& output) const;
 

@@ -1,15 +1,11 @@
 #include "files.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <system_error>
-#include <thread>
 
 #include "command.hpp"
 #include "culmen/atomic_file.hpp"
@@ -27,14 +23,6 @@ namespace {
 Error system_error(const std::string& doing, int code, const std::string& hint = {}) {
   const std::error_code system(code, std::generic_category());
   return Error(Errc::io_failed, doing, system.message() + hint).with_system_code(system);
-}
-
-void sync_folder(const fs::path& folder) {
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) throw system_error("opening " + folder.string(), errno);
-  const int failed = fsync(descriptor) == 0 ? 0 : errno;
-  close(descriptor);
-  if (failed != 0) throw system_error("writing " + folder.string(), failed);
 }
 
 }  // namespace
@@ -69,37 +57,6 @@ std::string server_slug(std::string_view directory_url) {
     throw Failure(exit_usage, "invalid_argument", "--server: not a usable URL: " + std::string(directory_url));
   }
   return slug;
-}
-
-FolderLock::FolderLock(const fs::path& folder, std::string_view what, int patience_seconds)
-    : descriptor_(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (descriptor_ < 0) throw system_error("opening " + folder.string(), errno);
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(patience_seconds);
-  while (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    const int failed = errno;
-    if (failed == EWOULDBLOCK && std::chrono::steady_clock::now() < until) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      continue;
-    }
-    close(descriptor_);
-    if (failed != EWOULDBLOCK) throw system_error("locking " + folder.string(), failed);
-    throw Failure(
-        exit_temporary, "locked",
-        "another culmen is at work on " + std::string(what) + " (it holds the lock on " + folder.string() + ")",
-        "Wait until it is done, then run the same command again.");
-  }
-}
-
-FolderLock::~FolderLock() { close(descriptor_); }
-
-void switch_link(const fs::path& link, const fs::path& target) {
-  const fs::path fresh = link.string() + ".new";
-  std::error_code failed;
-  fs::remove(fresh, failed);
-  fs::create_symlink(target, fresh, failed);
-  if (!failed) fs::rename(fresh, link, failed);
-  if (failed) throw system_error("pointing " + link.string() + " to " + target.string(), failed.value());
-  sync_folder(link.parent_path());
 }
 
 std::optional<JsonObject> read_json(const fs::path& path) {

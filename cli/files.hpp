@@ -1,4 +1,4 @@
-// The state folder, locks, and small JSON files.
+// The state folder, and small JSON files in it.
 #pragma once
 
 #include <filesystem>
@@ -18,22 +18,6 @@ void make_private_folder(const std::filesystem::path& folder);
 
 /// Host and path of a directory URL as one file name; different URLs give different names.
 std::string server_slug(std::string_view directory_url);
-
-/// A folder that no other culmen works on while this lives.
-class FolderLock {
- public:
-  /// Waits `patience` for another culmen to finish; then throws Failure (exit_temporary). `what` is for that text.
-  FolderLock(const std::filesystem::path& folder, std::string_view what, int patience_seconds);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int descriptor_;
-};
-
-/// Lets `link` point to `target`: seen old or new, never absent. Throws Error (io_failed).
-void switch_link(const std::filesystem::path& link, const std::filesystem::path& target);
 
 /// The object in a JSON file; nullopt when there is no file. Throws Error (io_failed) when it is something else.
 std::optional<JsonObject> read_json(const std::filesystem::path& path);

@@ -6,12 +6,12 @@
 #include <memory>
 #include <set>
 
-#include "certificate_store.hpp"
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
 #include "culmen/atomic_file.hpp"
 #include "files.hpp"
+#include "host.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -41,8 +41,8 @@ struct Unit {
 };
 
 /// What renewals write to beside the state folder: web roots, and where --out, --cert-key and --account-key are.
-std::set<fs::path> places_of_certificates(const fs::path& state);
-std::string service_text(const TimerFlags& flags, const fs::path& state, const std::string& user);
+std::set<fs::path> places_of_certificates(const fs::path& state, Output& output);
+std::string service_text(const TimerFlags& flags, const fs::path& state, const std::string& user, Output& output);
 std::string timer_text(const TimerFlags& flags);
 void check_may_be_written(const Unit& unit, bool force);
 bool write_unit(const Unit& unit);
@@ -54,7 +54,7 @@ int run_timer(const TimerFlags& flags, Output& output) {
   }
   const fs::path folder = fs::absolute(flags.systemd_dir).lexically_normal();
   const fs::path state = state_folder(flags.dir);
-  const Unit service{folder / (std::string(unit_name) + ".service"), service_text(flags, state, user)};
+  const Unit service{folder / (std::string(unit_name) + ".service"), service_text(flags, state, user, output)};
   const Unit timer{folder / (std::string(unit_name) + ".timer"), timer_text(flags)};
 
   JsonObject& json = output.result();
@@ -123,24 +123,32 @@ bool is_below(const fs::path& path, const fs::path& folder) {
   return end == folder.end();
 }
 
-std::set<fs::path> places_of_certificates(const fs::path& state) {
+std::set<fs::path> places_of_certificates(const fs::path& state, Output& output) {
   std::set<fs::path> places;
-  for (const CertificateFolder& folder : CertificateFolder::all(state)) {
-    const auto live = folder.live();
-    if (!live) continue;
-    for (const char* member : {"out", "cert_key", "account_key"}) {
+  std::error_code failed;
+  if (!fs::is_directory(state, failed)) return places;
+  StateFlags flags;
+  flags.dir = state.string();
+  const Host host(flags, Host::Access::read, output);
+  for (const culmen::StoredCertificate& certificate : host.certificates()) {
+    if (!certificate.damage.empty()) continue;
+    const std::optional<Settings> settings = host.settings(certificate);
+    if (!settings) continue;
+    const HostSettings& own = settings->host;
+    const std::string& key = own.cert_key_is_input ? std::string() : own.cert_key;
+    for (const std::string& file : {own.out, key, own.combined, own.account_key}) {
       // Files are replaced, not changed: it is the folder that is written to.
-      if (const std::string file = live->meta.text(member); !file.empty()) places.insert(fs::path(file).parent_path());
+      if (!file.empty()) places.insert(fs::path(file).parent_path());
     }
-    if (const std::string root = live->meta.object("challenge").text("webroot"); !root.empty()) places.insert(root);
+    if (!own.webroot.empty()) places.insert(own.webroot);
   }
   std::erase_if(places, [&state](const fs::path& place) { return is_below(place, state); });
   return places;
 }
 
-std::string service_text(const TimerFlags& flags, const fs::path& state, const std::string& user) {
+std::string service_text(const TimerFlags& flags, const fs::path& state, const std::string& user, Output& output) {
   const fs::path self = program();
-  std::set<fs::path> places = places_of_certificates(state);
+  std::set<fs::path> places = places_of_certificates(state, output);
   for (const std::string& place : flags.writable) places.insert(fs::absolute(place).lexically_normal());
   bool uses_tmp = is_below(self, "/tmp") || is_below(self, "/var/tmp");
   // "-": a folder that is not there yet is no reason to fail.

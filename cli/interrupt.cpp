@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 
 #include "command.hpp"
@@ -12,22 +13,26 @@ namespace culmen::cli {
 
 namespace {
 
-std::atomic<const CancelToken*> token_in_use = nullptr;
 std::atomic<int> signals_seen = 0;
 std::atomic<bool> says_json = false;
 
-void say(int file, const char* text) noexcept { [[maybe_unused]] const auto written = write(file, text, strlen(text)); }
+void write_text(int file, const char* text) noexcept {
+  [[maybe_unused]] const auto written = write(file, text, strlen(text));
+}
 
 extern "C" void on_interrupt(int) {
+  const int before = errno;
   const int seen = ++signals_seen;
-  if (const CancelToken* token = token_in_use.load(); token && seen < 3) {
-    token->cancel();
-    if (seen == 1) say(STDERR_FILENO, "\nculmen: interrupted: cleaning up\n");
+  if (seen < 3) {
+    interrupt_token().cancel();
+    if (seen == 1) write_text(STDERR_FILENO, "\nculmen: interrupted: cleaning up\n");
+    errno = before;
     return;
   }
-  say(STDERR_FILENO, "\nculmen: interrupted\n");
+  write_text(STDERR_FILENO, "\nculmen: interrupted\n");
   if (says_json) {
-    say(STDOUT_FILENO,
+    write_text(
+        STDOUT_FILENO,
         "{\"ok\":false,\"exit_code\":130,\"error\":{\"code\":\"cancelled\",\"message\":\"interrupted\"}}\n");
   }
   _exit(exit_interrupted);
@@ -35,13 +40,17 @@ extern "C" void on_interrupt(int) {
 
 }  // namespace
 
-void exit_on_interrupt(bool json) {
+void cancel_on_interrupt(bool json) {
   says_json = json;
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  (void)interrupt_token();  // made before a signal can come
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    if (signal == SIGHUP && sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
+    struct sigaction action {};
+    action.sa_handler = on_interrupt;
+    sigemptyset(&action.sa_mask);
+    sigaction(signal, &action, nullptr);
+  }
 }
 
 const CancelToken& interrupt_token() {
@@ -50,6 +59,6 @@ const CancelToken& interrupt_token() {
   return token;
 }
 
-void cancel_on_interrupt() { token_in_use = &interrupt_token(); }
+bool interrupted() noexcept { return signals_seen.load() > 0; }
 
 }  // namespace culmen::cli

@@ -1,17 +1,16 @@
-// Ctrl-C: cancels what is in progress, so that challenges are cleaned up before the program ends.
+// Ctrl-C, and how the program ends early: what is in progress is cancelled, so that challenges are cleaned up.
 #pragma once
 
 #include "culmen/cancel_token.hpp"
 
 namespace culmen::cli {
 
-/// From here on SIGINT and SIGTERM end the program with exit_interrupted; with `json` an object says so.
-/// Nothing that needs clean-up may have begun.
-void exit_on_interrupt(bool json);
-
-/// From here on they cancel interrupt_token() instead; the third one ends the program at once.
-void cancel_on_interrupt();
-/// For every client of the program.
+/// From here on SIGINT, SIGTERM and SIGHUP cancel interrupt_token(); the third one ends the program at once. With
+/// `json` an object says so then. SIGHUP stays ignored if it was at the start, as under nohup.
+void cancel_on_interrupt(bool json);
+/// For everything that waits: clients, storage, managers, hooks.
 const CancelToken& interrupt_token();
+/// Whether a signal came.
+bool interrupted() noexcept;
 
 }  // namespace culmen::cli

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <system_error>
 
 #include "command.hpp"
 
@@ -66,7 +68,16 @@ void Output::say(std::string_view text) {
     return;
   }
   clear_progress();
-  write_line(stdout, text);
+  write_out(std::string(text) + "\n");
+}
+
+void Output::print(std::string_view text) { write_out(text); }
+
+void Output::write_out(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    if (written_) warn("standard output cannot be written to: " + std::generic_category().message(errno));
+    written_ = false;
+  }
 }
 
 void Output::progress(std::string_view text) {
@@ -153,7 +164,7 @@ void Output::finish(std::string_view command, int exit_code) {
   all.set("command", command);
   all.set("exit_code", exit_code);
   all.copy_all(result_);
-  write_line(stdout, all.serialized());
+  write_out(all.serialized() + "\n");
 }
 
 void Output::clear_progress() {
@@ -167,6 +178,8 @@ int exit_code_of(const Error& error) noexcept {
   if (error.code() == Errc::cancelled) return exit_interrupted;
   if (error.code() == Errc::invalid_argument) return exit_usage;
   if (is_worth_retrying(error)) return exit_temporary;
+  // It is not here; the CA was not asked.
+  if (error.code() == Errc::account_does_not_exist && error.http_status() == 0) return exit_failed;
   return error.kind() == ErrorKind::acme ? exit_refused : exit_failed;
 }
 

@@ -37,6 +37,10 @@ class Output {
 
   /// One line.
   void say(std::string_view text);
+  /// Text that was asked for, such as --help.
+  void print(std::string_view text);
+  /// False if standard output could not take something, as when the disk is full.
+  bool written() const noexcept { return written_; }
   /// A line that the next one replaces, on a terminal; nothing elsewhere.
   void progress(std::string_view text);
   bool shows_progress() const noexcept { return terminal_ && !json_; }
@@ -55,10 +59,12 @@ class Output {
 
  private:
   void clear_progress();
+  void write_out(std::string_view text);
   bool json_;
   bool terminal_;
   bool verbose_ = false;
   bool progress_shown_ = false;
+  bool written_ = true;
   JsonObject result_;
 };
 

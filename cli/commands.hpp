@@ -1,0 +1,16 @@
+// All commands, for the program itself and for what is made from them: manual pages and completion.
+#pragma once
+
+#include <string_view>
+
+namespace culmen::cli {
+
+class Command;
+
+/// Defines the commands. Only the one that is called `chosen` gets its options; "*": all.
+void define_commands(Command root, std::string_view chosen);
+
+/// Shown at the end of each --help.
+extern const char* const exit_code_help;
+
+}  // namespace culmen::cli

@@ -1,0 +1,114 @@
+#include "storage_url.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "command.hpp"
+#include "culmen/blocking/storage.hpp"
+#include "culmen/file_storage.hpp"
+#include "culmen/version.hpp"
+#include "interrupt.hpp"
+#include "output.hpp"
+#include "storage_module.hpp"
+
+namespace culmen::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_postgres(const std::string& url) {
+  return url.starts_with("postgresql://") || url.starts_with("postgres://");
+}
+
+[[noreturn]] void refuse(const std::string& url) {
+  throw Failure(exit_usage, "invalid_argument", "--storage: \"" + printable(shown_url(url)) + "\" is no storage",
+                "Give file:/absolute/folder, or postgresql://user@host/database.");
+}
+
+/// Where a module may be: beside the program, as in a build folder, and where it is installed.
+std::vector<fs::path> module_folders() {
+  std::error_code failed;
+  const fs::path own = fs::read_symlink("/proc/self/exe", failed).parent_path();
+  return {own, own / CULMEN_MODULE_FOLDER};
+}
+
+/// Loaded once, and never unloaded: objects of its classes live as long as the program.
+const StorageModule& postgres_module() {
+  static const StorageModule& module = []() -> const StorageModule& {
+    std::string why;
+    for (const fs::path& folder : module_folders()) {
+      const fs::path file = folder / "storage-postgres.so";
+      std::error_code failed;
+      if (!fs::exists(file, failed)) continue;
+      void* const handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+      if (!handle) {
+        why = printable(dlerror(), 1000);
+        continue;
+      }
+      const auto entry = reinterpret_cast<StorageModuleEntry>(dlsym(handle, storage_module_entry));
+      const StorageModule* const found = entry ? entry() : nullptr;
+      if (!found) {
+        why = file.string() + " is no module of culmen";
+      } else if (version_text() != std::string(found->version)) {
+        why = file.string() + " is of culmen " + printable(found->version) + ", and this is " + version_text();
+      } else {
+        return *found;
+      }
+    }
+    throw Failure(exit_failed, "not_found",
+                  "this culmen cannot use PostgreSQL" + (why.empty() ? std::string() : ": " + why),
+                  "Install the package culmen-storage-postgres of the same version.");
+  }();
+  return module;
+}
+
+}  // namespace
+
+fs::path folder_of(const std::string& url) {
+  if (!url.starts_with("file:")) return {};
+  std::string path = url.substr(5);
+  if (path.starts_with("///")) path.erase(0, 2);  // file:///path
+  if (path.empty() || path.starts_with("//")) refuse(url);
+  return fs::absolute(path).lexically_normal();
+}
+
+std::string shown_url(const std::string& url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  const auto end = std::min(url.find('/', scheme + 3), url.size());
+  const auto at = url.rfind('@', end);
+  const auto colon = url.find(':', scheme + 3);
+  std::string shown = url;
+  if (at != std::string::npos && at < end && colon != std::string::npos && colon < at)
+    shown.replace(colon + 1, at - colon - 1, "***");
+  // libpq takes a password as a parameter too.
+  if (const auto parameter = shown.find("password="); parameter != std::string::npos) {
+    const auto first = parameter + std::string("password=").size();
+    shown.replace(first, std::min(shown.find('&', first), shown.size()) - first, "***");
+  }
+  return shown;
+}
+
+std::shared_ptr<Storage> open_storage(const std::string& url, bool make,
+                                      std::function<void(const std::string&)> on_warning) {
+  if (is_postgres(url)) return postgres_module().open(url);
+  const fs::path folder = folder_of(url);
+  if (folder.empty()) refuse(url);
+  return file_storage(folder, {.make_folder = make, .on_warning = std::move(on_warning)});
+}
+
+void init_storage(const std::string& url) {
+  if (!is_postgres(url)) {
+    if (folder_of(url).empty()) refuse(url);
+    return;
+  }
+  const StorageModule& module = postgres_module();
+  blocking::Storage(module.open(url), {}, interrupt_token()).run(module.init(url));
+}
+
+}  // namespace culmen::cli
