@@ -25,6 +25,7 @@ void define_delete(Command& command);
 void define_rename(Command& command);
 void define_edit(Command& command);
 void define_revoke(Command& command);
+void define_rehearse(Command& command);
 void define_account(Command& command);
 void define_ca(Command& command);
 void define_import(Command& command);

@@ -142,8 +142,16 @@ void check_outputs(const HostSettings& settings) {
 
 fs::path system_hooks() { return "/etc/culmen/deploy.d"; }
 
-Deployment::Deployment(fs::path local, fs::path hooks_folder, std::chrono::seconds retry_pause, Output& output)
-    : local_(std::move(local)), hooks_folder_(std::move(hooks_folder)), retry_pause_(retry_pause), output_(output) {}
+Deployment::Deployment(fs::path local, fs::path hooks_folder, std::chrono::seconds retry_pause, Output& output,
+                       ProgramRunner runner)
+    : local_(std::move(local)),
+      hooks_folder_(std::move(hooks_folder)),
+      retry_pause_(retry_pause),
+      output_(output),
+      run_(std::move(runner)) {
+  if (run_) return;
+  run_ = [&output](const std::string& doing, const ProgramRun& run) { run_hook(doing, run, output); };
+}
 
 fs::path Deployment::record_of(const std::string& id) const {
   return local_ / "deployed" / (storage_part(id) + ".json");
@@ -155,7 +163,7 @@ void Deployment::before_order(const HostSettings& settings) {
   post_timeout_ = std::max(post_timeout_, settings.hook_timeout);
   for (const std::string& program : settings.pre_hooks) {
     if (!pre_done_.insert(program).second) continue;
-    run_hook("running the pre-hook " + program, run_of(program, settings.hook_timeout), output_);
+    run_("running the pre-hook " + program, run_of(program, settings.hook_timeout));
   }
 }
 
@@ -234,7 +242,7 @@ void Deployment::run_batch(const std::string& program, const std::vector<const C
                    {"CULMEN_FULLCHAIN", (first.live / "fullchain.pem").string()},
                    {"CULMEN_KEY", (first.live / "key.pem").string()},
                    {"CULMEN_CAUSE", first.cause}};
-  run_hook("running the deploy hook " + program, run, output_);
+  run_("running the deploy hook " + program, run);
 }
 
 bool Deployment::has_orders() const {
@@ -255,7 +263,7 @@ std::map<std::string, std::string> Deployment::after_orders() {
     ProgramRun run = run_of(program, post_timeout_);
     run.after_cancel = std::min(run.time_limit, post_hooks_after_cancel);
     try {
-      run_hook("running the post-hook " + program, run, output_);
+      run_("running the post-hook " + program, run);
     } catch (const Error& error) {
       failed[program] = error.detail();
     }

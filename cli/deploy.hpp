@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "culmen/manager_options.hpp"
+#include "culmen/program.hpp"
 #include "settings.hpp"
 
 namespace culmen::cli {
@@ -23,6 +25,9 @@ void check_outputs(const HostSettings& settings);
 /// Where the system's own deploy hooks are: every program in it runs for every certificate.
 std::filesystem::path system_hooks();
 
+/// In place of run_program().
+using ProgramRunner = std::function<void(const std::string& doing, const ProgramRun& run)>;
+
 /// Thread-safe.
 class Deployment {
  public:
@@ -30,7 +35,7 @@ class Deployment {
   /// failed runs again, without a new certificate: at the next run, but not before `retry_pause` has passed. All
   /// references must outlive this.
   Deployment(std::filesystem::path local, std::filesystem::path hooks_folder, std::chrono::seconds retry_pause,
-             Output& output);
+             Output& output, ProgramRunner runner = {});
 
   /// Runs pre-hooks, each program once until after_orders(). Throws Error.
   void before_order(const HostSettings& settings);
@@ -68,6 +73,7 @@ class Deployment {
   const std::filesystem::path local_, hooks_folder_;
   const std::chrono::seconds retry_pause_;
   Output& output_;
+  ProgramRunner run_;
   mutable std::mutex orders_mutex_;  ///< An order waits while pre-hooks and post-hooks run.
   std::set<std::string> pre_done_, post_wanted_;
   int post_timeout_ = 0;
