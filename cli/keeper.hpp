@@ -52,6 +52,9 @@ struct KeepResult {
 KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, const KeepOptions& options,
                      Output& output);
 
+/// Why a certificate has to be replaced because of the key that --cert-key names; empty: it has not.
+std::string other_key(const culmen::StoredCertificate& certificate, const HostSettings& settings);
+
 /// Says what failed, and with whom. `several`: with the id in front.
 void say_failures(const KeepResult& result, bool several, Output& output);
 

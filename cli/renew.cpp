@@ -158,12 +158,13 @@ int run_renew(const RenewFlags& flags, Output& output) {
       kept.settings = *settings;
       kept.settings.spec.id = id;
       check_settings(kept.settings);
-      if (flags.force) kept.force = "--force is given";
+      if (flags.force) kept.force = "--force was given";
+      if (kept.force.empty()) kept.force = other_key(candidate.certificate, kept.settings.host);
       wanted.push_back(std::move(kept));
     } catch (const Error& error) {
       result.failed.insert_or_assign(id, error);
     } catch (const Failure& failure) {
-      result.failed.insert_or_assign(id, Error(Errc::io_failed, "", failure.message + " " + failure.advice));
+      result.failed.insert_or_assign(id, Error(Errc::io_failed, "", failure.message + ". " + failure.advice));
     }
   }
   const bool several = candidates.size() > 1;
@@ -185,6 +186,7 @@ void define_renew(Command& command) {
   command.flag("--dry-run", flags->dry_run, "Say what would be done and why, and change nothing");
   command.flag("--force", flags->force, "Renew even what is not due");
   command.flag("--ask-again", flags->keep.ask_again, "Ask the CAs when to renew, even if they were asked lately");
+  add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->keep.connection);
   command.set_action([flags](Output& output) { return run_renew(*flags, output); });
