@@ -76,8 +76,8 @@ void add_verbose_flag(const Command& command, bool& verbose) {
 }
 
 void add_contact_flag(const Command& command, std::vector<std::string>& contacts) {
-  Command(command).list("--contact,-m,--email ADDRESS", contacts,
-                        "Where the CA may reach you, as ops@example.com; repeatable")
+  Command(command)
+      .list("--contact,-m,--email ADDRESS", contacts, "Where the CA may reach you, as ops@example.com; repeatable")
       .delimiter(',');
 }
 
