@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .PHONY: help demo test test-in check asan tsan clang fuzz simulation chaos bench bench-storage headers \
-        install clean simulate simulation-table simulation-scale chaos-manager soak
+        install package test-packages clean simulate simulation-table simulation-scale chaos-manager soak
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
@@ -25,6 +25,7 @@ BENCH_ARGS ?=
 HEADER_SECONDS ?= 1.5
 DISTRIBUTION ?= trixie
 TARGETS ?= test demo
+PACKAGE_DISTRIBUTIONS ?= bookworm trixie
 
 help:
 	@echo 'make demo     build the program, and get a certificate from the embedded test CA'
@@ -46,6 +47,8 @@ help:
 	@echo 'make bench-storage  what each function of each storage engine costs'
 	@echo 'make headers  what each public header costs to compile; over HEADER_SECONDS ($(HEADER_SECONDS)) is an error'
 	@echo 'make install  into PREFIX ($(PREFIX)), below DESTDIR if set'
+	@echo 'make package  Debian packages, in build/package/packages'
+	@echo 'make test-packages  install and purge them on minimal systems, PACKAGE_DISTRIBUTIONS ($(PACKAGE_DISTRIBUTIONS)); as root'
 	@echo 'make clean    remove build/'
 
 demo:
@@ -137,6 +140,14 @@ install:
 	@tools/install-deps.sh build
 	@tools/build.sh release
 	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'
+
+package:
+	@tools/install-deps.sh build package
+	@tools/package.sh
+
+test-packages: package
+	@tools/install-deps.sh userland
+	@tools/test-packages.sh $(PACKAGE_DISTRIBUTIONS)
 
 clean:
 	rm -rf build

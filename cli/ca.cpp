@@ -120,8 +120,11 @@ void define_ca(Command& command) {
   add_json_flag(list, flags->connection.json);
   list.set_action(run_list);
   Command show = command.subcommand("show", "Ask a CA what it offers");
-  show.argument("server NAME|URL", flags->server.server, "A name of the list, or a directory URL").required();
-  show.text("--server-ca FILE", flags->server.server_ca, "PEM file of roots to trust for the server, beside the system's")
+  show.argument("server NAME|URL", flags->server.server, "A name of the list, or a directory URL")
+      .required()
+      .suggest(known_ca_names());
+  show.text("--server-ca FILE", flags->server.server_ca,
+            "PEM file of roots to trust for the server, beside the system's")
       .existing_file();
   add_connection_flags(show, flags->connection);
   show.set_action([flags](Output& output) { return run_show(*flags, output); });

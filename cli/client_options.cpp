@@ -13,22 +13,16 @@ namespace culmen::cli {
 
 namespace {
 
-std::string known_names() {
-  std::string names;
-  for (const KnownCa& ca : known_cas()) names += (names.empty() ? "" : ", ") + std::string(ca.name);
-  return names;
-}
-
-std::string joined_key_types() {
-  std::string names;
-  for (const std::string& name : key_type_names()) names += (names.empty() ? "" : ", ") + name;
-  return names;
+std::string with_commas(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
 }
 
 std::string check_key_type(const std::string& type) {
   const std::vector<std::string> known = key_type_names();
   if (std::find(known.begin(), known.end(), type) != known.end()) return {};
-  return "\"" + type + "\" is not a key type; there are: " + joined_key_types();
+  return "\"" + type + "\" is not a key type; there are: " + with_commas(known);
 }
 
 }  // namespace
@@ -57,8 +51,9 @@ void add_transport_flags(const Command& command, ConnectionFlags& flags) {
 
 Option add_server_flags(const Command& command, ServerFlags& flags) {
   Command ca = command.under_heading("CA and account");
-  const Option server =
-      ca.text("--server URL", flags.server, "The CA: its ACME directory URL, or one of " + known_names());
+  const Option server = ca.text("--server URL", flags.server,
+                                "The CA: its ACME directory URL, or one of " + with_commas(known_ca_names()))
+                            .suggest(known_ca_names());
   ca.text("--server-ca FILE", flags.server_ca, "PEM file of roots to trust for the server, beside the system's")
       .existing_file();
   ca.text("--account-key FILE", flags.account_key,
@@ -93,13 +88,22 @@ void add_verbose_flag(const Command& command, bool& verbose) {
 }
 
 void add_contact_flag(const Command& command, std::vector<std::string>& contacts) {
-  Command(command).list("--contact,-m,--email ADDRESS", contacts,
-                        "Where the CA may reach you, as ops@example.com; repeatable")
+  Command(command)
+      .list("--contact,-m,--email ADDRESS", contacts, "Where the CA may reach you, as ops@example.com; repeatable")
       .delimiter(',');
 }
 
 Option add_key_type_flag(const Command& command, const std::string& name, std::string& type, const std::string& help) {
-  return Command(command).text(name + " TYPE", type, help + ": " + joined_key_types()).check(check_key_type);
+  return Command(command)
+      .text(name + " TYPE", type, help + ": " + with_commas(key_type_names()))
+      .suggest(key_type_names())
+      .check(check_key_type);
+}
+
+std::vector<std::string> known_ca_names() {
+  std::vector<std::string> names;
+  for (const KnownCa& ca : known_cas()) names.emplace_back(ca.name);
+  return names;
 }
 
 std::string directory_url(const std::string& server) {
@@ -112,7 +116,7 @@ std::string directory_url(const std::string& server) {
   if (url.starts_with("https://") || url.starts_with("http://")) return url;
   throw Failure(exit_usage, "invalid_argument",
                 "--server: \"" + printable(server) + "\" is neither a URL nor a known name",
-                "Known names: " + known_names());
+                "Known names: " + with_commas(known_ca_names()));
 }
 
 ClientOptions client_options(const ConnectionFlags& flags, const std::string& server_ca, Output& output) {

@@ -57,6 +57,8 @@ void add_contact_flag(const Command& command, std::vector<std::string>& contacts
 /// Takes a key type; unknown names are refused with the list.
 Option add_key_type_flag(const Command& command, const std::string& name, std::string& type, const std::string& help);
 
+/// The CAs that have a name.
+std::vector<std::string> known_ca_names();
 /// The directory URL of a CA's name. Throws Failure (exit_usage) for a name that is not known.
 std::string directory_url(const std::string& server);
 

@@ -1,6 +1,7 @@
 #include "command_line.hpp"
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -12,10 +13,18 @@
 
 namespace culmen::cli {
 
+struct CommandLineNotes {
+  CommandLineNotes() = default;
+  std::map<const CLI::App*, Action> actions;
+  std::map<const CLI::App*, std::vector<std::string>> examples;
+  std::map<const CLI::Option*, std::vector<std::string>> words;
+  std::set<const CLI::Option*> certificates;
+};
+
 struct CommandLine::Parser {
   Parser(const std::string& name, const std::string& description) : app(description, name) {}
   CLI::App app;
-  Command::Actions actions;
+  CommandLineNotes notes;
 };
 
 namespace {
@@ -57,12 +66,16 @@ class HelpFormatter final : public CLI::Formatter {
   }
 };
 
+std::vector<const CLI::App*> commands_below(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
 /// The command that the words lead to.
 const CLI::App* command_of(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* command = &app;
   for (const std::string& word : words) {
     const CLI::App* next = nullptr;
-    for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; }))
+    for (const CLI::App* sub : commands_below(*command))
       if (sub->get_name() == word) next = sub;
     if (!next) break;
     command = next;
@@ -85,8 +98,7 @@ std::string near_option(const CLI::App& command, const std::string& word) {
 
 std::string near_command(const CLI::App& command, const std::string& word) {
   std::vector<std::string> known;
-  for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
-    known.push_back(sub->get_name());
+  for (const CLI::App* sub : commands_below(command)) known.push_back(sub->get_name());
   return nearest(word, known);
 }
 
@@ -95,7 +107,7 @@ Failure explained(const CLI::App& app, const CLI::ParseError& error, const std::
   const CLI::App& command = *command_of(app, words);
   std::string message = error.what(), near;
   const std::vector<std::string> unknown = app.remaining(true);
-  const bool has_commands = !command.get_subcommands([](const CLI::App*) { return true; }).empty();
+  const bool has_commands = !commands_below(command).empty();
   if (!unknown.empty() && unknown.front().starts_with("-")) {
     message = "there is no option " + printable(unknown.front());
     near = near_option(command, unknown.front());
@@ -109,6 +121,41 @@ Failure explained(const CLI::App& app, const CLI::ParseError& error, const std::
   }
   return Failure(exit_usage, "usage", printable(message, 1000),
                  (near.empty() ? "See " : "Did you mean " + near + "? See ") + path_of(command) + " --help.");
+}
+
+OptionDescription described(const CLI::Option& option, const CommandLineNotes& notes) {
+  OptionDescription described;
+  described.argument = option.get_positional();
+  if (described.argument) {
+    described.names = {option.get_name(true)};
+  } else {
+    for (const std::string& name : option.get_snames()) described.names.push_back("-" + name);
+    for (const std::string& name : option.get_lnames()) described.names.push_back("--" + name);
+  }
+  if (option.get_items_expected_max() > 0) described.value = option.get_type_name();
+  described.help = option.get_description();
+  described.default_value = option.get_default_str();
+  described.environment = option.get_envname();
+  described.heading = option.get_group();
+  if (const auto words = notes.words.find(&option); words != notes.words.end()) described.words = words->second;
+  for (const CLI::Option* other : option.get_excludes())
+    described.excludes.push_back("--" + other->get_lnames().front());
+  described.required = option.get_required();
+  described.repeatable = option.get_expected_max() > 1;
+  described.certificate = notes.certificates.count(&option) > 0;
+  return described;
+}
+
+CommandDescription described(const CLI::App& app, const CommandLineNotes& notes) {
+  CommandDescription command;
+  command.name = app.get_name();
+  command.help = app.get_description();
+  command.heading = app.get_group();
+  if (const auto examples = notes.examples.find(&app); examples != notes.examples.end())
+    command.examples = examples->second;
+  for (const CLI::Option* option : app.get_options()) command.options.push_back(described(*option, notes));
+  for (const CLI::App* sub : commands_below(app)) command.commands.push_back(described(*sub, notes));
+  return command;
 }
 
 // Without a description: CLI11 would add it to the value's name in --help.
@@ -130,6 +177,7 @@ Option& Option::between(std::int64_t least, std::int64_t most) {
 }
 
 Option& Option::one_of(std::vector<std::string> values) {
+  suggest(values);
   option_->check(undescribed(CLI::IsMember(std::move(values))));
   return *this;
 }
@@ -141,6 +189,16 @@ Option& Option::existing_file() {
 
 Option& Option::existing_folder() {
   option_->check(undescribed(CLI::ExistingDirectory));
+  return *this;
+}
+
+Option& Option::suggest(std::vector<std::string> values) {
+  notes_->words[option_] = std::move(values);
+  return *this;
+}
+
+Option& Option::names_certificate() {
+  notes_->certificates.insert(option_);
   return *this;
 }
 
@@ -177,18 +235,19 @@ Command Command::subcommand(const std::string& name, const std::string& descript
   app_->require_subcommand(1);  // before it is added, which takes over the upper bound
   CLI::App* const sub = app_->add_subcommand(name, description);
   if (!heading_.empty()) sub->group(heading_);
-  return Command(*sub, *actions_);
+  return Command(*sub, *notes_);
 }
 
 void Command::describe(const std::string& description) { app_->description(description); }
 
 void Command::examples(const std::vector<std::string>& lines) {
+  notes_->examples[app_] = lines;
   std::string text = "\nExamples:\n";
   for (const std::string& line : lines) text += "  " + line + "\n";
   app_->footer(text + app_->get_footer());
 }
 
-void Command::set_action(Action action) { (*actions_)[app_] = std::move(action); }
+void Command::set_action(Action action) { notes_->actions[app_] = std::move(action); }
 
 Command Command::under_heading(const std::string& heading) const {
   Command command = *this;
@@ -199,7 +258,7 @@ Command Command::under_heading(const std::string& heading) const {
 Option Command::flag(const std::string& spec, bool& value, const std::string& help) {
   CLI::Option* option = app_->add_flag(spec, value, help);
   if (!heading_.empty()) option->group(heading_);
-  return Option(*option);
+  return Option(*option, *notes_);
 }
 
 template <class Value>
@@ -208,7 +267,7 @@ Option Command::add(const std::string& spec, Value& value, const std::string& he
   CLI::Option* option = app_->add_option(spec.substr(0, space), value, help);
   option->type_name(spec.substr(space + 1));
   if (!heading_.empty()) option->group(heading_);
-  return Option(*option);
+  return Option(*option, *notes_);
 }
 
 template <class Value>
@@ -242,6 +301,7 @@ Option Command::choice(const std::string& spec, int& value, const std::map<std::
                        const std::string& help) {
   const Option option = add(spec, value, help);
   option.option_->transform(undescribed(CLI::CheckedTransformer(words)));
+  for (const auto& [word, number] : words) notes_->words[option.option_].push_back(word);
   return option;
 }
 
@@ -270,7 +330,9 @@ CommandLine::CommandLine(const std::string& name, const std::string& description
 
 CommandLine::~CommandLine() = default;
 
-Command CommandLine::root() { return Command(parser_->app, parser_->actions); }
+Command CommandLine::root() { return Command(parser_->app, parser_->notes); }
+
+CommandDescription CommandLine::description() const { return described(parser_->app, parser_->notes); }
 
 std::optional<std::string> CommandLine::parse(const std::vector<std::string>& words) {
   CLI::App& app = parser_->app;
@@ -289,7 +351,7 @@ std::optional<std::string> CommandLine::parse(const std::vector<std::string>& wo
 int CommandLine::run(Output& output) const {
   const CLI::App* given = &parser_->app;
   while (!given->get_subcommands().empty()) given = given->get_subcommands().front();
-  return parser_->actions.at(given)(output);
+  return parser_->notes.actions.at(given)(output);
 }
 
 }  // namespace culmen::cli

@@ -22,6 +22,36 @@ class Output;
 /// Does the work of a command and returns the exit code. Throws Error and Failure.
 using Action = std::function<int(Output&)>;
 
+/// An option or argument as it was defined, for what is written from it: manual pages and completion.
+struct OptionDescription {
+  OptionDescription() = default;
+  std::vector<std::string> names;     ///< Such as "-v" and "--verbose"; an argument has one, without dashes.
+  std::string value;                  ///< What --help calls the value, such as "FILE"; empty: it takes none.
+  std::string help;                   ///< A sentence without its full stop.
+  std::string default_value;          ///< Empty: --help shows none.
+  std::string environment;            ///< The variable that is read instead; empty: none.
+  std::string heading;                ///< Options of one heading belong together.
+  std::vector<std::string> words;     ///< Values it can have, as far as they are known; empty: any.
+  std::vector<std::string> excludes;  ///< Options that cannot be given with it.
+  bool argument = false;
+  bool required = false;
+  bool repeatable = false;
+  bool certificate = false;  ///< The value is the name of a certificate that is kept.
+};
+
+struct CommandDescription {
+  CommandDescription() = default;
+  std::string name;
+  std::string help;     ///< A sentence without its full stop.
+  std::string heading;  ///< Commands of one heading belong together.
+  std::vector<std::string> examples;
+  std::vector<OptionDescription> options;  ///< In the order of their definition, arguments too.
+  std::vector<CommandDescription> commands;
+};
+
+/// What CLI11 is not told of commands and options. Internal.
+struct CommandLineNotes;
+
 /// A handle of an option or argument that was defined. The functions that refine it can be chained.
 class Option {
  public:
@@ -31,6 +61,10 @@ class Option {
   Option& one_of(std::vector<std::string> values);
   Option& existing_file();
   Option& existing_folder();
+  /// Values that completion offers. Others are possible, as far as other checks go.
+  Option& suggest(std::vector<std::string> values);
+  /// The value is the name of a certificate that is kept: completion offers those.
+  Option& names_certificate();
   /// `find_fault` says what is wrong with a value; an empty text: nothing.
   Option& check(std::string (*find_fault)(const std::string& value));
   /// One value is split into several at this character.
@@ -49,9 +83,10 @@ class Option {
 
  private:
   friend class Command;
-  explicit Option(CLI::Option& option) : option_(&option) {}
+  Option(CLI::Option& option, CommandLineNotes& notes) : option_(&option), notes_(&notes) {}
 
   CLI::Option* option_;
+  CommandLineNotes* notes_;
 };
 
 /// A handle of a command, to define what it takes. The variables that values go to have to live until the action is
@@ -88,15 +123,14 @@ class Command {
 
  private:
   friend class CommandLine;
-  using Actions = std::map<const CLI::App*, Action>;
-  Command(CLI::App& app, Actions& actions) : app_(&app), actions_(&actions) {}
+  Command(CLI::App& app, CommandLineNotes& notes) : app_(&app), notes_(&notes) {}
   template <class Value>
   Option add(const std::string& spec, Value& value, const std::string& help);
   template <class Value>
   Option add_with_default(const std::string& spec, Value& value, const std::string& help);
 
   CLI::App* app_;
-  Actions* actions_;
+  CommandLineNotes* notes_;
   std::string heading_;
 };
 
@@ -109,6 +143,8 @@ class CommandLine {
   ~CommandLine();
 
   Command root();
+  /// The program, and below it the commands as far as they are defined.
+  CommandDescription description() const;
   /// Sets the variables of the options that are given. Returns the text to print and do nothing else, when that is
   /// what is asked for: --help or --version. Throws Failure (exit_usage). `words`: without the program's name.
   std::optional<std::string> parse(const std::vector<std::string>& words);

@@ -39,6 +39,8 @@ constexpr SubCommand sub_commands[] = {
 
 }  // namespace
 
+const char* const program_description = "culmen: certificates from an ACME CA (RFC 8555), kept up to date";
+
 const char* const exit_code_help =
     "\nExit codes: 0 done, or nothing to do; 1 failed on this machine; 2 wrong usage; 3 temporary failure, try again\n"
     "later; 4 refused by the CA; 130 interrupted, challenges cleaned up.\n";

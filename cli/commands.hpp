@@ -10,6 +10,8 @@ class Command;
 /// Defines the commands. Only the one that is called `chosen` gets its options; "*": all.
 void define_commands(Command root, std::string_view chosen);
 
+/// What the program is for.
+extern const char* const program_description;
 /// Shown at the end of each --help.
 extern const char* const exit_code_help;
 

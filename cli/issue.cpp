@@ -96,7 +96,8 @@ void define_issue(Command& command) {
   auto flags = std::make_shared<IssueFlags>();
   flags->settings.add_to(command);
   add_account_flags(command, flags->keep.account);
-  command.text("--name NAME", flags->name, "What to call the certificate (default: its first name)");
+  command.text("--name NAME", flags->name, "What to call the certificate (default: its first name)")
+      .names_certificate();
   command.text("--csr FILE", flags->csr, "Use this CSR, PEM or DER, whose names and key count; the chain goes to --out")
       .excludes("--name");
   command.flag("--force", flags->force, "Issue even when the present certificate is not due");

@@ -23,6 +23,7 @@ struct Flags {
   StateFlags state;
   std::vector<std::string> names;
   int warn_days = -1;
+  bool names_only = false;
   bool json = false;
 };
 
@@ -171,6 +172,10 @@ void note_twins(const std::vector<Line>& lines, Output& output) {
 
 int run_list(const Flags& flags, bool details, Output& output) {
   const Host host(flags.state, Host::Access::read, output);
+  if (flags.names_only) {
+    for (const culmen::StoredCertificate& certificate : host.certificates()) output.say(printable(certificate.id));
+    return exit_ok;
+  }
   const Clock::time_point now = Clock::now();
   std::vector<Line> lines;
   if (flags.names.empty()) {
@@ -210,12 +215,13 @@ void add_flags(Command& command, Flags& flags) {
 void define_list(Command& command) {
   auto flags = std::make_shared<Flags>();
   add_flags(command, *flags);
+  command.flag("--names", flags->names_only, "Print only what they are called here, one a line").excludes("--json");
   command.set_action([flags](Output& output) { return run_list(*flags, false, output); });
 }
 
 void define_status(Command& command) {
   auto flags = std::make_shared<Flags>();
-  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all");
+  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all").names_certificate();
   command.number("--warn-days DAYS", flags->warn_days, "Count a certificate as late that expires within so many days")
       .between(0, 3650)
       .hide_default();

@@ -33,8 +33,7 @@ int main(int argc, char** argv) {
 
   int exit_code = exit_ok;
   try {
-    CommandLine command_line("culmen", "culmen: certificates from an ACME CA (RFC 8555), kept up to date",
-                             std::string(culmen::version_text()), exit_code_help);
+    CommandLine command_line("culmen", program_description, std::string(culmen::version_text()), exit_code_help);
     // Only the command at hand defines its options: the others cost nothing.
     define_commands(command_line.root(), chosen);
     if (const auto text = command_line.parse(words)) {

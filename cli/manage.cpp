@@ -128,7 +128,7 @@ int run_edit(const EditFlags& flags, Output& output) {
 
 void define_delete(Command& command) {
   auto flags = std::make_shared<DeleteFlags>();
-  command.arguments("names NAME", flags->names, "Certificates by their names here").required();
+  command.arguments("names NAME", flags->names, "Certificates by their names here").required().names_certificate();
   add_state_flags(command, flags->state);
   add_json_flag(command, flags->json);
   command.set_action([flags](Output& output) { return run_delete(*flags, output); });
@@ -136,7 +136,7 @@ void define_delete(Command& command) {
 
 void define_rename(Command& command) {
   auto flags = std::make_shared<RenameFlags>();
-  command.argument("old OLD", flags->from, "The certificate's name now").required();
+  command.argument("old OLD", flags->from, "The certificate's name now").required().names_certificate();
   command.argument("new NEW", flags->to, "Its new name").required();
   add_state_flags(command, flags->state);
   add_json_flag(command, flags->json);
@@ -145,7 +145,7 @@ void define_rename(Command& command) {
 
 void define_edit(Command& command) {
   auto flags = std::make_shared<EditFlags>();
-  command.argument("name NAME", flags->name, "The certificate's name here").required();
+  command.argument("name NAME", flags->name, "The certificate's name here").required().names_certificate();
   flags->settings.add_to(command);
   Command shared = command.under_heading("With a storage that several hosts share");
   shared.flag("--files-only", flags->files_only,

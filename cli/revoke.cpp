@@ -49,6 +49,12 @@ std::optional<int> reason_number(const std::string& text) {
   return std::nullopt;
 }
 
+std::vector<std::string> reason_names() {
+  std::vector<std::string> names;
+  for (const Reason& reason : reasons) names.emplace_back(reason.name);
+  return names;
+}
+
 std::string check_reason(const std::string& text) {
   if (reason_number(text)) return {};
   std::string names;
@@ -190,11 +196,12 @@ int run_revoke(RevokeFlags flags, Output& output) {
 void define_revoke(Command& command) {
   auto flags = std::make_shared<RevokeFlags>();
   const Option server = add_server_flags(command, flags->server);
-  command.argument("name NAME", flags->name, "The certificate's name here");
+  command.argument("name NAME", flags->name, "The certificate's name here").names_certificate();
   command.text("--cert FILE", flags->cert, "The certificate, PEM, instead of a name");
   command.text("--cert-key FILE", flags->cert_key, "Sign with the certificate's own key instead of the account's");
   command
       .text("--reason REASON", flags->reason, "Why: keyCompromise, superseded, cessationOfOperation, …, or the number")
+      .suggest(reason_names())
       .check(check_reason);
   command.flag("--reissue", flags->reissue, "Get a new certificate for the same names at once");
   command.flag("--delete", flags->remove, "Remove it from here afterwards; its key is kept in keys/unused")

@@ -75,7 +75,8 @@ std::vector<std::string> absolute_programs(const std::vector<std::string>& progr
 
 void SettingFlags::add_to(const Command& command) {
   Command ca = command.under_heading("CA and account");
-  add(ca.text("--server URL", server_, "The CA: its ACME directory URL, or a name of culmen ca list"),
+  add(ca.text("--server URL", server_, "The CA: its ACME directory URL, or a name of culmen ca list")
+          .suggest(known_ca_names()),
       [this](const Settings&, Settings& settings) { settings.spec.cas = {directory_url(server_)}; });
   add(ca.text("--server-ca FILE", values_.host.server_ca, "PEM file of roots to trust for the CA, beside the system's")
           .existing_file(),
@@ -120,7 +121,9 @@ void SettingFlags::add_names(const Command& heading) {
 
 void SettingFlags::add_http(const Command& heading) {
   Command command = heading;
-  add(command.text("--challenge TYPE", challenge_, "How to prove control of the names").check(check_challenge),
+  add(command.text("--challenge TYPE", challenge_, "How to prove control of the names")
+          .suggest({"http-01", "tls-alpn-01", "dns-01", "dns-account-01", "dns-persist-01", "onion-csr-01"})
+          .check(check_challenge),
       [this](const Settings&, Settings& settings) {
         const std::string before = settings.spec.challenge.empty() ? "http-01" : settings.spec.challenge;
         if (challenge_ != before) forget_challenge(settings.host);

@@ -32,6 +32,13 @@ formatting() {
   find include src cli testca tests fuzz examples bench -name '*.[ch]pp' -print0 | xargs -0 "$tool" --dry-run --Werror
 }
 
+# What is written from the options of the program, judged by what reads it.
+pages() {
+  local folder=build/demo-check/pages
+  mandoc -T lint -W warning "$folder"/*.1 && shellcheck --shell bash "$folder/culmen.bash" &&
+    zsh -n "$folder/_culmen" && fish --no-execute "$folder/culmen.fish"
+}
+
 check formatting formatting
 check text python3 tools/check_text.py
 check documents python3 tools/check_docs.py
@@ -43,7 +50,8 @@ check co_await python3 tools/check_co_await.py
 check std_names python3 tools/check_std_names.py
 check headers python3 tools/check_headers.py
 # What `make demo` builds: a unity build without a warning.
-check demo-build tools/build.sh demo-check culmen_program
+check demo-build tools/build.sh demo-check culmen_program culmen_pages
+check pages pages
 
 if [ "${#failed[@]}" -gt 0 ]; then
   echo "make check: failed: ${failed[*]}" >&2

@@ -8,6 +8,7 @@
 # Fails when a target fails, or when the compiler prints a warning. The last line is the summary of the last target that has one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tools/userland.sh
 
 distribution="${1:-}"
 targets=("${@:2}")
@@ -41,64 +42,18 @@ main() {
 }
 
 make_userland() {
-  local new="$userland.new" mirror components
-  find_mirror
-  echo "==== $distribution: debootstrap from $mirror"
-  rm -rf "$new"  # left by a run that was interrupted
-  # --force-check-gpg: without a keyring it would otherwise trust everything.
-  debootstrap --force-check-gpg --variant=minbase --include=make --components="$components" \
-    "$distribution" "$new" "$mirror" > "$log" 2>&1 9>&- || fail_with_log "debootstrap failed"
-  copy_apt_settings "$new"
-  mv "$new" "$userland"
-}
-
-# Sets mirror and components to the first entry of the machine's apt configuration whose mirror carries the distribution.
-# Exports the proxies and the logins that apt uses, for debootstrap, which has no configuration of its own.
-find_mirror() {
-  local name proxy
-  for name in http https; do
-    proxy="$(apt-config dump --format '%v' "Acquire::$name::Proxy")"
-    [ -z "$proxy" ] || export "${name}_proxy=$proxy"
-  done
-  home="$(mktemp -d)"
-  trap 'rm -rf "$home"' EXIT
-  export HOME="$home"
-  (umask 077 && cat /etc/apt/auth.conf /etc/apt/auth.conf.d/*.conf > "$HOME/.netrc" 2> /dev/null) || true
-
-  local entries
-  entries="$(apt-get indextargets --no-release-info --format '$(REPO_URI) $(COMPONENT)' "Created-By: Packages" | sort -u)"
-  for mirror in $(cut -d ' ' -f 1 <<< "$entries" | uniq); do
-    components="$(awk -v mirror="$mirror" '$1 == mirror {print $2}' <<< "$entries" | paste -s -d ,)"
-    ! timeout 60 wget -q --spider "${mirror}dists/$distribution/InRelease" || return 0
-  done
-  fail "no package mirror in this machine's apt configuration carries \"$distribution\". Looked at:
-${entries:-(nothing: the configuration names no mirror)}"
-}
-
-# What the machine's apt needs to reach its mirror: proxies, certificates, logins, and how it judges dates.
-copy_apt_settings() {
-  local to="$1" file
-  apt-config dump | grep -E '^Acquire::(http|https|Check-)' > "$to/etc/apt/apt.conf.d/90test-in" || true
-  for file in $(sed -n 's/.* "\(\/.*\)";$/\1/p' "$to/etc/apt/apt.conf.d/90test-in") /etc/apt/auth.conf \
-    /etc/apt/auth.conf.d/* /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates/*; do
-    [ ! -f "$file" ] || (mkdir -p "$to${file%/*}" && cp -p "$file" "$to$file")
-  done
+  debootstrap_to "$userland" "$distribution" "$log" --include=make
 }
 
 enter_userland() {
-  mount --rbind /dev "$userland/dev"
-  mount -t proc proc "$userland/proc"
-  cp -L /etc/resolv.conf /etc/hosts "$userland/etc/"
+  mount_in "$userland"
   echo "==== $distribution: updating the userland"
-  inside apt-get -q -q update > "$log" 2>&1 || fail_with_log "apt-get update failed"
-  inside apt-get -q -q -y upgrade > "$log" 2>&1 || fail_with_log "apt-get upgrade failed"
+  inside apt-get -q -q update > "$log" 2>&1 || fail_with_log "$log" "apt-get update failed"
+  inside apt-get -q -q -y upgrade > "$log" 2>&1 || fail_with_log "$log" "apt-get upgrade failed"
 }
 
-# inside COMMAND…: runs a command in the userland, with an environment of its own.
-inside() {
-  chroot "$userland" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
-    DEBIAN_FRONTEND=noninteractive ${CULMEN_JOBS:+CULMEN_JOBS="$CULMEN_JOBS"} "$@" < /dev/null 9>&-
-}
+# inside COMMAND…: runs a command in the userland.
+inside() { run_inside "$userland" "$@" 9>&-; }
 
 copy_tree() {
   rm -rf "$userland/culmen"
@@ -128,11 +83,6 @@ run_targets() {
   fi
   echo "==== $distribution: passed: ${targets[*]}"
   [ -z "$summary" ] || echo "$summary"
-}
-
-fail_with_log() {
-  tail -n 30 "$log" >&2
-  fail "$1; the log is $log"
 }
 
 fail() {
