@@ -289,8 +289,7 @@ std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
   if (!opened) storage::throw_errno(doing, "opening it");
   struct stat found {};
   if (::fstat(opened.number(), &found) != 0) storage::throw_errno(doing, "looking at it");
-  if (!S_ISREG(found.st_mode))
-    throw Error(Errc::io_failed, doing, S_ISDIR(found.st_mode) ? "it is a directory" : "it is not a regular file");
+  if (S_ISFIFO(found.st_mode)) throw Error(Errc::io_failed, doing, "it is a pipe, and not a file");
   return storage::read_to_end(opened, limit, doing);
 }
 
