@@ -1,8 +1,10 @@
 // culmen renew: what is due, why, and what happens to the rest.
 #include <signal.h>
 
+#include <chrono>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include <doctest/doctest.h>
 #include <boost/json.hpp>
@@ -50,8 +52,9 @@ void change_renewal(const Client& client, const std::string& name, const std::st
   change(record_of(client, name), "renewal", renewal);
 }
 
-/// As if the last attempt had been long ago.
+/// As if the last attempt had been long ago. Certificates end at whole seconds, and a new one has to end later.
 void forget_attempts(const Client& client, const std::string& name) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
   change(record_of(client, name), "attempts", json::object());
 }
 
@@ -121,6 +124,7 @@ TEST_CASE("renew: the CA moves the window, a dry run explains, the renewal names
 
   // issue goes by the same rule, and by what renew found out.
   const Outcome outcome = renew(client, {"--json"});
+  INFO(outcome.out << outcome.err);
   CHECK(outcome.exit_code == 0);
   CHECK(outcome.json().at("renewed") == 1);
   CHECK(entry(outcome, "a.example").at("result") == "renewed");
