@@ -95,15 +95,17 @@ void run_deactivate(Session& session) {
   const Account account = session.find();
   const std::string key =
       session.client.run(deactivate_stored_account(session.storage, session.client.session(), session.host.lease()));
+  const std::string place = session.host.place_of_key(key);
   session.output.say("Deactivated, for good: " + printable(account.url));
-  session.output.say("Its key is kept as " + key + ". The next account is made with culmen account register.");
+  session.output.say("Its key is kept as " + place + ". The next account is made with culmen account register.");
   session.output.result().set("account", account.url);
   session.output.result().set("status", "deactivated");
-  session.output.result().set("key", key);
+  session.output.result().set("key", place);
 }
 
 void run_recover(Session& session) {
-  const Account account = session.client.get_account(session.find());
+  const Account account =
+      session.client.run(recover_stored_account(session.storage, session.client.session(), session.host.lease()));
   session.output.say("Found the account of this key");
   describe(account, session);
 }

@@ -69,15 +69,17 @@ std::optional<EabOptions> eab_of(const AccountFlags& flags) {
 }
 
 std::vector<std::string> contact_urls(const std::vector<std::string>& contacts) {
-  std::vector<std::string> urls = contacts;
-  for (std::string& url : urls) {
+  std::vector<std::string> urls;
+  for (std::string url : contacts) {
+    const auto first = url.find_first_not_of(" \t");
+    url = first == std::string::npos ? std::string() : url.substr(first, url.find_last_not_of(" \t") + 1 - first);
     const bool has_scheme = url.find(':') != std::string::npos;
     const std::string address = url.starts_with("mailto:") ? url.substr(7) : url;
     if ((!has_scheme || url.starts_with("mailto:")) && !is_address(address)) {
       throw Failure(exit_usage, "invalid_argument", "--contact: \"" + printable(url) + "\" is not an e-mail address",
                     "Give one such as ops@example.com, or a URL.");
     }
-    if (!has_scheme) url.insert(0, "mailto:");
+    urls.push_back(has_scheme ? url : "mailto:" + url);
   }
   return urls;
 }

@@ -15,6 +15,7 @@
 #include "culmen/dns_solver.hpp"
 #include "culmen/onion.hpp"
 #include "files.hpp"
+#include "interrupt.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -48,9 +49,10 @@ void ask_person(Output& output, const std::string& what, const TxtRecord& record
              printable(record.value, 1000));
   output.say("When it is done, press Enter (Ctrl-C gives up).");
   for (;;) {
-    pollfd input{STDIN_FILENO, POLLIN, 0};
-    // Unlike a read, this always ends when a signal comes.
-    if (poll(&input, 1, -1) < 0) throw Error(Errc::cancelled, "waiting for Enter");
+    pollfd both[] = {{STDIN_FILENO, POLLIN, 0}, {interrupt_token().descriptor(), POLLIN, 0}};
+    if (poll(both, 2, -1) < 0 && errno != EINTR) throw Error(Errc::io_failed, "waiting for Enter");
+    if (interrupted()) throw Error(Errc::cancelled, "waiting for Enter");
+    if (both[0].revents == 0) continue;
     char c = 0;
     const ssize_t got = read(STDIN_FILENO, &c, 1);
     if (got == 1 && c == '\n') return;
@@ -109,7 +111,8 @@ std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challe
       if (flags.manual) {
         ask_person(output, "Set this record in the DNS; it stays:", record);
       } else if (!flags.dns_hook.empty()) {
-        DnsHook(flags.dns_hook, std::chrono::seconds(flags.dns_hook_timeout)).run("present", context, record);
+        DnsHook(flags.dns_hook, std::chrono::seconds(flags.dns_hook_timeout), interrupt_token())
+            .run("present", context, record);
       } else {
         output.say("The CA will look for this record, which has to be in the DNS already:\n    " +
                    printable(record.name, 260) + " TXT " + printable(record.value, 1000));
@@ -122,6 +125,7 @@ std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challe
   options.type = challenge;
   options.settle = std::chrono::seconds(flags.dns_wait);
   options.time_limit = std::chrono::seconds(flags.dns_hook_timeout);
+  options.cancel = interrupt_token();
   return std::make_unique<DnsHookSolver>(flags.dns_hook, options);
 }
 

@@ -1,6 +1,7 @@
 #include "client_options.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "command.hpp"
 #include "culmen/directory_url.hpp"
@@ -93,7 +94,8 @@ void add_verbose_flag(const Command& command, bool& verbose) {
 
 void add_contact_flag(const Command& command, std::vector<std::string>& contacts) {
   Command(command).list("--contact,-m,--email ADDRESS", contacts,
-                        "Where the CA may reach you, as ops@example.com; repeatable");
+                        "Where the CA may reach you, as ops@example.com; repeatable")
+      .delimiter(',');
 }
 
 Option add_key_type_flag(const Command& command, const std::string& name, std::string& type, const std::string& help) {
@@ -102,6 +104,11 @@ Option add_key_type_flag(const Command& command, const std::string& name, std::s
 
 std::string directory_url(const std::string& server) {
   std::string url = resolve_directory_url(server);
+  if (const auto colon = url.find("://"); colon != std::string::npos) {
+    // RFC 3986 §3.1: schemes are case-insensitive.
+    std::transform(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(colon), url.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  }
   if (url.starts_with("https://") || url.starts_with("http://")) return url;
   throw Failure(exit_usage, "invalid_argument",
                 "--server: \"" + printable(server) + "\" is neither a URL nor a known name",

@@ -57,7 +57,7 @@ FileAccess access_of(const HostSettings& settings) {
 }
 
 void check_output(const std::string& flag, const std::string& path) {
-  if (path.empty()) return;
+  if (path.empty() || (flag == "--out" && is_standard_output(path))) return;
   std::error_code failed;
   const fs::path folder = fs::path(path).parent_path();
   const fs::file_status status = fs::status(path, failed);
@@ -167,10 +167,17 @@ void Deployment::put(const InstalledCertificate& certificate, const HostSettings
     if (path.empty()) return;
     if (replace_file(path, contents, mode, wanted)) output_.say("Wrote " + path);
   };
-  copy(settings.out, certificate.chain_pem, chain_mode, FileAccess());
+  if (is_standard_output(settings.out)) {
+    output_.print(certificate.chain_pem);
+  } else {
+    copy(settings.out, certificate.chain_pem, chain_mode, FileAccess());
+  }
   if (!settings.cert_key_is_input) copy(settings.cert_key, certificate.key_pem, key_mode, access);
   copy(settings.combined, certificate.key_pem + certificate.chain_pem, key_mode, access);
-  if (access != FileAccess()) set_access(live, access);
+  if (access != FileAccess()) {
+    // live/ is in certificates/<id>/, below the folder of the storage.
+    set_access(live, live.parent_path().parent_path().parent_path(), access);
+  }
 
   const Certificate leaf = Certificate::from_pem(certificate.chain_pem);
   Change change;

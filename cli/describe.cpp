@@ -13,7 +13,7 @@ Shown shown(const culmen::StoredCertificate& certificate) {
   facts.not_before = shown.leaf.not_before;
   facts.not_after = shown.leaf.not_after;
   facts.renewal = certificate.record.renewal;
-  if (!facts.renewal.dice) facts.renewal.dice = certificate.record.dice;
+  facts.renewal.dice = certificate.record.dice;  // as the planner has it
   std::optional<std::chrono::seconds> renew_before;
   if (certificate.record.spec) renew_before = certificate.record.spec->renew_before;
   shown.due = planner::due(facts, planner::Policy(), std::chrono::system_clock::now(), std::nullopt, renew_before);

@@ -40,6 +40,7 @@ std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& 
   if (access == Host::Access::write) {
     make_private_folder(folder);
   } else if (!fs::is_directory(folder, failed)) {
+    if (access == Host::Access::if_there) return memory_storage();
     throw Failure(exit_failed, "not_found", "there is no state folder " + folder.string(),
                   "If it should be there, see whether its disk is mounted; --dir FOLDER names another one.");
   }
@@ -122,6 +123,18 @@ std::optional<Settings> Host::settings(const culmen::StoredCertificate& certific
   }
   if (settings.spec.names.empty()) return std::nullopt;
   return settings;
+}
+
+void Host::want(const std::string& id, const CertificateSpec& spec) const {
+  CertificateRecord record;
+  record.spec = spec;
+  Write write(certificate_record_key(id), encode(record));
+  write.expected = Revision();
+  try {
+    blocking_.write_one(std::move(write));
+  } catch (const Error& error) {
+    if (error.code() != Errc::conflict) throw;  // it is there
+  }
 }
 
 void Host::keep_settings(const std::string& id, const HostSettings& settings) const {

@@ -26,9 +26,9 @@ void add_state_flags(const Command& command, StateFlags& flags);
 
 class Host {
  public:
-  enum class Access { read, write };
+  enum class Access { read, write, if_there };
   /// Opens the storage. With `read` nothing is made, and a state folder that does not exist is an error that says so
-  /// (Failure, exit_failed): it may just not be mounted. With `write` it is made.
+  /// (Failure, exit_failed): it may just not be mounted. With `write` it is made; with `if_there` it counts as empty.
   Host(const StateFlags& flags, Access access, Output& output);
 
   const std::filesystem::path& folder() const noexcept { return folder_; }
@@ -51,6 +51,8 @@ class Host {
   /// What is wanted, and what this host does about it; nullopt: this host was never told. With files, settings of the
   /// release before are read from meta.json.
   std::optional<Settings> settings(const culmen::StoredCertificate& certificate) const;
+  /// Records that the certificate is wanted, unless there is one: what is not finished here, `renew` finishes.
+  void want(const std::string& id, const CertificateSpec& spec) const;
   void keep_settings(const std::string& id, const HostSettings& settings) const;
   void rename_settings(const std::string& from, const std::string& to) const;
   void drop_settings(const std::string& id) const;

@@ -62,9 +62,13 @@ int run_issue(const IssueFlags& flags, Output& output) {
   kept.id = id;
   kept.settings = flags.settings.merged(before ? host.settings(*before) : std::nullopt);
   kept.settings.spec.id = id;
-  if (flags.force) kept.force = "--force is given";
+  if (flags.force) kept.force = "--force was given";
+  if (before && before->record.live > 0 && !before->damage.empty() && kept.force.empty())
+    kept.force = "the present one cannot be read: " + before->damage.front();
+  if (before && kept.force.empty()) kept.force = other_key(*before, kept.settings.host);
   check_outputs(kept.settings.host);
   host.keep_settings(id, kept.settings.host);
+  if (!before) host.want(id, kept.settings.spec);
 
   KeepOptions options = flags.keep;
   options.retry_now = true;

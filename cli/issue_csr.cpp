@@ -1,6 +1,7 @@
 #include "issue_csr.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <memory>
 #include <optional>
 #include <set>
@@ -23,10 +24,26 @@ namespace {
 
 constexpr std::size_t longest_csr = 1 << 20;
 
+/// What people give in place of a CSR; empty: it may be one.
+std::string why_no_csr(const std::string& contents) {
+  const std::string advice = "; make one with: openssl req -new -key key.pem -subj / -addext subjectAltName=DNS:NAME";
+  if (contents.empty()) return "it is empty" + advice;
+  if (contents.starts_with("\xff\xfe") || contents.starts_with("\xfe\xff"))
+    return "it is UTF-16 text, as PowerShell writes it; save it as ASCII";
+  if (contents.find("-----BEGIN") != std::string::npos || contents.front() == 0x30) return {};  // PEM, or DER
+  const bool is_base64 = std::all_of(contents.begin(), contents.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '+' || c == '/' || c == '=' || c == '\n' || c == '\r';
+  });
+  if (is_base64)
+    return "it is base64 without the lines \"-----BEGIN CERTIFICATE REQUEST-----\" and \"-----END …\"; add them";
+  return "it is neither PEM nor DER" + advice;
+}
+
 Bytes read_csr(const std::string& path) {
   const std::string doing = "reading --csr " + path;
   const auto contents = read_file(path, longest_csr);
   if (!contents) throw Error(Errc::io_failed, doing, "there is no such file");
+  if (const std::string why = why_no_csr(*contents); !why.empty()) throw Error(Errc::crypto_failed, doing, why);
   if (contents->find("-----BEGIN") == std::string::npos) return Bytes(contents->begin(), contents->end());
   if (contents->find("CERTIFICATE REQUEST-----") == std::string::npos)
     throw Error(Errc::crypto_failed, doing,
@@ -42,6 +59,7 @@ Bytes read_csr(const std::string& path) {
 /// The chain that is there, if it is for this CSR.
 std::optional<Certificate> present_leaf(const std::string& out, const Bytes& csr,
                                         const std::vector<Identifier>& identifiers) {
+  if (is_standard_output(out)) return std::nullopt;
   const auto chain = read_file(out);
   if (!chain) return std::nullopt;
   try {
@@ -81,6 +99,10 @@ int issue_for_csr(const CsrFlags& flags, Output& output) {
     identifiers = csr_identifiers(csr);
   } catch (const Error& error) {
     throw error.while_doing("reading --csr " + flags.csr);
+  }
+  if (identifiers.empty()) {
+    throw Error(Errc::crypto_failed, "reading --csr " + flags.csr,
+                "it asks for no names: they belong into its subjectAltName, as DNS:NAME or IP:ADDRESS");
   }
   Settings before;
   for (const Identifier& identifier : identifiers) before.spec.names.push_back(identifier.value);
@@ -130,7 +152,11 @@ int issue_for_csr(const CsrFlags& flags, Output& output) {
   request.on_progress = [shown](const IssueProgress& progress) { shown->show(progress); };
   const IssuedCertificate issued = client.issue(account, request, *solver);
   for (const std::string& warning : issued.warnings) output.warn(printable(warning, 1000));
-  write_file_atomically(local.out, issued.chain_pem, 0644);
+  if (is_standard_output(local.out)) {
+    output.print(issued.chain_pem);
+  } else {
+    replace_file(local.out, issued.chain_pem, 0644);
+  }
   const Certificate& leaf = issued.chain.leaf;
   describe_leaf(leaf, true, local.out, output);
   output.result().set("server", server);

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <future>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
 #include "account_flags.hpp"
 #include "command.hpp"
 #include "culmen/attempt.hpp"
+#include "culmen/certificate.hpp"
 #include "deploy.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
@@ -84,6 +86,8 @@ class Keeper {
   std::map<std::string, std::string> spec_of_;   ///< By the id of the certificate.
   std::map<std::string, std::string> cause_of_;  ///< Of the certificates that were issued.
   bool several_ = false;
+  std::mutex accounts_mutex_;
+  std::set<std::string> accounts_said_;  ///< Those that were made.
   KeepResult result_;
 };
 
@@ -131,7 +135,19 @@ void Keeper::keep_group(const Group& group, const std::vector<KeptPointer>& cert
     if (options_.retry_now) manager.retry_now(id).value();
   }
   output_.progress("", "asking the CA");
-  const RunSummary summary = manager.run_once(interrupt_token());
+  RunSummary summary = manager.run_once(interrupt_token());
+  // That an account has ended shows only when it is used; the next attempt makes a new one.
+  std::vector<std::string> ended;
+  for (const auto& [id, error] : summary.failed) {
+    if (error.code() == Errc::unauthorized && options_.account.agree_tos && error.problems().empty())
+      ended.push_back(id);
+  }
+  if (!ended.empty()) {
+    for (const std::string& id : ended) manager.retry_now(id).value();
+    const std::vector<std::string> issued = std::move(summary.issued);
+    summary = manager.run_once(interrupt_token());
+    summary.issued.insert(summary.issued.end(), issued.begin(), issued.end());
+  }
   output_.progress_ended("");
   result_.issued.insert(result_.issued.end(), summary.issued.begin(), summary.issued.end());
   result_.held_elsewhere.insert(result_.held_elsewhere.end(), summary.held_elsewhere.begin(),
@@ -151,6 +167,8 @@ ManagerOptions Keeper::options_of(const Group& group, const std::vector<KeptPoin
     CaOptions ca;
     ca.directory = directory;
     ca.account_key_type = options_.account.key_type;
+    // Who agrees to the terms has said what a new account needs.
+    ca.replace_deactivated_account = options_.account.agree_tos;
     ca.account_options = [this](const Directory& offered) { return account_options(options_.account, offered); };
     options.cas.push_back(std::move(ca));
   }
@@ -165,6 +183,11 @@ void Keeper::prepare(Attempt& attempt) {
   if (!certificate) throw Error(Errc::cancelled, "preparing the order", "the certificate is not wanted any more");
   const Settings& settings = certificate->settings;
   const HostSettings& host = settings.host;
+  if (attempt.account.created) {
+    const std::lock_guard lock(accounts_mutex_);
+    if (accounts_said_.insert(attempt.account.url).second)
+      output_.say("Made an account: " + printable(attempt.account.url));
+  }
   deployment_.before_order(host);
   IssueRequest& request = attempt.request;
   request.poll_deadline = std::min(request.poll_deadline, std::chrono::seconds(options_.connection.poll_timeout));
@@ -256,7 +279,7 @@ void Keeper::installed(const InstalledCertificate& certificate) {
   } catch (const Error& error) {
     failed(error);
   } catch (const Failure& failure) {
-    failed(Error(Errc::io_failed, "", failure.message + " " + failure.advice));
+    failed(Error(Errc::io_failed, "", failure.message + ". " + failure.advice));
   }
   if (on_change_) on_change_();
 }
@@ -298,13 +321,21 @@ Intent intent_of(const Host& host, const culmen::StoredCertificate& certificate,
     intent.kept.emplace();
     intent.kept->id = certificate.id;
     intent.kept->settings = std::move(*settings);
-    if (force) intent.kept->force = "--force is given";
+    if (force) intent.kept->force = "--force was given";
+    if (!force) intent.kept->force = other_key(certificate, intent.kept->settings.host);
   } catch (const Error& error) {
     intent.error = error;
   } catch (const Failure& failure) {
-    intent.error = Error(Errc::io_failed, "", failure.message + " " + failure.advice);
+    intent.error = Error(Errc::io_failed, "", failure.message + ". " + failure.advice);
   }
   return intent;
+}
+
+std::string other_key(const culmen::StoredCertificate& certificate, const HostSettings& settings) {
+  if (!certificate.live || !certificate.damage.empty()) return {};
+  const std::optional<PrivateKey> key = input_key(settings);
+  if (!key || Certificate::from_pem(certificate.live->chain_pem).matches(*key)) return {};
+  return "it is for another key than the one in " + settings.cert_key;
 }
 
 // ---- Running ----
@@ -440,7 +471,8 @@ void say_failures(const KeepResult& result, bool several, Output& output) {
   };
   for (const auto& [id, error] : result.failed) output.fail(named(id, error));
   for (const auto& [id, error] : result.not_written) output.fail(named(id, error));
-  for (const auto& [id, why] : result.waiting) output.warn(printable(id) + ": not now: " + printable(why, 1000));
+  for (const auto& [id, why] : result.waiting)
+    output.warn(printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
   for (const std::string& id : result.held_elsewhere)
     output.warn(printable(id) + ": another culmen works on it; run the same command again when it is done");
   for (const auto& [program, why] : result.hooks_failed)

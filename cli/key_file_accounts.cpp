@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "culmen/account_key.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/records.hpp"
 
@@ -91,6 +92,11 @@ class KeyFileAccounts final : public Storage {
   std::optional<StoredValue> read(const std::string& key) const {
     const std::optional<std::string> pem = read_file(key_file_);
     if (!pem) return std::nullopt;
+    try {
+      (void)AccountKey::from_pem(*pem);
+    } catch (const Error& error) {
+      throw error.while_doing("reading --account-key " + key_file_.string());
+    }
     AccountRecord record;
     record.key_pem = *pem;
     if (const auto next = read_file(beside(".new"))) record.next_key_pem = *next;

@@ -173,6 +173,7 @@ void define_renew(Command& command) {
   command.flag("--dry-run", flags->dry_run, "Say what would be done and why, and change nothing");
   command.flag("--force", flags->force, "Renew even what is not due");
   command.flag("--ask-again", flags->keep.ask_again, "Ask the CAs when to renew, even if they were asked lately");
+  add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->keep.connection);
   add_log_flag(command, flags->keep.connection);

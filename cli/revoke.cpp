@@ -131,12 +131,16 @@ int run_revoke(RevokeFlags flags, Output& output) {
                   "culmen list shows the names.");
   }
   const std::optional<int> reason = reason_number(flags.reason);
-  const Host host(flags.state, Host::Access::read, output);
+  // A certificate in a file can be revoked without anything else.
+  const Host host(flags.state, flags.name.empty() ? Host::Access::if_there : Host::Access::read, output);
   std::optional<culmen::StoredCertificate> stored;
   Certificate certificate;
   bool revoked_before = false;
   if (!flags.name.empty()) {
     stored = host.certificate(flags.name);
+    if (!stored->damage.empty())
+      throw Failure(exit_failed, "io_failed", flags.name + " is damaged: " + stored->damage.front(),
+                    "A certificate that is elsewhere can be revoked with --cert FILE.");
     if (!stored->live)
       throw Failure(exit_usage, "not_found", "the certificate \"" + flags.name + "\" was never issued");
     certificate = Certificate::from_pem(stored->live->chain_pem);

@@ -214,7 +214,8 @@ void SettingFlags::add_outputs(const Command& heading) {
       settings.host.*member = absolute_programs(given.host.*member);
     };
   };
-  add(command.text("--out FILE", values.out, "Also write the chain here"), path(&HostSettings::out));
+  add(command.text("--out FILE", values.out, "Also write the chain here; /dev/stdout: print it, this once"),
+      path(&HostSettings::out));
   add(command.text("--cert-key,--key FILE", values.cert_key,
                    "The certificate's key: read when the file exists, else written there"),
       [](const Settings& given, Settings& settings) {
@@ -276,6 +277,8 @@ Settings SettingFlags::merged(std::optional<Settings> before) const {
   check_settings(settings);
   return settings;
 }
+
+bool is_standard_output(const std::string& path) { return path == "/dev/stdout"; }
 
 std::optional<PrivateKey> input_key(const HostSettings& settings) {
   if (!settings.cert_key_is_input) return std::nullopt;
@@ -378,6 +381,7 @@ JsonObject to_json(const HostSettings& settings) {
   for (const ListMember& member : list_members) {
     if (!(settings.*member.member).empty()) object.set(member.name, settings.*member.member);
   }
+  if (is_standard_output(settings.out)) object.erase("out");
   if (settings.hook_timeout != HostSettings().hook_timeout) object.set("hook_timeout", settings.hook_timeout);
   if (settings.cert_key_is_input) object.set("cert_key_is_input", true);
   if (settings.allow_subset_of_names) object.set("allow_subset_of_names", true);

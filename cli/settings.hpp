@@ -51,6 +51,9 @@ struct HostSettings {
   bool allow_subset_of_names = false;
 };
 
+/// Whether --out means standard output, which is never remembered.
+bool is_standard_output(const std::string& path);
+
 /// Both parts. A plain value.
 struct Settings {
   Settings() = default;

@@ -12,10 +12,13 @@ namespace culmen {
 
 /// Replaces the file at `path`: writes a temporary file in the same folder, syncs it, renames it to `path`, and syncs
 /// the folder. Readers see the old contents or the new ones. The file has permissions `mode`, whatever the umask. A
-/// symbolic link is kept, and its target replaced.
+/// symbolic link is kept, and its target replaced; a link that belongs to neither this user nor root is an error, since
+/// whoever made it would choose which file is replaced. With `Links::replace` the link itself is replaced.
 ///
 /// Throws Error (io_failed). The old file is then unchanged, unless only syncing the folder failed.
-void write_file_atomically(const std::filesystem::path& path, std::string_view contents, unsigned mode = 0644);
+enum class Links { keep, replace };
+void write_file_atomically(const std::filesystem::path& path, std::string_view contents, unsigned mode = 0644,
+                           Links links = Links::keep);
 
 /// One file for write_files_atomically(). A plain value.
 struct FileContents {
@@ -42,9 +45,10 @@ struct FileAccess {
 /// A file that cannot keep its group gets none of its group's permissions. Throws Error (io_failed).
 bool replace_file(const std::filesystem::path& path, std::string_view contents, unsigned mode,
                   const FileAccess& access = {});
-/// For the files of a certificate: gives every regular file in `folder` with a private key that access, and the folder
-/// the group, and execution for it. Throws Error (io_failed).
-void set_access(const std::filesystem::path& folder, const FileAccess& access);
+/// For the folder of a certificate's files: gives every file there that contains a private key that access. With a
+/// group, its members may also enter and list the folder and the one that it is in, and everybody may enter, not list,
+/// the folders above them up to `top`. Symbolic links to the folder are followed. Throws Error (io_failed).
+void set_access(const std::filesystem::path& folder, const std::filesystem::path& top, const FileAccess& access);
 
 /// Removes from the folder what the functions above left when they were killed: regular files with the name of their
 /// temporary files that belong to this user and were last written `age` ago or earlier. They may contain keys. Errors

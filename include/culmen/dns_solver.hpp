@@ -11,6 +11,7 @@
 
 #include "culmen/account.hpp"
 #include "culmen/directory.hpp"
+#include "culmen/cancel_token.hpp"
 #include "culmen/dns_helpers.hpp"
 #include "culmen/solver.hpp"
 
@@ -81,15 +82,18 @@ class DnsSolver final : public ChallengeSolver {
 class DnsHook {
  public:
   /// `program` is looked up in PATH if it contains no slash. `time_limit` is at least one second.
-  explicit DnsHook(std::string program, std::chrono::seconds time_limit = std::chrono::seconds(120));
+  /// `cancel` ends a run within two seconds; a cleanup may go on for ten.
+  explicit DnsHook(std::string program, std::chrono::seconds time_limit = std::chrono::seconds(120),
+                   CancelToken cancel = CancelToken::never());
 
   /// Runs the program and blocks until it exits. Throws Error (solver_failed), with the program's output, if it cannot
-  /// be started, fails, or exceeds the time limit: it is then killed with its process group.
+  /// be started, fails, or exceeds the time limit: it is then killed with its process group. Throws Error (cancelled).
   void run(std::string_view action, const ChallengeContext& context, const TxtRecord& record) const;
 
  private:
   std::string program_;
   std::chrono::seconds time_limit_;
+  CancelToken cancel_;
 };
 
 /// Options of DnsHookSolver. A plain value.
@@ -97,6 +101,8 @@ struct DnsHookOptions {
   std::string type = "dns-01";           ///< Or "dns-account-01".
   std::chrono::seconds settle{0};        ///< As in DnsSolverOptions.
   std::chrono::seconds time_limit{120};  ///< Per run of the program.
+  /// Ends the program that runs, as for DnsHook. Cancelling a flow alone does not: the run goes on to its end.
+  CancelToken cancel = CancelToken::never();
 };
 
 /// Solves dns-01 or dns-account-01 by running a program, never two at a time for one solver. DNS names only, except

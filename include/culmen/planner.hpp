@@ -82,7 +82,15 @@ Due due(const CertificateFacts& facts, const Policy& policy, Time now, std::opti
 // ---- What to do next ----
 
 /// Why an attempt failed, as far as planning is concerned.
-enum class Failure { none, validation, ca_unreachable, ca_refused, rate_limited, local };
+enum class Failure {
+  none,
+  validation,
+  ca_unreachable,
+  ca_refused,
+  rate_limited,
+  local,
+  bad_certificate,  ///< The CA issued one that is of no use.
+};
 std::string_view to_string(Failure failure) noexcept;
 /// The failure with that name. One that is not known, as a newer version may have stored it, is `validation`.
 Failure failure_from(std::string_view name) noexcept;

@@ -19,14 +19,16 @@ struct ProgramRun {
   std::vector<std::pair<std::string, std::string>> variables;
   std::string input;                     ///< For its standard input.
   std::chrono::seconds time_limit{120};  ///< At least one second.
+  /// How much longer it may go on after `cancel`: more than zero for what cleans up.
+  std::chrono::seconds after_cancel{0};
 };
 
 /// Runs the program in a process group of its own, without any other descriptor of this process, and blocks until it
-/// exits. It is killed, with all it has started, after the time limit, and one second after `cancel`, which sends it
-/// SIGTERM. `doing` is for the error.
+/// exits. After the time limit it is killed, with all it has started. `cancel` ends it after `after_cancel` by SIGTERM,
+/// and a second later by SIGKILL; without `after_cancel` it is not even started then. `doing` is for the error.
 ///
-/// Throws Error: solver_failed with the end of its output if it cannot be started, fails or takes too long; cancelled;
-/// invalid_argument if a word is empty or has a NUL.
+/// Throws Error: solver_failed with the end of its output if it cannot be started, fails or takes too long; cancelled
+/// if it was ended because of that; invalid_argument if a word is empty or has a NUL.
 void run_program(const std::string& doing, const ProgramRun& run, CancelToken cancel = CancelToken::never());
 
 /// Why the program could not be run, without running it; empty if it could: it does not exist, may not be executed, or

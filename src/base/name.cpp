@@ -36,7 +36,8 @@ std::optional<std::string> other_than_name(std::string_view text) {
     const auto url = parse_http_url(text);
     return "it is a URL; give the host name alone" + (url ? ", as " + url->host : std::string());
   }
-  if (text.front() == '[' || canonical_ip(text)) return "it is an IP address, not a DNS name; ask for an IP identifier";
+  if (text.front() == '[') return "an IPv6 address is written without brackets here";
+  if (canonical_ip(text)) return "it is an IP address, not a DNS name; ask for an IP identifier";
   for (unsigned char c : text) {
     if (c == ' ') return "it contains a space; give one name at a time";
     if (c == ',' || c == ';') return "it contains a separator; give one name at a time";

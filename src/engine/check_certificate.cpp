@@ -127,6 +127,11 @@ Result<void> check_certificate(const IssueRequest& request, const CertificateCha
 std::vector<std::string> ignored_wishes(const IssueRequest& request, const Order& order,
                                         const CertificateChain& chain) {
   std::vector<std::string> warnings;
+  const std::string top = topmost_issuer(chain.pem);
+  if (!request.preferred_chain.empty() && top != request.preferred_chain) {
+    warnings.push_back("the CA offers no chain up to \"" + printable(request.preferred_chain, 80) +
+                       "\"; took its default, up to \"" + printable(top, 80) + "\"");
+  }
   const Result<bool> staple_ignored = result_of([&] {
     const bool asked = request.csr.empty() ? request.csr_options.must_staple
                                            : has_tls_feature(crypto::parse_csr(request.csr).extensions);

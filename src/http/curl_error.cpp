@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <system_error>
 
 #include "base/text.hpp"
@@ -23,6 +24,22 @@ std::string without_credentials(const std::string& proxy) {
   if (at == std::string::npos) return proxy;
   const std::size_t slashes = proxy.find("//");
   return proxy.substr(0, slashes == std::string::npos || slashes > at ? 0 : slashes + 2) + proxy.substr(at + 1);
+}
+
+/// The proxy that curl takes for that URL, unless no_proxy has its host in another form; empty: none.
+std::string proxy_in_environment(const std::string& url) {
+  const auto value = [](const char* name) {
+    const char* const text = std::getenv(name);
+    return std::string(text ? text : "");
+  };
+  const bool is_https = url.starts_with("https:");
+  std::string proxy = value(is_https ? "https_proxy" : "http_proxy");
+  for (const char* const name : {is_https ? "HTTPS_PROXY" : "", "all_proxy", "ALL_PROXY"})
+    if (proxy.empty() && *name != '\0') proxy = value(name);
+  const std::string none = value("no_proxy").empty() ? value("NO_PROXY") : value("no_proxy");
+  const std::string host = host_of(url).substr(0, host_of(url).rfind(':'));
+  const bool is_excluded = none == "*" || (!host.empty() && none.find(host) != std::string::npos);
+  return is_excluded ? std::string() : proxy;
 }
 
 /// Of a proxy that it cannot use curl says all, its password too.
@@ -65,12 +82,20 @@ Error CurlFailure::error(std::string_view doing, const std::string& url) const {
       return connection(doing, "the name of the proxy (" + proxy + ") was not resolved" + said());
     case CURLE_PROXY: return connection(doing, "the proxy (" + proxy + ") did not connect to " + host + said());
     case CURLE_COULDNT_CONNECT: {
+      if (text_has("unsupported proxy")) {
+        return Error(Errc::invalid_argument, doing,
+                     "the proxy " + proxy + " cannot be used: it must be a URL such as http://proxy.example:3128");
+      }
       long number = 0;
       curl_easy_getinfo(handle_, CURLINFO_OS_ERRNO, &number);
       const std::error_code why(static_cast<int>(number), std::generic_category());
       std::string detail = "no connection to " + host;
       if (!options_.unix_socket.empty()) detail += " by the unix socket " + printable(options_.unix_socket);
-      if (!options_.proxy.empty()) detail += " by the proxy " + proxy;
+      if (!options_.proxy.empty()) {
+        detail += " by the proxy " + proxy;
+      } else if (const std::string own = proxy_in_environment(url); options_.proxy_from_environment && !own.empty()) {
+        detail += " by the proxy " + printable(without_credentials(own)) + " from the environment";
+      }
       if (why) detail += ": " + why.message();
       return connection(doing, detail + said()).with_system_code(why);
     }

@@ -197,8 +197,9 @@ struct Chooser {
       const Time end = end_of_back_off(tried->second, policy, dice, outlook, now);
       if (end > opening.at) {
         opening.at = end;
-        opening.obstacle = "failures in a row: " + std::to_string(tried->second.in_a_row) +
-                           ", the last one: " + std::string(to_string(tried->second.last));
+        opening.obstacle = "after " + std::to_string(tried->second.in_a_row) +
+                           (tried->second.in_a_row == 1 ? " failure (" : " failures in a row (the last one: ") +
+                           std::string(to_string(tried->second.last)) + ")";
       }
     }
     if (const auto limited = situation.allowed_at.find(ca); limited != situation.allowed_at.end()) {
@@ -290,6 +291,7 @@ CaHealth updated_health(CaHealth health, Failure failure, Time now) {
   health.probing = false;
   switch (failure) {
     case Failure::local: return health;
+    case Failure::bad_certificate:
     case Failure::ca_unreachable: break;
     case Failure::none:
     case Failure::validation:
@@ -318,6 +320,7 @@ Duration back_off(const Attempts& attempts, const Policy& policy, double dice, s
     switch (attempts.last) {
       case Failure::none: return seconds(0);
       case Failure::validation: return policy.validation_back_off;
+      case Failure::bad_certificate:
       case Failure::ca_unreachable: return policy.ca_back_off;
       case Failure::ca_refused: return policy.refused_back_off;
       case Failure::rate_limited: return attempts.not_before ? policy.ca_back_off : seconds(hours(1));

@@ -92,6 +92,8 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   if (is_cancelled || lost) co_return error;
   if (error.code() == Errc::account_does_not_exist && issuance.ca) issuance.ca->account_is_gone = true;
   planner::Failure failure = planner::failure_of(error);
+  // The order counts at the CA: whoever asks for another try at once would most likely use up one more.
+  if (issuance.refused && failure == planner::Failure::ca_unreachable) failure = planner::Failure::bad_certificate;
   // An account that is gone is made again in the next attempt, which need not wait for long.
   if (error.code() == Errc::account_does_not_exist) failure = planner::Failure::ca_unreachable;
   if (failure == planner::Failure::ca_refused && issuance.ca && issuance.account && !seams_.issue) {

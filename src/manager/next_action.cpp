@@ -18,6 +18,7 @@ planner::Action next_action(const StoredCertificate& certificate, const planner:
     known.live->not_before = *record.not_before;
     known.live->not_after = *record.not_after;
     known.live->renewal = record.renewal;
+    known.offers_renewal_info = spec.use_renewal_info && record.renewal.info.has_value();
     const bool known_ca = std::find(known.cas.begin(), known.cas.end(), record.server) != known.cas.end();
     // With several key types, the record's is the one that it is for.
     const bool is_wanted_type =

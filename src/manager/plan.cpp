@@ -172,7 +172,14 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
   known.renew_before = spec.renew_before;
   known.attempts = entry.attempts;
   if (entry.retries) {
-    for (auto& [ca, attempts] : known.attempts) attempts.in_a_row = 0;
+    // What the CA said about waiting holds, and so does a pause after an order that it counts. One that was good is no
+    // reason to wait if something else is wanted now.
+    using planner::Failure;
+    for (auto& [ca, attempts] : known.attempts) {
+      const bool counts = attempts.last == Failure::rate_limited || attempts.last == Failure::bad_certificate ||
+                          (attempts.last == Failure::none && !entry.outdated);
+      if (!counts) attempts.last_at.reset();
+    }
   }
   known.dice = entry.dice;
   known.held_until = entry.held_until;

@@ -426,6 +426,16 @@ Flow<Result<Account>> find_stored_account(std::shared_ptr<Storage> storage, engi
   co_return co_await manager::with_leases<Account>(std::move(storage), std::move(lease), work);
 }
 
+Flow<Result<Account>> recover_stored_account(std::shared_ptr<Storage> storage, engine::Session session,
+                                             LeaseOptions lease) {
+  manager::AccountRequest request;
+  request.ask = true;
+  const std::function<Flow<Result<Account>>(manager::Leases&)> work = [session, request](manager::Leases& leases) {
+    return manager::use_account(leases, session, request);
+  };
+  co_return co_await manager::with_leases<Account>(std::move(storage), std::move(lease), work);
+}
+
 Flow<Result<Account>> register_stored_account(std::shared_ptr<Storage> storage, engine::Session session,
                                               std::string key_type, std::function<AccountOptions()> options,
                                               bool replace, LeaseOptions lease) {

@@ -35,7 +35,8 @@ Result<void> put(const fs::path& root, const fs::path& folder, std::once_flag& s
     }
     make_folders(folder);
     std::call_once(swept, [&folder] { remove_unfinished_files(folder, age_of_litter); });
-    write_file_atomically(folder / context.token, context.key_authorization, 0644);
+    // The web server's user can often write here, and may know the token: no link may lead this elsewhere.
+    write_file_atomically(folder / context.token, context.key_authorization, 0644, Links::replace);
   } catch (const fs::filesystem_error& error) {
     return Error(Errc::io_failed, doing, error.what()).with_system_code(error.code());
   } catch (const Error& error) {

@@ -1,6 +1,8 @@
 #include "culmen/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,12 +51,22 @@ void refuse_odd_path(const fs::path& path, const std::string& doing) {
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
+/// Linux refuses to follow some of these itself (fs.protected_symlinks); it cannot know of those that are read here.
+void refuse_foreign_link(const fs::path& link, const std::string& doing) {
+  struct stat found {};
+  if (::lstat(link.c_str(), &found) != 0 || found.st_uid == 0 || found.st_uid == ::geteuid()) return;
+  throw Error(Errc::io_failed, doing,
+              link.string() + " is a symbolic link that belongs to another user (" + std::to_string(found.st_uid) +
+                  "); remove it, or name the file itself");
+}
+
 /// The file that `path` means: behind symbolic links, whether it is there or not. So the links stay.
 fs::path behind_links(fs::path path, const std::string& doing) {
   for (int links = 0; links < storage::most_links_followed; ++links) {
     std::error_code error;
     const fs::path target = fs::read_symlink(path, error);
     if (error) return path;  // no link; what else is wrong shows when the file is made
+    refuse_foreign_link(path, doing);
     path = target.is_absolute() ? target : folder_of(path) / target;
   }
   errno = ELOOP;
@@ -95,13 +107,35 @@ bool is_temporary_name(std::string_view name) {
   return dash != std::string_view::npos && is_number(name.substr(0, dash)) && is_number(name.substr(dash + 1));
 }
 
+/// File systems without access control lists, and files without one, have nothing to copy.
+void copy_acl(const fs::path& from, int to) {
+  constexpr const char* name = "system.posix_acl_access";
+  std::vector<char> acl(65536);
+  const ssize_t size = ::getxattr(from.c_str(), name, acl.data(), acl.size());
+  // Not worth an error: the file then has the mode alone, which gives no more than the list did.
+  if (size > 0) (void)::fsetxattr(to, name, acl.data(), static_cast<std::size_t>(size), 0);
+}
+
+void give_access(int file, const FileAccess& access, const std::string& doing) {
+  struct stat own {};
+  if (::fstat(file, &own) != 0) storage::throw_errno(doing, "looking at it");
+  if (access.group && own.st_gid != *access.group &&
+      ::fchown(file, static_cast<uid_t>(-1), static_cast<gid_t>(*access.group)) != 0) {
+    storage::throw_errno(doing, "giving it to group " + std::to_string(*access.group) +
+                                    "; run as root or as a member of that group");
+  }
+  if (access.mode && (own.st_mode & 07777) != *access.mode && ::fchmod(file, static_cast<mode_t>(*access.mode)) != 0)
+    storage::throw_errno(doing, "setting its mode");
+}
+
 /// A new file beside the one it will replace.
 class Replacement {
  public:
   /// Written, not yet synced.
-  Replacement(const fs::path& path, std::string_view contents, unsigned mode, bool is_owners = false)
+  Replacement(const fs::path& path, std::string_view contents, unsigned mode, Links links = Links::keep,
+              bool is_owners = false)
       : doing_("writing " + path.string()),
-        file_(target_of(path, doing_)),
+        file_(target_of(path, links, doing_)),
         made_(make_file_beside(file_, doing_)),
         fresh_(made_.second) {
     if (is_owners) {
@@ -113,6 +147,22 @@ class Replacement {
       storage::throw_errno(doing_, "setting its mode");
     if (!storage::write_all(made_.first.number(), contents)) storage::throw_errno(doing_, "writing its contents");
   }
+  /// Takes mode, owner, group and ACL of the file that it replaces, as far as that is possible.
+  void take_after(const struct stat& like) {
+    const int file = made_.first.number();
+    struct stat own {};
+    if (::fstat(file, &own) != 0) storage::throw_errno(doing_, "looking at the new file");
+    mode_t mode = like.st_mode & 07777;
+    const bool differs = like.st_uid != own.st_uid || like.st_gid != own.st_gid;
+    // Only root may give files away; a user may choose among its groups.
+    if (differs && ::fchown(file, like.st_uid, like.st_gid) != 0 &&
+        ::fchown(file, static_cast<uid_t>(-1), like.st_gid) != 0 && like.st_gid != own.st_gid) {
+      mode &= ~static_cast<mode_t>(0070);  // another group must not get what that group had
+    }
+    if (::fchmod(file, mode) != 0) storage::throw_errno(doing_, "setting its mode");
+    copy_acl(file_, file);
+  }
+  void give(const FileAccess& access) { give_access(made_.first.number(), access, doing_); }
   void sync() {
     if (::fsync(made_.first.number()) != 0) storage::throw_errno(doing_, "syncing its contents");
     if (!made_.first.close()) storage::throw_errno(doing_, "closing it");
@@ -126,8 +176,9 @@ class Replacement {
   void sync_its_folder() const { storage::sync_folder(folder(), doing_); }
 
  private:
-  static fs::path target_of(const fs::path& path, const std::string& doing) {
+  static fs::path target_of(const fs::path& path, Links links, const std::string& doing) {
     refuse_odd_path(path, doing);
+    if (links == Links::replace && fs::is_symlink(path)) return path;
     fs::path file = behind_links(path, doing);
     refuse_special_file(file, doing);
     return file;
@@ -141,8 +192,8 @@ class Replacement {
 
 }  // namespace
 
-void write_file_atomically(const fs::path& path, std::string_view contents, unsigned mode) {
-  Replacement replacement(path, contents, mode);
+void write_file_atomically(const fs::path& path, std::string_view contents, unsigned mode, Links links) {
+  Replacement replacement(path, contents, mode, links);
   replacement.sync();
   replacement.put_in_place();
   replacement.sync_its_folder();
@@ -157,6 +208,61 @@ void write_files_atomically(const fs::path& folder, const std::vector<FileConten
   for (Replacement& replacement : replacements) replacement.put_in_place();
   for (const Replacement& replacement : replacements) {
     if (synced.insert(replacement.folder()).second) replacement.sync_its_folder();
+  }
+}
+
+bool replace_file(const fs::path& path, std::string_view contents, unsigned mode, const FileAccess& access) {
+  const std::string doing = "writing " + path.string();
+  struct stat before {};
+  const bool exists = ::stat(path.c_str(), &before) == 0;
+  if (exists && S_ISREG(before.st_mode) && before.st_size == static_cast<off_t>(contents.size()) &&
+      read_file(path, contents.size()) == contents) {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file) storage::throw_errno(doing, "opening it");
+    give_access(file.number(), access, doing);
+    return false;
+  }
+  Replacement replacement(path, contents, exists ? 0600 : mode);
+  if (exists) replacement.take_after(before);
+  replacement.give(access);
+  replacement.sync();
+  replacement.put_in_place();
+  replacement.sync_its_folder();
+  return true;
+}
+
+void set_access(const fs::path& folder, const fs::path& top, const FileAccess& access) {
+  const std::string doing = "setting who may read the keys in " + folder.string();
+  const auto open_at = [&doing](const fs::path& path, int how) {
+    Descriptor opened(::open(path.c_str(), how | O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!opened) storage::throw_errno(doing, "opening " + path.string());
+    return opened;
+  };
+  const auto also = [&doing](int file, mode_t more) {
+    struct stat found {};
+    if (::fstat(file, &found) != 0) storage::throw_errno(doing, "looking at a folder");
+    if ((found.st_mode & more) != more && ::fchmod(file, (found.st_mode | more) & 07777) != 0)
+      storage::throw_errno(doing, "setting the mode of a folder");
+  };
+  std::error_code failed;
+  const fs::path real = fs::canonical(folder, failed), real_top = fs::canonical(top, failed);
+  if (failed) throw Error(Errc::io_failed, doing, failed.message()).with_system_code(failed);
+  for (const fs::directory_entry& entry : fs::directory_iterator(real, failed)) {
+    if (!entry.is_regular_file(failed) || entry.is_symlink(failed)) continue;
+    if (read_file(entry.path()).value_or("").find("PRIVATE KEY-----") == std::string::npos) continue;
+    give_access(open_at(entry.path(), O_NOFOLLOW).number(), access, doing);
+  }
+  if (failed) throw Error(Errc::io_failed, doing, failed.message()).with_system_code(failed);
+  if (!access.group) return;
+  constexpr mode_t group_may_list = 0050, all_may_enter = 0001;
+  int above = 0;
+  for (fs::path path = real; path != path.root_path(); path = path.parent_path(), ++above) {
+    const Descriptor opened = open_at(path, O_DIRECTORY);
+    FileAccess of_folder;
+    if (above < 2) of_folder.group = access.group;
+    give_access(opened.number(), of_folder, doing);
+    also(opened.number(), above < 2 ? group_may_list : all_may_enter);
+    if (path == real_top) break;
   }
 }
 
@@ -178,16 +284,20 @@ void remove_unfinished_files(const fs::path& folder, std::chrono::seconds age) {
 std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
   const std::string doing = "reading " + path.string();
   refuse_odd_path(path, doing);
-  const Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe would wait for a writer
   if (!opened && errno == ENOENT) return std::nullopt;
   if (!opened) storage::throw_errno(doing, "opening it");
+  struct stat found {};
+  if (::fstat(opened.number(), &found) != 0) storage::throw_errno(doing, "looking at it");
+  if (!S_ISREG(found.st_mode))
+    throw Error(Errc::io_failed, doing, S_ISDIR(found.st_mode) ? "it is a directory" : "it is not a regular file");
   return storage::read_to_end(opened, limit, doing);
 }
 
 namespace storage {
 
 void write_owners_file(const fs::path& path, std::string_view contents, unsigned mode) {
-  Replacement replacement(path, contents, mode, true);
+  Replacement replacement(path, contents, mode, Links::keep, true);
   replacement.sync();
   replacement.put_in_place();
   replacement.sync_its_folder();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <list>
 #include <set>
 #include <system_error>
@@ -55,6 +56,20 @@ void remove_tree(const Folder& folder, const std::string& name) {
   }
   if (::unlinkat(folder.descriptor(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
     throw_errno(doing, "it cannot be removed");
+}
+
+/// A link cannot be renamed over a folder: they change places. Also when that was done before. False: it is another
+/// case.
+bool replaced_folder_by_link(const Folder& root, const std::string& from, const Folder& folder,
+                             const std::string& name) {
+  const std::optional<struct stat> fresh = root.status(from), there = folder.status(name);
+  if (!fresh || !there) return false;
+  const bool is_to_do = S_ISLNK(fresh->st_mode) && S_ISDIR(there->st_mode);
+  const bool is_done = S_ISDIR(fresh->st_mode) && S_ISLNK(there->st_mode);
+  if (is_to_do && ::renameat2(root.descriptor(), from.c_str(), folder.descriptor(), name.c_str(), RENAME_EXCHANGE) != 0)
+    throw_errno("putting a link in place of the folder " + (folder.path() / name).string(), "they cannot change places");
+  if (is_to_do || is_done) remove_tree(root, from);
+  return is_to_do || is_done;
 }
 
 /// For folders that were just made.
@@ -204,11 +219,11 @@ void Change::put_file(const std::string& path, std::string_view contents, mode_t
   steps_.push_back({std::string(staging_name) + "/" + staged, path, false});
 }
 
-void Change::put_link(const std::string& path, const std::string& target) {
+void Change::put_link(const std::string& path, const std::string& target, bool over_folder) {
   const std::string doing = "pointing " + (root_.path() / path).string() + " to " + target;
   const Folder folder = folder_of_target(path, doing);
   const std::optional<struct stat> there = folder.status(split_path(path).second);
-  if (there && S_ISDIR(there->st_mode))
+  if (there && S_ISDIR(there->st_mode) && !over_folder)
     throw Error(Errc::io_failed, doing, "it is a folder, and must be a symbolic link");
   const std::string staged = staged_name();
   if (::symlinkat(target.c_str(), staging_.descriptor(), staged.c_str()) != 0) throw_errno(doing, "making the link");
@@ -351,6 +366,9 @@ void Change::apply(const Folder& root, const std::vector<Step>& steps) {
       continue;
     }
     if (::renameat(root.descriptor(), step.from.c_str(), folder->descriptor(), name.c_str()) == 0) continue;
+    const int failed = errno;
+    if (replaced_folder_by_link(root, step.from, *folder, name)) continue;
+    errno = failed;
     const bool done = errno == ENOENT && !root.status(step.from) && folder->status(name);
     if (!done) throw_errno(doing, "putting the new one in its place");
   }

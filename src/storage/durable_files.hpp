@@ -52,8 +52,8 @@ class Change {
   /// A file; its folder must exist. Keeps mode, owner and group of the file that is there; else takes those of `like`,
   /// if there is one; else `mode`, and the owner and group of the process (see give_to_owner_of()).
   void put_file(const std::string& path, std::string_view contents, mode_t mode, const std::string& like = {});
-  /// A symbolic link; its folder must exist.
-  void put_link(const std::string& path, const std::string& target);
+  /// A symbolic link; its folder must exist. `over_folder`: also in place of a folder, which is removed.
+  void put_link(const std::string& path, const std::string& target, bool over_folder = false);
   /// A whole folder that does not exist yet, or is empty, with its files; `like` is a folder to take mode, owner and
   /// group from, for the folder and for each file of the same name.
   struct NewFile {

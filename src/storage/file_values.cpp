@@ -132,8 +132,9 @@ std::optional<FileValue> account_value(const Folder& root, const Place& place, c
   if (!key || key->empty()) {
     throw damaged(root, key_path,
                   std::string(key ? "it is empty" : "it is missing") +
-                      ": restore the account's key from a backup, or move " + place.folder +
-                      " away to begin with a new account");
+                      ": restore the account's key from a backup; to begin with a new account, move it away with its "
+                      "folder " +
+                      place.folder);
   }
   json::object members;
   if (record) members = members_of(root, place.folder + "/account.json", *record);
@@ -440,6 +441,33 @@ Stamp make_stamp(const std::optional<Lease>& fence) {
   return stamp;
 }
 
+/// Tools that follow links make a folder of `live`. If it has what a generation has, it stands for that one; empty: it
+/// does not.
+std::string generation_in(const Folder& certificate) {
+  const std::optional<Folder> live = certificate.find(live_link);
+  if (!live) return {};
+  const auto same = [&](const Folder& generation) {
+    for (const char* const name : {"key.pem", "fullchain.pem"}) {
+      const std::optional<FileRead> one = live->read(name), other = generation.read(name);
+      if (!one || !other || one->contents != other->contents) return false;
+    }
+    return true;
+  };
+  for (const std::string& name : certificate.names()) {
+    if (!generation_number(name)) continue;
+    const std::optional<Folder> generation = certificate.find(name);
+    if (generation && same(*generation)) return name;
+  }
+  return {};
+}
+
+bool is_copy_of_generation(const Folder& root, const Place& place) {
+  const std::optional<Folder> folder = root.find(place.folder);
+  if (!folder) return false;
+  const std::optional<struct stat> live = folder->status(live_link);
+  return live && S_ISDIR(live->st_mode) && !generation_in(*folder).empty();
+}
+
 PlaceFiles read_place(const Folder& root, const Place& place, const Warn& warn) {
   PlaceFiles files;
   const std::optional<Folder> folder = root.find(place.folder);
@@ -454,6 +482,10 @@ PlaceFiles read_place(const Folder& root, const Place& place, const Warn& warn) 
   if (place.kind != Kind::record) return files;
   const std::optional<struct stat> live = folder->status(live_link);
   if (live && S_ISDIR(live->st_mode)) {
+    if (std::string generation = generation_in(*folder); !generation.empty()) {
+      files[live_link] = std::move(generation);
+      return files;
+    }
     throw damaged(root, place.folder + "/live",
                   "it is a folder, and must be a link to a generation; rename it to a number, such as 1, and make the "
                   "link: ln -s 1 live");
@@ -503,6 +535,8 @@ PlaceFiles files_of(const Place& place, const std::string& value, const Stamp& s
 std::optional<std::uint64_t> live_generation(const Folder& root, const std::string& folder) {
   const std::optional<Folder> certificate = root.find(folder);
   if (!certificate) return std::nullopt;
+  const std::optional<struct stat> live = certificate->status(live_link);
+  if (live && S_ISDIR(live->st_mode)) return generation_number(generation_in(*certificate));
   const std::optional<std::string> link = certificate->read_link(live_link);
   return link ? generation_number(*link) : std::nullopt;
 }

@@ -39,6 +39,8 @@ struct FileValue {
 };
 
 /// Empty if there are none.
+/// Whether `live` of that certificate is a folder with what one of its generations has.
+bool is_copy_of_generation(const Folder& root, const Place& place);
 PlaceFiles read_place(const Folder& root, const Place& place, const Warn& warn);
 /// The same without an error: what cannot be read is left out.
 PlaceFiles readable_files(const Folder& root, const Place& place);

@@ -221,7 +221,7 @@ void add_to(const Folder& root, Change& change, const Planned& planned, WallTime
     if (before != planned.before.end() && before->second == contents) continue;
     const std::string path = place.folder + "/" + name;
     if (name == live_link && place.kind == Place::Kind::record) {
-      change.put_link(path, contents);
+      change.put_link(path, contents, is_copy_of_generation(root, place));
     } else {
       change.put_file(path, contents, mode_of_file(name));
     }

@@ -74,7 +74,6 @@ TEST_CASE("account: a rollover that was cut short is settled by the next command
                 .exit_code == 0);
     const Outcome shown = client.run({"account", "show"});
     CHECK_MESSAGE(shown.exit_code == 0, shown.err);
-    CHECK(contains(shown.out, "The old key counts"));
     CHECK(contents(key) == old_key);
   }
   SUBCASE("after the CA took it") {
@@ -86,7 +85,6 @@ TEST_CASE("account: a rollover that was cut short is settled by the next command
     std::ofstream(key) << old_key;
     const Outcome shown = client.run({"account", "show"});
     CHECK_MESSAGE(shown.exit_code == 0, shown.err);
-    CHECK(contains(shown.out, "The new key counts"));
     CHECK(contents(key) == new_key);
   }
   CHECK_FALSE(fs::exists(key.string() + ".new"));
@@ -209,7 +207,7 @@ TEST_CASE("usage: wrong flags") {
     CHECK(contains(outcome.err, "--help"));
     CHECK(outcome.out.empty());
   };
-  refuses({}, "subcommand");
+  refuses({}, "say which command");
   refuses({"isue"}, "\"isue\" is not a command");
   refuses({"account", "shw"}, "\"shw\" is not a command");
   refuses({"issue", "-d", "a.example", "--http-port", "99999"}, "99999");
@@ -219,7 +217,9 @@ TEST_CASE("usage: wrong flags") {
   refuses({"issue", "-d", "a.example", "--challenge", "dns-99"}, "not a challenge type");
   refuses({"issue", "-d", "a.example", "--server-ca", "/no/such/file"}, "/no/such/file");
   refuses({"issue", "-d", "a.example", "stray"}, "stray");
-  refuses({"account"}, "subcommand");
+  refuses({"account"}, "say which command");
+  refuses({"issue", "-d", "a.example", "--agre-tos"}, "Did you mean --agree-tos?");
+  refuses({"renw"}, "Did you mean renew?");
   const Outcome nameless = culmen({"issue"});
   CHECK(nameless.exit_code == 2);
   CHECK(contains(nameless.err, "-d NAME"));
@@ -238,7 +238,7 @@ TEST_CASE("usage: help and version") {
     CHECK_MESSAGE(contains(help.out, text), text);
   }
   const Outcome issue = run({culmen_path(), "issue", "--help"});
-  for (const char* text : {"--agree-tos", "--preferred-chain", "letsencrypt-staging", "--eab-kid"}) {
+  for (const char* text : {"--agree-tos", "--preferred-chain", "letsencrypt", "--eab-kid"}) {
     CHECK_MESSAGE(contains(issue.out, text), text);
   }
   CHECK(contains(run({culmen_path(), "--version"}).out, "culmen "));

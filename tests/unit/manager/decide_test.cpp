@@ -361,7 +361,7 @@ TEST_CASE("decide: a failed attempt is repeated after its pause, at the same CA 
   const Action wait = decided(situation, due + 1s);
   CHECK(wait.kind == Kind::nothing);
   CHECK(wait.wake_at == due + 12min);
-  CHECK(wait.reason.find("failures in a row: 1, the last one: validation") != std::string::npos);
+  CHECK(wait.reason.find("after 1 failure (validation)") != std::string::npos);
   CHECK(decided(situation, due + 12min).kind == Kind::issue);
   // The other CA waits for its turn, and has a back-off of its own then.
   const Time turn = issued + days(90) - days(22) - 12h + 1s;

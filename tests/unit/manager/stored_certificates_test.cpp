@@ -152,7 +152,7 @@ TEST_CASE("stored certificates: each damage of files is named, and can be remove
          fs::remove(f / "live");
          fs::copy(f / "1", f / "live", fs::copy_options::recursive);
        },
-       "live", false},
+       nullptr, false},
       {"the pending order is garbage",
        [](const fs::path& f) {
          fs::create_directory(f / "pending");
@@ -195,7 +195,7 @@ TEST_CASE("stored certificates: each damage of files is named, and can be remove
     const std::vector<StoredCertificate> all = world.list();
     REQUIRE(all.size() == 1);
     CHECK(all.front().id == "a.example");
-    CHECK(all.front().damage.empty() == !damage.named);
+    CHECK(all.front().damage.empty() == (damage.named == nullptr));
     if (damage.named && !all.front().damage.empty()) {
       std::string text;
       for (const std::string& each : all.front().damage) text += each + "\n";
