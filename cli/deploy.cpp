@@ -162,8 +162,9 @@ void Deployment::before_order(const HostSettings& settings) {
   post_wanted_.insert(settings.post_hooks.begin(), settings.post_hooks.end());
   post_timeout_ = std::max(post_timeout_, settings.hook_timeout);
   for (const std::string& program : settings.pre_hooks) {
-    if (!pre_done_.insert(program).second) continue;
+    if (pre_done_.contains(program)) continue;
     run_("running the pre-hook " + program, run_of(program, settings.hook_timeout));
+    pre_done_.insert(program);  // one that failed keeps the other orders back, too
   }
 }
 

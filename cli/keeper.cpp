@@ -1,9 +1,9 @@
 #include "keeper.hpp"
 
 #include <algorithm>
-#include <set>
 #include <future>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -388,14 +388,28 @@ struct RunningKeeper::State {
       : output(output_), on_change(std::move(on_change_)), keeper(host, options, output, on_change) {}
 
   bool is_working() const;
+  void force(Manager& manager, const std::vector<KeptPointer>& certificates);
   void say_hooks();
 
   Output& output;
   const std::function<void()> on_change;
   Keeper keeper;
   std::map<Group, RunningManager> managers;
+  std::map<std::string, std::string> forced;  ///< Why, by id.
   std::future<HookFailures> hooks;
 };
+
+/// Once for each reason: each time would be a try before its time.
+void RunningKeeper::State::force(Manager& manager, const std::vector<KeptPointer>& certificates) {
+  for (const KeptPointer& kept : certificates) {
+    std::string& before = forced[kept->id];
+    if (kept->force != before && !kept->force.empty()) {
+      const Result<void> asked = manager.renew_now(id_of(kept->settings.spec), kept->force);
+      if (!asked) output.warn(printable(asked.error().what(), 4000));
+    }
+    before = kept->force;
+  }
+}
 
 bool RunningKeeper::State::is_working() const {
   for (const auto& [group, running] : managers) {
@@ -431,9 +445,9 @@ void RunningKeeper::keep(std::vector<Kept> certificates) {
     const auto running = state_->managers.find(group);
     // How to get accounts at a CA is something that a manager is told once.
     if (running != state_->managers.end() && running->second.directories == directories) {
-      if (running->second.specs == specs) continue;
-      running->second.manager.set_specs(specs);
+      if (running->second.specs != specs) running->second.manager.set_specs(specs);
       running->second.specs = std::move(specs);
+      state_->force(running->second.manager, members);
       continue;
     }
     if (running != state_->managers.end()) state_->managers.erase(running);
@@ -442,6 +456,7 @@ void RunningKeeper::keep(std::vector<Kept> certificates) {
     fresh.specs = std::move(specs);
     fresh.directories = directories;
     fresh.manager.start_thread();
+    state_->force(fresh.manager, members);
   }
 }
 

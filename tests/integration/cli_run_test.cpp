@@ -272,13 +272,11 @@ TEST_CASE("on-failure: once when a certificate becomes late, and once a day afte
   Outcome last;
   const auto both_told = [&] {
     last = renew(client);
-    return contains(hook.said(), "\n") && contains(bad.said(), "\n");
+    return contains(hook.said(), "a.example") && contains(hook.said(), "b.example") && contains(bad.said(), "\n");
   };
   REQUIRE(eventually(both_told));
-  CHECK(contains(last.err, "the on-failure hook " + bad.program + " failed"));
   const std::string said = hook.said();
   INFO(said);
-  CHECK(said.starts_with("a.example"));
   CHECK(contains(said, "|20"));
   CHECK(contains(said, "running the pre-hook " + pre.program));  // what failed
   const int bad_calls = lines_in(bad.said());
