@@ -10,9 +10,9 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/wake_pipe.hpp"
 #include "drivers/blocking_driver.hpp"
 #include "drivers/clock.hpp"
-#include "drivers/wake_pipe.hpp"
 #include "faces/manager_state.hpp"
 
 namespace culmen {
@@ -88,7 +88,7 @@ class ManagerThread {
  private:
   std::shared_ptr<manager::ManagerCore> core_;
   std::unique_ptr<PollDriver> driver_;
-  drivers::WakePipe wake_;
+  base::WakePipe wake_;
   std::atomic<bool> stopping_ = false;
 };
 

@@ -145,7 +145,7 @@ TEST_CASE("renew: issue goes by the same window") {
   CHECK(fs::read_symlink(client.certificate("a.example") / "live") == "1");
   forget_attempts(client, "a.example");
   const Outcome outcome = client.issue({"a.example"});
-  CHECK(outcome.exit_code == 0);
+  CHECK_MESSAGE(outcome.exit_code == 0, outcome.err);
   CHECK(contains(outcome.out, "the CA "));
   CHECK(fs::read_symlink(client.certificate("a.example") / "live") == "2");
   CHECK(contains(client.issue({"a.example"}).out, "Nothing to do"));

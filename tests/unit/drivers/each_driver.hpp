@@ -25,12 +25,12 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "base/wake_pipe.hpp"
 #include "culmen/driver.hpp"
 #include "culmen/poll_driver.hpp"
 #include "drivers/asio_driver.hpp"
 #include "drivers/blocking_driver.hpp"
 #include "drivers/clock.hpp"
-#include "drivers/wake_pipe.hpp"
 
 namespace culmen::test {
 
@@ -139,7 +139,7 @@ class Pollable {
   }
   PollDriver driver;
   PollDriver::Id id = 0;
-  drivers::WakePipe stop;
+  base::WakePipe stop;
 };
 
 /// Runs the same check with each driver.

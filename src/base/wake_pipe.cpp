@@ -1,4 +1,4 @@
-#include "drivers/wake_pipe.hpp"
+#include "base/wake_pipe.hpp"
 
 #include <array>
 #include <cerrno>
@@ -9,7 +9,7 @@
 
 #include "culmen/error.hpp"
 
-namespace culmen::drivers {
+namespace culmen::base {
 
 WakePipe::WakePipe() {
   if (::pipe2(ends_, O_CLOEXEC | O_NONBLOCK) != 0) {
@@ -36,4 +36,4 @@ void WakePipe::drain() const noexcept {
   }
 }
 
-}  // namespace culmen::drivers
+}  // namespace culmen::base

@@ -2,14 +2,14 @@
 
 #include <atomic>
 
-#include "drivers/wake_pipe.hpp"
+#include "base/wake_pipe.hpp"
 
 namespace culmen {
 
 struct CancelToken::State {
   State() = default;
   std::atomic<bool> cancelled = false;
-  drivers::WakePipe pipe;
+  base::WakePipe pipe;
 };
 static_assert(std::atomic<bool>::is_always_lock_free);  // for signal handlers
 

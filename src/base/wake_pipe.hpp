@@ -1,7 +1,7 @@
 // A descriptor that becomes readable when another thread or a signal handler wakes it.
 #pragma once
 
-namespace culmen::drivers {
+namespace culmen::base {
 
 /// wake() is safe in a signal handler; both functions are safe from any thread.
 class WakePipe {
@@ -21,4 +21,4 @@ class WakePipe {
   int ends_[2] = {-1, -1};
 };
 
-}  // namespace culmen::drivers
+}  // namespace culmen::base
