@@ -73,14 +73,6 @@ if(TARGET culmen_program)
   install(FILES ${pages}/_culmen DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${zsh_dir} COMPONENT program)
   install(FILES ${pages}/culmen.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT program)
 endif()
-# Apart as a package, too: whoever uses files needs no libpq.
-if(TARGET culmen_module_postgres)
-  install(TARGETS culmen_module_postgres LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/culmen COMPONENT storage-postgres)
-endif()
-# Apart as a package, too: whoever uses files needs no libpq.
-if(TARGET culmen_module_postgres)
-  install(TARGETS culmen_module_postgres LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/culmen COMPONENT storage-postgres)
-endif()
 
 # ---- Documents -------------------------------------------------------------------------------------------------------
 set(doc_dir ${CMAKE_INSTALL_DATADIR}/doc/culmen)
