@@ -32,6 +32,8 @@ constexpr SubCommand sub_commands[] = {
     {accounts, "account", "Make, show and change accounts at CAs", define_account},
     {accounts, "ca", "Which CAs culmen knows by name, and what a CA offers", define_ca},
     {machine, "storage", "Where certificates are kept: prepare, check, copy and list a storage", define_storage},
+    {machine, "import", "Take over accounts and certificates of another client, whose files stay as they are",
+     define_import},
     {machine, "install", "Have systemd run culmen", define_install},
     {trying, "rehearse", "See what would be renewed in the coming years, and what would fail", define_rehearse},
     {trying, "test-ca", "Run an ACME CA for tests", define_test_ca},

@@ -511,8 +511,8 @@ void say_failures(const KeepResult& result, bool several, Output& output) {
   };
   for (const auto& [id, error] : result.failed) output.fail(named(id, error));
   for (const auto& [id, error] : result.not_written) output.fail(named(id, error));
-  for (const auto& [id, why] : result.waiting) output.warn(printable(id) + ": not now: " + printable(why, 1000) +
-                                                        "; there is nothing to do until then");
+  for (const auto& [id, why] : result.waiting)
+    output.warn(printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
   for (const std::string& id : result.held_elsewhere)
     output.warn(printable(id) + ": another culmen works on it; run the same command again when it is done");
   for (const auto& [program, why] : result.hooks_failed)

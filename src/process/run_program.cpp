@@ -263,7 +263,10 @@ std::string obstacle_of_program(const std::string& program) {
   std::string line(256, '\0');
   contents.read(line.data(), static_cast<std::streamsize>(line.size()));
   line.resize(static_cast<std::size_t>(contents.gcount()));
-  if (line.starts_with("\x7f" "ELF") || line.empty()) return {};
+  if (line.starts_with("\x7f"
+                       "ELF") ||
+      line.empty())
+    return {};
   if (!line.starts_with("#!")) return "it has no first line such as #!/bin/sh";
   line = line.substr(2, line.find('\n') - 2);
   if (line.ends_with('\r'))
