@@ -309,5 +309,77 @@ TEST_CASE("read_file: up to the limit, and not an octet more") {
   CHECK(read_file(folder / "empty", 0) == "");
 }
 
+TEST_CASE("replace_file: a file that is replaced keeps mode and group, and is left alone if nothing changed (E2)") {
+  const Folder folder;
+  const fs::path file = folder / "key.pem";
+  CHECK(replace_file(file, "one", 0600));
+  CHECK(mode_of(file) == 0600);
+  fs::permissions(file, static_cast<fs::perms>(0640));
+  if (::geteuid() == 0) REQUIRE(::chown(file.c_str(), 65534, 12345) == 0);
+  struct stat before {};
+  REQUIRE(::stat(file.c_str(), &before) == 0);
+  CHECK_FALSE(replace_file(file, "one", 0600));
+  struct stat same {};
+  REQUIRE(::stat(file.c_str(), &same) == 0);
+  CHECK(same.st_ino == before.st_ino);
+  CHECK(replace_file(file, "two", 0600));
+  struct stat after {};
+  REQUIRE(::stat(file.c_str(), &after) == 0);
+  CHECK(after.st_ino != before.st_ino);
+  CHECK(read_file(file) == "two");
+  CHECK(mode_of(file) == 0640);
+  CHECK(after.st_uid == before.st_uid);
+  CHECK(after.st_gid == before.st_gid);
+  FileAccess access;
+  access.mode = 0660;
+  access.group = ::getegid();
+  CHECK_FALSE(replace_file(file, "two", 0600, access));
+  CHECK(mode_of(file) == 0660);
+  REQUIRE(::stat(file.c_str(), &after) == 0);
+  CHECK(after.st_gid == ::getegid());
+}
+
+TEST_CASE("set_access: keys and folders of a certificate, and nothing else") {
+  const Folder folder;
+  const fs::path top = folder / "state", certificate = top / "certificates/a.example";
+  fs::create_directories(certificate / "1");
+  for (fs::path path = certificate / "1"; path != folder.path(); path = path.parent_path())
+    fs::permissions(path, fs::perms::owner_all);
+  write_file_atomically(certificate / "1/key.pem", "-----BEGIN PRIVATE KEY-----\n", 0600);
+  write_file_atomically(certificate / "1/cert.pem", "-----BEGIN CERTIFICATE-----\n", 0644);
+  fs::create_symlink("1", certificate / "live");
+  FileAccess access;
+  access.mode = 0640;
+  access.group = ::getegid();
+  set_access(certificate / "live", top, access);
+  CHECK(mode_of(certificate / "1/key.pem") == 0640);
+  CHECK(mode_of(certificate / "1/cert.pem") == 0644);
+  CHECK(mode_of(certificate / "1") == 0750);
+  CHECK(mode_of(certificate) == 0750);
+  CHECK(mode_of(certificate.parent_path()) == 0701);
+  CHECK(mode_of(top) == 0701);
+}
+
+// Only root can make a link that belongs to somebody else.
+TEST_CASE("a link of another user is not followed, and a token replaces a link (D13)" * doctest::skip(::geteuid() != 0)) {
+  const Folder folder;
+  const fs::path victim = folder / "victim", link = folder / "chain.pem";
+  write_file_atomically(victim, "precious", 0600);
+  fs::create_symlink(victim, link);
+  REQUIRE(::lchown(link.c_str(), 65534, 65534) == 0);
+  CHECK_THROWS_AS(write_file_atomically(link, "evil", 0644), Error);
+  CHECK(read_file(victim) == "precious");
+  write_file_atomically(link, "token", 0644, Links::replace);
+  CHECK_FALSE(fs::is_symlink(link));
+  CHECK(read_file(victim) == "precious");
+  CHECK(read_file(link) == "token");
+}
+
+TEST_CASE("read_file: a pipe in place of a file is an error, and does not wait for a writer (D20)") {
+  const Folder folder;
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK_THROWS_WITH_AS(read_file(folder / "pipe"), doctest::Contains("it is a pipe"), Error);
+}
+
 }  // namespace
 }  // namespace culmen
