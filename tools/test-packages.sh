@@ -51,6 +51,7 @@ in_namespace() {
   inside apt-get -q -q update > "$log" 2>&1 || fail_with_log "$log" "apt-get update failed"
 
   first_certificate
+  storage_module
   development_packages
   purge
 }
@@ -89,6 +90,16 @@ SCRIPT
     fail "culmen --version does not say the version of this source"
   inside dpkg --verify culmen | grep . && fail "files of the package have changed"
   return 0
+}
+
+# Where it was built: the program finds it, loads it, and gets as far as the server that is not there.
+storage_module() {
+  local module
+  module="$(cd "$root" && compgen -G 'packages/culmen-storage-postgres_*.deb')" || return 0
+  inside apt-get -q -y install "/$module" > "$log" 2>&1 || fail_with_log "$log" "apt-get install failed"
+  ! inside culmen list --storage postgresql://127.0.0.1:1/none > "$log" 2>&1 || fail_with_log "$log" "there is a database"
+  grep -q -i 'connect' "$log" || fail_with_log "$log" "the module for PostgreSQL does not work"
+  echo "$distribution: the module for PostgreSQL is loaded"
 }
 
 # What they depend on is in the distribution; the compilers and libraries are not installed for that.
