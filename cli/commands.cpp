@@ -30,6 +30,8 @@ constexpr SubCommand sub_commands[] = {
     {everyday, "revoke", "Tell the CA that a certificate must not be trusted any more", define_revoke},
     {accounts, "account", "Make, show and change accounts at CAs", define_account},
     {accounts, "ca", "Which CAs culmen knows by name, and what a CA offers", define_ca},
+    {machine, "import", "Take over accounts and certificates of another client, whose files stay as they are",
+     define_import},
     {machine, "install", "Have systemd run culmen", define_install},
     {trying, "test-ca", "Run an ACME CA for tests", define_test_ca},
 };
