@@ -63,7 +63,7 @@ Option add_server_flags(const Command& command, ServerFlags& flags) {
 
 void add_account_flags(const Command& command, AccountFlags& flags) {
   Command ca = command.under_heading("CA and account");
-  add_key_type_flag(ca, "--key-type", flags.key_type, "Type of a new account key");
+  add_key_type_flag(ca, "--key-type", flags.key_type, "Type of a new account key (default: ec:P-256)").hide_default();
   add_contact_flag(ca, flags.contacts);
   ca.flag("--agree-tos", flags.agree_tos, "Agree to the CA's terms of service");
   ca.text("--eab-kid ID", flags.eab_kid, "External account binding: the key id the CA gave you");

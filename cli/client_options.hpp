@@ -32,7 +32,7 @@ struct ServerFlags {
 
 struct AccountFlags {
   AccountFlags() = default;
-  std::string key_type = "ec:P-256";
+  std::string key_type;  ///< Empty: that of the key that is there, or ec:P-256.
   std::vector<std::string> contacts;
   bool agree_tos = false;
   std::string eab_kid;
