@@ -31,10 +31,7 @@ constexpr SubCommand sub_commands[] = {
     {everyday, "revoke", "Tell the CA that a certificate must not be trusted any more", define_revoke},
     {accounts, "account", "Make, show and change accounts at CAs", define_account},
     {accounts, "ca", "Which CAs culmen knows by name, and what a CA offers", define_ca},
-<<<<<<< HEAD
     {machine, "storage", "Where certificates are kept: prepare, check, copy and list a storage", define_storage},
-=======
->>>>>>> 29a68cc280ba6b04442331aff911760ddc843fe1
     {machine, "import", "Take over accounts and certificates of another client, whose files stay as they are",
      define_import},
     {machine, "install", "Have systemd run culmen", define_install},

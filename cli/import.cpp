@@ -153,11 +153,7 @@ void Import::say_what_is_next() {
                                        ", as with: " + found_.end_of_other_renewals;
   if (host_->keeps_files()) {
     output_.say("From now on culmen renew takes care of them. Let your servers read key and chain from\n  " +
-<<<<<<< HEAD
-                host_->live_folder("<name>").string() + "/" + ending);
-=======
                 (host_->live_folder("NAME").parent_path().parent_path() / "<name>/live/").string() + ending);
->>>>>>> 29a68cc280ba6b04442331aff911760ddc843fe1
   } else {
     output_.say(
         "From now on culmen renew takes care of them. Say where your servers read key and chain, with\n  culmen edit "

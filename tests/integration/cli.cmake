@@ -1,11 +1,6 @@
 # The built program, run as its users run it, against test CAs that are processes of their own.
-<<<<<<< HEAD
 culmen_test(integration_cli SOURCES cli_issue_test.cpp cli_account_test.cpp cli_renew_test.cpp cli_ca_test.cpp cli_import_test.cpp cli_backup_test.cpp
   cli_manage_test.cpp cli_deploy_test.cpp
   ../support/culmen_program.cpp)
-=======
-culmen_test(integration_cli SOURCES cli_issue_test.cpp cli_account_test.cpp cli_renew_test.cpp cli_ca_test.cpp cli_import_test.cpp
-  cli_install_test.cpp ../support/culmen_program.cpp)
->>>>>>> 29a68cc280ba6b04442331aff911760ddc843fe1
 target_compile_definitions(integration_cli PRIVATE CULMEN_PROGRAM="$<TARGET_FILE:culmen_program>")
 add_dependencies(integration_cli culmen_program)
