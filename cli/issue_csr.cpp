@@ -93,6 +93,10 @@ void describe_leaf(const Certificate& leaf, bool changed, const std::string& out
 }  // namespace
 
 int issue_for_csr(const CsrFlags& flags, Output& output) {
+  if (!flags.settings.names().empty()) {
+    throw Failure(exit_usage, "invalid_argument", "names are given either by -d or by --csr",
+                  "Leave -d out: the names are those of the CSR.");
+  }
   const Bytes csr = read_csr(flags.csr);
   std::vector<Identifier> identifiers;
   try {
@@ -108,10 +112,6 @@ int issue_for_csr(const CsrFlags& flags, Output& output) {
   for (const Identifier& identifier : identifiers) before.spec.names.push_back(identifier.value);
   const Settings settings = flags.settings.merged(before);
   const HostSettings& local = settings.host;
-  if (!flags.settings.names().empty()) {
-    throw Failure(exit_usage, "invalid_argument", "names are given either by -d or by --csr",
-                  "Leave -d out: the names are those of the CSR.");
-  }
   if (local.out.empty())
     throw Failure(exit_usage, "invalid_argument", "--csr needs --out FILE: that is where the chain goes");
   if (!local.cert_key.empty() || !local.combined.empty() || settings.spec.must_staple) {

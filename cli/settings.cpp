@@ -20,7 +20,7 @@ Failure usage(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
 }
 
-std::string absolute(const std::string& path) {
+std::string absolute_path(const std::string& path) {
   return path.empty() ? path : fs::absolute(path).lexically_normal().string();
 }
 
@@ -40,7 +40,7 @@ std::string check_mode(const std::string& mode) {
 }
 
 /// "-d a,b -d c", as canonical names, each once.
-std::vector<std::string> canonical(const std::vector<std::string>& names) {
+std::vector<std::string> canonical_names(const std::vector<std::string>& names) {
   std::vector<std::string> found;
   for (const std::string& name : names) {
     std::string value = Identifier::parse(name).value;
@@ -64,7 +64,7 @@ std::vector<std::string> absolute_programs(const std::vector<std::string>& progr
   std::vector<std::string> paths;
   for (const std::string& program : programs) {
     // A name without a slash is looked for in PATH when it is run.
-    if (!program.empty()) paths.push_back(program.find('/') == std::string::npos ? program : absolute(program));
+    if (!program.empty()) paths.push_back(program.find('/') == std::string::npos ? program : absolute_path(program));
   }
   return paths;
 }
@@ -80,10 +80,12 @@ void SettingFlags::add_to(const Command& command) {
       [this](const Settings&, Settings& settings) { settings.spec.cas = {directory_url(server_)}; });
   add(ca.text("--server-ca FILE", values_.host.server_ca, "PEM file of roots to trust for the CA, beside the system's")
           .existing_file(),
-      [](const Settings& given, Settings& settings) { settings.host.server_ca = absolute(given.host.server_ca); });
+      [](const Settings& given, Settings& settings) { settings.host.server_ca = absolute_path(given.host.server_ca); });
   add(ca.text("--account-key FILE", values_.host.account_key,
               "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url"),
-      [](const Settings& given, Settings& settings) { settings.host.account_key = absolute(given.host.account_key); });
+      [](const Settings& given, Settings& settings) {
+        settings.host.account_key = absolute_path(given.host.account_key);
+      });
   add_names(command.under_heading("Names and key"));
   add_http(command.under_heading("Challenges that a server answers"));
   add_dns(command.under_heading("Challenges through the DNS, and onion services"));
@@ -96,13 +98,16 @@ void SettingFlags::add_names(const Command& heading) {
           .list("-d,--domain,--domains NAME", values_.spec.names,
                 "Name for the certificate, or IP address; repeatable, or with commas")
           .delimiter(','),
-      [](const Settings& given, Settings& settings) { settings.spec.names = canonical(given.spec.names); });
+      [](const Settings& given, Settings& settings) { settings.spec.names = canonical_names(given.spec.names); });
   add(add_key_type_flag(command, "--cert-key-type", key_type_, "Type of the certificate's key"),
       [this](const Settings&, Settings& settings) { settings.spec.key_types = {key_type_}; });
   add(command.flag("--reuse-key", values_.spec.reuse_key, "Keep the key at renewals"),
       [](const Settings& given, Settings& settings) { settings.spec.reuse_key = given.spec.reuse_key; });
   add(command.text("--profile NAME", values_.spec.profile, "One of the CA's certificate profiles"),
-      [](const Settings& given, Settings& settings) { settings.spec.profile = given.spec.profile; });
+      [](const Settings& given, Settings& settings) {
+        settings.spec.profile = given.spec.profile;
+        settings.spec.profile_required = !given.spec.profile.empty();
+      });
   add(command.text("--preferred-chain NAME", values_.spec.preferred_chain,
                    "Take the chain whose topmost issuer has this common name"),
       [](const Settings& given, Settings& settings) { settings.spec.preferred_chain = given.spec.preferred_chain; });
@@ -148,7 +153,7 @@ void SettingFlags::add_http(const Command& heading) {
           .excludes("--http-address"),
       [](const Settings& given, Settings& settings) {
         forget_challenge(settings.host);
-        settings.host.webroot = absolute(given.host.webroot);
+        settings.host.webroot = absolute_path(given.host.webroot);
       });
   add(command
           .number("--tls-port PORT", values_.host.tls_port, "Port to answer tls-alpn-01 on; the CA comes to port 443")
@@ -190,7 +195,7 @@ void SettingFlags::add_dns(const Command& heading) {
   add(command.text("--onion-key FILE", values.onion_key,
                    "Key of the onion service: Tor's hs_ed25519_secret_key, or PEM"),
       [](const Settings& given, Settings& settings) {
-        settings.host.challenge.onion_key = absolute(given.host.challenge.onion_key);
+        settings.host.challenge.onion_key = absolute_path(given.host.challenge.onion_key);
       });
   add(command.text("--onion-caa TEXT", values.onion_caa,
                    "CAA records of the onion service, as 'caa 0 issue \"ca.example\"'"),
@@ -206,8 +211,9 @@ void SettingFlags::add_outputs(const Command& heading) {
   Command command = heading;
   HostSettings& values = values_.host;
   const auto path = [](std::string HostSettings::*member) {
-    return
-        [member](const Settings& given, Settings& settings) { settings.host.*member = absolute(given.host.*member); };
+    return [member](const Settings& given, Settings& settings) {
+      settings.host.*member = absolute_path(given.host.*member);
+    };
   };
   const auto text = [](std::string HostSettings::*member) {
     return [member](const Settings& given, Settings& settings) { settings.host.*member = given.host.*member; };
@@ -222,7 +228,7 @@ void SettingFlags::add_outputs(const Command& heading) {
   add(command.text("--cert-key,--key FILE", values.cert_key,
                    "The certificate's key: read when the file exists, else written there"),
       [](const Settings& given, Settings& settings) {
-        const std::string file = absolute(given.host.cert_key);
+        const std::string file = absolute_path(given.host.cert_key);
         std::error_code none;
         // The file that culmen wrote does not become an input when the same command is given again.
         if (file != settings.host.cert_key) settings.host.cert_key_is_input = !file.empty() && fs::exists(file, none);

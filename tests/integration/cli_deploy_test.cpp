@@ -140,7 +140,7 @@ TEST_CASE("outputs: checked before the CA is asked (E3)") {
   CHECK(fs::is_fifo(folder / "pipe"));
 }
 
-TEST_CASE("outputs: combined file, mode and group last over renewals; a copy that was lost comes back (D5, F7, F8)") {
+TEST_CASE("outputs: combined file, mode and group last over renewals, a copy that was lost comes back (D5, F7, F8)") {
   const TestCaProcess ca;
   const Client client(ca);
   const culmen::test::TemporaryFolder folder;

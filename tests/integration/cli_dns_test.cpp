@@ -171,7 +171,7 @@ TEST_CASE("issue by dns-01 by hand: each record is shown, and Enter is waited fo
 
   // A timer has no terminal.
   const Outcome renewed = run({culmen_path(), "renew", "--force", "--dir", bench.client.state().string()});
-  CHECK(renewed.exit_code == 2);
+  CHECK(renewed.exit_code == 1);  // nobody typed something wrong
   CHECK(contains(renewed.err, "--dns-hook PROGRAM"));
 }
 
@@ -205,7 +205,7 @@ TEST_CASE("issue by dns-account-01 and dns-persist-01") {
   CHECK(bench.runs("present") == 2);
   CHECK(bench.runs("cleanup") == 1);
   // The record stays: from now on nothing has to be changed.
-  issued = bench.issue({"b.example", "*.b.example"}, {"--challenge", "dns-persist-01", "--force"});
+  issued = bench.issue({"b.example", "*.b.example"}, {"--dns-hook", "", "--force"});
   CHECK(issued.exit_code == 0);
   CHECK(contains(issued.out, "_validation-persist.b.example TXT ca.culmen.example; accounturi="));
   CHECK(bench.runs("present") == 2);

@@ -33,7 +33,7 @@ json::object status_of(const Client& client, const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("list and status: without a CA; the exit code is for monitoring (E6)") {
+TEST_CASE("list and status: without a CA, the exit code is for monitoring (E6)") {
   TestCaProcess ca;
   const Client client(ca);
   const Outcome nothing = offline(client, {"list"});
@@ -88,7 +88,7 @@ TEST_CASE("delete: the key is kept, what was never issued goes too, and a misspe
   CHECK(contains(offline(client, {"list"}).out, "There is no certificate"));
 }
 
-TEST_CASE("rename: files, settings and record go along; an existing name is refused") {
+TEST_CASE("rename: files, settings and record go along, an existing name is refused") {
   const TestCaProcess ca;
   const Client client(ca);
   const culmen::test::TemporaryFolder elsewhere;

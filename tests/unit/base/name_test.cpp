@@ -107,7 +107,7 @@ TEST_CASE("DNS names: a refusal says what is wrong with it") {
       {"ops@example.com", "e-mail"},
       {"192.0.2.1", "IP address"},
       {"2001:db8::1", "IP address"},
-      {"[2001:db8::1]", "IP address"},
+      {"[2001:db8::1]", "without brackets"},
       {"\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.0.0.1", "IP address"},  // full-width 127.0.0.1
       {"192.0.2.256", "mistyped IP address"},
       {"192.0.2", "mistyped IP address"},
