@@ -9,7 +9,9 @@ namespace culmen {
 
 planner::Action next_action(const StoredCertificate& certificate, const planner::Policy& policy, planner::Time now) {
   const CertificateRecord& record = certificate.record;
-  const CertificateSpec spec = record.spec.value_or(CertificateSpec(record.names));
+  CertificateSpec spec = record.spec.value_or(CertificateSpec(record.names));
+  // Without a spec, as in what the release before left, it is wanted as it is.
+  if (!record.spec && !record.key_type.empty()) spec.key_types = {record.key_type};
   planner::Situation known;
   for (const std::string& ca : spec.cas) known.cas.push_back(resolve_directory_url(ca));
   if (known.cas.empty()) known.cas.push_back(record.server);

@@ -12,6 +12,13 @@
 namespace culmen::manager {
 
 namespace {
+std::string names_of_profiles(const Directory& directory) {
+  std::string names;
+  for (const auto& [name, description] : directory.meta.profiles)
+    names += (names.empty() ? "" : ", ") + printable(name, 60);
+  return names.empty() ? "none" : names;
+}
+
 using std::chrono::seconds;
 
 constexpr seconds shortest_poll_deadline(5);
@@ -97,7 +104,8 @@ Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
     const bool offered = seams_.issue || issuance.ca->session->directory().meta.profiles.contains(spec.profile);
     if (!offered && spec.profile_required)
       co_return Error(Errc::not_offered, doing,
-                      "the CA does not offer the profile \"" + printable(spec.profile, 60) + "\"");
+                      "the CA has no profile \"" + printable(spec.profile, 60) + "\"; it has " +
+                          names_of_profiles(issuance.ca->session->directory()));
     if (offered) {
       request->profile = spec.profile;
     } else {

@@ -84,7 +84,7 @@ TEST_CASE("delete: the key is kept, what was never issued goes too, and a misspe
   CHECK_FALSE(fs::exists(client.certificate("a.example")));
   CHECK_FALSE(fs::exists(client.certificate("bad.example")));
   REQUIRE(gone.json().at("keys").as_array().size() == 1);
-  CHECK(contents(text(gone.json().at("keys").as_array()[0])) == key);
+  CHECK(contains(contents(text(gone.json().at("keys").as_array()[0])), key));
   CHECK(contains(offline(client, {"list"}).out, "There is no certificate"));
 }
 
@@ -122,9 +122,9 @@ TEST_CASE("settings last: a command without flags keeps them, and edit changes t
   CHECK(text(status_of(client, "a.example").at("server")) == ca.url());
 
   REQUIRE(offline(client, {"edit", "a.example", "--cert-key-type", "rsa:2048"}).exit_code == 0);
-  const Outcome renewed = offline(client, {"renew"});
+  const Outcome renewed = offline(client, {"issue", "--name", "a.example"});
   CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
-  CHECK(contains(renewed.out, "1 of 1 renewed"));
+  CHECK(contains(renewed.out, "what is wanted has changed"));
   CHECK(status_of(client, "a.example").at("key_type") == "rsa:2048");
   CHECK(offline(client, {"edit", "a.example", "--challenge", "dns-01"}).exit_code == 2);  // without a hook
   CHECK(offline(client, {"edit", "a.example", "--no-such-flag"}).exit_code == 2);
