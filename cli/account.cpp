@@ -163,7 +163,7 @@ int run_list(const StateFlags& flags, Output& output) {
     damaged = damaged || !account.damage.empty();
     entries.push_back(std::move(entry));
   }
-  if (entries.empty()) output.say("There is no account in " + host.folder().string());
+  if (entries.empty()) output.say("There is no account in " + host.place());
   output.result().set("accounts", entries);
   return damaged ? exit_failed : exit_ok;
 }

@@ -28,12 +28,24 @@ std::string check_key_type(const std::string& type) {
 }  // namespace
 
 void add_connection_flags(const Command& command, ConnectionFlags& flags) {
+  add_transport_flags(command, flags);
+  add_json_flag(command, flags.json);
+}
+
+void add_log_flag(const Command& command, ConnectionFlags& flags) {
+  Command other = command;
+  other
+      .text("--log-format text|json", flags.log_format,
+            "Log lines as text, or each as one JSON object on standard error")
+      .one_of({"text", "json"});
+}
+
+void add_transport_flags(const Command& command, ConnectionFlags& flags) {
   Command other = command;
   other.number("--poll-timeout SECONDS", flags.poll_timeout, "Seconds to wait for validation, and for the certificate")
       .between(1, 86400);
   other.text("--proxy URL", flags.proxy, "Proxy URL (default: from https_proxy and no_proxy)");
   other.flag("--allow-http", flags.allow_http, "Allow a server without TLS that is not on this machine: tests only");
-  add_json_flag(other, flags.json);
   add_verbose_flag(other, flags.verbose);
 }
 

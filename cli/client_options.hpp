@@ -19,6 +19,7 @@ struct ConnectionFlags {
   int poll_timeout = 120;  ///< Seconds.
   bool json = false;
   bool verbose = false;
+  std::string log_format = "text";
 };
 
 /// Which CA, and which account there.
@@ -39,7 +40,11 @@ struct AccountFlags {
   std::string eab_alg = "HS256";
 };
 
+/// With --json; for commands that end.
 void add_connection_flags(const Command& command, ConnectionFlags& flags);
+void add_transport_flags(const Command& command, ConnectionFlags& flags);
+/// --log-format
+void add_log_flag(const Command& command, ConnectionFlags& flags);
 /// Returns the option --server.
 Option add_server_flags(const Command& command, ServerFlags& flags);
 void add_account_flags(const Command& command, AccountFlags& flags);

@@ -22,6 +22,7 @@ constexpr const char* trying = "Trying things out";
 constexpr SubCommand sub_commands[] = {
     {everyday, "issue", "Get a certificate, or do nothing while the present one is good", define_issue},
     {everyday, "renew", "Renew every certificate that is due, and run deploy hooks", define_renew},
+    {everyday, "run", "Renew without end, as a service: SIGHUP makes it look again", define_run},
     {everyday, "list", "Show the certificates that are kept here, without asking a CA", define_list},
     {everyday, "status", "Show them in detail; the exit code is for monitoring", define_status},
     {everyday, "edit", "Change how a certificate is renewed, where it goes, and which hooks run", define_edit},
@@ -30,7 +31,11 @@ constexpr SubCommand sub_commands[] = {
     {everyday, "revoke", "Tell the CA that a certificate must not be trusted any more", define_revoke},
     {accounts, "account", "Make, show and change accounts at CAs", define_account},
     {accounts, "ca", "Which CAs culmen knows by name, and what a CA offers", define_ca},
+    {machine, "storage", "Where certificates are kept: prepare, check, copy and list a storage", define_storage},
+    {machine, "import", "Take over accounts and certificates of another client, whose files stay as they are",
+     define_import},
     {machine, "install", "Have systemd run culmen", define_install},
+    {trying, "rehearse", "See what would be renewed in the coming years, and what would fail", define_rehearse},
     {trying, "test-ca", "Run an ACME CA for tests", define_test_ca},
 };
 

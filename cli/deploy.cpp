@@ -24,6 +24,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr unsigned chain_mode = 0644, key_mode = 0600;
+// Changes that come together make one batch.
+constexpr std::chrono::seconds batch_pause(3), longest_batch_wait(60);
+// A web server that a pre-hook stopped has to be started also when the program is told to end.
+constexpr std::chrono::seconds post_hooks_after_cancel(30);
 
 Failure usage(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
@@ -92,6 +96,17 @@ std::vector<std::string> programs_in(const fs::path& folder) {
   return programs;
 }
 
+void run_hook(const std::string& doing, const ProgramRun& run, Output& output) {
+  output.progress(run.words.front(), "running");
+  try {
+    run_program(doing, run, interrupt_token());
+  } catch (...) {
+    output.progress_ended(run.words.front());
+    throw;
+  }
+  output.progress_ended(run.words.front());
+}
+
 ProgramRun run_of(const std::string& program, int time_limit) {
   ProgramRun run;
   run.words = {program};
@@ -127,20 +142,29 @@ void check_outputs(const HostSettings& settings) {
 
 fs::path system_hooks() { return "/etc/culmen/deploy.d"; }
 
-Deployment::Deployment(fs::path local, fs::path hooks_folder, Output& output)
-    : local_(std::move(local)), hooks_folder_(std::move(hooks_folder)), output_(output) {}
+Deployment::Deployment(fs::path local, fs::path hooks_folder, std::chrono::seconds retry_pause, Output& output,
+                       ProgramRunner runner)
+    : local_(std::move(local)),
+      hooks_folder_(std::move(hooks_folder)),
+      retry_pause_(retry_pause),
+      output_(output),
+      run_(std::move(runner)) {
+  if (run_) return;
+  run_ = [&output](const std::string& doing, const ProgramRun& run) { run_hook(doing, run, output); };
+}
 
 fs::path Deployment::record_of(const std::string& id) const {
   return local_ / "deployed" / (storage_part(id) + ".json");
 }
 
 void Deployment::before_order(const HostSettings& settings) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(orders_mutex_);
   post_wanted_.insert(settings.post_hooks.begin(), settings.post_hooks.end());
   post_timeout_ = std::max(post_timeout_, settings.hook_timeout);
   for (const std::string& program : settings.pre_hooks) {
-    if (!pre_done_.insert(program).second) continue;
-    run_program("running the pre-hook " + program, run_of(program, settings.hook_timeout), interrupt_token());
+    if (pre_done_.contains(program)) continue;
+    run_("running the pre-hook " + program, run_of(program, settings.hook_timeout));
+    pre_done_.insert(program);  // one that failed keeps the other orders back, too
   }
 }
 
@@ -168,19 +192,35 @@ void Deployment::put(const InstalledCertificate& certificate, const HostSettings
   Change change;
   change.id = certificate.id;
   change.serial = serial_text(leaf.serial);
-  const std::optional<JsonObject> before = read_json(record_of(change.id));
-  if (before && before->text("serial") == change.serial && !before->flag("hooks_failed")) return;
+  if (is_done(change)) return;
   change.cause = cause.empty() ? "installed" : cause;
   for (const Identifier& identifier : leaf.identifiers) change.names.push_back(identifier.value);
   change.live = live;
   change.settings = settings;
-  changes_.push_back(std::move(change));
+  const auto known = changes_.find(change.id);
+  if (known != changes_.end() && known->second.serial == change.serial) return;
+  const auto running = running_.find(change.id);
+  if (running != running_.end() && running->second == change.serial) return;
+  last_change_ = std::chrono::steady_clock::now();
+  if (changes_.empty()) first_change_ = last_change_;
+  const std::string id = change.id;
+  changes_.insert_or_assign(id, std::move(change));
 }
 
-std::map<std::string, std::vector<const Deployment::Change*>> Deployment::batches() const {
-  std::map<std::string, std::vector<const Change*>> found;
+/// Whether hooks ran for it, or failed a short time ago.
+bool Deployment::is_done(const Change& change) const {
+  const std::optional<JsonObject> before = read_json(record_of(change.id));
+  if (!before || before->text("serial") != change.serial) return false;
+  if (!before->flag("hooks_failed")) return true;
+  const std::chrono::system_clock::time_point tried(std::chrono::seconds(before->number("tried", std::int64_t{0})));
+  const auto passed = std::chrono::system_clock::now() - tried;
+  return passed >= std::chrono::seconds(0) && passed < retry_pause_;
+}
+
+Deployment::Batches Deployment::batches(const std::map<std::string, Change>& changes) const {
+  Batches found;
   const std::vector<std::string> for_all = programs_in(hooks_folder_);
-  for (const Change& change : changes_) {
+  for (const auto& [id, change] : changes) {
     for (const std::string& program : change.settings.deploy_hooks) found[program].push_back(&change);
     for (const std::string& program : for_all) found[program].push_back(&change);
   }
@@ -203,21 +243,47 @@ void Deployment::run_batch(const std::string& program, const std::vector<const C
                    {"CULMEN_FULLCHAIN", (first.live / "fullchain.pem").string()},
                    {"CULMEN_KEY", (first.live / "key.pem").string()},
                    {"CULMEN_CAUSE", first.cause}};
-  run_program("running the deploy hook " + program, run, interrupt_token());
+  run_("running the deploy hook " + program, run);
 }
 
-std::map<std::string, std::string> Deployment::run_hooks() {
+bool Deployment::has_orders() const {
+  const std::unique_lock lock(orders_mutex_, std::try_to_lock);
+  return lock.owns_lock() && (!pre_done_.empty() || !post_wanted_.empty());
+}
+
+std::optional<std::chrono::steady_clock::time_point> Deployment::hooks_at() const {
   const std::lock_guard lock(mutex_);
+  if (changes_.empty()) return std::nullopt;
+  return std::min(last_change_ + batch_pause, first_change_ + longest_batch_wait);
+}
+
+std::map<std::string, std::string> Deployment::after_orders() {
+  const std::lock_guard lock(orders_mutex_);
   std::map<std::string, std::string> failed;
   for (const std::string& program : post_wanted_) {
+    ProgramRun run = run_of(program, post_timeout_);
+    run.after_cancel = std::min(run.time_limit, post_hooks_after_cancel);
     try {
-      run_program("running the post-hook " + program, run_of(program, post_timeout_), interrupt_token());
+      run_("running the post-hook " + program, run);
     } catch (const Error& error) {
       failed[program] = error.detail();
     }
   }
+  post_wanted_.clear();
+  pre_done_.clear();
+  return failed;
+}
+
+std::map<std::string, std::string> Deployment::run_hooks() {
+  std::map<std::string, Change> changed;
+  {
+    const std::lock_guard lock(mutex_);
+    changed.swap(changes_);
+    for (const auto& [id, change] : changed) running_[id] = change.serial;
+  }
+  std::map<std::string, std::string> failed;
   std::set<const Change*> incomplete;
-  for (const auto& [program, changes] : batches()) {
+  for (const auto& [program, changes] : batches(changed)) {
     try {
       run_batch(program, changes);
       output_.say("Ran " + program);
@@ -226,19 +292,22 @@ std::map<std::string, std::string> Deployment::run_hooks() {
       incomplete.insert(changes.begin(), changes.end());
     }
   }
-  for (const Change& change : changes_) {
-    const fs::path file = record_of(change.id);
+  for (const auto& [id, change] : changed) {
+    const fs::path file = record_of(id);
     make_private_folder(local_);
     make_private_folder(file.parent_path());
     JsonObject record;
     record.set("format", 1);
     record.set("serial", change.serial);
-    if (incomplete.contains(&change)) record.set("hooks_failed", true);
+    if (incomplete.contains(&change)) {
+      const auto now = std::chrono::system_clock::now().time_since_epoch();
+      record.set("hooks_failed", true);
+      record.set("tried", std::int64_t{std::chrono::duration_cast<std::chrono::seconds>(now).count()});
+    }
     write_json(file, record);
   }
-  changes_.clear();
-  post_wanted_.clear();
-  pre_done_.clear();
+  const std::lock_guard lock(mutex_);
+  running_.clear();
   return failed;
 }
 

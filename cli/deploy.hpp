@@ -1,14 +1,18 @@
 // What this host does before and after a certificate changes: copies, modes and hooks.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "culmen/manager_options.hpp"
+#include "culmen/program.hpp"
 #include "settings.hpp"
 
 namespace culmen::cli {
@@ -21,14 +25,19 @@ void check_outputs(const HostSettings& settings);
 /// Where the system's own deploy hooks are: every program in it runs for every certificate.
 std::filesystem::path system_hooks();
 
+/// In place of run_program().
+using ProgramRunner = std::function<void(const std::string& doing, const ProgramRun& run)>;
+
 /// Thread-safe.
 class Deployment {
  public:
   /// What was done is remembered in `local`/deployed/, so that a copy that was lost is written again, and a hook that
-  /// failed runs again at the next run, without a new certificate. All references must outlive this.
-  Deployment(std::filesystem::path local, std::filesystem::path hooks_folder, Output& output);
+  /// failed runs again, without a new certificate: at the next run, but not before `retry_pause` has passed. All
+  /// references must outlive this.
+  Deployment(std::filesystem::path local, std::filesystem::path hooks_folder, std::chrono::seconds retry_pause,
+             Output& output, ProgramRunner runner = {});
 
-  /// Runs pre-hooks, each program once in this run. Throws Error.
+  /// Runs pre-hooks, each program once until after_orders(). Throws Error.
   void before_order(const HostSettings& settings);
   /// Writes the outputs that differ from the certificate, and sets mode and group of them and of the files in `live`,
   /// if the settings name them. A file that is replaced keeps its mode, owner, group and ACL otherwise. If the
@@ -36,7 +45,14 @@ class Deployment {
   /// file.
   void put(const InstalledCertificate& certificate, const HostSettings& settings, const std::filesystem::path& live,
            const std::string& cause);
-  /// Runs post-hooks, and each deploy hook once with all its certificates. Returns what failed, by program.
+  /// Whether after_orders() has something to do. Does not wait for hooks.
+  bool has_orders() const;
+  /// When deploy hooks should run: a few seconds after the last change, at most a minute after the first. nullopt:
+  /// there was none.
+  std::optional<std::chrono::steady_clock::time_point> hooks_at() const;
+  /// Runs post-hooks, also when the program is about to end. Returns what failed, by program.
+  std::map<std::string, std::string> after_orders();
+  /// Runs each deploy hook once with all its certificates. Returns what failed, by program.
   std::map<std::string, std::string> run_hooks();
 
  private:
@@ -48,16 +64,23 @@ class Deployment {
     std::filesystem::path live;
     HostSettings settings;
   };
+  using Batches = std::map<std::string, std::vector<const Change*>>;
   std::filesystem::path record_of(const std::string& id) const;
-  std::map<std::string, std::vector<const Change*>> batches() const;
+  bool is_done(const Change& change) const;
+  Batches batches(const std::map<std::string, Change>& changes) const;
   void run_batch(const std::string& program, const std::vector<const Change*>& changes) const;
 
-  std::filesystem::path local_, hooks_folder_;
+  const std::filesystem::path local_, hooks_folder_;
+  const std::chrono::seconds retry_pause_;
   Output& output_;
-  mutable std::mutex mutex_;
-  std::vector<Change> changes_;
+  ProgramRunner run_;
+  mutable std::mutex orders_mutex_;  ///< An order waits while pre-hooks and post-hooks run.
   std::set<std::string> pre_done_, post_wanted_;
   int post_timeout_ = 0;
+  mutable std::mutex mutex_;
+  std::map<std::string, Change> changes_;       ///< By id.
+  std::map<std::string, std::string> running_;  ///< Hooks run for these: serial numbers by id.
+  std::chrono::steady_clock::time_point first_change_, last_change_;
 };
 
 }  // namespace culmen::cli

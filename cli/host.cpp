@@ -12,6 +12,7 @@
 #include "files.hpp"
 #include "interrupt.hpp"
 #include "key_file_accounts.hpp"
+#include "live_files.hpp"
 #include "nearest.hpp"
 #include "output.hpp"
 #include "storage_url.hpp"
@@ -34,6 +35,10 @@ std::string chosen_url(const StateFlags& flags, const fs::path& folder) {
   return "file:" + folder.string();
 }
 
+std::function<void(const std::string&)> warner(Output& output) {
+  return [&output](const std::string& warning) { output.warn(printable(warning)); };
+}
+
 std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& folder, Host::Access access,
                                         Output& output) {
   std::error_code failed;
@@ -44,8 +49,7 @@ std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& 
     throw Failure(exit_failed, "not_found", "there is no state folder " + folder.string(),
                   "If it should be there, see whether its disk is mounted; --dir FOLDER names another one.");
   }
-  return open_storage(url, access == Host::Access::write,
-                      [&output](const std::string& warning) { output.warn(printable(warning)); });
+  return open_storage(url, access == Host::Access::write, warner(output));
 }
 
 }  // namespace
@@ -88,7 +92,8 @@ Host::Host(const StateFlags& flags, Access access, Output& output)
       url_(chosen_url(flags, folder_)),
       keeps_files_(!folder_of(url_).empty()),
       storage_(opened(url_, folder_, access, output)),
-      blocking_(storage_, {}, interrupt_token()) {}
+      blocking_(storage_, {}, interrupt_token()),
+      files_(keeps_files_ ? nullptr : open_storage("file:" + folder_.string(), false, warner(output))) {}
 
 std::shared_ptr<culmen::Storage> Host::storage_with_account(const std::string& key_file) const {
   return key_file.empty() ? storage_ : with_key_file_account(storage_, key_file);
@@ -111,17 +116,21 @@ culmen::StoredCertificate Host::certificate(const std::string& id) const {
 }
 
 std::optional<Settings> Host::settings(const culmen::StoredCertificate& certificate) const {
+  // What a database says of a host is not obeyed.
+  if (!keeps_files_ && !has_settings(certificate.id)) return std::nullopt;
+  Settings settings = settings_to_change(certificate);
+  if (settings.spec.names.empty()) return std::nullopt;
+  return settings;
+}
+
+Settings Host::settings_to_change(const culmen::StoredCertificate& certificate) const {
   std::optional<JsonObject> meta;
   if (certificate.live) meta = JsonObject::parse(certificate.live->meta);
   Settings settings = settings_from_meta(meta ? *meta : JsonObject(), certificate.id);
+  if (!keeps_files_) settings.host = HostSettings();
   if (certificate.record.spec) settings.spec = *certificate.record.spec;
-  const std::optional<JsonObject> kept = read_json(settings_file(local_folder(), certificate.id));
-  if (kept) {
+  if (const std::optional<JsonObject> kept = read_json(settings_file(local_folder(), certificate.id)))
     settings.host = host_settings_from(*kept);
-  } else if (!keeps_files_) {
-    return std::nullopt;  // what a database says is not obeyed here
-  }
-  if (settings.spec.names.empty()) return std::nullopt;
   return settings;
 }
 
@@ -137,6 +146,22 @@ void Host::want(const std::string& id, const CertificateSpec& spec) const {
   }
 }
 
+bool Host::has_settings(const std::string& id) const {
+  std::error_code failed;
+  return fs::exists(settings_file(local_folder(), id), failed);
+}
+
+std::vector<std::string> Host::ids_with_settings() const {
+  std::vector<std::string> ids;
+  std::error_code failed;
+  for (fs::directory_iterator entry(local_folder() / "deploy", failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    if (entry->path().extension() != ".json") continue;
+    if (auto id = storage_part_text(entry->path().stem().string())) ids.push_back(std::move(*id));
+  }
+  return ids;
+}
+
 void Host::keep_settings(const std::string& id, const HostSettings& settings) const {
   const fs::path file = settings_file(local_folder(), id);
   make_private_folder(local_folder());
@@ -147,7 +172,14 @@ void Host::keep_settings(const std::string& id, const HostSettings& settings) co
   write_json(file, object);
 }
 
-void Host::rename_settings(const std::string& from, const std::string& to) const {
+void Host::keep_files(const InstalledCertificate& certificate) const {
+  if (!files_) return;
+  write_live_files(blocking::Storage(files_, {}, interrupt_token()), certificate);
+}
+
+void Host::rename_own(const std::string& from, const std::string& to) const {
+  if (files_ && run(find_certificate(files_, from)) && !run(find_certificate(files_, to)))
+    run(rename_certificate(files_, from, to, lease()));
   const fs::path file = settings_file(local_folder(), from);
   std::error_code failed;
   if (!fs::exists(file, failed)) return;
@@ -155,12 +187,15 @@ void Host::rename_settings(const std::string& from, const std::string& to) const
   if (failed) throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
 }
 
-void Host::drop_settings(const std::string& id) const {
+void Host::drop_own(const std::string& id) const {
+  if (files_ && run(find_certificate(files_, id))) (void)run(remove_certificate(files_, id, lease()));
   std::error_code failed;
   const fs::path file = settings_file(local_folder(), id);
   fs::remove(file, failed);
   if (failed) throw Error(Errc::io_failed, "removing " + file.string(), failed.message()).with_system_code(failed);
 }
+
+std::string Host::place() const { return keeps_files_ ? folder_of(url_).string() : shown_url(url_); }
 
 std::string Host::place_of_key(const std::string& key) const {
   const fs::path own = folder_of(url_);

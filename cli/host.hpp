@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "culmen/blocking/storage.hpp"
+#include "culmen/manager_options.hpp"
 #include "culmen/stored_certificates.hpp"
 #include "settings.hpp"
 
@@ -53,10 +54,20 @@ class Host {
   std::optional<Settings> settings(const culmen::StoredCertificate& certificate) const;
   /// Records that the certificate is wanted, unless there is one: what is not finished here, `renew` finishes.
   void want(const std::string& id, const CertificateSpec& spec) const;
+  /// The same for a command that tells this host. If it was never told: what is wanted, and for this host the defaults.
+  Settings settings_to_change(const culmen::StoredCertificate& certificate) const;
+  bool has_settings(const std::string& id) const;
+  std::vector<std::string> ids_with_settings() const;
   void keep_settings(const std::string& id, const HostSettings& settings) const;
-  void rename_settings(const std::string& from, const std::string& to) const;
-  void drop_settings(const std::string& id) const;
 
+  /// With a database: writes the files that servers of this host read. Throws Error.
+  void keep_files(const InstalledCertificate& certificate) const;
+  /// What this host has of a certificate beside the storage: its settings, and with a database its files.
+  void rename_own(const std::string& from, const std::string& to) const;
+  void drop_own(const std::string& id) const;
+
+  /// Where certificates are kept, for messages: a folder, or a URL without its password.
+  std::string place() const;
   /// The folder with the files of the certificate that counts, for messages and web servers.
   std::filesystem::path live_folder(const std::string& id) const;
   /// Where the key of the account at that CA is, for messages: a file, or a key of the storage.
@@ -72,6 +83,7 @@ class Host {
   bool keeps_files_ = true;
   std::shared_ptr<culmen::Storage> storage_;
   blocking::Storage blocking_;
+  std::shared_ptr<culmen::Storage> files_;  ///< For servers of this host; nullptr if the storage keeps files itself.
 };
 
 /// Returns the id. Throws Failure (exit_usage) if it cannot be the name of a folder.

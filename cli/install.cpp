@@ -1,8 +1,9 @@
-// culmen install: a systemd timer that runs culmen renew.
+// culmen install: systemd units that run culmen renew or culmen run.
 #include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <set>
 
@@ -10,9 +11,12 @@
 #include "command.hpp"
 #include "command_line.hpp"
 #include "culmen/atomic_file.hpp"
+#include "culmen/program.hpp"
 #include "files.hpp"
 #include "host.hpp"
+#include "interrupt.hpp"
 #include "output.hpp"
+#include "storage_url.hpp"
 
 namespace culmen::cli {
 
@@ -20,15 +24,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view marker = "# Written by: culmen install timer";
-constexpr std::string_view unit_name = "culmen-renew";
+constexpr std::string_view marker = "# Written by: culmen install ";
+enum class Kind { timer, service };
 
-struct TimerFlags {
-  TimerFlags() = default;
+struct InstallFlags {
+  InstallFlags() = default;
   std::string dir;
   std::string systemd_dir = "/etc/systemd/system";
   std::string on_calendar = "*-*-* 00,12:00:00";
-  std::string user;
+  std::string user, on_failure_unit;
   std::vector<std::string> writable;
   bool print_only = false;
   bool force = false;
@@ -38,34 +42,56 @@ struct TimerFlags {
 struct Unit {
   fs::path path;
   std::string text;
+  unsigned mode = 0644;
 };
 
-/// What renewals write to beside the state folder: web roots, and where --out, --cert-key and --account-key are.
+/// How the service reaches the CA: the variables of the environment, and where they are to be.
+struct Proxy {
+  Proxy() = default;
+  std::string lines;         ///< For the unit.
+  std::optional<Unit> file;  ///< With a password in it.
+};
+
+/// What renewals write to beside the state folder: web roots, storage, and where --out, --cert-key, --combined and
+/// --account-key are.
 std::set<fs::path> places_of_certificates(const fs::path& state, Output& output);
-std::string service_text(const TimerFlags& flags, const fs::path& state, const std::string& user, Output& output);
-std::string timer_text(const TimerFlags& flags);
+Proxy proxy_of(const fs::path& state);
+void check_calendar_event(const std::string& event);
+std::string timed_text(const InstallFlags& flags, const fs::path& state, const std::string& shared);
+std::string running_text(const InstallFlags& flags, const fs::path& state, const std::string& shared);
+std::string shared_text(const InstallFlags& flags, const fs::path& state, const std::string& user, const Proxy& proxy,
+                        Output& output);
+std::string timer_text(const InstallFlags& flags);
 void check_may_be_written(const Unit& unit, bool force);
 bool write_unit(const Unit& unit);
 
-int run_timer(const TimerFlags& flags, Output& output) {
+int run_install(Kind kind, const InstallFlags& flags, Output& output) {
   std::string user = flags.user;
   if (user.empty() && geteuid() != 0) {
     if (const passwd* self = getpwuid(geteuid())) user = self->pw_name;
   }
   const fs::path folder = fs::absolute(flags.systemd_dir).lexically_normal();
   const fs::path state = state_folder(flags.dir);
-  const Unit service{folder / (std::string(unit_name) + ".service"), service_text(flags, state, user, output)};
-  const Unit timer{folder / (std::string(unit_name) + ".timer"), timer_text(flags)};
-
+  const Proxy proxy = proxy_of(state);
+  const std::string shared = shared_text(flags, state, user, proxy, output);
   JsonObject& json = output.result();
-  json.set("service", service.path.string());
-  json.set("timer", timer.path.string());
+  std::vector<Unit> units;
+  if (kind == Kind::timer) {
+    check_calendar_event(flags.on_calendar);
+    units.push_back({folder / "culmen-renew.service", timed_text(flags, state, shared)});
+    units.push_back({folder / "culmen-renew.timer", timer_text(flags)});
+    json.set("timer", units.back().path.string());
+  } else {
+    units.push_back({folder / "culmen.service", running_text(flags, state, shared)});
+  }
+  json.set("service", units.front().path.string());
   json.set("state", state.string());
   if (flags.print_only) {
     json.set("changed", false);
-    json.set("service_text", service.text);
-    json.set("timer_text", timer.text);
-    output.say("# " + service.path.string() + "\n" + service.text + "\n# " + timer.path.string() + "\n" + timer.text);
+    json.set("service_text", units.front().text);
+    if (kind == Kind::timer) json.set("timer_text", units.back().text);
+    for (const Unit& unit : units) output.say("# " + unit.path.string() + "\n" + unit.text);
+    if (proxy.file) output.say("# With the password of the proxy, mode 0600: " + proxy.file->path.string());
     return exit_ok;
   }
   std::error_code failed;
@@ -73,17 +99,29 @@ int run_timer(const TimerFlags& flags, Output& output) {
     throw Failure(exit_failed, "not_found", "there is no folder " + folder.string(),
                   "Say where systemd looks for units with --systemd-dir, or see the units with --print-only.");
   }
-  for (const Unit& unit : {service, timer}) check_may_be_written(unit, flags.force);
+  for (const Unit& unit : units) check_may_be_written(unit, flags.force);
+  if (proxy.file) {
+    make_private_folder(state);
+    make_private_folder(proxy.file->path.parent_path());
+    units.push_back(*proxy.file);
+  }
   bool changed = false;
-  for (const Unit& unit : {service, timer}) {
+  for (const Unit& unit : units) {
     if (!write_unit(unit)) continue;
     changed = true;
     output.say("Wrote " + unit.path.string());
   }
   json.set("changed", changed);
-  if (!changed) output.say("Nothing to do: both units are there already, as they should be");
-  output.say("Next, as root:\n  systemctl daemon-reload\n  systemctl enable --now " + std::string(unit_name) +
-             ".timer\nTry it with: systemctl start " + std::string(unit_name) + ".service");
+  if (!changed) output.say("Nothing to do: the units are there already, as they should be");
+  const std::string unit = kind == Kind::timer ? "culmen-renew.timer" : "culmen.service";
+  output.say("Next, as root:\n  systemctl daemon-reload\n  systemctl enable --now " + unit);
+  if (kind == Kind::timer) {
+    output.say("Try it with: systemctl start culmen-renew.service");
+    return exit_ok;
+  }
+  output.say("After a change of settings, to have it at once: systemctl reload culmen.service");
+  if (fs::exists(folder / "culmen-renew.timer", failed))
+    output.say("The timer is not needed beside it: systemctl disable --now culmen-renew.timer");
   return exit_ok;
 }
 
@@ -130,6 +168,7 @@ std::set<fs::path> places_of_certificates(const fs::path& state, Output& output)
   StateFlags flags;
   flags.dir = state.string();
   const Host host(flags, Host::Access::read, output);
+  if (host.keeps_files()) places.insert(host.place());
   for (const culmen::StoredCertificate& certificate : host.certificates()) {
     if (!certificate.damage.empty()) continue;
     const std::optional<Settings> settings = host.settings(certificate);
@@ -146,10 +185,103 @@ std::set<fs::path> places_of_certificates(const fs::path& state, Output& output)
   return places;
 }
 
-std::string service_text(const TimerFlags& flags, const fs::path& state, const std::string& user, Output& output) {
-  const fs::path self = program();
+/// A proxy with a user name has a password, most likely.
+bool has_credentials(const std::string& proxy) { return proxy.find('@') != std::string::npos; }
+
+Proxy proxy_of(const fs::path& state) {
+  Proxy proxy;
+  std::string in_unit, in_file;
+  bool is_secret = false;
+  for (const char* const name :
+       {"https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"}) {
+    const char* const value = getenv(name);
+    if (!value || !*value) continue;
+    const std::string assignment = std::string(name) + "=" + value;
+    is_secret = is_secret || has_credentials(value);
+    in_unit += "Environment=" + unit_word(assignment) + "\n";
+    // systemd.exec(5), EnvironmentFile=: in double quotes these are escaped; "%" is only itself.
+    in_file += std::string(name) + "=\"";
+    for (const char* c = value; *c; ++c) {
+      if (std::string_view("\"\\`$").find(*c) != std::string_view::npos) in_file += '\\';
+      in_file += *c;
+    }
+    in_file += "\"\n";
+  }
+  if (in_unit.empty()) return proxy;
+  proxy.lines = "# As in the environment of culmen install.\n" + in_unit;
+  if (!is_secret) return proxy;
+  proxy.file = Unit{state / "local" / "proxy.env", in_file, 0600};
+  // A path is not quoted here; systemd would take the quotes as part of it.
+  std::string path;
+  for (const char c : proxy.file->path.string()) path += c == '%' ? std::string("%%") : std::string(1, c);
+  proxy.lines = "# The proxy of the environment of culmen install; it has a password.\nEnvironmentFile=" + path + "\n";
+  return proxy;
+}
+
+/// systemd's own opinion, where it can be had.
+void check_calendar_event(const std::string& event) {
+  if (!obstacle_of_program("systemd-analyze").empty()) return;
+  ProgramRun run;
+  run.words = {"systemd-analyze", "calendar", "--", event};
+  run.time_limit = std::chrono::seconds(20);
+  try {
+    run_program("checking --on-calendar", run, interrupt_token());
+  } catch (const Error& error) {
+    if (error.code() == Errc::cancelled) throw;
+    throw Failure(
+        exit_usage, "invalid_argument",
+        "--on-calendar: systemd does not understand \"" + printable(event) + "\": " + printable(error.detail(), 1000),
+        "See systemd.time(7), and try with: systemd-analyze calendar EVENT");
+  }
+}
+
+std::string head_of(std::string_view kind, const InstallFlags& flags, std::string_view description) {
+  std::string text = std::string(marker) + std::string(kind) +
+                     "; run that again to change it, it replaces this file.\n"
+                     "[Unit]\n"
+                     "Description=" +
+                     std::string(description) +
+                     "\n"
+                     "Wants=network-online.target\n"
+                     "After=network-online.target\n";
+  if (!flags.on_failure_unit.empty()) text += "OnFailure=" + flags.on_failure_unit + "\n";
+  return text + "\n[Service]\n";
+}
+
+std::string timed_text(const InstallFlags& flags, const fs::path& state, const std::string& shared) {
+  return head_of("timer", flags, "Renew the certificates that are due (culmen)") +
+         "Type=oneshot\n"
+         "ExecStart=" +
+         unit_word(program().string()) + " renew --dir " + command_argument(state.string()) + "\n" +
+         "TimeoutStartSec=1h\n" + shared;
+}
+
+std::string running_text(const InstallFlags& flags, const fs::path& state, const std::string& shared) {
+  return head_of("service", flags, "Keep certificates fresh (culmen)") +
+         "Type=notify\n"
+         "ExecStart=" +
+         unit_word(program().string()) + " run --dir " + command_argument(state.string()) +
+         "\n"
+         "# SIGHUP: look at certificates and settings again.\n"
+         "ExecReload=/bin/kill -HUP $MAINPID\n"
+         "WatchdogSec=5min\n"
+         "Restart=on-failure\n"
+         "RestartSec=30s\n"
+         "# Wrong usage does not get better.\n"
+         "RestartPreventExitStatus=2\n"
+         "TimeoutStartSec=5min\n"
+         "# Hooks are ended by culmen; post-hooks may need some time.\n"
+         "KillMode=mixed\n"
+         "TimeoutStopSec=40s\n" +
+         shared + "\n[Install]\nWantedBy=multi-user.target\n";
+}
+
+/// The user, the proxy and the sandbox.
+std::string shared_text(const InstallFlags& flags, const fs::path& state, const std::string& user, const Proxy& proxy,
+                        Output& output) {
   std::set<fs::path> places = places_of_certificates(state, output);
   for (const std::string& place : flags.writable) places.insert(fs::absolute(place).lexically_normal());
+  const fs::path self = program();
   bool uses_tmp = is_below(self, "/tmp") || is_below(self, "/var/tmp");
   // "-": a folder that is not there yet is no reason to fail.
   std::string writable = "ReadWritePaths=" + unit_word("-" + state.string()) + "\n";
@@ -157,30 +289,21 @@ std::string service_text(const TimerFlags& flags, const fs::path& state, const s
   places.insert(state);
   for (const fs::path& place : places) uses_tmp = uses_tmp || is_below(place, "/tmp") || is_below(place, "/var/tmp");
 
-  std::string text(marker);
-  text +=
-      "; run that again to change it, it replaces this file.\n"
-      "[Unit]\n"
-      "Description=Renew the certificates that are due (culmen)\n"
-      "Wants=network-online.target\n"
-      "After=network-online.target\n"
-      "\n"
-      "[Service]\n"
-      "Type=oneshot\n"
-      "ExecStart=" +
-      unit_word(self.string()) + " renew --dir " + command_argument(state.string()) + "\n";
+  std::string text;
   if (!user.empty()) text += "User=" + user + "\n";
+  text += proxy.lines;
   text +=
-      "TimeoutStartSec=1h\n"
       "\n"
-      "# Port 80 and 443, and nothing else that root may. As root also: web roots that belong to somebody else.\n"
+      "# Ports 80 and 443, and nothing else that root may. As root also: web roots that belong to another user, and\n"
+      "# owner and group of files that are replaced (--key-group).\n"
       "AmbientCapabilities=CAP_NET_BIND_SERVICE\n"
       "CapabilityBoundingSet=CAP_NET_BIND_SERVICE" +
-      std::string(user.empty() ? " CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH" : "") +
+      std::string(user.empty() ? " CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER" : "") +
       "\n"
       "NoNewPrivileges=yes\n"
       "\n"
-      "# All that is written to. A DNS hook that writes elsewhere: culmen install timer --writable FOLDER\n"
+      "# All that is written to. Hooks run in here, too: one that writes elsewhere needs --writable FOLDER of culmen\n"
+      "# install.\n"
       "ProtectSystem=strict\n" +
       writable + "PrivateTmp=" + (uses_tmp ? "no" : "yes") +
       "\n"
@@ -200,9 +323,9 @@ std::string service_text(const TimerFlags& flags, const fs::path& state, const s
   return text;
 }
 
-std::string timer_text(const TimerFlags& flags) {
+std::string timer_text(const InstallFlags& flags) {
   return std::string(marker) +
-         "; run that again to change it, it replaces this file.\n"
+         "timer; run that again to change it, it replaces this file.\n"
          "[Unit]\n"
          "Description=When to look for certificates that are due (culmen)\n"
          "\n"
@@ -228,9 +351,11 @@ void check_may_be_written(const Unit& unit, bool force) {
 }
 
 bool write_unit(const Unit& unit) {
-  if (read_file(unit.path) == unit.text) return false;
+  std::error_code failed;
+  const bool has_mode = static_cast<unsigned>(fs::status(unit.path, failed).permissions()) == unit.mode;
+  if (read_file(unit.path) == unit.text && has_mode) return false;
   try {
-    write_file_atomically(unit.path, unit.text, 0644);
+    write_file_atomically(unit.path, unit.text, unit.mode);
   } catch (const Error& error) {
     throw error.while_doing(
         "writing a systemd unit (as root, or elsewhere with --systemd-dir, or see it with --print-only)");
@@ -247,6 +372,15 @@ std::string check_calendar(const std::string& text) {
   return fine ? std::string() : "\"" + printable(text) + "\" is not a calendar event, as \"daily\" or \"*-*-* 04:00\"";
 }
 
+std::string check_unit(const std::string& name) {
+  const bool fine =
+      name.find('.') != std::string::npos && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view("_-.@:\\%").find(c) != std::string_view::npos;
+      });
+  return fine ? std::string() : "\"" + printable(name) + "\" is not a unit, as \"mail-root@%n.service\"";
+}
+
 std::string check_user(const std::string& name) {
   const bool fine = !name.empty() && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
@@ -258,18 +392,28 @@ std::string check_user(const std::string& name) {
 }  // namespace
 
 void define_install(Command& command) {
-  auto flags = std::make_shared<TimerFlags>();
-  Command timer = command.subcommand("timer", "Write systemd units that run culmen renew twice a day");
-  add_dir_flag(timer, flags->dir);
-  timer.text("--systemd-dir FOLDER", flags->systemd_dir, "Where the units go");
-  timer.text("--on-calendar EVENT", flags->on_calendar, "When to run, as systemd.time(7) has it").check(check_calendar);
-  timer.text("--user NAME", flags->user, "Run as this user (default: who calls this; for root, root)")
-      .check(check_user);
-  timer.list("--writable FOLDER", flags->writable, "A folder that a DNS hook writes to; repeatable");
-  timer.flag("--print-only", flags->print_only, "Show both units and write nothing");
-  timer.flag("--force", flags->force, "Replace units of that name that culmen did not write");
-  add_json_flag(timer, flags->json);
-  timer.set_action([flags](Output& output) { return run_timer(*flags, output); });
+  const auto define = [&command](Kind kind, const char* name, const char* description) {
+    auto flags = std::make_shared<InstallFlags>();
+    Command unit = command.subcommand(name, description);
+    add_dir_flag(unit, flags->dir);
+    unit.text("--systemd-dir FOLDER", flags->systemd_dir, "Where the units go");
+    if (kind == Kind::timer) {
+      unit.text("--on-calendar EVENT", flags->on_calendar, "When to run, as systemd.time(7) has it")
+          .check(check_calendar);
+    }
+    unit.text("--user NAME", flags->user, "Run as this user (default: who calls this; for root, root)")
+        .check(check_user);
+    unit.list("--writable FOLDER", flags->writable, "A folder that a hook writes to; repeatable");
+    unit.text("--on-failure-unit UNIT", flags->on_failure_unit,
+              "Unit that systemd starts when the service fails (OnFailure=)")
+        .check(check_unit);
+    unit.flag("--print-only", flags->print_only, "Show the units and write nothing");
+    unit.flag("--force", flags->force, "Replace units of that name that culmen did not write");
+    add_json_flag(unit, flags->json);
+    unit.set_action([flags, kind](Output& output) { return run_install(kind, *flags, output); });
+  };
+  define(Kind::timer, "timer", "Write systemd units that run culmen renew twice a day");
+  define(Kind::service, "service", "Write a systemd unit that runs culmen run");
 }
 
 }  // namespace culmen::cli

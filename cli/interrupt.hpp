@@ -10,7 +10,13 @@ namespace culmen::cli {
 void cancel_on_interrupt(bool json);
 /// For everything that waits: clients, storage, managers, hooks.
 const CancelToken& interrupt_token();
-/// Whether a signal came.
+/// Whether a signal came that cancels.
 bool interrupted() noexcept;
+/// For a program that runs until it is stopped: from here on SIGHUP does not cancel, but is to be asked for with
+/// take_hangup(); it writes to `wake`, a descriptor of eventfd(2), as do the signals that cancel, which say nothing any
+/// more.
+void serve_signals(int wake);
+/// Whether SIGHUP came since the last call.
+bool take_hangup() noexcept;
 
 }  // namespace culmen::cli

@@ -60,7 +60,10 @@ int run_issue(const IssueFlags& flags, Output& output) {
   const std::optional<culmen::StoredCertificate> before = host.run(find_certificate(host.storage(), id));
   Kept kept;
   kept.id = id;
-  kept.settings = flags.settings.merged(before ? host.settings(*before) : std::nullopt);
+  std::optional<Settings> known;
+  if (before) known = host.settings_to_change(*before);
+  if (known) known->host.files_only = false;  // a host that issues can prove the names
+  kept.settings = flags.settings.merged(std::move(known));
   kept.settings.spec.id = id;
   if (flags.force) kept.force = "--force was given";
   if (before && before->record.live > 0 && !before->damage.empty() && kept.force.empty())

@@ -148,7 +148,7 @@ int issue_for_csr(const CsrFlags& flags, Output& output) {
   request.poll_deadline = std::chrono::seconds(flags.keep.connection.poll_timeout);
   request.ancestor_domains = ancestor_domains(local.ancestors, identifiers);
   add_onion_flags(local.challenge, client.directory(), request);
-  const auto shown = std::make_shared<ProgressLines>(output, "", identifiers.size());
+  const auto shown = std::make_shared<ProgressLines>(output, "the CSR", "", identifiers.size(), LogLevel::info);
   request.on_progress = [shown](const IssueProgress& progress) { shown->show(progress); };
   const IssuedCertificate issued = client.issue(account, request, *solver);
   for (const std::string& warning : issued.warnings) output.warn(printable(warning, 1000));

@@ -1,7 +1,10 @@
 // Certificates kept by the library's manager, as the program shows it.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +50,16 @@ struct KeepResult {
   int exit_code() const;
 };
 
+/// What is to be done about a certificate in storage: one of these, or nothing if another host renews it.
+struct Intent {
+  Intent() = default;
+  std::optional<Kept> kept;
+  std::string obstacle;        ///< Why it is left alone.
+  std::optional<Error> error;  ///< Why it cannot be kept.
+};
+/// `force` also renews what was revoked.
+Intent intent_of(const Host& host, const culmen::StoredCertificate& certificate, bool force);
+
 /// Brings the certificates and the outputs of this host up to date, runs hooks, and says what it does. Those with the
 /// same roots and account key share a manager. Throws Error (cancelled, and those of storage).
 KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, const KeepOptions& options,
@@ -54,6 +67,30 @@ KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, co
 
 /// Why a certificate has to be replaced because of the key that --cert-key names; empty: it has not.
 std::string other_key(const culmen::StoredCertificate& certificate, const HostSettings& settings);
+/// Keeps certificates until it is stopped, on threads of its own. For one thread. All references must outlive it.
+class RunningKeeper {
+ public:
+  /// `on_change` is called on any thread: it is time to look at what follows.
+  RunningKeeper(const Host& host, const KeepOptions& options, Output& output, std::function<void()> on_change);
+  ~RunningKeeper();
+  RunningKeeper(const RunningKeeper&) = delete;
+  RunningKeeper& operator=(const RunningKeeper&) = delete;
+
+  /// From now on these, as they are here. Managers are started, told, and stopped.
+  void keep(std::vector<Kept> certificates);
+  /// Writes the outputs of this host if they differ from what is stored, and has hooks run then.
+  void write_outputs(const culmen::StoredCertificate& certificate);
+  /// Does what is due: hooks, and ports that are not needed any more. Hooks run meanwhile, on another thread.
+  void tick();
+  /// When tick() has something to do, or that it may have soon; nullopt: after the next change.
+  std::optional<std::chrono::steady_clock::time_point> next_tick() const;
+  /// Ends orders, cleans up challenges, and runs post-hooks.
+  void stop();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// Says what failed, and with whom. `several`: with the id in front.
 void say_failures(const KeepResult& result, bool several, Output& output);

@@ -197,7 +197,7 @@ int run_list(const Flags& flags, bool details, Output& output) {
     if (line.health != Health::fine) ++bad;
     entries.push_back(entry_of(line, host));
   }
-  if (lines.empty()) output.say("There is no certificate in " + host.folder().string());
+  if (lines.empty()) output.say("There is no certificate in " + host.place());
   note_twins(lines, output);
   output.result().set("certificates", entries);
   output.result().set("not_fine", bad);

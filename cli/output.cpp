@@ -1,9 +1,13 @@
 #include "output.hpp"
 
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <system_error>
 
@@ -19,6 +23,40 @@ void write_line(std::FILE* file, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), file);
   std::fputc('\n', file);
   std::fflush(file);
+}
+
+/// Whether the stream is the one that systemd connected to the journal: systemd.exec(5), $JOURNAL_STREAM.
+bool leads_to_journal(int file) {
+  const char* const journal = getenv("JOURNAL_STREAM");
+  struct stat status {};
+  if (!journal || fstat(file, &status) != 0) return false;
+  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == journal;
+}
+
+/// syslog(3)
+char priority_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::error: return '3';
+    case LogLevel::warning: return '4';
+    case LogLevel::info: return '6';
+    case LogLevel::debug: return '7';
+  }
+  return '6';
+}
+
+std::string as_json(const LogEntry& entry) {
+  JsonObject object;
+  object.set("time", time_text(std::chrono::system_clock::now()));
+  object.set("level", to_string(entry.level));
+  if (!entry.certificate.empty()) object.set("certificate", printable(entry.certificate));
+  if (!entry.event.empty()) object.set("event", entry.event);
+  object.set("message", entry.text);
+  return object.serialized();
+}
+
+std::size_t terminal_columns() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
 
 std::string advice_for(Errc code) {
@@ -60,43 +98,130 @@ std::vector<JsonObject> json_problems(const std::vector<Problem>& problems) {
 
 }  // namespace
 
-Output::Output(bool json) : json_(json), terminal_(isatty(STDOUT_FILENO) == 1) {}
+Output::Output(bool json)
+    : json_(json),
+      terminal_(isatty(STDOUT_FILENO) == 1),
+      journal_out_(leads_to_journal(STDOUT_FILENO)),
+      journal_err_(leads_to_journal(STDERR_FILENO)) {}
 
-void Output::say(std::string_view text) {
-  if (json_) {
-    log(text);
-    return;
-  }
-  clear_progress();
-  write_out(std::string(text) + "\n");
+Output::~Output() = default;
+
+// ---- Lines ----
+
+void Output::collapse_repeats() {
+  const std::lock_guard lock(mutex_);
+  repeats_.emplace();
 }
 
-void Output::print(std::string_view text) { write_out(text); }
+std::optional<std::chrono::steady_clock::time_point> Output::say_repeats() {
+  const std::lock_guard lock(mutex_);
+  if (!repeats_) return std::nullopt;
+  for (const LogEntry& entry : repeats_->due(std::chrono::steady_clock::now())) write_entry(entry);
+  return repeats_->next();
+}
+
+void Output::line(const LogEntry& entry) {
+  const std::lock_guard lock(mutex_);
+  if (entry.level == LogLevel::debug && !verbose_) return;
+  const bool may_repeat = entry.level == LogLevel::error || entry.level == LogLevel::warning || !entry.topic.empty();
+  if (repeats_ && may_repeat && !repeats_->is_news(entry, std::chrono::steady_clock::now())) return;
+  write_entry(entry);
+}
+
+void Output::write_entry(const LogEntry& entry) {
+  clear_progress();
+  const bool is_quiet = entry.level == LogLevel::info && json_;
+  if (is_quiet && !verbose_) return;
+  const bool to_out = entry.level == LogLevel::info && !json_ && !log_as_json_;
+  const bool to_journal = to_out ? journal_out_ : journal_err_;
+  std::string text;
+  if (to_journal) text += std::string("<") + priority_of(entry.level) + ">";
+  if (log_as_json_) {
+    text += as_json(entry);
+  } else {
+    // The journal knows the program's name.
+    const bool is_named = entry.level == LogLevel::error || entry.level == LogLevel::warning;
+    if (is_named && !to_journal) text += "culmen: ";
+    text += entry.text;
+  }
+  if (to_out) {
+    write_out(text + "\n");
+  } else {
+    write_line(stderr, text);
+  }
+  show_progress();
+}
+
+void Output::print(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  write_out(text);
+}
 
 void Output::write_out(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    if (written_) warn("standard output cannot be written to: " + std::generic_category().message(errno));
-    written_ = false;
+    const std::string why = std::generic_category().message(errno);
+    if (std::exchange(written_, false)) warn("standard output cannot be written to: " + why);
   }
 }
 
-void Output::progress(std::string_view text) {
+// ---- Progress ----
+
+void Output::progress(const std::string& subject, std::string_view waits_for, std::string_view detail) {
   if (!shows_progress()) return;
-  std::printf("\r\033[K%.*s", static_cast<int>(text.size()), text.data());
+  const std::lock_guard lock(mutex_);
+  Wait& wait = waits_[subject];
+  if (wait.waits_for != waits_for) {
+    wait.waits_for = waits_for;
+    wait.since = std::chrono::steady_clock::now();
+  }
+  wait.detail = detail;
+  if (!ticker_.joinable()) ticker_ = std::jthread([this](std::stop_token stop) { update_progress(std::move(stop)); });
+  show_progress();
+}
+
+void Output::progress_ended(const std::string& subject) {
+  const std::lock_guard lock(mutex_);
+  if (waits_.erase(subject) == 0) return;
+  clear_progress();
+  show_progress();
+}
+
+void Output::update_progress(std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    stopped_.wait_for(lock, stop, std::chrono::seconds(1), [] { return false; });
+    show_progress();
+  }
+}
+
+void Output::show_progress() {
+  if (waits_.empty()) return;
+  const auto longest = std::min_element(waits_.begin(), waits_.end(), [](const auto& one, const auto& other) {
+    return std::pair(one.first.empty(), one.second.since) < std::pair(other.first.empty(), other.second.since);
+  });
+  const auto& [subject, wait] = *longest;
+  const auto waited = std::chrono::steady_clock::now() - wait.since;
+  std::string text = (subject.empty() ? "" : printable(subject) + ": ") + wait.waits_for;
+  if (!wait.detail.empty()) text += ", " + wait.detail;
+  std::string end = " (" + duration_text(std::chrono::duration_cast<std::chrono::seconds>(waited)) + ")";
+  const std::size_t others = waits_.size() - 1 - (subject.empty() ? 0 : waits_.count(std::string()));
+  if (others > 0) end += " and " + std::to_string(others) + " more";
+  // A line that wraps could not be cleared.
+  const std::size_t room = terminal_columns() - 1;
+  text = text.substr(0, room - std::min(room, end.size())) + end;
+  std::printf("\r\033[K%s", text.c_str());
   std::fflush(stdout);
   progress_shown_ = true;
 }
 
-void Output::warn(std::string_view text) {
-  clear_progress();
-  write_line(stderr, "culmen: " + std::string(text));
+void Output::clear_progress() {
+  if (!progress_shown_) return;
+  std::fputs("\r\033[K", stdout);
+  std::fflush(stdout);
+  progress_shown_ = false;
 }
 
-void Output::log(std::string_view text) {
-  if (!verbose_) return;
-  clear_progress();
-  write_line(stderr, text);
-}
+// ---- Errors, and the end ----
 
 JsonObject error_object(const Error& error) {
   JsonObject json;
@@ -115,13 +240,13 @@ int Output::fail(const Error& error) {
 
   if (error.problems().size() > 1) {
     // One line would be long, and says things twice; the reader wants to see which name has which problem.
-    warn(printable(error.doing(), 2000) + ": the CA says:");
+    error_line(printable(error.doing(), 2000) + ": the CA says:");
     for (const Problem& problem : error.problems()) {
       const std::string who = problem.identifier ? problem.identifier->value + ": " : std::string();
-      warn("  " + printable(who + problem.short_type() + ": " + problem.detail));
+      error_line("  " + printable(who + problem.short_type() + ": " + problem.detail));
     }
   } else {
-    warn(printable(error.what(), 4000));
+    error_line(printable(error.what(), 4000));
   }
   std::string advice = advice_for(error.code());
   // An order that failed: what its problems say tells more.
@@ -151,12 +276,14 @@ int Output::fail(const Failure& failure) {
   json.set("message", printable(failure.message, 4000));
   if (!failure.advice.empty()) json.set("advice", failure.advice);
   result_.set("error", json);
-  warn(printable(failure.message, 4000));
+  error_line(printable(failure.message, 4000));
   if (!failure.advice.empty()) warn(failure.advice);
   return failure.exit_code;
 }
 
 void Output::finish(std::string_view command, int exit_code) {
+  const std::lock_guard lock(mutex_);
+  waits_.clear();
   clear_progress();
   if (!json_) return;
   JsonObject all;
@@ -165,13 +292,6 @@ void Output::finish(std::string_view command, int exit_code) {
   all.set("exit_code", exit_code);
   all.copy_all(result_);
   write_out(all.serialized() + "\n");
-}
-
-void Output::clear_progress() {
-  if (!progress_shown_) return;
-  std::fputs("\r\033[K", stdout);
-  std::fflush(stdout);
-  progress_shown_ = false;
 }
 
 int exit_code_of(const Error& error) noexcept {

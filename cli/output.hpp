@@ -2,15 +2,22 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <exception>
+#include <map>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "culmen/bytes.hpp"
 #include "culmen/error.hpp"
 #include "culmen/identifier.hpp"
+#include "culmen/manager_options.hpp"
 #include "json_object.hpp"
+#include "repeats.hpp"
 
 namespace culmen::cli {
 
@@ -27,26 +34,50 @@ class Failure : public std::exception {
   std::string advice;  ///< What to do about it; empty: nothing to add.
 };
 
+/// A line of the log. A plain value.
+struct LogEntry {
+  LogEntry(LogLevel level_, std::string text_) : level(level_), text(std::move(text_)) {}
+  LogLevel level;
+  std::string text;
+  std::string certificate, event;  ///< For programs; may be empty.
+  /// Lines with the same topic replace each other when they repeat; empty: the text is the topic.
+  std::string topic;
+};
+
 /// Lines for people go to standard output, errors and the log to standard error. With `json`, standard output carries
-/// nothing but the one object that finish() prints.
+/// nothing but the one object that finish() prints. A stream that leads to the journal gets priorities
+/// (sd-daemon(3)). Thread-safe, except result().
 class Output {
  public:
   explicit Output(bool json);
+  ~Output();
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
 
   void verbose(bool on) noexcept { verbose_ = on; }
+  /// From here on all lines go to standard error, each as a JSON object: --log-format json.
+  void log_as_json(bool on) noexcept { log_as_json_ = on; }
+  /// From here on warnings that repeat are said seldom. For what runs for days.
+  void collapse_repeats();
+  /// Says what was held back, if it is time. Returns when there is more; nullopt: nothing is held back.
+  std::optional<std::chrono::steady_clock::time_point> say_repeats();
 
   /// One line.
-  void say(std::string_view text);
+  void say(std::string_view text) { line(LogEntry(LogLevel::info, std::string(text))); }
+  void line(const LogEntry& entry);
   /// Text that was asked for, such as --help.
   void print(std::string_view text);
   /// False if standard output could not take something, as when the disk is full.
   bool written() const noexcept { return written_; }
-  /// A line that the next one replaces, on a terminal; nothing elsewhere.
-  void progress(std::string_view text);
-  bool shows_progress() const noexcept { return terminal_ && !json_; }
-  void warn(std::string_view text);
+  /// What is being waited for: shown on a terminal, and for how long; nowhere else. `detail` may change meanwhile:
+  /// "a.example: waiting for the CA to validate, 3 of 9 names (12 s)". Of several, the one that takes longest; an empty
+  /// subject only if there is no other.
+  void progress(const std::string& subject, std::string_view waits_for, std::string_view detail = {});
+  void progress_ended(const std::string& subject);
+  bool shows_progress() const noexcept { return terminal_ && !json_ && !log_as_json_; }
+  void warn(std::string_view text) { line(LogEntry(LogLevel::warning, std::string(text))); }
   /// A line of -v.
-  void log(std::string_view text);
+  void log(std::string_view text) { line(LogEntry(LogLevel::debug, std::string(text))); }
 
   /// The object for programs, to be filled in.
   JsonObject& result() noexcept { return result_; }
@@ -58,14 +89,32 @@ class Output {
   void finish(std::string_view command, int exit_code);
 
  private:
+  struct Wait {
+    Wait() = default;
+    std::string waits_for, detail;
+    std::chrono::steady_clock::time_point since;
+  };
+  void error_line(std::string text) { line(LogEntry(LogLevel::error, std::move(text))); }
+  // With the mutex locked:
+  void write_entry(const LogEntry& entry);
+  void write_out(std::string_view line);
+  void show_progress();
   void clear_progress();
-  void write_out(std::string_view text);
-  bool json_;
-  bool terminal_;
+  void update_progress(std::stop_token stop);
+
+  const bool json_;
+  const bool terminal_;
+  const bool journal_out_, journal_err_;
   bool verbose_ = false;
-  bool progress_shown_ = false;
+  bool log_as_json_ = false;
   bool written_ = true;
   JsonObject result_;
+  std::recursive_mutex mutex_;
+  std::optional<Repeats> repeats_;
+  bool progress_shown_ = false;
+  std::map<std::string, Wait> waits_;  ///< By subject.
+  std::condition_variable_any stopped_;
+  std::jthread ticker_;  ///< Only on a terminal.
 };
 
 /// As --json shows it.

@@ -6,32 +6,43 @@
 
 namespace culmen::cli {
 
-ProgressLines::ProgressLines(Output& output, std::string title, std::size_t names)
-    : output_(output), title_(std::move(title)), names_(names) {}
+ProgressLines::ProgressLines(Output& output, std::string id, std::string title, std::size_t names, LogLevel level)
+    : output_(output), id_(std::move(id)), title_(std::move(title)), names_(names), level_(level) {}
+
+void ProgressLines::say(const std::string& text) {
+  LogEntry entry(level_, title_ + text);
+  entry.certificate = id_;
+  output_.line(entry);
+}
+
+void ProgressLines::waits(const std::string& waits_for) { output_.progress(id_, waits_for); }
 
 void ProgressLines::name_done(const std::string& text) {
   ++done_;
-  if (!output_.shows_progress() || names_ == 1) {
-    output_.say(title_ + text);
-  } else {
-    output_.progress(title_ + "validating: " + std::to_string(done_) + " of " + std::to_string(names_) + " names");
-  }
+  if (!output_.shows_progress() || names_ == 1) say(text);
+  const std::string count =
+      names_ == 1 ? std::string() : std::to_string(done_) + " of " + std::to_string(names_) + " names";
+  output_.progress(id_, "waiting for the CA to validate", count);
 }
 
 void ProgressLines::show(const IssueProgress& progress) {
   using Step = IssueProgress::Step;
   const std::string subject = printable(progress.subject);
   switch (progress.step) {
-    case Step::order_created: return output_.say(title_ + "Ordered: " + subject);
-    case Step::order_resumed: return output_.say(title_ + "Resuming the order of an earlier run: " + subject);
+    case Step::order_created: say("Ordered: " + subject); return waits("setting up challenges");
+    case Step::order_resumed:
+      say("Resuming the order of an earlier run: " + subject);
+      return waits("setting up challenges");
     case Step::already_valid: return name_done(subject + ": validated before");
     case Step::presented: return output_.log(subject + ": challenge presented");
     case Step::triggered: return name_done(subject + ": challenge published; waiting for the CA to validate it");
-    case Step::validated: return output_.say(title_ + "All names validated");
-    case Step::key_ready: return output_.say(title_ + "The private key is stored (" + subject + ")");
-    case Step::finalized: return output_.say(title_ + "The CA accepted the request for a certificate");
-    case Step::downloaded: return output_.say(title_ + "Downloaded: " + subject);
-    case Step::replaces_dropped: return output_.say(title_ + "Ordered without naming the predecessor: " + subject);
+    case Step::validated: say("All names validated"); return waits("requesting the certificate");
+    case Step::key_ready: return say("The private key is stored (" + subject + ")");
+    case Step::finalized:
+      say("The CA accepted the request for a certificate");
+      return waits("waiting for the CA to issue");
+    case Step::downloaded: say("Downloaded: " + subject); return waits("storing the certificate");
+    case Step::replaces_dropped: return say("Ordered without naming the predecessor: " + subject);
     case Step::refused: return output_.log(title_ + "the certificate is refused: " + subject);
     case Step::cleanup_failed: return output_.warn(title_ + "a challenge could not be cleaned up: " + subject);
   }

@@ -8,6 +8,7 @@
 #include "describe.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
+#include "late.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -44,14 +45,6 @@ std::vector<Candidate> candidates_of(const RenewFlags& flags, const Host& host) 
     for (const std::string& name : flags.names) add(host.certificate(name));
   }
   return found;
-}
-
-/// Why it is left alone; empty: it is not.
-std::string obstacle_of(const Candidate& candidate, const RenewFlags& flags) {
-  const culmen::StoredCertificate& certificate = candidate.certificate;
-  if (!certificate.record.revoked.empty() && !flags.force)
-    return "it was revoked on " + printable(certificate.record.revoked) + "; culmen issue gets a new one";
-  return {};
 }
 
 void add_window(const culmen::StoredCertificate& certificate, JsonObject& entry) {
@@ -104,6 +97,30 @@ std::string closing_line(const KeepResult& result, std::size_t all) {
   return line;
 }
 
+/// A certificate that this host was never told about.
+void skip_unknown(Candidate& candidate, const RenewFlags& flags, Output& output) {
+  const std::string why = "another host renews it, and this host was never told to take its files";
+  candidate.entry.set("result", "skipped");
+  candidate.entry.set("reason", why);
+  const std::string line = printable(candidate.certificate.id) + ": skipped: " + why + "; culmen edit " +
+                           printable(candidate.certificate.id) + " does that";
+  // In a run over all it is normal.
+  if (flags.names.empty()) return output.log(line);
+  output.say(line);
+}
+
+/// Certificates that were removed from the storage by another host.
+void note_removed(const Host& host, const std::vector<Candidate>& candidates, Output& output) {
+  if (host.keeps_files()) return;
+  for (const std::string& id : host.ids_with_settings()) {
+    const auto is_it = [&id](const Candidate& candidate) { return candidate.certificate.id == id; };
+    if (std::any_of(candidates.begin(), candidates.end(), is_it)) continue;
+    output.warn(printable(id) + ": it is not in " + host.place() +
+                " any more. Its files on this host stay as they are; culmen delete " + printable(id) +
+                " removes them.");
+  }
+}
+
 void finish(std::vector<Candidate>& candidates, const KeepResult& result, const RenewFlags& flags, const Host& host,
             Output& output) {
   std::vector<JsonObject> entries;
@@ -117,7 +134,7 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
     entries.push_back(std::move(candidate.entry));
   }
   if (entries.empty()) {
-    output.say("There is no certificate in " + host.folder().string());
+    output.say("There is no certificate in " + host.place());
   } else if (!flags.dry_run && (!result.issued.empty() || !result.failed.empty())) {
     output.say(closing_line(result, entries.size()));
   }
@@ -128,45 +145,47 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
   json.set("certificates", entries);
 }
 
+/// What is still late after the run.
+void tell_of_late(const std::vector<Candidate>& candidates, const Host& host, Output& output) {
+  std::vector<culmen::StoredCertificate> certificates;
+  for (const Candidate& candidate : candidates) certificates.push_back(candidate.certificate);
+  const LateAlarm alarm(host.local_folder(), output);
+  try {
+    alarm.tell(alarm.untold(host, certificates));
+  } catch (const Error& error) {
+    output.warn(printable(error.while_doing("telling of late certificates").what(), 4000));
+  }
+}
+
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
+  output.log_as_json(flags.keep.connection.log_format == "json");
   const Host host(flags.state, Host::Access::read, output);
   std::vector<Candidate> candidates = candidates_of(flags, host);
   std::vector<Kept> wanted;
   KeepResult result;
   for (Candidate& candidate : candidates) {
     const std::string& id = candidate.certificate.id;
-    if (!candidate.certificate.damage.empty()) {
-      result.failed.insert_or_assign(id, Error(Errc::io_failed, "", candidate.certificate.damage.front()));
-      continue;
-    }
-    if (const std::string obstacle = obstacle_of(candidate, flags); !obstacle.empty()) {
-      candidate.entry.set("result", "skipped");
-      candidate.entry.set("reason", obstacle);
-      output.say(printable(id) + ": not renewed: " + obstacle);
-      continue;
-    }
-    try {
-      const std::optional<Settings> settings = host.settings(candidate.certificate);
-      if (!settings) {
-        candidate.entry.set("result", "skipped");
-        candidate.entry.set("reason", "another host renews it");
-        continue;
+    Intent intent = intent_of(host, candidate.certificate, flags.force);
+    if (intent.error) {
+      result.failed.insert_or_assign(id, *intent.error);
+    } else if (intent.kept) {
+      if (intent.kept->settings.host.files_only) {
+        candidate.entry.set("result", "files only");
+        if (flags.force) output.warn(printable(id) + ": --force has no effect here: this host only takes its files");
       }
-      Kept kept;
-      kept.id = id;
-      kept.settings = *settings;
-      kept.settings.spec.id = id;
-      check_settings(kept.settings);
-      if (flags.force) kept.force = "--force was given";
-      if (kept.force.empty()) kept.force = other_key(candidate.certificate, kept.settings.host);
-      wanted.push_back(std::move(kept));
-    } catch (const Error& error) {
-      result.failed.insert_or_assign(id, error);
-    } catch (const Failure& failure) {
-      result.failed.insert_or_assign(id, Error(Errc::io_failed, "", failure.message + ". " + failure.advice));
+      wanted.push_back(std::move(*intent.kept));
+    } else {
+      candidate.entry.set("result", "skipped");
+      if (intent.obstacle.empty()) {
+        skip_unknown(candidate, flags, output);
+      } else {
+        candidate.entry.set("reason", intent.obstacle);
+        output.say(printable(id) + ": not renewed: " + intent.obstacle);
+      }
     }
   }
+  if (flags.names.empty()) note_removed(host, candidates, output);
   const bool several = candidates.size() > 1;
   if (!flags.dry_run) {
     KeepResult kept = keep_once(host, wanted, flags.keep, output);
@@ -175,6 +194,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
   }
   say_failures(result, several, output);
   finish(candidates, result, flags, host, output);
+  if (!flags.dry_run) tell_of_late(candidates, host, output);
   return result.exit_code();
 }
 
@@ -189,6 +209,7 @@ void define_renew(Command& command) {
   add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->keep.connection);
+  add_log_flag(command, flags->keep.connection);
   command.set_action([flags](Output& output) { return run_renew(*flags, output); });
 }
 

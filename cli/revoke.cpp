@@ -170,7 +170,7 @@ int run_revoke(RevokeFlags flags, Output& output) {
   if (flags.remove) {
     for (const std::string& key : host.run(remove_certificate(host.storage(), stored->id, host.lease())))
       output.say("Its key is kept: " + host.place_of_key(key));
-    host.drop_settings(stored->id);
+    host.drop_own(stored->id);
     output.say("Deleted: " + stored->id);
     return exit_ok;
   }

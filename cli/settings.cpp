@@ -298,6 +298,7 @@ std::optional<PrivateKey> input_key(const HostSettings& settings) {
 void check_settings(const Settings& settings) {
   const std::string& challenge = settings.spec.challenge;
   if (settings.spec.names.empty()) throw usage("the certificate has no names", "Give them with -d NAME.");
+  if (settings.host.files_only) return;  // what proves the names is another host's
   for (const std::string& name : settings.spec.names) {
     if (name.starts_with("*.") && (challenge == "http-01" || challenge == "tls-alpn-01")) {
       throw usage(challenge + " cannot prove the wildcard name " + name,
@@ -386,6 +387,7 @@ JsonObject to_json(const HostSettings& settings) {
   }
   if (is_standard_output(settings.out)) object.erase("out");
   if (settings.hook_timeout != HostSettings().hook_timeout) object.set("hook_timeout", settings.hook_timeout);
+  if (settings.files_only) object.set("files_only", true);
   if (settings.cert_key_is_input) object.set("cert_key_is_input", true);
   if (settings.allow_subset_of_names) object.set("allow_subset_of_names", true);
   return object;
@@ -397,6 +399,7 @@ HostSettings host_settings_from(const JsonObject& object) {
   for (const TextMember& member : text_members) settings.*member.member = object.text(member.name);
   for (const ListMember& member : list_members) settings.*member.member = object.texts(member.name);
   settings.hook_timeout = std::clamp(object.number("hook_timeout", settings.hook_timeout), 1, 86400);
+  settings.files_only = object.flag("files_only");
   settings.cert_key_is_input = object.flag("cert_key_is_input");
   settings.allow_subset_of_names = object.flag("allow_subset_of_names");
   return settings;

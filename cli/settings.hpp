@@ -21,6 +21,10 @@ struct HostSettings {
   HostSettings() = default;
   bool operator==(const HostSettings&) const = default;
 
+  /// Another host renews the certificate; this one takes its files and runs hooks. Only with a storage that hosts
+  /// share.
+  bool files_only = false;
+
   // http-01 and tls-alpn-01
   std::string webroot;
   int http_port = 80;

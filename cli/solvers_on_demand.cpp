@@ -57,4 +57,10 @@ std::shared_ptr<ChallengeSolver> ServerSolvers::at(const std::string& challenge,
   return server;
 }
 
+bool ServerSolvers::close_unused() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(servers_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  return servers_.empty();
+}
+
 }  // namespace culmen::cli

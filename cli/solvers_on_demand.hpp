@@ -19,6 +19,8 @@ class ServerSolvers {
  public:
   /// Throws Failure (exit_usage) for another type of challenge.
   std::shared_ptr<ChallengeSolver> at(const std::string& challenge, const HostSettings& settings);
+  /// Closes the ports of servers that no order uses. Whether none is left.
+  bool close_unused();
 
  private:
   std::mutex mutex_;

@@ -11,7 +11,7 @@ namespace culmen::cli {
 
 /// What a module offers. Its code uses the program's copy of the library: both have to be of the same build.
 struct StorageModule {
-  const char* version;  ///< As version_text(), to be compared before anything else.
+  const char* version;  ///< CULMEN_VERSION, to be compared before anything else.
   /// Does not connect. Throws Error (invalid_argument).
   std::shared_ptr<Storage> (*open)(const std::string& url);
   /// Makes what has to be there, such as tables, or brings it up to date.

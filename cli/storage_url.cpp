@@ -3,7 +3,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,9 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool is_postgres(const std::string& url) {
-  return url.starts_with("postgresql://") || url.starts_with("postgres://");
-}
+bool is_postgres(const std::string& url) { return url.starts_with("postgresql://") || url.starts_with("postgres://"); }
 
 [[noreturn]] void refuse(const std::string& url) {
   throw Failure(exit_usage, "invalid_argument", "--storage: \"" + printable(shown_url(url)) + "\" is no storage",
@@ -54,8 +52,8 @@ const StorageModule& postgres_module() {
       const StorageModule* const found = entry ? entry() : nullptr;
       if (!found) {
         why = file.string() + " is no module of culmen";
-      } else if (version_text() != std::string(found->version)) {
-        why = file.string() + " is of culmen " + printable(found->version) + ", and this is " + version_text();
+      } else if (std::string_view(found->version) != CULMEN_VERSION) {
+        why = file.string() + " is of culmen " + printable(found->version) + ", and this is culmen " CULMEN_VERSION;
       } else {
         return *found;
       }
@@ -86,13 +84,16 @@ std::string shown_url(const std::string& url) {
   std::string shown = url;
   if (at != std::string::npos && at < end && colon != std::string::npos && colon < at)
     shown.replace(colon + 1, at - colon - 1, "***");
-  // libpq takes a password as a parameter too.
-  if (const auto parameter = shown.find("password="); parameter != std::string::npos) {
-    const auto first = parameter + std::string("password=").size();
-    shown.replace(first, std::min(shown.find('&', first), shown.size()) - first, "***");
+  // libpq takes passwords as parameters too: password, sslpassword.
+  const std::string parameter = "password=";
+  for (auto found = shown.find(parameter); found != std::string::npos; found = shown.find(parameter, found)) {
+    found += parameter.size();
+    shown.replace(found, std::min(shown.find('&', found), shown.size()) - found, "***");
   }
   return shown;
 }
+
+bool has_password(const std::string& url) { return is_postgres(url) && shown_url(url) != url; }
 
 std::shared_ptr<Storage> open_storage(const std::string& url, bool make,
                                       std::function<void(const std::string&)> on_warning) {

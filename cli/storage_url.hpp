@@ -13,6 +13,8 @@ namespace culmen::cli {
 /// A storage URL, with its password hidden: for messages and logs.
 std::string shown_url(const std::string& url);
 
+bool has_password(const std::string& url);
+
 /// "file:/path" or "postgresql://…" (also "postgres://…"), which is a module that is loaded on first use. `make`: makes
 /// what is missing of a folder. Does no I/O apart from loading the module. Throws Failure (exit_usage) for a URL of
 /// another kind, or a module that is not installed.

@@ -292,7 +292,8 @@ void AcmeServer::finish(Challenge& challenge) {
     return;
   }
   authz.state = AuthzState::valid;
-  authz.expires = outcome.at + options_.authorization_lifetime;
+  authz.expires = outcome.at + (options_.authorization_lifetime_of ? options_.authorization_lifetime_of()
+                                                                   : options_.authorization_lifetime);
   if (authz.token_expires) authz.expires = std::min(authz.expires, *authz.token_expires);
   authz.looks_pending = faults_.pending_polls;
 }

@@ -157,8 +157,11 @@ void AcmeServer::issue(Order& order, ByteView csr_der, Call& call) {
   std::string id = state_.random_id();
   auto seconds = std::chrono::floor<std::chrono::seconds>(now());
   what.not_before = base::parse_rfc3339(order.not_before).value_or(seconds);
-  what.not_after = base::parse_rfc3339(order.not_after)
-                       .value_or(std::min(what.not_before + options_.certificate_lifetime, authority_.not_after()));
+  const std::chrono::seconds lifetime = options_.certificate_lifetime_of
+                                            ? options_.certificate_lifetime_of(order.identifiers, order.profile)
+                                            : options_.certificate_lifetime;
+  what.not_after =
+      base::parse_rfc3339(order.not_after).value_or(std::min(what.not_before + lifetime, authority_.not_after()));
   // RFC 9448: the certificate is not to outlive the token.
   for (const Authz* authz : order.authzs)
     if (authz->token_expires) what.not_after = std::min(what.not_after, *authz->token_expires);

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "culmen/account.hpp"
-#include "culmen/directory.hpp"
 #include "culmen/cancel_token.hpp"
+#include "culmen/directory.hpp"
 #include "culmen/dns_helpers.hpp"
 #include "culmen/solver.hpp"
 

@@ -34,11 +34,11 @@ struct PersistKey {
 };
 
 /// A certificate chain and its private key, as PEM. A plain value.
-struct StoredCertificate {
-  StoredCertificate() = default;
-  StoredCertificate(std::string private_key_, std::string certificate_)
+struct PersistedCertificate {
+  PersistedCertificate() = default;
+  PersistedCertificate(std::string private_key_, std::string certificate_)
       : private_key(std::move(private_key_)), certificate(std::move(certificate_)) {}
-  bool operator==(const StoredCertificate&) const = default;
+  bool operator==(const PersistedCertificate&) const = default;
 
   std::string private_key;
   std::string certificate;  ///< The chain, leaf first.
@@ -58,9 +58,9 @@ class Persist {
 
   /// Stores a certificate and its private key. Override it if the store can change both atomically: this implementation
   /// puts the private key first, then the certificate, so that there is never a certificate without a key.
-  virtual void put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored);
+  virtual void put_certificate(const std::string& realm, const std::string& name, const PersistedCertificate& stored);
   /// Certificate and private key; nullopt unless both exist.
-  virtual std::optional<StoredCertificate> get_certificate(const std::string& realm, const std::string& name);
+  virtual std::optional<PersistedCertificate> get_certificate(const std::string& realm, const std::string& name);
 };
 
 /// Files below a folder; see docs/persistence.md. All have mode 0600 and are replaced atomically. A certificate and its
@@ -76,8 +76,8 @@ class FilePersist final : public Persist {
 
   void put(const PersistKey& key, std::string_view value) override;
   std::optional<std::string> get(const PersistKey& key) override;
-  void put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) override;
-  std::optional<StoredCertificate> get_certificate(const std::string& realm, const std::string& name) override;
+  void put_certificate(const std::string& realm, const std::string& name, const PersistedCertificate& stored) override;
+  std::optional<PersistedCertificate> get_certificate(const std::string& realm, const std::string& name) override;
 
   /// The file for the value of `key`, whether it exists or not.
   std::filesystem::path file_of(const PersistKey& key) const;
@@ -96,8 +96,8 @@ class MemoryPersist final : public Persist {
 
   void put(const PersistKey& key, std::string_view value) override;
   std::optional<std::string> get(const PersistKey& key) override;
-  void put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) override;
-  std::optional<StoredCertificate> get_certificate(const std::string& realm, const std::string& name) override;
+  void put_certificate(const std::string& realm, const std::string& name, const PersistedCertificate& stored) override;
+  std::optional<PersistedCertificate> get_certificate(const std::string& realm, const std::string& name) override;
 
  private:
   struct Contents;

@@ -56,5 +56,10 @@ Flow<Result<Account>> change_stored_account_key(std::shared_ptr<Storage> storage
 /// is removed. Also for one that was deactivated elsewhere.
 Flow<Result<std::string>> deactivate_stored_account(std::shared_ptr<Storage> storage, engine::Session session,
                                                     LeaseOptions lease);
+/// Adds an account that was made elsewhere, without asking the CA. A key in storage that no account was made with is
+/// set aside; a key change that was begun with the account's key is left alone. The same account twice is no error;
+/// conflict if there is another one.
+Flow<Result<void>> import_account(std::shared_ptr<Storage> storage, std::string directory_url, Account account,
+                                  LeaseOptions lease);
 
 }  // namespace culmen

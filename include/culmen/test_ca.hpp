@@ -124,6 +124,11 @@ struct TestCaOptions {
   std::chrono::seconds certificate_lifetime{90 * 24 * 3600};
   std::chrono::seconds order_lifetime{24 * 3600};  ///< Also of pending authorizations.
   std::chrono::seconds authorization_lifetime{30 * 24 * 3600};
+  /// In place of the two, for lifetimes that change: called when a certificate is issued, with its names and its
+  /// profile ("": none), and when an authorization becomes valid. Called under a lock of the CA: must not call the CA,
+  /// and must not throw.
+  std::function<std::chrono::seconds(const std::vector<Identifier>&, const std::string&)> certificate_lifetime_of{};
+  std::function<std::chrono::seconds()> authorization_lifetime_of{};
   std::chrono::seconds nonce_lifetime{24 * 3600};
   /// Orders, authorizations and certificates are forgotten this long after they have expired. Accounts are kept.
   std::chrono::seconds keep_expired{30 * 24 * 3600};

@@ -37,7 +37,7 @@ NewOrder AccountHandle::new_order(const std::string& primary_name, const std::ve
 }
 
 std::optional<CertificateWithKey> AccountHandle::certificate(const std::string& primary_name) const {
-  std::optional<StoredCertificate> stored = persist_->get_certificate(realm_, primary_name);
+  std::optional<PersistedCertificate> stored = persist_->get_certificate(realm_, primary_name);
   if (!stored) return std::nullopt;
   CertificateWithKey certificate(std::move(stored->private_key), std::move(stored->certificate));
   if (!certificate.is_matching()) return std::nullopt;

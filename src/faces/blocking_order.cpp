@@ -152,7 +152,7 @@ CertificateWithKey CertOrder::download_and_save_cert(CancelToken cancel) const {
     throw checked.error();
   }
   CertificateWithKey certificate(key_.to_pem(), chain.pem);
-  const StoredCertificate stored(certificate.private_key(), certificate.certificate());
+  const PersistedCertificate stored(certificate.private_key(), certificate.certificate());
   account_.persist().put_certificate(account_.realm(), primary_name_, stored);
   faces::forget_pending_order(account_.persist(), account_.realm(), primary_name_, order_.url);
   return certificate;

@@ -62,7 +62,7 @@ std::optional<std::string> PersistOnStorage::get(const PersistKey& key) {
 }
 
 void PersistOnStorage::put_certificate(const std::string& realm, const std::string& name,
-                                       const StoredCertificate& stored) {
+                                       const PersistedCertificate& stored) {
   storage::Pair pair;
   pair.private_key = stored.private_key;
   pair.certificate = stored.certificate;
@@ -70,11 +70,12 @@ void PersistOnStorage::put_certificate(const std::string& realm, const std::stri
   storage_.write_one(Write(where, storage::pair_text(pair)));
 }
 
-std::optional<StoredCertificate> PersistOnStorage::get_certificate(const std::string& realm, const std::string& name) {
+std::optional<PersistedCertificate> PersistOnStorage::get_certificate(const std::string& realm,
+                                                                      const std::string& name) {
   const std::string where = storage_key(PersistKey(realm, PersistKind::certificate, name));
   storage::Pair pair = pair_in(storage_.load_one(where), where);
   if (!pair.private_key || !pair.certificate) return std::nullopt;
-  return StoredCertificate(std::move(*pair.private_key), std::move(*pair.certificate));
+  return PersistedCertificate(std::move(*pair.private_key), std::move(*pair.certificate));
 }
 
 }  // namespace culmen

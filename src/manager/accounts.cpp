@@ -44,9 +44,8 @@ Flow<Result<bool>> Cas::account_was_changed(Ca& ca, Account used) {
 }
 
 Error Cas::ended_account(const Ca& ca) const {
-  const std::string next = ca.options.replace_deactivated_account
-                               ? "a new one is registered with the next attempt"
-                               : std::string("a new one has to be registered");
+  const std::string next = ca.options.replace_deactivated_account ? "a new one is registered with the next attempt"
+                                                                  : std::string("a new one has to be registered");
   return Error(Errc::unauthorized, "ordering at " + ca.directory,
                "the account " + printable(ca.ended_account, 200) + " is deactivated, which cannot be undone; " + next);
 }

@@ -8,8 +8,8 @@ namespace culmen::planner {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> failure_names = {
-    "none", "validation", "ca_unreachable", "ca_refused", "rate_limited", "local", "bad_certificate"};
+constexpr std::array<std::string_view, 7> failure_names = {"none",         "validation", "ca_unreachable", "ca_refused",
+                                                           "rate_limited", "local",      "bad_certificate"};
 
 /// From "try it elsewhere or later" to "look at it": of several problems, the first of these counts.
 constexpr std::array<Failure, 4> by_weight = {Failure::rate_limited, Failure::ca_refused, Failure::validation,

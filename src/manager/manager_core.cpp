@@ -72,6 +72,7 @@ std::vector<std::shared_ptr<const Wanted>> ManagerCore::wanted(std::vector<Certi
     auto each = std::make_shared<Wanted>(std::move(spec));
     each->ids = std::move(*checked);
     for (const std::string& id : each->ids) ids.emplace_back(std::hash<std::string_view>()(id), id);
+    // With `prepare`, the program chooses the solvers of each attempt.
     if (!options_.prepare && solvers_for(each->spec).empty()) {
       throw Error(Errc::invalid_argument, "reading the wanted certificates",
                   "\"" + printable(id_of(each->spec), 200) + "\" is to be validated by \"" +

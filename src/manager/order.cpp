@@ -234,7 +234,8 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
     reporter_.log(LogLevel::debug, issuance.entry->id + ": " + std::string(to_string(progress.step)) +
                                        (progress.subject.empty() ? "" : ": " + progress.subject));
   };
-  ManagerEvent event = make_event(ManagerEvent::Kind::issuing, begun.wall, issuance.entry->forced.empty() ? issuance.action.reason : issuance.entry->forced);
+  ManagerEvent event = make_event(ManagerEvent::Kind::issuing, begun.wall,
+                                  issuance.entry->forced.empty() ? issuance.action.reason : issuance.entry->forced);
   event.id = entry.id;
   event.ca = ca.directory;
   if (entry.live > 0) event.not_after = entry.not_after;

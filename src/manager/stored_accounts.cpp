@@ -372,6 +372,38 @@ Flow<Result<std::string>> deactivate(Leases& leases, engine::Session session) {
   if (!removed) co_return removed.error().while_doing(doing);
   co_return kept;
 }
+
+Flow<Result<void>> import_under_lease(Leases& leases, std::string directory, Account account) {
+  const std::string doing = "importing the account at " + directory;
+  Store& store = leases.store();
+  Result<std::shared_ptr<Hold>> hold = co_await leases.take(account_lease(directory));
+  if (!hold) co_return hold.error().while_doing(doing);
+  Result<AccountRead> read = co_await read_stored_account(store, directory);
+  if (!read) co_return read.error().while_doing(doing);
+  AccountRead& stored = *read;
+  const std::string key_pem = account.key.to_pem();
+  if (stored.record) {
+    const AccountRecord& record = *stored.record;
+    const bool is_same = is_same_key(record.key_pem, key_pem);
+    const bool is_next = is_same_key(record.next_key_pem, key_pem);
+    if (is_next || (is_same && (!record.url.empty() || !record.next_key_pem.empty()))) co_return Result<void>();
+    if (!is_same && (!record.url.empty() || !record.next_key_pem.empty())) {
+      co_return Error(Errc::conflict, doing,
+                      "there is another account in storage (" + account_key_of(directory) + "), which is kept");
+    }
+    if (!is_same) {
+      Result<void> kept = co_await set_keys_aside(store, record);
+      if (!kept) co_return kept.error().while_doing(doing);
+    }
+  }
+  stored.record.emplace();
+  stored.record->key_pem = key_pem;
+  stored.record->url = account.url;
+  stored.record->directory_url = directory;
+  Result<void> written = co_await write_account(store, *hold, directory, stored);
+  if (!written) co_return written.error().while_doing(doing);
+  co_return Result<void>();
+}
 }  // namespace
 
 }  // namespace manager
@@ -464,6 +496,17 @@ Flow<Result<std::string>> deactivate_stored_account(std::shared_ptr<Storage> sto
     return manager::deactivate(leases, session);
   };
   co_return co_await manager::with_leases<std::string>(std::move(storage), std::move(lease), work);
+}
+
+Flow<Result<void>> import_account(std::shared_ptr<Storage> storage, std::string directory_url, Account account,
+                                  LeaseOptions lease) {
+  if (account.url.empty()) {
+    co_return Error(Errc::invalid_argument, "importing the account at " + directory_url, "the account has no URL");
+  }
+  const std::function<Flow<Result<void>>(manager::Leases&)> work = [directory_url, account](manager::Leases& leases) {
+    return manager::import_under_lease(leases, directory_url, account);
+  };
+  co_return co_await manager::with_leases<void>(std::move(storage), std::move(lease), work);
 }
 
 }  // namespace culmen

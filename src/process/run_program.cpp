@@ -105,7 +105,8 @@ pid_t start(const std::string& doing, std::vector<std::string> words, std::vecto
 /// A file in memory, so that a program that does not read its input cannot make anybody wait; above standard error, for
 /// start().
 Descriptor input_with(const std::string& doing, const std::string& text) {
-  const Descriptor file(::memfd_create("culmen-input", MFD_CLOEXEC));
+  const Descriptor file(text.empty() ? ::open("/dev/null", O_RDONLY | O_CLOEXEC)
+                                     : ::memfd_create("culmen-input", MFD_CLOEXEC));
   Descriptor input(file.get() < 0 ? -1 : ::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   if (input.get() < 0) throw failed(doing, "making its input", errno);
   std::string_view left = text;
@@ -115,7 +116,7 @@ Descriptor input_with(const std::string& doing, const std::string& text) {
     if (written < 0) throw failed(doing, "writing its input", errno);
     left.remove_prefix(static_cast<std::size_t>(written));
   }
-  if (::lseek(input.get(), 0, SEEK_SET) != 0) throw failed(doing, "writing its input", errno);
+  if (!text.empty() && ::lseek(input.get(), 0, SEEK_SET) != 0) throw failed(doing, "writing its input", errno);
   return input;
 }
 
@@ -262,7 +263,10 @@ std::string obstacle_of_program(const std::string& program) {
   std::string line(256, '\0');
   contents.read(line.data(), static_cast<std::streamsize>(line.size()));
   line.resize(static_cast<std::size_t>(contents.gcount()));
-  if (line.starts_with("\x7f" "ELF") || line.empty()) return {};
+  if (line.starts_with("\x7f"
+                       "ELF") ||
+      line.empty())
+    return {};
   if (!line.starts_with("#!")) return "it has no first line such as #!/bin/sh";
   line = line.substr(2, line.find('\n') - 2);
   if (line.ends_with('\r'))

@@ -15,7 +15,8 @@ struct DnsHookSolver::Hook {
 };
 
 DnsHookSolver::DnsHookSolver(std::string program, DnsHookOptions options)
-    : hook_(std::make_shared<Hook>(DnsHook(std::move(program), options.time_limit, options.cancel))), options_(std::move(options)) {
+    : hook_(std::make_shared<Hook>(DnsHook(std::move(program), options.time_limit, options.cancel))),
+      options_(std::move(options)) {
   if (options_.type != "dns-01" && options_.type != "dns-account-01") {
     throw Error(Errc::invalid_argument, "setting up a DNS hook",
                 "\"" + printable(options_.type, 60) + "\" is not one of its challenge types: dns-01, dns-account-01");

@@ -121,8 +121,8 @@ void give_access(int file, const FileAccess& access, const std::string& doing) {
   if (::fstat(file, &own) != 0) storage::throw_errno(doing, "looking at it");
   if (access.group && own.st_gid != *access.group &&
       ::fchown(file, static_cast<uid_t>(-1), static_cast<gid_t>(*access.group)) != 0) {
-    storage::throw_errno(doing, "giving it to group " + std::to_string(*access.group) +
-                                    "; run as root or as a member of that group");
+    storage::throw_errno(
+        doing, "giving it to group " + std::to_string(*access.group) + "; run as root or as a member of that group");
   }
   if (access.mode && (own.st_mode & 07777) != *access.mode && ::fchmod(file, static_cast<mode_t>(*access.mode)) != 0)
     storage::throw_errno(doing, "setting its mode");
@@ -289,8 +289,7 @@ std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
   if (!opened) storage::throw_errno(doing, "opening it");
   struct stat found {};
   if (::fstat(opened.number(), &found) != 0) storage::throw_errno(doing, "looking at it");
-  if (!S_ISREG(found.st_mode))
-    throw Error(Errc::io_failed, doing, S_ISDIR(found.st_mode) ? "it is a directory" : "it is not a regular file");
+  if (S_ISFIFO(found.st_mode)) throw Error(Errc::io_failed, doing, "it is a pipe, and not a file");
   return storage::read_to_end(opened, limit, doing);
 }
 

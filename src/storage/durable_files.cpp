@@ -67,7 +67,8 @@ bool replaced_folder_by_link(const Folder& root, const std::string& from, const 
   const bool is_to_do = S_ISLNK(fresh->st_mode) && S_ISDIR(there->st_mode);
   const bool is_done = S_ISDIR(fresh->st_mode) && S_ISLNK(there->st_mode);
   if (is_to_do && ::renameat2(root.descriptor(), from.c_str(), folder.descriptor(), name.c_str(), RENAME_EXCHANGE) != 0)
-    throw_errno("putting a link in place of the folder " + (folder.path() / name).string(), "they cannot change places");
+    throw_errno("putting a link in place of the folder " + (folder.path() / name).string(),
+                "they cannot change places");
   if (is_to_do || is_done) remove_tree(root, from);
   return is_to_do || is_done;
 }

@@ -137,7 +137,8 @@ std::optional<std::string> FilePersist::get(const PersistKey& key) {
   return key.kind == PersistKind::private_key ? std::move(pair.private_key) : std::move(pair.certificate);
 }
 
-void FilePersist::put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) {
+void FilePersist::put_certificate(const std::string& realm, const std::string& name,
+                                  const PersistedCertificate& stored) {
   const PersistKey key(realm, PersistKind::certificate, name);
   const PersistChange change(folder_, key, file_of(key));
   Pair pair;
@@ -146,11 +147,11 @@ void FilePersist::put_certificate(const std::string& realm, const std::string& n
   change.write(pair_text(pair));
 }
 
-std::optional<StoredCertificate> FilePersist::get_certificate(const std::string& realm, const std::string& name) {
+std::optional<PersistedCertificate> FilePersist::get_certificate(const std::string& realm, const std::string& name) {
   require_folder(folder_);
   Pair pair = read_pair(file_of(PersistKey(realm, PersistKind::certificate, name)));
   if (!pair.private_key || !pair.certificate) return std::nullopt;
-  return StoredCertificate(std::move(*pair.private_key), std::move(*pair.certificate));
+  return PersistedCertificate(std::move(*pair.private_key), std::move(*pair.certificate));
 }
 
 }  // namespace culmen

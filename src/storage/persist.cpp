@@ -53,16 +53,16 @@ PersistKey PersistKey::parse(std::string_view text) {
               "\"" + printable(text, 100) + "\" is not a persistence key; expected realm/kind/name");
 }
 
-void Persist::put_certificate(const std::string& realm, const std::string& name, const StoredCertificate& stored) {
+void Persist::put_certificate(const std::string& realm, const std::string& name, const PersistedCertificate& stored) {
   put(key_of(realm, name), stored.private_key);
   put(certificate_of(realm, name), stored.certificate);
 }
 
-std::optional<StoredCertificate> Persist::get_certificate(const std::string& realm, const std::string& name) {
+std::optional<PersistedCertificate> Persist::get_certificate(const std::string& realm, const std::string& name) {
   std::optional<std::string> certificate = get(certificate_of(realm, name));
   std::optional<std::string> private_key = get(key_of(realm, name));
   if (!certificate || !private_key) return std::nullopt;
-  return StoredCertificate(std::move(*private_key), std::move(*certificate));
+  return PersistedCertificate(std::move(*private_key), std::move(*certificate));
 }
 
 // ---- MemoryPersist ----
@@ -87,8 +87,8 @@ std::optional<std::string> MemoryPersist::get(const PersistKey& key) {
 }
 
 void MemoryPersist::put_certificate(const std::string& realm, const std::string& name,
-                                    const StoredCertificate& stored) {
-  StoredCertificate fresh = stored;
+                                    const PersistedCertificate& stored) {
+  PersistedCertificate fresh = stored;
   const std::lock_guard lock(contents_->mutex);
   std::string& private_key = contents_->values[key_of(realm, name)];
   std::string& certificate = contents_->values[certificate_of(realm, name)];
@@ -96,12 +96,12 @@ void MemoryPersist::put_certificate(const std::string& realm, const std::string&
   certificate.swap(fresh.certificate);
 }
 
-std::optional<StoredCertificate> MemoryPersist::get_certificate(const std::string& realm, const std::string& name) {
+std::optional<PersistedCertificate> MemoryPersist::get_certificate(const std::string& realm, const std::string& name) {
   const std::lock_guard lock(contents_->mutex);
   const auto private_key = contents_->values.find(key_of(realm, name));
   const auto certificate = contents_->values.find(certificate_of(realm, name));
   if (private_key == contents_->values.end() || certificate == contents_->values.end()) return std::nullopt;
-  return StoredCertificate(private_key->second, certificate->second);
+  return PersistedCertificate(private_key->second, certificate->second);
 }
 
 // ---- NoPersist ----

@@ -20,10 +20,11 @@ struct InstallBench {
   std::string state = (folder / "state").string();
 
   InstallBench() { fs::create_directory(units); }
-  Outcome install(std::vector<std::string> more = {}) const {
-    std::vector<std::string> words = {culmen_path(), "install", "timer", "--systemd-dir", units, "--dir", state};
+  Outcome install(std::vector<std::string> more = {}, const std::string& what = "timer",
+                  const std::vector<std::string>& environment = {}) const {
+    std::vector<std::string> words = {culmen_path(), "install", what, "--systemd-dir", units, "--dir", state};
     words.insert(words.end(), more.begin(), more.end());
-    return run(words);
+    return run(words, environment);
   }
   fs::path service() const { return fs::path(units) / "culmen-renew.service"; }
   fs::path timer() const { return fs::path(units) / "culmen-renew.timer"; }
@@ -40,7 +41,8 @@ TEST_CASE("install timer: writes both units and says what is next") {
   const std::string service = contents(bench.service()), timer = contents(bench.timer());
   CHECK(service.starts_with("# Written by: culmen install timer"));
   CHECK(contains(service, "\nType=oneshot\nExecStart=\"" + fs::canonical(culmen_path()).string() + "\" renew --dir \"" +
-                              bench.state + "\"\nUser=www-data\n"));
+                              bench.state + "\"\n"));
+  CHECK(contains(service, "\nUser=www-data\n"));
   for (const char* line : {"NoNewPrivileges=yes", "ProtectSystem=strict", "AmbientCapabilities=CAP_NET_BIND_SERVICE",
                            "CapabilityBoundingSet=CAP_NET_BIND_SERVICE"}) {
     CHECK(contains(service, "\n" + std::string(line) + "\n"));
@@ -123,4 +125,79 @@ TEST_CASE("install timer: what renewals write to may be written to") {
   // A private /tmp would not have it.
   CHECK(
       contains(run({culmen_path(), "install", "timer", "--print-only", "--dir", "/tmp/state"}).out, "PrivateTmp=no\n"));
+}
+
+namespace {
+/// Whether systemd's own tool is here: it needs no systemd that runs.
+bool has_systemd_analyze() { return run({"sh", "-c", "command -v systemd-analyze"}).exit_code == 0; }
+}  // namespace
+
+TEST_CASE("install service: a unit for culmen run, with the sandbox of the timer's") {
+  const InstallBench bench;
+  const Outcome outcome = bench.install({"--on-failure-unit", "tell@%n.service", "--writable", "/srv/x"}, "service");
+  INFO(outcome.err);
+  CHECK(outcome.exit_code == 0);
+  CHECK(contains(outcome.out, "systemctl enable --now culmen.service"));
+  const fs::path unit = fs::path(bench.units) / "culmen.service";
+  const std::string text = contents(unit);
+  for (const char* line : {"Type=notify", "WatchdogSec=5min", "Restart=on-failure", "OnFailure=tell@%n.service",
+                           "ExecReload=/bin/kill -HUP $MAINPID", "WantedBy=multi-user.target"}) {
+    CHECK(contains(text, "\n" + std::string(line) + "\n"));
+  }
+  CHECK(contains(text, "\" run --dir \"" + bench.state + "\"\n"));
+  REQUIRE(bench.install({"--on-failure-unit", "tell@%n.service", "--writable", "/srv/x"}).exit_code == 0);
+  const auto sandbox = [](const std::string& of) {
+    return of.substr(of.find("AmbientCapabilities="),
+                     of.find("SystemCallArchitectures=") - of.find("AmbientCapabilities="));
+  };
+  CHECK(sandbox(text) == sandbox(contents(bench.service())));
+  CHECK(contains(contents(bench.service()), "\nOnFailure=tell@%n.service\n"));
+  CHECK(contains(bench.install({}, "service").out, "systemctl disable --now culmen-renew.timer"));
+  CHECK(bench.install({"--on-failure-unit", "a b.service"}, "service").exit_code == 2);
+  CHECK(bench.install({"--on-failure-unit", "nounit"}, "service").exit_code == 2);
+
+  if (!has_systemd_analyze()) return;
+  for (const fs::path& each : {unit, bench.service(), bench.timer()}) {
+    const Outcome verified = run({"systemd-analyze", "verify", "--man=no", each.string()});
+    CAPTURE(each);
+    INFO(verified.err);
+    CHECK(verified.exit_code == 0);
+    CHECK_FALSE(contains(verified.err, each.filename().string() + ":"));  // a line that it does not like
+  }
+  // 10 is no sandbox at all.
+  for (const fs::path& each : {unit, bench.service()}) {
+    const Outcome rated = run({"systemd-analyze", "security", "--offline=true", "--threshold=45", each.string()});
+    INFO(rated.out << rated.err);
+    CHECK(rated.exit_code == 0);
+  }
+}
+
+TEST_CASE("install: the proxy of the environment, and its password only in a private file") {
+  const InstallBench bench;
+  const std::vector<std::string> open = {"https_proxy=http://proxy.example:3128", "no_proxy=ca.example,10.%0"};
+  CHECK(bench.install({}, "service", open).exit_code == 0);
+  const std::string unit = contents(fs::path(bench.units) / "culmen.service");
+  CHECK(contains(unit, "\nEnvironment=\"https_proxy=http://proxy.example:3128\"\n"));
+  CHECK(contains(unit, "\nEnvironment=\"no_proxy=ca.example,10.%%0\"\n"));
+  CHECK_FALSE(fs::exists(bench.state));
+
+  const std::vector<std::string> secret = {"https_proxy=http://me:pass\"word@proxy.example:3128"};
+  const Outcome outcome = bench.install({}, "service", secret);
+  CHECK(outcome.exit_code == 0);
+  CHECK_FALSE(contains(outcome.out + outcome.err, "word@"));
+  const fs::path file = fs::path(bench.state) / "local/proxy.env";
+  CHECK(contents(file) == "https_proxy=\"http://me:pass\\\"word@proxy.example:3128\"\n");
+  CHECK(mode_of(file) == 0600);
+  CHECK(mode_of(bench.state) == 0700);
+  const std::string with_file = contents(fs::path(bench.units) / "culmen.service");
+  CHECK(contains(with_file, "\nEnvironmentFile=" + file.string() + "\n"));
+  CHECK_FALSE(contains(with_file, "word@"));
+  const Outcome shown = bench.install({"--print-only", "--json"}, "timer", secret);
+  CHECK_FALSE(contains(shown.out, "word@"));
+}
+
+TEST_CASE("install timer: systemd is asked about the calendar event") {
+  const InstallBench bench;
+  CHECK(bench.install({"--on-calendar", "Mon..Fri 25:99"}).exit_code == (has_systemd_analyze() ? 2 : 0));
+  if (has_systemd_analyze()) CHECK(fs::is_empty(bench.units));
 }

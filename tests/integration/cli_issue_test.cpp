@@ -189,8 +189,9 @@ TEST_CASE("issue: --out and --cert-key") {
 
   // One that was there is used, and never written.
   const std::string own = elsewhere / "own.pem";
-  REQUIRE(run({"openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", own}).exit_code ==
-          0);
+  REQUIRE(
+      run({"openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", own}).exit_code ==
+      0);
   std::ofstream(own, std::ios::app) << "a line of somebody else\n";
   const std::string own_text = contents(own);
   const Outcome taken = client.issue({"a.example"}, {"--cert-key", own});

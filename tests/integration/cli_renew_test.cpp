@@ -1,8 +1,10 @@
 // culmen renew: what is due, why, and what happens to the rest.
 #include <signal.h>
 
+#include <chrono>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include <doctest/doctest.h>
 #include <boost/json.hpp>
@@ -44,21 +46,21 @@ json::object renewal_of(const Client& client, const std::string& name) {
   return read_object(record_of(client, name)).at("renewal").as_object();
 }
 
-void change_renewal(const Client& client, const std::string& name, const std::string& member, const json::value& value) {
+void change_renewal(const Client& client, const std::string& name, const std::string& member,
+                    const json::value& value) {
   json::object renewal = renewal_of(client, name);
   renewal[member] = value;
   change(record_of(client, name), "renewal", renewal);
 }
 
-/// As if the last attempt had been long ago.
+/// As if the last attempt had been long ago. Certificates end at whole seconds, and a new one has to end later.
 void forget_attempts(const Client& client, const std::string& name) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
   change(record_of(client, name), "attempts", json::object());
 }
 
 /// Lets the time pass until the CA may be asked again.
-void forget_next_check(const Client& client, const std::string& name) {
-  change_renewal(client, name, "next_check", 0);
-}
+void forget_next_check(const Client& client, const std::string& name) { change_renewal(client, name, "next_check", 0); }
 
 }  // namespace
 
@@ -112,8 +114,8 @@ TEST_CASE("renew: the CA moves the window, a dry run explains, the renewal names
   REQUIRE(renew(client).exit_code == 0);  // learns the first window
   // Revoked at the CA, without this folder's knowledge: its window is in the past now.
   const culmen::test::TemporaryFolder elsewhere;
-  REQUIRE(run({culmen_path(), "revoke", "--cert", live / "cert.pem", "--cert-key", live / "key.pem", "--server", ca.url(),
-               "--server-ca", ca.root_file(), "--dir", elsewhere / "state"})
+  REQUIRE(run({culmen_path(), "revoke", "--cert", live / "cert.pem", "--cert-key", live / "key.pem", "--server",
+               ca.url(), "--server-ca", ca.root_file(), "--dir", elsewhere / "state"})
               .exit_code == 0);
   CHECK(entry(renew(client, {"--json"}), "a.example").at("result") == "not due");
   forget_next_check(client, "a.example");
@@ -121,6 +123,7 @@ TEST_CASE("renew: the CA moves the window, a dry run explains, the renewal names
 
   // issue goes by the same rule, and by what renew found out.
   const Outcome outcome = renew(client, {"--json"});
+  INFO(outcome.out << outcome.err);
   CHECK(outcome.exit_code == 0);
   CHECK(outcome.json().at("renewed") == 1);
   CHECK(entry(outcome, "a.example").at("result") == "renewed");
@@ -173,8 +176,9 @@ TEST_CASE("renew: one that fails does not keep the others, a CA without ARI, rev
   const TestCaProcess ca({"--no-renewal-info"});
   const Client client(ca);
   for (const char* name : {"a.example", "b.example", "c.example"}) REQUIRE(client.issue({name}).exit_code == 0);
-  REQUIRE(run({culmen_path(), "edit", "a.example", "--server", "https://127.0.0.1:1/directory", "--dir", client.state()})
-              .exit_code == 0);
+  REQUIRE(
+      run({culmen_path(), "edit", "a.example", "--server", "https://127.0.0.1:1/directory", "--dir", client.state()})
+          .exit_code == 0);
   REQUIRE(client.run({"revoke", "c.example"}).exit_code == 0);
   CHECK(entry(renew(client, {"--json", "c.example"}), "c.example").at("result") == "skipped");
   CHECK(contains(renew(client, {"c.example"}).out, "was revoked on"));

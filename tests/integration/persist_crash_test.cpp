@@ -56,11 +56,11 @@ int files_left_over(const fs::path& folder) {
 /// A store, what was in it before the writer came, and what the writer writes.
 struct Store {
   std::string folder() const { return files.path().string(); }
-  std::optional<StoredCertificate> certificate() { return persist.get_certificate(realm, name); }
+  std::optional<PersistedCertificate> certificate() { return persist.get_certificate(realm, name); }
 
   /// The certificate that is there has its key; both are the old ones or the new ones.
-  void check_pair(const std::optional<StoredCertificate>& old, const StoredCertificate& fresh) {
-    const std::optional<StoredCertificate> found = certificate();
+  void check_pair(const std::optional<PersistedCertificate>& old, const PersistedCertificate& fresh) {
+    const std::optional<PersistedCertificate> found = certificate();
     CHECK((found == old || found == fresh));
     const std::optional<std::string> certificate_alone = persist.get({realm, PersistKind::certificate, name});
     const std::optional<std::string> key_alone = persist.get({realm, PersistKind::private_key, name});
@@ -83,7 +83,7 @@ int kill_at_each_step(const std::string& what, bool something_there) {
       store.persist.put(account_key, key_text(1));
       store.persist.put_certificate(realm, name, pair(1));
     }
-    const std::optional<StoredCertificate> old_pair = store.certificate();
+    const std::optional<PersistedCertificate> old_pair = store.certificate();
     const std::optional<std::string> old_key = store.persist.get(account_key);
 
     Writer writer({what, store.folder(), "2"}, Writer::How::traced);
@@ -159,7 +159,7 @@ TEST_CASE("killed at random: what is there is whole, and never older than what w
     writer.go();
     pause_up_to(15ms);
     writer.kill();
-    const std::optional<StoredCertificate> found = store.certificate();
+    const std::optional<PersistedCertificate> found = store.certificate();
     const std::optional<std::string> key = store.persist.get(account_key);
     if (found) {
       const int pair_value = value_of(found->certificate);
@@ -201,8 +201,8 @@ struct Issuance : Store {
 
   /// After the writer was killed: no key of a certificate that the CA issued is lost, and what is kept belongs
   /// together.
-  void check(const std::optional<StoredCertificate>& before, std::size_t issued_before) {
-    const std::optional<StoredCertificate> found = certificate();
+  void check(const std::optional<PersistedCertificate>& before, std::size_t issued_before) {
+    const std::optional<PersistedCertificate> found = certificate();
     const blocking::AccountHandle us = account();
     const std::optional<blocking::CertificateWithKey> kept = us.certificate(name);
     CHECK(kept.has_value() == found.has_value());
@@ -238,7 +238,7 @@ TEST_CASE("killed at each change of the store while it gets a certificate") {
         first.end();
         REQUIRE(first.ended_well());
       }
-      const std::optional<StoredCertificate> before = issuance.certificate();
+      const std::optional<PersistedCertificate> before = issuance.certificate();
       const std::size_t issued_before = issuance.ca.issued().size();
       REQUIRE(before.has_value() == renewal);
       Writer writer(issuance.words(), Writer::How::traced);

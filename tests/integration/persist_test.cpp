@@ -517,7 +517,8 @@ TEST_CASE("no certificate unless it and its key are there, and belong together")
   CHECK(account.certificate("certificate.test") == std::nullopt);
   memory.put(key_of("key.test"), certificate.private_key());
   CHECK(account.certificate("key.test") == std::nullopt);
-  memory.put_certificate(email, "both.test", StoredCertificate(certificate.private_key(), certificate.certificate()));
+  memory.put_certificate(email, "both.test",
+                         PersistedCertificate(certificate.private_key(), certificate.certificate()));
   CHECK(account.certificate("both.test").has_value());
   memory.put(key_of("both.test"), create_p256_key().to_pem());
   CHECK(account.certificate("both.test") == std::nullopt);

@@ -18,7 +18,7 @@ inline std::string text(const std::string& kind, int value) {
   return all;
 }
 inline std::string key_text(int value) { return text("key", value); }
-inline culmen::StoredCertificate pair(int value) { return {key_text(value), text("certificate", value)}; }
+inline culmen::PersistedCertificate pair(int value) { return {key_text(value), text("certificate", value)}; }
 /// The value that a text was made of.
 inline int value_of(const std::string& text) { return std::stoi(text.substr(text.find(' '))); }
 

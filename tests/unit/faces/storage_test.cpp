@@ -114,8 +114,8 @@ TEST_CASE("persistence on a storage: keeps what it is given") {
     CHECK(store.get(key_of("*.Example")) == std::nullopt);
     CHECK(store.get_certificate("ops@example.com", "*.Example") == std::nullopt);
     store.put(key_of("*.Example"), octets);
-    CHECK(copy.get_certificate("ops@example.com", "*.Example") == StoredCertificate(octets, "certificate"));
-    store.put_certificate("ops@example.com", "*.Example", StoredCertificate("new key", "new certificate"));
+    CHECK(copy.get_certificate("ops@example.com", "*.Example") == PersistedCertificate(octets, "certificate"));
+    store.put_certificate("ops@example.com", "*.Example", PersistedCertificate("new key", "new certificate"));
     CHECK(copy.get(key_of("*.Example")) == "new key");
     CHECK(copy.get(certificate_of("*.Example")) == "new certificate");
 
@@ -138,10 +138,10 @@ TEST_CASE("persistence on a storage: keeps what it is given") {
 
 TEST_CASE("persistence on a storage: a certificate and its key are one write, with every engine") {
   PersistOnStorage store{blocking::Storage(std::make_shared<test::OneAtATime>())};
-  store.put_certificate("a", "b", StoredCertificate("key", "certificate"));
-  CHECK(store.get_certificate("a", "b") == StoredCertificate("key", "certificate"));
+  store.put_certificate("a", "b", PersistedCertificate("key", "certificate"));
+  CHECK(store.get_certificate("a", "b") == PersistedCertificate("key", "certificate"));
   store.put(PersistKey("a", PersistKind::private_key, "b"), "new key");
-  CHECK(store.get_certificate("a", "b") == StoredCertificate("new key", "certificate"));
+  CHECK(store.get_certificate("a", "b") == PersistedCertificate("new key", "certificate"));
 }
 
 TEST_CASE("persistence on a storage: halves put at the same time are both there afterwards") {
@@ -156,7 +156,7 @@ TEST_CASE("persistence on a storage: halves put at the same time are both there 
       one.join();
       other.join();
       PersistOnStorage store{blocking::Storage(engine)};
-      CHECK(store.get_certificate("a", name) == StoredCertificate("value", "value"));
+      CHECK(store.get_certificate("a", name) == PersistedCertificate("value", "value"));
     }
   });
 }

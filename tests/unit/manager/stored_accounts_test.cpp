@@ -127,6 +127,35 @@ TEST_CASE("stored accounts: a key of the same type, or of no type in particular,
   }
 }
 
+TEST_CASE("stored accounts: an import keeps what is there, and leaves a key change alone") {
+  StoredWorld world(Engine::memory);
+  const std::string directory = world.managers.directory();
+  const LeaseOptions lease = StoredWorld::lease();
+  const auto import = [&](const Account& account) {
+    return world.drive(import_account(world.storage(), directory, account, lease));
+  };
+  const Account account("https://ca.test/account/7", AccountKey::generate());
+  const Account other("https://ca.test/account/8", AccountKey::generate());
+  CHECK(import(Account("", AccountKey::generate())).error().code() == Errc::invalid_argument);
+  CHECK(!stored_account(world));
+  REQUIRE(import(account));
+  REQUIRE(import(account));
+  CHECK(stored_account(world)->url == account.url);
+  const Result<void> refused = import(other);
+  REQUIRE(!refused);
+  CHECK(refused.error().code() == Errc::conflict);
+
+  AccountRecord changing = *stored_account(world);
+  changing.next_key_pem = other.key.to_pem();
+  const std::string value = encode(changing);
+  world.managers.store(account_key_of(directory), value);
+  CHECK(import(account));
+  CHECK(import(other));  // its key may be the account's already
+  CHECK(!import(Account("https://ca.test/account/9", AccountKey::generate())));
+  CHECK(world.managers.stored(account_key_of(directory)) == value);
+  CHECK(world.managers.keys("keys/unused/").empty());
+}
+
 TEST_CASE("stored accounts: damage is an error that names the key, and says what to do") {
   for (const bool is_empty : {true, false}) {
     CAPTURE(is_empty);

@@ -138,6 +138,34 @@ TEST_CASE("stored accounts: a registration that ends anywhere makes one account"
   tell_with_crashes(story);
 }
 
+TEST_CASE("stored accounts: an import that ends anywhere is finished by the same call, and loses no key") {
+  const AccountKey imported = AccountKey::generate();
+  const AccountKey unused = AccountKey::generate();
+  for (const bool is_replacing : {false, true}) {
+    Story story;
+    story.prepare = [&](StoredWorld& world) {
+      AccountRecord record;
+      record.key_pem = unused.to_pem();
+      if (is_replacing) world.managers.store(account_key_of(world.managers.directory()), encode(record));
+    };
+    story.act = [imported](std::shared_ptr<Storage> storage, engine::Session session) {
+      return import_account(std::move(storage), session.directory_url(), Account("https://ca.test/account/7", imported),
+                            test_lease());
+    };
+    story.check = [&](StoredWorld& world) {
+      const Result<AccountRecord> record =
+          decode_account(*world.managers.stored(account_key_of(world.managers.directory())));
+      REQUIRE(record);
+      CHECK(record->url == "https://ca.test/account/7");
+      CHECK(record->directory_url == world.managers.directory());
+      CHECK(PrivateKey::from_pem(record->key_pem).same_key_as(imported.private_key()));
+      CHECK(world.managers.keys("keys/unused/").size() == (is_replacing ? 1 : 0));
+      CHECK(world.ca().sizes().accounts == 0);
+    };
+    tell_with_crashes(story);
+  }
+}
+
 TEST_CASE("stored accounts: a new account in place of another keeps the old key, wherever that ends") {
   Story story;
   story.prepare = [](StoredWorld& world) { world.issue(); };

@@ -71,12 +71,12 @@ void keeps_what_it_is_given(Persist& store, Persist& copy) {
   store.put(key_of("example.com"), octets);
   CHECK(store.get(certificate_of("example.com")) == "certificate");
   CHECK(store.get(key_of("example.com")) == octets);
-  CHECK(copy.get_certificate("ops@example.com", "example.com") == StoredCertificate(octets, "certificate"));
-  store.put_certificate("ops@example.com", "example.com", StoredCertificate("new key", "new certificate"));
+  CHECK(copy.get_certificate("ops@example.com", "example.com") == PersistedCertificate(octets, "certificate"));
+  store.put_certificate("ops@example.com", "example.com", PersistedCertificate("new key", "new certificate"));
   CHECK(copy.get(key_of("example.com")) == "new key");
   CHECK(copy.get(certificate_of("example.com")) == "new certificate");
-  store.put_certificate("ops@example.com", "example.com", StoredCertificate("", ""));
-  CHECK(store.get_certificate("ops@example.com", "example.com") == StoredCertificate("", ""));
+  store.put_certificate("ops@example.com", "example.com", PersistedCertificate("", ""));
+  CHECK(store.get_certificate("ops@example.com", "example.com") == PersistedCertificate("", ""));
 }
 
 void keeps_odd_names_apart(Persist& store) {
@@ -163,16 +163,16 @@ TEST_CASE("a store in files keeps what it is given, copies are the same store") 
 TEST_CASE("a store that keeps nothing") {
   NoPersist store;
   store.put(account_of("account"), "key");
-  store.put_certificate("realm", "name", StoredCertificate("key", "certificate"));
+  store.put_certificate("realm", "name", PersistedCertificate("key", "certificate"));
   CHECK(store.get(account_of("account")) == std::nullopt);
   CHECK(store.get_certificate("realm", "name") == std::nullopt);
 }
 
 TEST_CASE("a store of one's own gets the key first, then the certificate") {
   OwnStore store;
-  store.put_certificate("r", "n", StoredCertificate("key", "chain"));
+  store.put_certificate("r", "n", PersistedCertificate("key", "chain"));
   CHECK(store.puts == std::vector<std::string>{"r/private_key/n=key", "r/certificate/n=chain"});
-  CHECK(store.get_certificate("r", "n") == StoredCertificate("key", "chain"));
+  CHECK(store.get_certificate("r", "n") == PersistedCertificate("key", "chain"));
   store.puts.pop_back();
   CHECK(store.get_certificate("r", "n") == std::nullopt);
 }
@@ -182,7 +182,7 @@ TEST_CASE("files are where the documentation says, for their owner alone") {
   const mode_t old_mask = ::umask(0);
   FilePersist store(folder.path());
   store.put(account_of("account"), "key");
-  store.put_certificate("ops@example.com", "*.example.com", StoredCertificate("KEY\n", "CHAIN\n"));
+  store.put_certificate("ops@example.com", "*.example.com", PersistedCertificate("KEY\n", "CHAIN\n"));
   ::umask(old_mask);
   const fs::path realm = folder.path() / "ops@example.com";
   CHECK(read_file(realm / "account" / "account.pem") == "key");
@@ -238,7 +238,7 @@ TEST_CASE("a folder that is not there is an error, and not an empty store") {
 TEST_CASE("a file that is not as culmen left it is an error, and is not written over by half a change") {
   const TemporaryFolder folder;
   FilePersist store(folder.path());
-  store.put_certificate("r", "n", StoredCertificate("KEY", "CHAIN"));
+  store.put_certificate("r", "n", PersistedCertificate("KEY", "CHAIN"));
   const fs::path file = store.file_of(key_of("n", "r"));
   const std::string whole = *read_file(file);
   for (const std::string& damaged :
@@ -252,17 +252,17 @@ TEST_CASE("a file that is not as culmen left it is an error, and is not written 
     CHECK(contains(thrown_by([&] { return store.put(key_of("n", "r"), "x"), 0; }), "not as culmen left it"));
     CHECK(read_file(file) == damaged);
   }
-  store.put_certificate("r", "n", StoredCertificate("KEY", "CHAIN"));  // a whole change may replace it
+  store.put_certificate("r", "n", PersistedCertificate("KEY", "CHAIN"));  // a whole change may replace it
   CHECK(read_file(file) == whole);
 }
 
 TEST_CASE("what killed writers have left goes with the next write") {
   const TemporaryFolder folder;
   FilePersist store(folder.path());
-  store.put_certificate("r", "n", StoredCertificate("KEY", "CHAIN"));
+  store.put_certificate("r", "n", PersistedCertificate("KEY", "CHAIN"));
   const fs::path place = store.file_of(key_of("n", "r")).parent_path();
   write_file_atomically(place / ".culmen-1-1.tmp", "half a key", 0600);
-  store.put_certificate("r", "n", StoredCertificate("KEY 2", "CHAIN 2"));
+  store.put_certificate("r", "n", PersistedCertificate("KEY 2", "CHAIN 2"));
   CHECK_FALSE(fs::exists(place / ".culmen-1-1.tmp"));
   CHECK(store.get(key_of("n", "r")) == "KEY 2");
 }
@@ -270,20 +270,20 @@ TEST_CASE("what killed writers have left goes with the next write") {
 TEST_CASE("readers see a certificate with its own key while others write") {
   const TemporaryFolder folder;
   FilePersist store(folder.path());
-  store.put_certificate("r", "n", StoredCertificate("0", "0"));
+  store.put_certificate("r", "n", PersistedCertificate("0", "0"));
   std::atomic<bool> done = false;
   std::vector<std::thread> writers;
   for (int writer = 0; writer < 3; ++writer) {
     writers.emplace_back([store, writer]() mutable {
       for (int i = 0; i < 40; ++i) {
         const std::string value(static_cast<std::size_t>(1 + i * 97 + writer), static_cast<char>('a' + writer));
-        store.put_certificate("r", "n", StoredCertificate(value, value));
+        store.put_certificate("r", "n", PersistedCertificate(value, value));
       }
     });
   }
   std::thread reader([store, &done]() mutable {
     while (!done) {
-      const std::optional<StoredCertificate> stored = store.get_certificate("r", "n");
+      const std::optional<PersistedCertificate> stored = store.get_certificate("r", "n");
       REQUIRE(stored);
       REQUIRE(stored->private_key == stored->certificate);
     }
@@ -301,7 +301,7 @@ TEST_CASE("halves put at the same time are both there afterwards") {
     std::thread other([store, name]() mutable { store.put(key_of(name), name); });
     store.put(certificate_of(name), name);
     other.join();
-    CHECK(store.get_certificate("ops@example.com", name) == StoredCertificate(name, name));
+    CHECK(store.get_certificate("ops@example.com", name) == PersistedCertificate(name, name));
   }
 }
 
@@ -319,7 +319,7 @@ TEST_CASE("what root stores in the folder of another user is that user's") {
   REQUIRE(::chown(folder.path().c_str(), user, 12345) == 0);
   FilePersist store(folder.path());
   store.put(account_of("account"), "key");
-  store.put_certificate("r", "n", StoredCertificate("key", "certificate"));
+  store.put_certificate("r", "n", PersistedCertificate("key", "certificate"));
   std::size_t count = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder.path())) {
     struct stat found {};

@@ -1,0 +1,400 @@
+// culmen rehearse: what would be renewed in the time to come, and what would fail.
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "challenge_solvers.hpp"
+#include "client_options.hpp"
+#include "command.hpp"
+#include "command_line.hpp"
+#include "culmen/atomic_file.hpp"
+#include "culmen/attempt.hpp"
+#include "culmen/directory.hpp"
+#include "culmen/rehearsal.hpp"
+#include "host.hpp"
+#include "interrupt.hpp"
+#include "output.hpp"
+#include "rehearse_hooks.hpp"
+#include "rehearse_report.hpp"
+
+namespace culmen::cli {
+
+namespace {
+
+using std::chrono::hours;
+
+struct RehearseFlags {
+  RehearseFlags() = default;
+  StateFlags state;
+  std::vector<std::string> names, outages;
+  std::string length = "2y", from, hooks = "print", svg;
+  int every = 12, random_outages = 0;
+  std::uint64_t seed = 1;
+  bool json = false, verbose = false;
+};
+
+/// A certificate that takes part.
+struct Taking {
+  Taking() = default;
+  culmen::StoredCertificate certificate;
+  Settings settings;    ///< As on this host.
+  HostSettings copied;  ///< With outputs in the copy.
+};
+
+Failure usage_fault(const std::string& what, const std::string& advice) {
+  return Failure(exit_usage, "invalid_argument", what, advice);
+}
+
+// ---- What was asked for ----
+
+/// "2027-03-01", "2027-03-01T06:30" or "2027-03-01T06:30:00Z", in UTC.
+planner::Time time_of(const std::string& flag, const std::string& text) {
+  int year = 0, hour = 0, minute = 0, second = 0;
+  unsigned month = 0, day = 0;
+  int day_end = 0, minute_end = 0, end = 0;
+  std::sscanf(text.c_str(), "%4d-%2u-%2u%nT%2d:%2d%n:%2dZ%n", &year, &month, &day, &day_end, &hour, &minute,
+              &minute_end, &second, &end);
+  const int size = static_cast<int>(text.size());
+  const std::chrono::year_month_day date = std::chrono::year(year) / std::chrono::month(month) / std::chrono::day(day);
+  const bool is_whole = day_end == 10 && (size == day_end || size == minute_end || size == end);
+  const bool in_range = year >= 2000 && year <= 2100 && date.ok() && hour >= 0 && hour <= 23 && minute >= 0 &&
+                        minute <= 59 && second >= 0 && second <= 59;
+  if (!is_whole || !in_range)
+    throw usage_fault(flag + ": \"" + printable(text) + "\" is not a date",
+                      "Write 2027-03-01 or 2027-03-01T06:30, in UTC.");
+  return std::chrono::sys_days(date) + hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second);
+}
+
+/// A whole number at the start of `text`, which is shortened by it; -1 if there is none.
+int taken_number(std::string_view& text) {
+  int number = -1;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed != std::errc()) return -1;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return number;
+}
+
+hours length_of(const std::string& text) {
+  std::string_view rest = text;
+  const int number = taken_number(rest);
+  const int days = rest == "d" ? 1 : rest == "w" ? 7 : rest == "y" ? 365 : 0;
+  if (number < 1 || number > 2000 || days == 0 || number * days > 5 * 365)
+    throw usage_fault("--for: \"" + printable(text) + "\" is not a time of one day to five years",
+                      "Write 90d, 26w or 2y.");
+  return hours(24 * days * number);
+}
+
+/// START+HOURS[@CA]
+CaOutage outage_of(const std::string& text) {
+  const std::string advice = "Write START+HOURS, such as 2027-03-01T06:00+40, and @CA behind it for one CA alone.";
+  const std::size_t plus = text.find('+');
+  if (plus == std::string::npos) throw usage_fault("--outage: \"" + printable(text) + "\" has no \"+\"", advice);
+  CaOutage outage;
+  outage.from = time_of("--outage", text.substr(0, plus));
+  std::string_view rest = std::string_view(text).substr(plus + 1);
+  const int length = taken_number(rest);
+  const bool has_ca = !rest.empty() && rest.front() == '@';
+  if (length < 1 || length > 24 * 366 || (!rest.empty() && !has_ca))
+    throw usage_fault("--outage: \"" + printable(text) + "\" does not say how many hours", advice);
+  outage.until = outage.from + hours(length);
+  if (has_ca) outage.ca = directory_url(std::string(rest.substr(1)));
+  return outage;
+}
+
+RehearsalOptions options_of(const RehearseFlags& flags) {
+  RehearsalOptions options;
+  options.from = flags.from.empty() ? std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())
+                                    : time_of("--from", flags.from);
+  options.until = options.from + length_of(flags.length);
+  options.every = hours(flags.every);
+  options.seed = flags.seed;
+  for (const std::string& text : flags.outages) options.outages.push_back(outage_of(text));
+  for (CaOutage& outage :
+       random_outages(static_cast<std::size_t>(flags.random_outages), flags.seed, options.from, options.until))
+    options.outages.push_back(std::move(outage));
+  return options;
+}
+
+/// Why it is not rehearsed; empty: it is.
+std::string reason_to_skip(const culmen::StoredCertificate& certificate, const std::optional<Settings>& settings) {
+  if (!settings) return "another host renews it";
+  if (!certificate.record.revoked.empty()) return "it was revoked, and is not renewed";
+  if (certificate.live && certificate.live->key_pem.empty())
+    return "it was made for a CSR, and is not renewed by itself";
+  return {};
+}
+
+std::vector<Taking> taking_part(const RehearseFlags& flags, const Host& host, Output& output) {
+  std::vector<culmen::StoredCertificate> certificates;
+  if (flags.names.empty()) certificates = host.certificates();
+  for (const std::string& name : flags.names) certificates.push_back(host.certificate(name));
+  std::vector<Taking> all;
+  for (culmen::StoredCertificate& certificate : certificates) {
+    const std::string id = certificate.id;
+    if (!certificate.damage.empty())
+      throw Failure(exit_failed, "io_failed", printable(id) + ": " + certificate.damage.front(),
+                    "Repair it, or name the others.");
+    const std::optional<Settings> settings = host.settings(certificate);
+    if (const std::string reason = reason_to_skip(certificate, settings); !reason.empty()) {
+      output.say(printable(id) + ": left out: " + reason);
+      continue;
+    }
+    Taking taking;
+    taking.settings = *settings;
+    taking.settings.spec.id = id;
+    check_settings(taking.settings);
+    taking.certificate = std::move(certificate);
+    all.push_back(std::move(taking));
+  }
+  return all;
+}
+
+// ---- The rehearsal ----
+
+class Stage {
+ public:
+  Stage(std::vector<Taking> all, const Host& host, const RehearseFlags& flags, RehearsalOptions options, Output& output)
+      : all_(std::move(all)), options_(std::move(options)), hooks_(host, flags.hooks == "real"), output_(output) {
+    for (Taking& taking : all_) {
+      taking.copied = hooks_.redirected(taking.certificate.id, taking.settings.host);
+      by_id_[taking.certificate.id] = &taking;
+    }
+    report_.hooks_ran = flags.hooks == "real";
+  }
+
+  RehearsalReport run() {
+    ManagerOptions manager;
+    std::vector<culmen::StoredCertificate> certificates;
+    for (const Taking& taking : all_) {
+      manager.specs.push_back(taking.settings.spec);
+      certificates.push_back(taking.certificate);
+    }
+    manager.prepare = [this](Attempt& attempt) { prepare(attempt); };
+    manager.installed = [this](const InstalledCertificate& certificate) {
+      const auto found = by_id_.find(certificate.id);
+      if (found != by_id_.end()) hooks_.installed(certificate, found->second->copied, causes_[certificate.id]);
+    };
+    manager.on_event = [this](const ManagerEvent& event) {
+      now_ = event.at;
+      if (event.kind == ManagerEvent::Kind::issuing) causes_[event.id] = event.detail;
+      output_.log(minute_text(event.at) + " " + to_text(event));
+    };
+    options_.after_run = [this](planner::Time now) { after_run(now); };
+    report_.certificates = rehearse(std::move(manager), certificates, options_);
+    report_.from = options_.from;
+    report_.until = options_.until;
+    report_.outages = options_.outages;
+    report_.hooks = hooks_.calls();
+    return std::move(report_);
+  }
+
+ private:
+  void prepare(Attempt& attempt) {
+    const Taking& taking = *by_id_.at(attempt.id);
+    const HostSettings& host = taking.settings.host;
+    hooks_.before_order(taking.copied, now_);
+    IssueRequest& request = attempt.request;
+    request.ancestor_domains = ancestor_domains(host.ancestors, request.identifiers);
+    if (attempt.spec.challenge == "onion-csr-01") {
+      attempt.solvers = {make_challenge_solver(attempt.spec.challenge, host.challenge, attempt.directory,
+                                               attempt.account, request.identifiers, output_)};
+      add_onion_flags(host.challenge, attempt.directory, request);
+    }
+    if (const std::optional<PrivateKey> key = input_key(host)) request.key = *key;
+  }
+
+  void after_run(planner::Time now) {
+    hooks_.after_run(now);
+    if (interrupt_token().cancelled()) throw Error(Errc::cancelled, "rehearsing renewals", "interrupted");
+  }
+
+  std::vector<Taking> all_;
+  RehearsalOptions options_;
+  RehearsedHooks hooks_;
+  Output& output_;
+  std::map<std::string, const Taking*> by_id_;
+  std::map<std::string, std::string> causes_;
+  planner::Time now_;
+  RehearsalReport report_;
+};
+
+// ---- What is said ----
+
+/// "90 d", "160 h"
+std::string lifetime_text(std::chrono::seconds lifetime) {
+  const std::int64_t all = lifetime.count() / 3600;
+  return all % 24 == 0 ? std::to_string(all / 24) + " d" : std::to_string(all) + " h";
+}
+
+/// What is known of a CA and its profile.
+std::string terms_text(const std::string& ca, const std::string& profile, const RehearsalReport& report) {
+  std::string line = ca_name(ca) + (profile.empty() ? "" : ", profile " + printable(profile)) + ": ";
+  const CaTerms* terms = ca_terms_at(known_ca_terms(), ca, profile, report.from);
+  if (!terms) return line + "certificates live as long as the present ones";
+  line += "certificates live " + lifetime_text(terms->certificate_lifetime);
+  for (const CaTerms& later : known_ca_terms()) {
+    if (later.ca == ca && later.profile == profile && later.from > report.from && later.from < report.until)
+      line += ", " + lifetime_text(later.certificate_lifetime) + " from " + day_text(later.from);
+  }
+  return line;
+}
+
+void say_terms(const RehearsalReport& report, Output& output) {
+  std::set<std::string> lines;
+  for (const RehearsedCertificate& certificate : report.certificates) {
+    for (const RehearsedCertificate::Life& life : certificate.lives)
+      lines.insert(terms_text(life.ca, certificate.profile, report));
+  }
+  for (const std::string& line : lines) output.say(line);
+  for (const CaOutage& outage : report.outages)
+    output.say("Outage of " + (outage.ca.empty() ? std::string("all CAs") : ca_name(outage.ca)) + ": " +
+               minute_text(outage.from) + " to " + minute_text(outage.until));
+}
+
+void say_incidents(const std::vector<Incident>& incidents, bool harmless, const char* heading, Output& output) {
+  bool first = true;
+  for (const Incident& incident : incidents) {
+    if (incident.harmless != harmless) continue;
+    if (std::exchange(first, false)) {
+      output.say("");
+      output.say(heading);
+    }
+    output.say("  " + minute_text(incident.at) + "  " + incident.text);
+  }
+}
+
+void say_report(const RehearsalReport& report, int every, Output& output) {
+  output.say("Rehearsal from " + day_text(report.from) + " to " + day_text(report.until) + ", with a run every " +
+             std::to_string(every) + " h; times are UTC. No CA is asked, and nothing real is changed.");
+  say_terms(report, output);
+  output.say("");
+  for (const std::string& line : rehearsal_table(report)) output.say(line);
+  const std::vector<std::string> hooks = hook_table(report);
+  if (!hooks.empty()) {
+    output.say("");
+    output.say(report.hooks_ran ? "Hooks:" : "Hooks, not run (--hooks real runs them):");
+  }
+  for (const std::string& line : hooks) output.say("  " + line);
+  const std::vector<Incident> incidents = incidents_of(report);
+  say_incidents(incidents, true, "Held up, without harm:", output);
+  say_incidents(incidents, false, "Would fail:", output);
+}
+
+JsonObject json_of(const RehearsedCertificate& certificate, planner::Time end) {
+  JsonObject json;
+  json.set("name", certificate.id);
+  json.set("renewals", static_cast<int>(certificate.issued()));
+  if (const auto least = certificate.least_margin(end)) {
+    json.set("least_margin_seconds", static_cast<std::int64_t>(least->left.count()));
+    json.set("least_margin_at", time_text(least->at));
+  }
+  json.set("fails", certificate.fails(end));
+  std::vector<JsonObject> lives, troubles;
+  for (std::size_t i = 0; i < certificate.lives.size(); ++i) {
+    JsonObject life;
+    life.set("from", time_text(certificate.lives[i].from));
+    life.set("until", time_text(certificate.lives[i].until));
+    life.set("server", certificate.lives[i].ca);
+    life.set("present", i == 0 && certificate.was_there);
+    lives.push_back(std::move(life));
+  }
+  for (const RehearsedCertificate::Trouble& trouble : certificate.troubles) {
+    JsonObject one;
+    one.set("from", time_text(trouble.from));
+    if (trouble.until) one.set("until", time_text(*trouble.until));
+    one.set("attempts", static_cast<int>(trouble.attempts));
+    one.set("in_outage", trouble.in_outage);
+    one.set("server", trouble.ca);
+    one.set("why", printable(trouble.why, 1000));
+    troubles.push_back(std::move(one));
+  }
+  json.set("certificates", lives);
+  json.set("troubles", troubles);
+  return json;
+}
+
+void fill_json(const RehearsalReport& report, bool fails, JsonObject& json) {
+  json.set("from", time_text(report.from));
+  json.set("until", time_text(report.until));
+  json.set("fails", fails);
+  std::vector<JsonObject> certificates, hooks, outages, incidents;
+  for (const RehearsedCertificate& certificate : report.certificates)
+    certificates.push_back(json_of(certificate, report.until));
+  for (const HookCall& call : report.hooks) {
+    JsonObject one;
+    one.set("at", time_text(call.at));
+    one.set("program", call.program);
+    one.set("names", call.ids);
+    if (!call.failed.empty()) one.set("failed", printable(call.failed, 1000));
+    hooks.push_back(std::move(one));
+  }
+  for (const CaOutage& outage : report.outages) {
+    JsonObject one;
+    one.set("from", time_text(outage.from));
+    one.set("until", time_text(outage.until));
+    one.set("server", outage.ca);
+    outages.push_back(std::move(one));
+  }
+  for (const Incident& incident : incidents_of(report)) {
+    JsonObject one;
+    one.set("at", time_text(incident.at));
+    one.set("text", incident.text);
+    one.set("harmless", incident.harmless);
+    incidents.push_back(std::move(one));
+  }
+  json.set("certificates", certificates);
+  json.set("hooks_ran", report.hooks_ran);
+  json.set("hooks", hooks);
+  json.set("outages", outages);
+  json.set("incidents", incidents);
+}
+
+int run_rehearse(const RehearseFlags& flags, Output& output) {
+  output.verbose(flags.verbose);
+  RehearsalOptions options = options_of(flags);
+  const Host host(flags.state, Host::Access::read, output);
+  std::vector<Taking> all = taking_part(flags, host, output);
+  if (all.empty()) {
+    output.say("There is no certificate to rehearse in " + host.folder().string());
+    return exit_ok;
+  }
+  const RehearsalReport report = Stage(std::move(all), host, flags, std::move(options), output).run();
+  const std::vector<Incident> incidents = incidents_of(report);
+  const bool fails = std::ranges::any_of(incidents, [](const Incident& incident) { return !incident.harmless; });
+  say_report(report, flags.every, output);
+  fill_json(report, fails, output.result());
+  if (!flags.svg.empty()) {
+    write_file_atomically(flags.svg, rehearsal_svg(report));
+    output.say("");
+    output.say("Wrote " + flags.svg);
+  }
+  return fails ? exit_failed : exit_ok;
+}
+
+}  // namespace
+
+void define_rehearse(Command& command) {
+  auto flags = std::make_shared<RehearseFlags>();
+  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all");
+  command.text("--for TIME", flags->length, "How far to look ahead: 90d, 26w, 2y; five years at most");
+  command.text("--from DATE", flags->from, "When to begin (default: now)").hide_default();
+  command.number("--every HOURS", flags->every, "From one run of the timer to the next").between(1, 720);
+  command.text("--hooks WHAT", flags->hooks, "print: only count the calls of hooks; real: run them on the copy")
+      .one_of({"print", "real"});
+  command.list("--outage START+HOURS[@CA]", flags->outages, "A time in which a CA, or all, do not answer");
+  command.number("--outages N", flags->random_outages, "So many outages of 1 to 72 hours, at random")
+      .between(0, 1000)
+      .hide_default();
+  command.number("--seed NUMBER", flags->seed, "For what is random; the same seed shows the same again");
+  command.text("--svg FILE", flags->svg, "Also write a picture of it").hide_default();
+  add_state_flags(command, flags->state);
+  add_json_flag(command, flags->json);
+  add_verbose_flag(command, flags->verbose);
+  command.set_action([flags](Output& output) { return run_rehearse(*flags, output); });
+}
+
+}  // namespace culmen::cli

@@ -1,0 +1,161 @@
+#include "rehearse_report.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <map>
+
+#include "culmen/directory.hpp"
+
+namespace culmen::cli {
+
+namespace {
+
+using std::chrono::seconds;
+
+std::string times_text(unsigned count, const char* what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+std::string renewal_day(const RehearsedCertificate& certificate, bool first) {
+  if (certificate.issued() == 0) return "never";
+  const std::size_t index = first ? certificate.lives.size() - certificate.issued() : certificate.lives.size() - 1;
+  return day_text(certificate.lives[index].from);
+}
+
+Incident incident(planner::Time at, std::string text) {
+  Incident made;
+  made.at = at;
+  made.text = std::move(text);
+  return made;
+}
+
+Incident incident_of(const RehearsedCertificate& certificate, const RehearsedCertificate::Trouble& trouble) {
+  Incident made;
+  made.at = trouble.from;
+  made.text = printable(certificate.id) + ": ";
+  made.text +=
+      trouble.attempts == 0 ? std::string("due, and not ordered") : times_text(trouble.attempts, "attempt") + " failed";
+  made.text += trouble.until ? ", issued " + minute_text(*trouble.until) : std::string(", not issued until the end");
+  made.text += ": " + printable(trouble.why, 300);
+  made.harmless = trouble.in_outage || trouble.attempts == 0;
+  return made;
+}
+
+void add_expiries(const RehearsedCertificate& certificate, planner::Time end, std::vector<Incident>& incidents) {
+  for (std::size_t i = 0; i < certificate.lives.size(); ++i) {
+    const bool is_last = i + 1 == certificate.lives.size();
+    const planner::Time replaced = is_last ? end : certificate.lives[i + 1].from;
+    const planner::Time expired = certificate.lives[i].until;
+    if (expired >= replaced) continue;
+    incidents.push_back(
+        incident(expired, printable(certificate.id) + ": expired, and " +
+                              (is_last ? "not replaced until the end" : "replaced " + minute_text(replaced))));
+  }
+  if (certificate.lives.empty())
+    incidents.push_back(incident(end, printable(certificate.id) + ": there is no certificate at the end"));
+}
+
+std::string padded(const std::string& text, std::size_t width, bool to_the_right = false) {
+  const std::string space(width > text.size() ? width - text.size() : 0, ' ');
+  return to_the_right ? space + text : text + space;
+}
+
+}  // namespace
+
+std::string ca_name(const std::string& directory) {
+  for (const KnownCa& known : known_cas())
+    if (known.directory_url == directory) return std::string(known.name);
+  const std::size_t scheme = directory.find("://");
+  if (scheme == std::string::npos) return printable(directory);
+  return printable(directory.substr(scheme + 3, directory.find('/', scheme + 3) - scheme - 3));
+}
+
+std::string day_text(planner::Time time) {
+  const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(time));
+  std::array<char, 40> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u", int(date.year()), unsigned(date.month()),
+                unsigned(date.day()));
+  return text.data();
+}
+
+std::string minute_text(planner::Time time) {
+  const auto minutes =
+      std::chrono::floor<std::chrono::minutes>(time - std::chrono::floor<std::chrono::days>(time)).count();
+  std::array<char, 40> text{};
+  std::snprintf(text.data(), text.size(), " %02d:%02d", static_cast<int>(minutes / 60), static_cast<int>(minutes % 60));
+  return day_text(time) + text.data();
+}
+
+std::string margin_text(seconds left) {
+  const std::int64_t all = std::abs(left.count()) / 3600;
+  const std::string start = left < seconds(0) ? "-" : "";
+  if (all == 0) return start + std::to_string(std::abs(left.count()) / 60) + " min";
+  if (all < 24) return start + std::to_string(all) + " h";
+  return start + std::to_string(all / 24) + " d " + std::to_string(all % 24) + " h";
+}
+
+std::vector<Incident> incidents_of(const RehearsalReport& report) {
+  std::vector<Incident> incidents;
+  for (const RehearsedCertificate& certificate : report.certificates) {
+    for (const RehearsedCertificate::Trouble& trouble : certificate.troubles)
+      incidents.push_back(incident_of(certificate, trouble));
+    for (const planner::Time& late : certificate.late)
+      incidents.push_back(incident(late, printable(certificate.id) + ": the renewal is late"));
+    add_expiries(certificate, report.until, incidents);
+  }
+  std::map<std::string, unsigned> calls;
+  for (const HookCall& call : report.hooks) {
+    const unsigned number = ++calls[call.program];
+    if (call.failed.empty()) continue;
+    const std::string whom = call.ids.empty() ? std::string() : " for " + printable(call.ids);
+    incidents.push_back(incident(call.at, printable(call.program) + whom + ": call " + std::to_string(number) +
+                                              " failed: " + printable(call.failed, 300)));
+  }
+  std::ranges::stable_sort(incidents, {}, &Incident::at);
+  return incidents;
+}
+
+std::vector<std::string> rehearsal_table(const RehearsalReport& report) {
+  using Row = std::array<std::string, 7>;
+  std::vector<Row> rows = {{"Certificate", "CA", "Renewals", "First", "Last", "Least margin", "Failed attempts"}};
+  for (const RehearsedCertificate& certificate : report.certificates) {
+    unsigned failed = 0;
+    for (const RehearsedCertificate::Trouble& trouble : certificate.troubles) failed += trouble.attempts;
+    const auto least = certificate.least_margin(report.until);
+    const std::string margin = least ? margin_text(least->left) + " on " + day_text(least->at) : "-";
+    rows.push_back({printable(certificate.id), certificate.lives.empty() ? "-" : ca_name(certificate.lives.back().ca),
+                    std::to_string(certificate.issued()), renewal_day(certificate, true),
+                    renewal_day(certificate, false), margin, std::to_string(failed)});
+  }
+  constexpr std::array<bool, 7> is_number = {false, false, true, false, false, true, true};
+  std::array<std::size_t, 7> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::vector<std::string> lines;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) line += (i == 0 ? "" : "  ") + padded(row[i], widths[i], is_number[i]);
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::vector<std::string> hook_table(const RehearsalReport& report) {
+  std::map<std::string, std::pair<unsigned, unsigned>> counts;
+  for (const HookCall& call : report.hooks) {
+    auto& [calls, failures] = counts[call.program];
+    ++calls;
+    if (!call.failed.empty()) ++failures;
+  }
+  std::vector<std::string> lines;
+  for (const auto& [program, count] : counts) {
+    std::string line = printable(program) + ": " + times_text(count.first, "call");
+    if (report.hooks_ran) line += ", " + std::to_string(count.second) + " failed";
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+}  // namespace culmen::cli

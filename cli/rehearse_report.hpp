@@ -1,0 +1,57 @@
+// What a rehearsal has found, as text and as a picture.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "culmen/rehearsal.hpp"
+
+namespace culmen::cli {
+
+/// A call of a hook. A plain value.
+struct HookCall {
+  HookCall() = default;
+  planner::Time at;
+  std::string program;
+  std::string ids;     ///< Of the certificates it was called for; empty: a hook before or after an order.
+  std::string failed;  ///< Why; empty: it did not.
+};
+
+/// What is shown. A plain value.
+struct RehearsalReport {
+  RehearsalReport() = default;
+  planner::Time from, until;
+  std::vector<CaOutage> outages;
+  std::vector<RehearsedCertificate> certificates;
+  std::vector<HookCall> hooks;  ///< In the order of their times.
+  bool hooks_ran = false;
+};
+
+/// Something that went wrong. A plain value.
+struct Incident {
+  Incident() = default;
+  planner::Time at;
+  std::string text;
+  bool harmless = false;  ///< An outage, or a limit, that did no more than hold up a renewal.
+};
+/// In the order of their times.
+std::vector<Incident> incidents_of(const RehearsalReport& report);
+
+/// The table: a heading, and a line for each certificate.
+std::vector<std::string> rehearsal_table(const RehearsalReport& report);
+/// One line for each hook: how often it was called, and how often it failed.
+std::vector<std::string> hook_table(const RehearsalReport& report);
+/// A picture of its own: a row for each certificate, with its lifetimes as bars; renewals, failures and outages on
+/// them.
+std::string rehearsal_svg(const RehearsalReport& report);
+
+/// "letsencrypt", or the host and port of a CA that has no short name.
+std::string ca_name(const std::string& directory);
+/// "2027-02-10"
+std::string day_text(planner::Time time);
+/// "2027-02-10 04:00", UTC.
+std::string minute_text(planner::Time time);
+/// "12 d 4 h"; "-2 d 0 h".
+std::string margin_text(std::chrono::seconds left);
+
+}  // namespace culmen::cli
