@@ -379,7 +379,7 @@ int run_rehearse(const RehearseFlags& flags, Output& output) {
 
 void define_rehearse(Command& command) {
   auto flags = std::make_shared<RehearseFlags>();
-  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all");
+  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all").names_certificate();
   command.text("--for TIME", flags->length, "How far to look ahead: 90d, 26w, 2y; five years at most");
   command.text("--from DATE", flags->from, "When to begin (default: now)").hide_default();
   command.number("--every HOURS", flags->every, "From one run of the timer to the next").between(1, 720);

@@ -18,6 +18,4 @@ foreach(flag -fstack-clash-protection -fcf-protection -mbranch-protection=standa
 endforeach()
 unset(CMAKE_REQUIRED_FLAGS)
 # The folders of this machine are in no binary, so that the same source gives the same bytes everywhere.
-# The second one is how a compiler cache may write the first (CCACHE_BASEDIR).
-file(RELATIVE_PATH culmen_source_from_build ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR})
-add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -ffile-prefix-map=${culmen_source_from_build}/=)
+add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)

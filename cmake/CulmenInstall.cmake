@@ -36,10 +36,7 @@ endif()
 if(TARGET culmen_storage_postgres)
   culmen_install_libraries(culmen-storage-postgres-targets dev culmen_storage_postgres)
 endif()
-set(headers_for_tests test_ca.hpp timed_response.hpp virtual_driver.hpp storage_conformance.hpp)
-if(EXISTS ${PROJECT_SOURCE_DIR}/include/culmen/rehearsal.hpp)
-  list(APPEND headers_for_tests rehearsal.hpp)
-endif()
+set(headers_for_tests test_ca.hpp timed_response.hpp virtual_driver.hpp storage_conformance.hpp rehearsal.hpp)
 list(TRANSFORM headers_for_tests PREPEND "/" OUTPUT_VARIABLE patterns)
 list(JOIN patterns "|" patterns)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/culmen DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev
@@ -72,6 +69,11 @@ if(TARGET culmen_program)
   endif()
   install(FILES ${pages}/_culmen DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${zsh_dir} COMPONENT program)
   install(FILES ${pages}/culmen.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT program)
+endif()
+
+# Apart as a package, too: whoever uses files needs no libpq.
+if(TARGET culmen_module_postgres)
+  install(TARGETS culmen_module_postgres LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/culmen COMPONENT storage-postgres)
 endif()
 
 # ---- Documents -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
 fi
 folder=build/package/packages
 umask 022
+# A compiler cache does not tell apart the folders that a file was compiled in, and OpenSSL's macros have their names.
+export CCACHE_DISABLE=1
 
 tools/build.sh package
 tools/check_hardening.sh build/package/culmen
