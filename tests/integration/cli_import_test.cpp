@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 #include <boost/json.hpp>
 
-#include "culmen/persist.hpp"
 #include "support/culmen_program.hpp"
 #include "support/file_server.hpp"
 #include "support/temporary_folder.hpp"
@@ -480,15 +479,17 @@ TEST_CASE("import acme.sh: account and certificates, where they were installed, 
 TEST_CASE("import persist: what a program keeps with FilePersist, and culmen renew goes on with it") {
   const ImportBench bench;
   const fs::path folder = bench.folder / "persist", root = bench.folder / "root";
-  fs::create_directories(folder);
   fs::create_directories(root);
   bench.add_certificate("example.org", {"example.org"}, "authenticator = standalone\n");
   const fs::path live = bench.before.certificate("example.org") / "live";
-  culmen::FilePersist persist(folder);
-  const std::string realm = "Ops@example.com", key = contents(live / "key.pem");
-  persist.put({realm, culmen::PersistKind::account_key, "account"}, contents(keys + "rsa2048.pkcs8.pem"));
-  persist.put_certificate(realm, "example.org", {key, contents(live / "fullchain.pem")});
-  persist.put({realm, culmen::PersistKind::private_key, "example.org/pending"}, key);
+  const fs::path realm = folder / "%4fps@example.com";
+  const std::string key = contents(live / "key.pem"), chain = contents(live / "fullchain.pem");
+  const std::string pair =
+      "culmen-pair 1 " + std::to_string(key.size()) + " " + std::to_string(chain.size()) + "\n" + key + chain;
+  write(realm / "account/account.pem", contents(keys + "rsa2048.pkcs8.pem"));
+  write(realm / "certificate/example.org.pem", pair);
+  write(realm / "certificate/example.org%2fpending.pem", pair);
+  write(realm / ".lock", "");
 
   CHECK(bench.import_from("persist", folder).exit_code == 2);  // which CA it was, no file says
   check_import(bench, "persist", folder, {"--server", bench.ca.url(), "--webroot", root}, {"example.org"});
