@@ -39,6 +39,24 @@ bool is_ours_up_to_the_root(const fs::path& path) {
 
 }  // namespace
 
+void check_client_folder(const std::string& client, const fs::path& folder, const std::vector<std::string>& parts) {
+  std::error_code failed;
+  std::string names;
+  const bool there = fs::is_directory(folder, failed);
+  for (const std::string& part : parts) {
+    if (there && fs::is_directory(folder / part, failed)) return;
+    names += (names.empty() ? "no \"" : " and no \"") + part + "\"";
+  }
+  if (failed && failed != std::errc::no_such_file_or_directory) {
+    throw Failure(
+        exit_failed, "io_failed", "cannot read " + folder.string() + ": " + failed.message(),
+        "The folder of " + client + " may be for root alone: run this as root, or on a copy that you may read.");
+  }
+  throw Failure(exit_failed, "not_found",
+                folder.string() + " is not " + client + "'s folder: there is " + names + " in it",
+                "Say where it is with --from FOLDER.");
+}
+
 Error unreadable(const fs::path& path, const std::string& why) {
   return Error(Errc::io_failed, "reading " + path.string(), why);
 }
@@ -139,9 +157,10 @@ std::string id_for(const FoundCertificate& certificate) {
   try {
     return checked_id(certificate.name);
   } catch (const Failure&) {
-    CertificateSpec named = certificate.settings.spec;
-    named.id.clear();
-    return named.names.empty() ? std::string() : id_of(named);
+    const std::vector<std::string>& names = certificate.settings.spec.names;
+    const bool is_name = std::find(names.begin(), names.end(), certificate.name) != names.end();
+    if (is_name) return id_of(CertificateSpec({certificate.name}));
+    return names.empty() ? std::string() : id_of(CertificateSpec({names.front()}));
   }
 }
 
@@ -180,6 +199,18 @@ void renew_by_dns(FoundCertificate& certificate, const std::string& plugin, int 
       "\", which culmen does not have: it cannot be renewed until it has a hook (docs/dns-hooks.md). "
       "Import with --dns-hook PROGRAM, or once it is imported: " +
       edit_command(certificate, "--challenge dns-01 --dns-hook PROGRAM"));
+}
+
+void renew_as_chosen(FoundCertificate& certificate, const std::string& client, const ImportChoices& choices) {
+  if (has_wildcard(certificate) || (!choices.dns_hook.empty() && choices.webroot.empty()))
+    return renew_by_dns(certificate, client, 0, choices);
+  if (!choices.webroot.empty()) return renew_by_webroot(certificate, choices.webroot);
+  renew_by_port(certificate, 80, "");
+  certificate.notes.push_back(
+      client +
+      " does not keep how it proved control; culmen listens on port 80 itself, which has to be free then. With a web "
+      "server on it: import with --webroot FOLDER, or once it is imported: " +
+      edit_command(certificate, "--webroot FOLDER"));
 }
 
 std::string edit_command(const FoundCertificate& certificate, const std::string& flags) {

@@ -64,10 +64,14 @@ struct Found {
   std::vector<FoundAccount> accounts;  ///< Those of a server beside each other.
   std::vector<FoundCertificate> certificates;
   std::vector<std::string> notes;     ///< About all of the certificates.
-  std::string end_of_other_renewals;  ///< What ends them, such as "systemctl disable --now certbot.timer".
+  std::string end_of_other_renewals;  ///< What to do about them, such as "end certbot's renewals …".
 };
 
 // For the readers.
+
+/// Throws Failure unless one of `parts` is a folder in `folder`.
+void check_client_folder(const std::string& client, const std::filesystem::path& folder,
+                         const std::vector<std::string>& parts);
 
 Error unreadable(const std::filesystem::path& path, const std::string& why);
 /// The contents of a regular file. Throws Error, which names the file.
@@ -99,6 +103,8 @@ void renew_by_tls_port(FoundCertificate& certificate, int port);
 void renew_by_webroot(FoundCertificate& certificate, const std::string& folder);
 /// Without --dns-hook, a note says that `plugin` is not there.
 void renew_by_dns(FoundCertificate& certificate, const std::string& plugin, int wait, const ImportChoices& choices);
+/// For clients that do not keep how control was proven: by what the user chose, or else on port 80.
+void renew_as_chosen(FoundCertificate& certificate, const std::string& client, const ImportChoices& choices);
 /// The command that changes how it is renewed.
 std::string edit_command(const FoundCertificate& certificate, const std::string& flags);
 
@@ -111,5 +117,9 @@ std::string obstacle_of_hook(const std::string& hook);
 
 // The readers. Each throws Failure if the folder is not one of that client, or may not be read.
 Found find_of_certbot(const ImportChoices& choices);
+Found find_of_lego(const ImportChoices& choices);
+Found find_of_acme_sh(const ImportChoices& choices);
+/// Of a FilePersist.
+Found find_of_persist(const ImportChoices& choices);
 
 }  // namespace culmen::cli

@@ -1,5 +1,6 @@
 // culmen import: accounts and certificates of another client, for culmen renew to go on with.
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <set>
 
@@ -39,6 +40,7 @@ struct OtherClient {
   const char* from;  ///< Where its folder is by default; "~": below HOME; empty: has to be given.
   const char* description;
   Found (*find)(const ImportChoices& choices);
+  enum class Server { known, may_be_unknown, unknown } server;  ///< Whether the client keeps which CA it was.
 };
 
 std::string absolute_or_empty(const std::string& path) {
@@ -101,6 +103,7 @@ class Import {
   void one_certificate(FoundCertificate& certificate, JsonObject& entry);
   void store(const std::string& id, const FoundCertificate& certificate);
   std::optional<StoredAccount> stored_account(const std::string& server) const;
+  const FoundAccount* account_for(const FoundCertificate& certificate) const;
   std::string account_url(const FoundCertificate& certificate) const;
   void note(JsonObject& entry, const std::vector<std::string>& notes);
   void say_what_is_next();
@@ -147,10 +150,8 @@ int Import::run() {
 
 void Import::say_what_is_next() {
   for (const std::string& text : found_.notes) output_.say("note: " + printable(text, 1000));
-  const std::string ending = found_.end_of_other_renewals.empty()
-                                 ? std::string()
-                                 : "\nand then end the renewals of " + std::string(client_.name) +
-                                       ", as with: " + found_.end_of_other_renewals;
+  const std::string ending =
+      found_.end_of_other_renewals.empty() ? std::string() : "\nand then " + found_.end_of_other_renewals;
   if (host_->keeps_files()) {
     output_.say("From now on culmen renew takes care of them. Let your servers read key and chain from\n  " +
                 (host_->live_folder("NAME").parent_path().parent_path() / "<name>/live/").string() + ending);
@@ -273,7 +274,7 @@ void Import::one_account(const FoundAccount& account, JsonObject& entry) {
       throw Error(Errc::io_failed, "reading " + host_->account_key_file(account.server), present->damage);
     }
     const bool is_same = AccountKey::from_pem(record.key_pem).private_key().same_key_as(found.key.private_key());
-    if (!record.url.empty() || !record.next_key_pem.empty()) {
+    if (!record.url.empty() || !record.next_key_pem.empty() || (is_same && found.url.empty())) {
       return conclude("kept",
                       is_same ? "is here already" : "not imported, culmen has another account there, and keeps it");
     }
@@ -301,7 +302,10 @@ void Import::one_certificate(FoundCertificate& certificate, JsonObject& entry) {
   };
   const std::string what = names_text(certificate.leaf.identifiers) + "; until " +
                            time_text(certificate.leaf.not_after) + "; from " + printable(certificate.server);
-  if (flags_.list) return conclude("found", what + "; by " + printable(certificate.authenticator));
+  if (flags_.list) {
+    const std::string& by = certificate.authenticator;
+    return conclude("found", what + (by.empty() ? std::string() : "; by " + printable(by)));
+  }
   const std::optional<culmen::StoredCertificate> present = host_->run(find_certificate(host_->storage(), id));
   // Without a record it is what an import left that did not end.
   if (present && (present->live || present->record.live > 0 || present->record.spec))
@@ -316,7 +320,7 @@ void Import::one_certificate(FoundCertificate& certificate, JsonObject& entry) {
   }
   if (id != certificate.name)
     certificate.notes.push_back("it is called " + id + " here, because its name cannot be one of culmen's");
-  if (account_url(certificate).empty() && !stored_account(certificate.server)) {
+  if (!account_for(certificate) && !stored_account(certificate.server)) {
     certificate.notes.push_back(
         "the account that it came from cannot be had from the folder of " + std::string(client_.name) +
         "; before it is renewed: culmen account register --agree-tos --server " + certificate.server);
@@ -352,13 +356,18 @@ std::optional<StoredAccount> Import::stored_account(const std::string& server) c
   return std::nullopt;
 }
 
-/// Of the account that the certificate came from; empty when it is not there any more.
-std::string Import::account_url(const FoundCertificate& certificate) const {
+/// The account that the certificate came from; null when it is not there any more, or damaged.
+const FoundAccount* Import::account_for(const FoundCertificate& certificate) const {
   for (const FoundAccount& account : found_.accounts) {
     if (account.id == certificate.account_id && account.server == certificate.server && account.account)
-      return account.account->url;
+      return &account;
   }
-  return {};
+  return nullptr;
+}
+
+std::string Import::account_url(const FoundCertificate& certificate) const {
+  const FoundAccount* const account = account_for(certificate);
+  return account ? account->account->url : std::string();
 }
 
 void Import::note(JsonObject& entry, const std::vector<std::string>& notes) {
@@ -370,7 +379,14 @@ void Import::note(JsonObject& entry, const std::vector<std::string>& notes) {
 }
 
 constexpr OtherClient other_clients[] = {
-    {"certbot", "/etc/letsencrypt", "Take over accounts and certificates of certbot", find_of_certbot},
+    {"certbot", "/etc/letsencrypt", "Take over accounts and certificates of certbot", find_of_certbot,
+     OtherClient::Server::known},
+    {"lego", "~/.lego", "Take over accounts and certificates of lego", find_of_lego,
+     OtherClient::Server::may_be_unknown},
+    {"acme.sh", "~/.acme.sh", "Take over accounts and certificates of acme.sh", find_of_acme_sh,
+     OtherClient::Server::may_be_unknown},
+    {"persist", "", "Take over accounts and certificates that a program keeps with the library's FilePersist",
+     find_of_persist, OtherClient::Server::unknown},
 };
 
 }  // namespace
@@ -384,6 +400,11 @@ void define_import(Command& command) {
                                                       "they are, and so does what culmen has already.");
     Option from = sub.text("--from FOLDER", flags->from, std::string("The folder of ") + client.name);
     if (flags->from.empty()) from.required();
+    if (client.server != OtherClient::Server::known) {
+      Option server = sub.text("--server URL", flags->server,
+                               "The CA, where its folder does not say: its directory URL, or a name of culmen ca list");
+      if (client.server == OtherClient::Server::unknown) server.required();
+    }
     sub.flag("--list", flags->list, "Only show what is there");
     sub.flag("--dry-run", flags->dry_run, "Only say what would be done").excludes("--list");
     sub.list("--account ID", flags->accounts, "Only this account, by its name there; repeatable");

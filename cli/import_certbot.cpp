@@ -30,21 +30,6 @@ std::string newest_url(const std::string& url) {
   return url;
 }
 
-void check_certbot_folder(const fs::path& folder) {
-  std::error_code failed;
-  const bool there = fs::is_directory(folder, failed);
-  for (const char* part : {"renewal", "accounts"}) {
-    if (there && fs::is_directory(folder / part, failed)) return;
-  }
-  if (failed && failed != std::errc::no_such_file_or_directory) {
-    throw Failure(exit_failed, "io_failed", "cannot read " + folder.string() + ": " + failed.message(),
-                  "certbot's folder is for root alone: run this as root, or on a copy that you may read.");
-  }
-  throw Failure(exit_failed, "not_found",
-                folder.string() + " is not certbot's folder: there is no \"renewal\" and no \"accounts\" in it",
-                "Say where it is with --from FOLDER.");
-}
-
 // ---- Accounts ----
 
 bool is_certbot_account(const fs::path& folder) {
@@ -262,7 +247,7 @@ FoundCertificate read_certbot_certificate(const ImportChoices& choices, const st
 }  // namespace
 
 Found find_of_certbot(const ImportChoices& choices) {
-  check_certbot_folder(choices.from);
+  check_client_folder("certbot", choices.from, {"renewal", "accounts"});
   Found found;
   const FolderHooks hooks = read_folder_hooks(choices.from);
   for (const fs::path& entry : entries_of(choices.from / "renewal")) {
@@ -279,7 +264,7 @@ Found find_of_certbot(const ImportChoices& choices) {
   std::stable_sort(found.accounts.begin(), found.accounts.end(),
                    [](const FoundAccount& a, const FoundAccount& b) { return a.server < b.server; });
   found.notes = hooks.notes;
-  found.end_of_other_renewals = "systemctl disable --now certbot.timer";
+  found.end_of_other_renewals = "end certbot's renewals, as with: systemctl disable --now certbot.timer";
   return found;
 }
 

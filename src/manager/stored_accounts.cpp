@@ -386,7 +386,8 @@ Flow<Result<void>> import_under_lease(Leases& leases, std::string directory, Acc
     const AccountRecord& record = *stored.record;
     const bool is_same = is_same_key(record.key_pem, key_pem);
     const bool is_next = is_same_key(record.next_key_pem, key_pem);
-    if (is_next || (is_same && (!record.url.empty() || !record.next_key_pem.empty()))) co_return Result<void>();
+    const bool is_known = !record.url.empty() || !record.next_key_pem.empty() || account.url.empty();
+    if (is_next || (is_same && is_known)) co_return Result<void>();
     if (!is_same && (!record.url.empty() || !record.next_key_pem.empty())) {
       co_return Error(Errc::conflict, doing,
                       "there is another account in storage (" + account_key_of(directory) + "), which is kept");
@@ -500,9 +501,6 @@ Flow<Result<std::string>> deactivate_stored_account(std::shared_ptr<Storage> sto
 
 Flow<Result<void>> import_account(std::shared_ptr<Storage> storage, std::string directory_url, Account account,
                                   LeaseOptions lease) {
-  if (account.url.empty()) {
-    co_return Error(Errc::invalid_argument, "importing the account at " + directory_url, "the account has no URL");
-  }
   const std::function<Flow<Result<void>>(manager::Leases&)> work = [directory_url, account](manager::Leases& leases) {
     return manager::import_under_lease(leases, directory_url, account);
   };

@@ -66,8 +66,9 @@ struct ImportBench {
                                                       account_id + "\nserver = " + ca.url() + "\n" + params);
   }
 
-  Outcome import(std::vector<std::string> more = {}) const {
-    std::vector<std::string> words = {culmen_path(), "import",      "certbot",     "--from",      certbot,
+  Outcome import(std::vector<std::string> more = {}) const { return import_from("certbot", certbot, std::move(more)); }
+  Outcome import_from(const std::string& client, const fs::path& from, std::vector<std::string> more = {}) const {
+    std::vector<std::string> words = {culmen_path(), "import",      client,        "--from",      from,
                                       "--dir",       after.state(), "--server-ca", ca.root_file()};
     words.insert(words.end(), more.begin(), more.end());
     return run(words);
@@ -78,18 +79,6 @@ struct ImportBench {
     return run(words);
   }
 };
-
-/// The entry of `what` in the list `--json` gives.
-json::object entry(const Outcome& outcome, const char* list, const char* member, const std::string& what) {
-  INFO(outcome.out << outcome.err);
-  const json::object said = outcome.json();
-  for (const json::value& one : said.at(list).as_array()) {
-    const json::value* found = one.as_object().if_contains(member);
-    if (found && *found == json::value(what)) return one.as_object();
-  }
-  FAIL("no entry for " << what);
-  return {};
-}
 
 /// Every file below a folder, with what it holds or leads to.
 std::string everything(const fs::path& folder) {
@@ -104,6 +93,54 @@ std::string everything(const fs::path& folder) {
     all += "\n";
   }
   return all;
+}
+
+/// Imports from a folder that stays as it is: shown, tried, done, and done again without an effect. The certificates
+/// are renewed through the web root.
+void check_import(const ImportBench& bench, const std::string& client, const fs::path& from,
+                  const std::vector<std::string>& flags, const std::vector<std::string>& ids) {
+  const std::string untouched = everything(from);
+  const auto with = [&](const std::string& flag) {
+    std::vector<std::string> words = flags;
+    words.push_back(flag);
+    return bench.import_from(client, from, words);
+  };
+  const Outcome list = with("--list");
+  INFO(list.out << list.err);
+  CHECK(list.exit_code == 0);
+  const Outcome dry = with("--dry-run");
+  CHECK(dry.exit_code == 0);
+  CHECK(contains(dry.out, "would be imported"));
+  CHECK_FALSE(fs::exists(bench.after.state()));
+  const Outcome imported = with("--json");
+  INFO(imported.out << imported.err);
+  REQUIRE(imported.exit_code == 0);
+  CHECK(imported.json().at("imported") == ids.size() + 1);
+  CHECK(imported.json().at("failed") == 0);
+  for (const std::string& id : ids) {
+    const fs::path folder = bench.after.certificate(id);
+    CHECK(mode_of(folder / "live/key.pem") == 0600);
+    CHECK(!text(read_object(folder / "record.json").at("certificate_id")).empty());
+  }
+  CHECK(contents(bench.after.account() / "account.key") == contents(keys + "rsa2048.pkcs8.pem"));
+  const std::string state = everything(bench.after.state());
+  const Outcome again = with("--json");
+  CHECK(again.exit_code == 0);
+  CHECK(again.json().at("imported") == 0);
+  CHECK(everything(bench.after.state()) == state);
+  CHECK(everything(from) == untouched);
+}
+
+/// The entry of `what` in the list `--json` gives.
+json::object entry(const Outcome& outcome, const char* list, const char* member, const std::string& what) {
+  INFO(outcome.out << outcome.err);
+  const json::object said = outcome.json();
+  for (const json::value& one : said.at(list).as_array()) {
+    const json::value* found = one.as_object().if_contains(member);
+    if (found && *found == json::value(what)) return one.as_object();
+  }
+  FAIL("no entry for " << what);
+  return {};
 }
 
 }  // namespace
@@ -340,4 +377,126 @@ TEST_CASE("import certbot: several accounts, and choices that are not there") {
   CHECK(nowhere.exit_code == 1);
   CHECK(contains(nowhere.err, "is not certbot's folder"));
   CHECK(bench.import({"--list", "--dry-run"}).exit_code == 2);
+}
+
+TEST_CASE("import lego: account and certificates, and culmen renew goes on with them") {
+  const ImportBench bench;
+  const fs::path lego = bench.folder / "lego", root = bench.folder / "root";
+  fs::create_directories(root);
+  const std::string host = bench.ca.url().substr(std::string("https://").size());
+  std::string host_folder = host.substr(0, host.find('/'));
+  host_folder.replace(host_folder.find(':'), 1, "_");
+  const fs::path account = lego / "accounts" / host_folder / "ops@example.com";
+  write(account / "account.json",
+        R"({"email": "ops@example.com", "registration": {"body": {"status": "valid"}, "uri": ")" + bench.account_url +
+            "\"}}");
+  write(account / "keys/ops@example.com.key", contents(keys + "rsa2048.pkcs1.pem"));
+  bench.add_certificate("example.org", {"example.org", "www.example.org"}, "authenticator = standalone\n");
+  const fs::path live = bench.before.certificate("example.org") / "live", certificates = lego / "certificates";
+  write(certificates / "example.org.crt", contents(live / "cert.pem"));  // as with --no-bundle
+  write(certificates / "example.org.issuer.crt", contents(live / "chain.pem"));
+  write(certificates / "example.org.key", contents(live / "key.pem"));
+  write(certificates / "example.org.json",
+        R"({"domain": "example.org", "certUrl": "https://)" + host.substr(0, host.find('/')) + "/certificate/1\"}");
+  const Outcome made = run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-subj", "/CN=other", "-addext", "subjectAltName=DNS:*.example.org", "-keyout",
+                            certificates / "_.example.org.key", "-out", certificates / "_.example.org.crt"});
+  REQUIRE_MESSAGE(made.exit_code == 0, made.err);
+
+  const Outcome unknown = bench.import_from("lego", lego, {"--json"});
+  CHECK(unknown.exit_code == 1);
+  CHECK(contains(unknown.err, "--server URL"));
+  fs::remove_all(bench.after.state());
+  check_import(bench, "lego", lego, {"--server", bench.ca.url(), "--webroot", root},
+               {"_wildcard.example.org", "example.org"});
+  const fs::path ours = bench.after.certificate("example.org") / "live";
+  CHECK(contents(ours / "fullchain.pem") == contents(live / "fullchain.pem"));
+  const FileServer server(static_cast<std::uint16_t>(std::stoi(bench.ca.http_port())), root);
+  const int accounts_made = bench.ca.logged("new-account");
+  const Outcome renewed = bench.renew({"--force", "example.org"});
+  CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
+  CHECK(fs::read_symlink(ours) == "2");
+  CHECK(bench.ca.logged("new-account") == accounts_made);
+}
+
+TEST_CASE("import acme.sh: account and certificates, where they were installed, and culmen renew goes on with them") {
+  const ImportBench bench;
+  const fs::path acme = bench.folder / "acme.sh", installed = bench.folder / "installed",
+                 reload = bench.folder / "reload", account = acme / "ca/127.0.0.1/directory";
+  fs::create_directories(installed);
+  write(reload, "#!/bin/sh\necho reloaded >> '" + (bench.folder / "log").string() + "'\n");
+  fs::permissions(reload, fs::perms::owner_all);
+  write(acme / "account.conf", "DEFAULT_ACME_SERVER='" + bench.ca.url() + "'\n");
+  write(account / "account.key", contents(keys + "rsa2048.pkcs1.pem"));
+  write(account / "ca.conf", "ACCOUNT_URL='" + bench.account_url + "'\nCA_KEY_HASH='x'\n");
+  const auto base64 = [&](const std::string& value) {
+    write(bench.folder / "text", value);
+    std::string encoded = run({"openssl", "base64", "-A", "-in", bench.folder / "text"}).out;
+    return "'__ACME_BASE64__START_" + encoded + "__ACME_BASE64__END_'\n";
+  };
+  const auto add = [&](const std::string& name, const std::string& folder, const std::string& lines) {
+    bench.add_certificate(name, {name}, "authenticator = standalone\n");
+    const fs::path live = bench.before.certificate(name) / "live";
+    write(acme / folder / "fullchain.cer", contents(live / "fullchain.pem"));
+    write(acme / folder / (name + ".key"), contents(live / "key.pem"));
+    write(acme / folder / (name + ".conf"),
+          "Le_Domain='" + name + "'\nLe_Alt='no'\nLe_API='" + bench.ca.url() + "'\nLe_Keylength='ec-256'\n" + lines);
+  };
+  add("example.org", "example.org_ecc",
+      "Le_Webroot='no'\nLe_HTTPPort='" + bench.ca.http_port() + "'\nLe_RealFullChainPath='" +
+          (installed / "chain.pem").string() + "'\nLe_RealKeyPath='" + (installed / "key.pem").string() +
+          "'\nLe_ReloadCmd=" + base64(reload.string()));
+  add("dns.example", "dns.example",
+      "Le_Webroot='dns_cf'\nLe_DNSSleep='30'\nLe_ReloadCmd=" + base64("service x reload"));
+  add("alpn.example", "alpn.example_ecc", "Le_Webroot='alpn'\nLe_ForceNewDomainKey='1'\n");
+
+  check_import(bench, "acme.sh", acme, {}, {"alpn.example", "dns.example", "example.org"});
+  const auto settings = [&](const std::string& id) {
+    return read_object(bench.after.state() / "local/deploy" / (id + ".json"));
+  };
+  const auto spec = [&](const std::string& id) {
+    return read_object(bench.after.certificate(id) / "record.json").at("spec").as_object();
+  };
+  CHECK(spec("dns.example").at("challenge") == "dns-01");
+  CHECK(settings("dns.example").at("challenge").at("dns_wait") == 30);
+  CHECK_FALSE(settings("dns.example").contains("deploy_hooks"));
+  CHECK(spec("alpn.example").at("challenge") == "tls-alpn-01");
+  CHECK_FALSE(spec("alpn.example").contains("reuse_key"));
+  CHECK(spec("example.org").at("reuse_key") == true);
+  CHECK(settings("example.org").at("deploy_hooks").at(0) == json::value(reload.string()));
+
+  const fs::path live = bench.after.certificate("example.org") / "live";
+  const std::string key = contents(live / "key.pem");
+  const Outcome renewed = bench.renew({"--force", "example.org"});
+  CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
+  CHECK(fs::read_symlink(live) == "2");
+  CHECK(contents(live / "key.pem") == key);
+  CHECK(contents(installed / "key.pem") == key);
+  CHECK(contents(installed / "chain.pem") == contents(live / "fullchain.pem"));
+  CHECK(contents(bench.folder / "log") == "reloaded\n");
+}
+
+TEST_CASE("import persist: what a program keeps with FilePersist, and culmen renew goes on with it") {
+  const ImportBench bench;
+  const fs::path folder = bench.folder / "persist", root = bench.folder / "root";
+  fs::create_directories(root);
+  bench.add_certificate("example.org", {"example.org"}, "authenticator = standalone\n");
+  const fs::path live = bench.before.certificate("example.org") / "live";
+  const fs::path realm = folder / "%4fps@example.com";
+  const std::string key = contents(live / "key.pem"), chain = contents(live / "fullchain.pem");
+  const std::string pair =
+      "culmen-pair 1 " + std::to_string(key.size()) + " " + std::to_string(chain.size()) + "\n" + key + chain;
+  write(realm / "account/account.pem", contents(keys + "rsa2048.pkcs8.pem"));
+  write(realm / "certificate/example.org.pem", pair);
+  write(realm / "certificate/example.org%2fpending.pem", pair);
+  write(realm / ".lock", "");
+
+  CHECK(bench.import_from("persist", folder).exit_code == 2);  // which CA it was, no file says
+  check_import(bench, "persist", folder, {"--server", bench.ca.url(), "--webroot", root}, {"example.org"});
+  const FileServer server(static_cast<std::uint16_t>(std::stoi(bench.ca.http_port())), root);
+  const int accounts_made = bench.ca.logged("new-account");
+  const Outcome renewed = bench.renew({"--force"});
+  CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
+  CHECK(fs::read_symlink(bench.after.certificate("example.org") / "live") == "2");
+  CHECK(bench.ca.logged("new-account") <= accounts_made + 1);  // it is asked which account the key has
 }
