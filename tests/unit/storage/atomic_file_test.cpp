@@ -361,7 +361,8 @@ TEST_CASE("set_access: keys and folders of a certificate, and nothing else") {
 }
 
 // Only root can make a link that belongs to somebody else.
-TEST_CASE("a link of another user is not followed, and a token replaces a link (D13)" * doctest::skip(::geteuid() != 0)) {
+TEST_CASE("a link of another user is not followed, and a token replaces a link (D13)" *
+          doctest::skip(::geteuid() != 0)) {
   const Folder folder;
   const fs::path victim = folder / "victim", link = folder / "chain.pem";
   write_file_atomically(victim, "precious", 0600);
