@@ -11,7 +11,7 @@ namespace culmen::cli {
 
 namespace {
 
-int run_list(Output& output) {
+int list_cas(Output& output) {
   std::size_t width = 0;
   for (const KnownCa& ca : known_cas()) width = std::max(width, ca.name.size());
   std::vector<JsonObject> entries;
@@ -118,7 +118,7 @@ void define_ca(Command& command) {
   auto flags = std::make_shared<ShowFlags>();
   Command list = command.subcommand("list", "The CAs that have a short name here");
   add_json_flag(list, flags->connection.json);
-  list.set_action(run_list);
+  list.set_action(list_cas);
   Command show = command.subcommand("show", "Ask a CA what it offers");
   show.argument("server NAME|URL", flags->server.server, "A name of the list, or a directory URL")
       .required()

@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view marker = "# Written by: culmen install ";
-enum class Kind { timer, service };
+enum class UnitKind { timer, service };
 
 struct InstallFlags {
   InstallFlags() = default;
@@ -65,7 +65,7 @@ std::string timer_text(const InstallFlags& flags);
 void check_may_be_written(const Unit& unit, bool force);
 bool write_unit(const Unit& unit);
 
-int run_install(Kind kind, const InstallFlags& flags, Output& output) {
+int run_install(UnitKind kind, const InstallFlags& flags, Output& output) {
   std::string user = flags.user;
   if (user.empty() && geteuid() != 0) {
     if (const passwd* self = getpwuid(geteuid())) user = self->pw_name;
@@ -76,7 +76,7 @@ int run_install(Kind kind, const InstallFlags& flags, Output& output) {
   const std::string shared = shared_text(flags, state, user, proxy, output);
   JsonObject& json = output.result();
   std::vector<Unit> units;
-  if (kind == Kind::timer) {
+  if (kind == UnitKind::timer) {
     check_calendar_event(flags.on_calendar);
     units.push_back({folder / "culmen-renew.service", timed_text(flags, state, shared)});
     units.push_back({folder / "culmen-renew.timer", timer_text(flags)});
@@ -89,7 +89,7 @@ int run_install(Kind kind, const InstallFlags& flags, Output& output) {
   if (flags.print_only) {
     json.set("changed", false);
     json.set("service_text", units.front().text);
-    if (kind == Kind::timer) json.set("timer_text", units.back().text);
+    if (kind == UnitKind::timer) json.set("timer_text", units.back().text);
     for (const Unit& unit : units) output.say("# " + unit.path.string() + "\n" + unit.text);
     if (proxy.file) output.say("# With the password of the proxy, mode 0600: " + proxy.file->path.string());
     return exit_ok;
@@ -113,9 +113,9 @@ int run_install(Kind kind, const InstallFlags& flags, Output& output) {
   }
   json.set("changed", changed);
   if (!changed) output.say("Nothing to do: the units are there already, as they should be");
-  const std::string unit = kind == Kind::timer ? "culmen-renew.timer" : "culmen.service";
+  const std::string unit = kind == UnitKind::timer ? "culmen-renew.timer" : "culmen.service";
   output.say("Next, as root:\n  systemctl daemon-reload\n  systemctl enable --now " + unit);
-  if (kind == Kind::timer) {
+  if (kind == UnitKind::timer) {
     output.say("Try it with: systemctl start culmen-renew.service");
     return exit_ok;
   }
@@ -392,12 +392,12 @@ std::string check_user(const std::string& name) {
 }  // namespace
 
 void define_install(Command& command) {
-  const auto define = [&command](Kind kind, const char* name, const char* description) {
+  const auto define = [&command](UnitKind kind, const char* name, const char* description) {
     auto flags = std::make_shared<InstallFlags>();
     Command unit = command.subcommand(name, description);
     add_dir_flag(unit, flags->dir);
     unit.text("--systemd-dir FOLDER", flags->systemd_dir, "Where the units go");
-    if (kind == Kind::timer) {
+    if (kind == UnitKind::timer) {
       unit.text("--on-calendar EVENT", flags->on_calendar, "When to run, as systemd.time(7) has it")
           .check(check_calendar);
     }
@@ -412,8 +412,8 @@ void define_install(Command& command) {
     add_json_flag(unit, flags->json);
     unit.set_action([flags, kind](Output& output) { return run_install(kind, *flags, output); });
   };
-  define(Kind::timer, "timer", "Write systemd units that run culmen renew twice a day");
-  define(Kind::service, "service", "Write a systemd unit that runs culmen run");
+  define(UnitKind::timer, "timer", "Write systemd units that run culmen renew twice a day");
+  define(UnitKind::service, "service", "Write a systemd unit that runs culmen run");
 }
 
 }  // namespace culmen::cli

@@ -32,7 +32,7 @@ bool is_late(const culmen::StoredCertificate& certificate, Clock::time_point now
   return next_action(certificate, planner::Policy(), now).late;
 }
 
-std::string joined(const std::vector<std::string>& texts, const char* separator) {
+std::string all_joined(const std::vector<std::string>& texts, const char* separator) {
   std::string out;
   for (const std::string& text : texts) out += (out.empty() ? "" : separator) + text;
   return out;
@@ -40,8 +40,8 @@ std::string joined(const std::vector<std::string>& texts, const char* separator)
 
 /// The texts of one line, separated by tabs.
 std::string line_of(const Late& late) {
-  return late.id + "\t" + joined(late.names, ",") + "\t" + time_text(late.not_after) + "\t" + time_text(late.since) +
-         "\t" + printable(late.error, 2000) + "\n";
+  return late.id + "\t" + all_joined(late.names, ",") + "\t" + time_text(late.not_after) + "\t" +
+         time_text(late.since) + "\t" + printable(late.error, 2000) + "\n";
 }
 
 }  // namespace
@@ -102,15 +102,15 @@ void LateAlarm::tell(const std::vector<Late>& late) const {
     // Of several, the one that ends first; the others are on standard input.
     const Late& first = **std::min_element(certificates.begin(), certificates.end(),
                                            [](const Late* a, const Late* b) { return a->not_after < b->not_after; });
-    run.variables = {{"CULMEN_ID", joined(ids, " ")},
-                     {"CULMEN_NAMES", joined(names, " ")},
+    run.variables = {{"CULMEN_ID", all_joined(ids, " ")},
+                     {"CULMEN_NAMES", all_joined(names, " ")},
                      {"CULMEN_NOT_AFTER", time_text(first.not_after)},
                      {"CULMEN_ERROR", printable(first.error, 2000)},
                      {"CULMEN_SINCE", time_text(first.since)}};
     try {
       output_.progress(program, "running");
       run_program("running " + program, run, interrupt_token());
-      output_.say("Ran " + program + ": late: " + printable(joined(ids, ", "), 1000));
+      output_.say("Ran " + program + ": late: " + printable(all_joined(ids, ", "), 1000));
     } catch (const Error& error) {
       untold.insert(certificates.begin(), certificates.end());
       LogEntry entry(LogLevel::warning, "the on-failure hook " + printable(program) + " failed: " +

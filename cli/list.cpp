@@ -18,8 +18,8 @@ namespace {
 
 using Clock = std::chrono::system_clock;
 
-struct Flags {
-  Flags() = default;
+struct ListFlags {
+  ListFlags() = default;
   StateFlags state;
   std::vector<std::string> names;
   int warn_days = -1;
@@ -170,7 +170,7 @@ void note_twins(const std::vector<Line>& lines, Output& output) {
   }
 }
 
-int run_list(const Flags& flags, bool details, Output& output) {
+int run_list(const ListFlags& flags, bool details, Output& output) {
   const Host host(flags.state, Host::Access::read, output);
   if (flags.names_only) {
     for (const culmen::StoredCertificate& certificate : host.certificates()) output.say(printable(certificate.id));
@@ -205,7 +205,7 @@ int run_list(const Flags& flags, bool details, Output& output) {
   return details && bad > 0 ? exit_failed : exit_ok;
 }
 
-void add_flags(Command& command, Flags& flags) {
+void add_flags(Command& command, ListFlags& flags) {
   add_state_flags(command, flags.state);
   add_json_flag(command, flags.json);
 }
@@ -213,14 +213,14 @@ void add_flags(Command& command, Flags& flags) {
 }  // namespace
 
 void define_list(Command& command) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ListFlags>();
   add_flags(command, *flags);
   command.flag("--names", flags->names_only, "Print only what they are called here, one a line").excludes("--json");
   command.set_action([flags](Output& output) { return run_list(*flags, false, output); });
 }
 
 void define_status(Command& command) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ListFlags>();
   command.arguments("names NAME", flags->names, "Certificates by their names here; none: all").names_certificate();
   command.number("--warn-days DAYS", flags->warn_days, "Count a certificate as late that expires within so many days")
       .between(0, 3650)

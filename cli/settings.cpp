@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Failure usage(const std::string& what, const std::string& advice = {}) {
+Failure wrong_setting(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
 }
 
@@ -277,7 +277,7 @@ Settings SettingFlags::merged(std::optional<Settings> before) const {
       return member.option.is("--cert-key-type") && member.option.given();
     });
     if (type_given && key->type() != key_type_) {
-      throw usage(
+      throw wrong_setting(
           "--cert-key: " + settings.host.cert_key + " holds a key of type " + key->type() + ", not " + key_type_,
           "Leave --cert-key-type out to use it, or name another file.");
     }
@@ -303,16 +303,16 @@ std::optional<PrivateKey> input_key(const HostSettings& settings) {
 
 void check_settings(const Settings& settings) {
   const std::string& challenge = settings.spec.challenge;
-  if (settings.spec.names.empty()) throw usage("the certificate has no names", "Give them with -d NAME.");
+  if (settings.spec.names.empty()) throw wrong_setting("the certificate has no names", "Give them with -d NAME.");
   if (settings.host.files_only) return;  // what proves the names is another host's
   for (const std::string& name : settings.spec.names) {
     if (name.starts_with("*.") && (challenge == "http-01" || challenge == "tls-alpn-01")) {
-      throw usage(challenge + " cannot prove the wildcard name " + name,
-                  "CAs want dns-01 for wildcards (--challenge dns-01), or name each host instead.");
+      throw wrong_setting(challenge + " cannot prove the wildcard name " + name,
+                          "CAs want dns-01 for wildcards (--challenge dns-01), or name each host instead.");
     }
   }
   if (!settings.host.webroot.empty() && challenge != "http-01")
-    throw usage("--webroot is for http-01, not for " + challenge);
+    throw wrong_setting("--webroot is for http-01, not for " + challenge);
   check_challenge_flags(challenge, settings.host.challenge);
   for (const std::string& text : settings.host.ancestors) {
     const std::string ancestor = Identifier::dns(text).value;
@@ -320,10 +320,10 @@ void check_settings(const Settings& settings) {
       return name.ends_with("." + ancestor) && name != "*." + ancestor;
     };
     if (std::none_of(settings.spec.names.begin(), settings.spec.names.end(), is_below))
-      throw usage("--ancestor: no name of the certificate is below " + ancestor);
+      throw wrong_setting("--ancestor: no name of the certificate is below " + ancestor);
   }
   const Result<void> good = check_spec(settings.spec);
-  if (!good) throw usage(good.error().what());
+  if (!good) throw wrong_setting(good.error().what());
 }
 
 // ---- The file ----
