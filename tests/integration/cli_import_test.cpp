@@ -1,4 +1,4 @@
-// culmen import certbot: what certbot left becomes culmen's, and culmen renew goes on with it.
+// culmen import: what other clients left becomes culmen's, and culmen renew goes on with it.
 #include <fstream>
 
 #include <doctest/doctest.h>
