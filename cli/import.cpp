@@ -288,6 +288,10 @@ void Import::one_account(const FoundAccount& account, JsonObject& entry) {
 void Import::one_certificate(FoundCertificate& certificate, JsonObject& entry) {
   if (certificate.wrong) throw *certificate.wrong;
   const Settings& settings = certificate.settings;
+  if (!JsonObject::parse(to_json(settings.host).serialized())) {
+    throw Error(Errc::io_failed, "importing " + printable(certificate.name),
+                "a path or a program in " + printable(certificate.source.string(), 4096) + " is not UTF-8");
+  }
   const std::string id = checked_id(id_for(certificate));
   entry.set("id", id);
   entry.set("names", settings.spec.names);
@@ -331,10 +335,6 @@ void Import::one_certificate(FoundCertificate& certificate, JsonObject& entry) {
 void Import::store(const std::string& id, const FoundCertificate& certificate) {
   const Result<void> good = check_spec(certificate.settings.spec);
   if (!good) throw good.error();
-  if (!JsonObject::parse(to_json(certificate.settings.host).serialized())) {
-    throw Error(Errc::io_failed, "importing " + printable(certificate.name),
-                "a path or a program in " + certificate.source.string() + " is not UTF-8");
-  }
   CertificateRecord record;
   record.spec = certificate.settings.spec;
   record.spec->id = id;

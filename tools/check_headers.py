@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""check_headers.py [ROOT]: each public header compiles alone, twice in a row, without a warning, and pulls in nothing foreign.
+"""check_headers.py [ROOT]: each public header compiles alone, twice in a row, without a warning, and pulls in nothing foreign;
+all of them compile together, so that no two types have one name.
 
 Foreign is what is neither the standard library (with whatever that includes on this machine) nor a header of this tree nor
 one that [public] of tools/layers.toml lets the header have (with whatever that includes). The compiler is $CXX, or c++.
@@ -58,6 +59,13 @@ def complaints(header, root, allowed):
         yield f"pulls in {', '.join(foreign[:3])}{more}, which [public] of tools/layers.toml does not let it have"
 
 
+def complaints_together(headers, root):
+    text = "".join(f'#include "{header.relative_to(root / "include")}"\n' for header in headers)
+    done, _ = compile_text(text, root, "-fsyntax-only")
+    if done.returncode != 0:
+        yield f"the public headers do not compile together:\n{done.stderr.rstrip()}"
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1]).resolve()
     rules = tomllib.loads((root / "tools/layers.toml").read_text(encoding="utf-8"))["public"]
@@ -78,10 +86,14 @@ def main():
             for text in texts:
                 print(f"{header.relative_to(root)}:1: {text}")
                 bad += 1
+    if headers and not bad:
+        for text in complaints_together(headers, root):
+            print(f"include:1: {text}")
+            bad += 1
     if not headers:
         print(f"{root}: no public header found: nothing was checked")
     elif not bad:
-        print(f"{len(headers)} public headers stand alone")
+        print(f"{len(headers)} public headers stand alone, and together")
     return 1 if bad or not headers else 0
 
 

@@ -1,4 +1,4 @@
-// culmen import certbot: what certbot left becomes culmen's, and culmen renew goes on with it.
+// culmen import: what other clients left becomes culmen's, and culmen renew goes on with it.
 #include <fstream>
 
 #include <doctest/doctest.h>
@@ -349,6 +349,66 @@ TEST_CASE("import certbot: what is damaged is named, and the others are imported
                               "--name", "good.example"});
   CHECK(orphan.exit_code == 0);
   CHECK(contains(orphan.out, "culmen account register --agree-tos --server " + bench.ca.url()));
+}
+
+TEST_CASE("import certbot: hooks that are safe programs are taken over, others are notes") {
+  const ImportBench bench;
+  const fs::path safe = bench.folder / "safe", open = bench.folder / "open", shared = bench.folder / "shared",
+                 hooks = bench.certbot / "renewal-hooks/deploy";
+  for (const fs::path& program : {safe, open, shared / "program", hooks / "reload"}) {
+    write(program, "#!/bin/sh\necho $0 >> '" + (bench.folder / "log").string() + "'\n");
+    fs::permissions(program, fs::perms::owner_all);
+  }
+  fs::permissions(open, fs::perms::all);
+  fs::permissions(shared, fs::perms::all);
+  const std::string port = "authenticator = standalone\nhttp01_port = " + bench.ca.http_port() + "\n";
+  bench.add_certificate("safe.example", {"safe.example"}, port + "renew_hook = " + safe.string() + "\n");
+  bench.add_certificate("open.example", {"open.example"},
+                        port + "renew_hook = " + open.string() + "\npre_hook = " + (shared / "program").string() +
+                            "\npost_hook = " + safe.string() + " now\n");
+  const Outcome imported = bench.import({"--json"});
+  REQUIRE_MESSAGE(imported.exit_code == 0, imported.err);
+  const auto settings = [&](const std::string& id) {
+    return read_object(bench.after.state() / "local/deploy" / (id + ".json"));
+  };
+  CHECK(settings("safe.example").at("deploy_hooks") == json::value({safe.string(), (hooks / "reload").string()}));
+  CHECK(settings("open.example").at("deploy_hooks") == json::array({json::value((hooks / "reload").string())}));
+  CHECK_FALSE(settings("open.example").contains("pre_hooks"));
+  CHECK_FALSE(settings("open.example").contains("post_hooks"));
+  const std::string notes = json::serialize(entry(imported, "certificates", "name", "open.example").at("notes"));
+  CHECK(contains(notes, "culmen edit open.example --deploy-hook PROGRAM"));
+  CHECK(contains(notes, "culmen edit open.example --pre-hook PROGRAM"));
+  CHECK(contains(notes, "culmen edit open.example --post-hook PROGRAM"));
+  CHECK_FALSE(fs::exists(bench.folder / "log"));
+  const Outcome renewed = bench.renew({"--force", "safe.example"});
+  CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
+  CHECK(contains(contents(bench.folder / "log"), safe.string() + "\n"));
+}
+
+TEST_CASE("import certbot: link loops, names and texts that cannot be used keep nothing else from being imported") {
+  const ImportBench bench;
+  bench.add_certificate("good.example", {"good.example"}, "authenticator = standalone\n");
+  bench.add_certificate("octets.example", {"octets.example"},
+                        "authenticator = webroot\nwebroot_path = /srv/\xff\xfe,\n");
+  const fs::path renewal = bench.certbot / "renewal", live = bench.certbot / "live";
+  fs::copy_file(renewal / "good.example.conf", renewal / "-odd name.conf");
+  fs::copy(live / "good.example", live / "-odd name", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  fs::copy_file(renewal / "good.example.conf", renewal / "loop.example.conf");
+  fs::create_directories(live / "loop.example");
+  fs::create_symlink("fullchain.pem", live / "loop.example/fullchain.pem");
+  fs::create_symlink("itself.conf", renewal / "itself.conf");
+  fs::create_directories(renewal / "folder.conf");
+  write(renewal / "\xff.conf", "\xff");
+  fs::create_symlink("looping", bench.accounts() / "looping");
+  const Outcome imported = bench.import({"--json"});
+  INFO(imported.out << imported.err);
+  CHECK(imported.exit_code == 1);
+  CHECK(entry(imported, "accounts", "account_id", account_id).at("result") == "imported");
+  CHECK(entry(imported, "certificates", "name", "good.example").at("result") == "kept");
+  for (const char* name : {"octets.example", "loop.example", "itself", "folder", "?"})
+    CHECK(entry(imported, "certificates", "name", name).at("result") == "failed");
+  CHECK(entry(imported, "certificates", "name", "-odd name").at("id") == "good.example");
+  CHECK(bench.renew({"--dry-run"}).exit_code == 0);
 }
 
 TEST_CASE("import certbot: several accounts, and choices that are not there") {

@@ -35,7 +35,7 @@ def run_on(files):
 
 class CheckHeaders(unittest.TestCase):
     def test_headers_that_stand_alone(self):
-        self.assertEqual(run_on(TREE), (0, "3 public headers stand alone\n"))
+        self.assertEqual(run_on(TREE), (0, "3 public headers stand alone, and together\n"))
 
     def test_headers_that_do_not(self):
         rules = TREE["tools/layers.toml"].replace('["user.hpp"]', '["user.hpp", "more.hpp"]')
@@ -47,6 +47,13 @@ class CheckHeaders(unittest.TestCase):
         for name, (_, expected) in BAD.items():
             self.assertIn(expected, said[name])
         self.assertNotIn("allowed", said["more.hpp"])
+
+    def test_headers_with_types_of_one_name(self):
+        other = "#pragma once\n#include <string>\nstruct Plain { std::string key; };\n"
+        code, out = run_on({**TREE, "include/culmen/other.hpp": other})
+        self.assertEqual(code, 1, out)
+        self.assertIn("do not compile together", out)
+        self.assertIn("Plain", out)
 
     def test_no_headers(self):
         code, out = run_on({"tools/layers.toml": TREE["tools/layers.toml"]})
