@@ -328,8 +328,31 @@ int KeepResult::exit_code() const {
   return worst;
 }
 
+namespace {
+
+/// Lets a manager find that it is time to ask the CA when to renew.
+void forget_next_check(const Host& host, const Kept& kept) {
+  for (const std::string& id : certificate_ids(kept.settings.spec)) {
+    if (!host.run(find_certificate(host.storage(), id))) continue;
+    host.run(change_certificate(
+        host.storage(), id,
+        [](CertificateRecord& record) -> Result<void> {
+          record.renewal.next_check.reset();
+          return {};
+        },
+        host.lease()));
+  }
+}
+
+}  // namespace
+
 KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, const KeepOptions& options,
                      Output& output) {
+  if (options.ask_again) {
+    for (const Kept& kept : certificates) {
+      if (!kept.settings.host.files_only) forget_next_check(host, kept);
+    }
+  }
   return Keeper(host, options, output).once(certificates);
 }
 

@@ -117,11 +117,6 @@ void SettingFlags::add_names(const Command& heading) {
   add(command.list("--ancestor DOMAIN", values_.host.ancestors,
                    "Prove this domain in place of the names below it (RFC 9444)"),
       [](const Settings& given, Settings& settings) { settings.host.ancestors = given.host.ancestors; });
-  add(command.flag("--allow-subset-of-names", values_.host.allow_subset_of_names,
-                   "Leave out names that cannot be proven, with a warning, and try them again at renewals"),
-      [](const Settings& given, Settings& settings) {
-        settings.host.allow_subset_of_names = given.host.allow_subset_of_names;
-      });
 }
 
 void SettingFlags::add_http(const Command& heading) {
@@ -395,7 +390,6 @@ JsonObject to_json(const HostSettings& settings) {
   if (settings.hook_timeout != HostSettings().hook_timeout) object.set("hook_timeout", settings.hook_timeout);
   if (settings.files_only) object.set("files_only", true);
   if (settings.cert_key_is_input) object.set("cert_key_is_input", true);
-  if (settings.allow_subset_of_names) object.set("allow_subset_of_names", true);
   return object;
 }
 
@@ -407,7 +401,6 @@ HostSettings host_settings_from(const JsonObject& object) {
   settings.hook_timeout = std::clamp(object.number("hook_timeout", settings.hook_timeout), 1, 86400);
   settings.files_only = object.flag("files_only");
   settings.cert_key_is_input = object.flag("cert_key_is_input");
-  settings.allow_subset_of_names = object.flag("allow_subset_of_names");
   return settings;
 }
 

@@ -51,8 +51,6 @@ struct HostSettings {
   std::vector<std::string> post_hooks;     ///< After it, whatever came of it.
   std::vector<std::string> failure_hooks;  ///< When a certificate becomes late, and daily after that.
   int hook_timeout = 120;                  ///< Seconds.
-
-  bool allow_subset_of_names = false;
 };
 
 /// Whether --out means standard output, which is never remembered.

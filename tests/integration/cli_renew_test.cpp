@@ -101,6 +101,10 @@ TEST_CASE("renew: nothing is due, and the CA is not asked before its time") {
   CHECK(ca.logged("renewal-info") == 3);
   const json::object after = renewal_of(client, "a.example");
   for (const char* member : {"chosen", "dice", "window_since"}) CHECK(after.at(member) == before.at(member));
+  CHECK(renew(client, {"a.example"}).exit_code == 0);
+  CHECK(ca.logged("renewal-info") == 3);
+  CHECK(renew(client, {"--ask-again", "a.example"}).exit_code == 0);  // F14
+  CHECK(ca.logged("renewal-info") == 4);
   CHECK(after.at("answered_at").as_int64() >= before.at("answered_at").as_int64());
 }
 
