@@ -31,6 +31,7 @@ void define_ca(Command& command);
 void define_import(Command& command);
 void define_install(Command& command);
 void define_storage(Command& command);
+void define_test(Command& command);
 void define_test_ca(Command& command);
 
 }  // namespace culmen::cli

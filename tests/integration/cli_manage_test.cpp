@@ -144,3 +144,30 @@ TEST_CASE("issue: what was begun and never finished is finished by renew (D2)") 
   CHECK(dry.exit_code == 0);
   CHECK(contains(dry.out, "a.example: would be renewed: it was never issued"));
 }
+
+TEST_CASE("test: a whole issuance of which nothing is kept, with the settings of a certificate that is there") {
+  const TestCaProcess ca({"--tos", "https://ca.test/terms", "--block", "bad.example"});
+  const Client client(ca);
+  const culmen::test::TemporaryFolder elsewhere;
+  const std::vector<std::string> flags = {"--http-port", ca.http_port(), "--http-address", "127.0.0.1"};
+  std::vector<std::string> words = {"test", "-d", "a.example", "--agree-tos", "--out", elsewhere / "chain.pem"};
+  words.insert(words.end(), flags.begin(), flags.end());
+  const Outcome good = client.run(words);
+  CHECK_MESSAGE(good.exit_code == 0, good.err);
+  CHECK(contains(good.out, "It works: a.example"));
+  CHECK_FALSE(fs::exists(client.state()));
+  CHECK_FALSE(fs::exists(elsewhere / "chain.pem"));
+
+  words[2] = "bad.example";
+  const Outcome refused = client.run(words);
+  CHECK(refused.exit_code == 4);
+  CHECK(contains(refused.err, "bad.example"));
+  CHECK(client.run({"test", "-d", "a.example"}).exit_code == 2);  // without --agree-tos
+  CHECK(client.run({"test"}).exit_code == 2);
+
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const std::string before = contents(client.certificate("a.example") / "record.json");
+  const Outcome again = offline(client, {"test", "--name", "a.example", "--agree-tos"});
+  CHECK_MESSAGE(again.exit_code == 0, again.err);
+  CHECK(contents(client.certificate("a.example") / "record.json") == before);
+}

@@ -1,0 +1,133 @@
+// culmen test: a whole issuance at a CA for tests, of which nothing is kept.
+#include <stdlib.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "account_flags.hpp"
+#include "client_options.hpp"
+#include "command.hpp"
+#include "command_line.hpp"
+#include "culmen/certificate.hpp"
+#include "culmen/directory.hpp"
+#include "host.hpp"
+#include "keeper.hpp"
+#include "output.hpp"
+#include "settings.hpp"
+
+namespace culmen::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TrialFlags {
+  TrialFlags() = default;
+  StateFlags state;
+  KeepOptions keep;
+  SettingFlags settings;
+  std::string name;
+};
+
+/// A state folder that is gone at the end.
+class TrialFolder {
+ public:
+  TrialFolder() {
+    std::string name = (fs::temp_directory_path() / "culmen-test-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw Error(Errc::io_failed, "making a folder in " + fs::temp_directory_path().string());
+    path_ = name;
+  }
+  ~TrialFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TrialFolder(const TrialFolder&) = delete;
+  TrialFolder& operator=(const TrialFolder&) = delete;
+  const fs::path& path() const noexcept { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+/// The directory of that CA for tests. Throws Failure (exit_usage) if it has none that culmen knows.
+std::string directory_for_tests(const std::string& directory) {
+  for (const KnownCa& ca : known_cas()) {
+    if (ca.directory_url != directory) continue;
+    if (ca.name.ends_with("-staging")) return directory;
+    const std::string staging = std::string(ca.name) + "-staging";
+    for (const KnownCa& other : known_cas())
+      if (other.name == staging) return std::string(other.directory_url);
+    throw Failure(exit_usage, "invalid_argument",
+                  std::string(ca.name) + " has no directory for tests that culmen knows",
+                  "Name one with --server, such as letsencrypt-staging.");
+  }
+  return directory;  // one that was named by its URL
+}
+
+/// What the certificate of that name is issued with, if there is one.
+std::optional<Settings> settings_of(const TrialFlags& flags, Output& output) {
+  const Host host(flags.state, Host::Access::if_there, output);
+  const std::string id = !flags.name.empty() ? flags.name
+                         : flags.settings.names().empty()
+                             ? std::string()
+                             : id_of(CertificateSpec({Identifier::parse(flags.settings.names().front()).value}));
+  if (id.empty()) return std::nullopt;
+  const std::optional<culmen::StoredCertificate> found = host.run(find_certificate(host.storage(), id));
+  if (!found && !flags.name.empty()) (void)host.certificate(id);  // throws, with the nearest names
+  return found ? host.settings(*found) : std::nullopt;
+}
+
+int run_trial(const TrialFlags& flags, Output& output) {
+  output.verbose(flags.keep.connection.verbose);
+  if (flags.settings.names().empty() && flags.name.empty()) {
+    throw Failure(exit_usage, "invalid_argument", "there is nothing to test",
+                  "Give names with -d NAME, or --name of a certificate that is there.");
+  }
+  Kept kept;
+  kept.settings = flags.settings.merged(settings_of(flags, output));
+  const std::string directory = directory_for_tests(kept.settings.spec.cas.front());
+  kept.settings.spec.cas = {directory};
+  kept.settings.spec.id.clear();
+  kept.id = id_of(kept.settings.spec);
+  // Nothing of this host is touched but what an order needs.
+  HostSettings& host_settings = kept.settings.host;
+  host_settings.out.clear();
+  host_settings.combined.clear();
+  if (!host_settings.cert_key_is_input) host_settings.cert_key.clear();
+  host_settings.key_mode.clear();
+  host_settings.key_group.clear();
+  host_settings.deploy_hooks.clear();
+  host_settings.failure_hooks.clear();
+  host_settings.account_key.clear();
+
+  const TrialFolder folder;
+  StateFlags state;
+  state.dir = folder.path().string();
+  state.storage = "file:" + state.dir;
+  const Host host(state, Host::Access::write, output);
+  output.say("Testing at " + printable(directory));
+  const KeepResult result = keep_once(host, {kept}, flags.keep, output);
+  say_failures(result, false, output);
+  output.result().set("server", directory);
+  output.result().set("names", kept.settings.spec.names);
+  if (result.exit_code() != exit_ok) return result.exit_code();
+  const std::optional<culmen::StoredCertificate> issued = host.run(find_certificate(host.storage(), kept.id));
+  const Certificate leaf = Certificate::from_pem(issued.value().live.value().chain_pem);
+  output.say("It works: " + names_text(leaf.identifiers) + " would be issued. Nothing was kept.");
+  output.result().set("issuer", leaf.issuer_common_name);
+  return exit_ok;
+}
+
+}  // namespace
+
+void define_test(Command& command) {
+  auto flags = std::make_shared<TrialFlags>();
+  flags->settings.add_to(command);
+  add_account_flags(command, flags->keep.account);
+  command.text("--name NAME", flags->name, "Test with the settings of this certificate");
+  add_state_flags(command, flags->state);
+  add_connection_flags(command, flags->keep.connection);
+  command.set_action([flags](Output& output) { return run_trial(*flags, output); });
+}
+
+}  // namespace culmen::cli
