@@ -1,6 +1,5 @@
 // culmen test: a whole issuance at a CA for tests, of which nothing is kept.
-#include <stdlib.h>
-
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
