@@ -34,7 +34,16 @@ constexpr std::size_t help_column = 30, help_width = 100;
 /// The help of options, without what CLI11 adds of checks and of what excludes each other, in lines of bearable length.
 class HelpFormatter final : public CLI::Formatter {
  public:
-  HelpFormatter() { column_width(help_column); }
+  explicit HelpFormatter(const CommandLineNotes& notes) : notes_(notes) { column_width(help_column); }
+
+  std::string make_usage(const CLI::App* command, std::string name) const override {
+    std::string text = CLI::Formatter::make_usage(command, std::move(name));
+    const auto examples = notes_.examples.find(command);
+    if (examples == notes_.examples.end()) return text;
+    text += "\nExamples:\n";
+    for (const std::string& line : examples->second) text += "  " + line + "\n";
+    return text;
+  }
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
     std::string left = "  " + make_option_name(option, is_positional) + make_option_opts(option);
@@ -64,6 +73,9 @@ class HelpFormatter final : public CLI::Formatter {
     if (option->get_required()) text += " (required)";
     return text;
   }
+
+ private:
+  const CommandLineNotes& notes_;
 };
 
 std::vector<const CLI::App*> commands_below(const CLI::App& app) {
@@ -240,11 +252,8 @@ Command Command::subcommand(const std::string& name, const std::string& descript
 
 void Command::describe(const std::string& description) { app_->description(description); }
 
-void Command::examples(const std::vector<std::string>& lines) {
-  notes_->examples[app_] = lines;
-  std::string text = "\nExamples:\n";
-  for (const std::string& line : lines) text += "  " + line + "\n";
-  app_->footer(text + app_->get_footer());
+void Command::examples(std::vector<std::string> lines) {
+  if (!lines.empty()) notes_->examples[app_] = std::move(lines);
 }
 
 void Command::set_action(Action action) { notes_->actions[app_] = std::move(action); }
@@ -324,7 +333,7 @@ CommandLine::CommandLine(const std::string& name, const std::string& description
     : parser_(std::make_unique<Parser>(name, description)) {
   // Before any command is added: commands take these over.
   parser_->app.set_version_flag("-V,--version", version);
-  parser_->app.formatter(std::make_shared<HelpFormatter>());
+  parser_->app.formatter(std::make_shared<HelpFormatter>(parser_->notes));
   parser_->app.footer(footer);
 }
 

@@ -100,8 +100,8 @@ class Command {
   Command subcommand(const std::string& name, const std::string& description);
   /// Replaces the description.
   void describe(const std::string& description);
-  /// Shown at the end of its --help: lines such as "culmen issue -d example.com".
-  void examples(const std::vector<std::string>& lines);
+  /// Shown on top of its --help, and in its manual page: lines such as "culmen issue -d example.com".
+  void examples(std::vector<std::string> lines);
   void set_action(Action action);
   /// The same command, for options that --help shows under that heading.
   Command under_heading(const std::string& heading) const;

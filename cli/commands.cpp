@@ -1,5 +1,9 @@
 #include "commands.hpp"
 
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include "command.hpp"
 #include "command_line.hpp"
 
@@ -12,6 +16,7 @@ struct SubCommand {
   const char* name;
   const char* description;
   void (*define)(Command&);
+  const char* examples = "";  ///< A line each.
 };
 
 constexpr const char* for_certificates = "Certificates";
@@ -20,39 +25,92 @@ constexpr const char* for_machine = "This machine";
 constexpr const char* for_trying = "Trying things out";
 
 constexpr SubCommand sub_commands[] = {
-    {for_certificates, "issue", "Get a certificate, or do nothing while the present one is good", define_issue},
-    {for_certificates, "renew", "Renew every certificate that is due, and run deploy hooks", define_renew},
-    {for_certificates, "run", "Renew without end, as a service: SIGHUP makes it look again", define_run},
-    {for_certificates, "list", "Show the certificates that are kept here, without asking a CA", define_list},
-    {for_certificates, "status", "Show them in detail; the exit code is for monitoring", define_status},
-    {for_certificates, "edit", "Change how a certificate is renewed, where it goes, and which hooks run", define_edit},
+    {for_certificates, "issue", "Get a certificate, or do nothing while the present one is good", define_issue,
+     "culmen issue -d example.com -d www.example.com --agree-tos --server letsencrypt-staging\n"
+     "culmen issue -d example.com --webroot /var/www/html --deploy-hook /usr/local/bin/reload-nginx\n"
+     "culmen issue -d '*.example.com' --challenge dns-01 --dns-hook /etc/culmen/dns-hook\n"
+     "culmen issue -d db.example.com --key-group ssl-cert --key-mode 0640\n"
+     "culmen issue --csr request.pem --out chain.pem"},
+    {for_certificates, "renew", "Renew every certificate that is due, and run deploy hooks", define_renew,
+     "culmen renew\n"
+     "culmen renew --dry-run\n"
+     "culmen renew example.com --force"},
+    {for_certificates, "run", "Renew without end, as a service: SIGHUP makes it look again", define_run,
+     "culmen run\n"
+     "culmen run --log-format json"},
+    {for_certificates, "list", "Show the certificates that are kept here, without asking a CA", define_list,
+     "culmen list\n"
+     "culmen list --json"},
+    {for_certificates, "status", "Show them in detail; the exit code is for monitoring", define_status,
+     "culmen status example.com\n"
+     "culmen status --warn-days 14 --json"},
+    {for_certificates, "edit", "Change how a certificate is renewed, where it goes, and which hooks run", define_edit,
+     "culmen edit example.com --deploy-hook /usr/local/bin/reload-nginx\n"
+     "culmen edit example.com -d example.com -d www.example.com -d shop.example.com\n"
+     "culmen edit example.com --combined /etc/haproxy/certs/example.com.pem\n"
+     "culmen edit example.com --on-failure ''"},
     {for_certificates, "rename", "Give a certificate another name here", define_rename},
     {for_certificates, "delete", "Remove a certificate from here; its key is kept aside", define_delete},
-    {for_certificates, "revoke", "Tell the CA that a certificate must not be trusted any more", define_revoke},
-    {for_accounts, "account", "Make, show and change accounts at CAs", define_account},
-    {for_accounts, "ca", "Which CAs culmen knows by name, and what a CA offers", define_ca},
-    {for_machine, "storage", "Where certificates are kept: prepare, check, copy and list a storage", define_storage},
+    {for_certificates, "revoke", "Tell the CA that a certificate must not be trusted any more", define_revoke,
+     "culmen revoke example.com --reason keyCompromise --reissue\n"
+     "culmen revoke example.com --reason cessationOfOperation --delete"},
+    {for_accounts, "account", "Make, show and change accounts at CAs", define_account,
+     "culmen account register --server letsencrypt --agree-tos -m ops@example.com\n"
+     "culmen account list\n"
+     "culmen account rollover --server letsencrypt"},
+    {for_accounts, "ca", "Which CAs culmen knows by name, and what a CA offers", define_ca,
+     "culmen ca list\n"
+     "culmen ca show letsencrypt"},
+    {for_machine, "storage", "Where certificates are kept: prepare, check, copy and list a storage", define_storage,
+     "culmen storage init 'postgresql://culmen@db.example.com/culmen?sslmode=verify-full'\n"
+     "culmen storage check"},
     {for_machine, "import", "Take over accounts and certificates of another client, whose files stay as they are",
-     define_import},
-    {for_machine, "install", "Have systemd run culmen", define_install},
-    {for_trying, "test", "Go through a whole issuance at a CA for tests, and keep nothing", define_test},
-    {for_trying, "rehearse", "See what would be renewed in the coming years, and what would fail", define_rehearse},
+     define_import,
+     "culmen import certbot --dry-run\n"
+     "culmen import lego --from /etc/lego"},
+    {for_machine, "install", "Have systemd run culmen", define_install,
+     "culmen install service\n"
+     "culmen install timer --user culmen --print-only"},
+    {for_trying, "test", "Go through a whole issuance at a CA for tests, and keep nothing", define_test,
+     "culmen test -d example.com\n"
+     "culmen test --name example.com"},
+    {for_trying, "rehearse", "See what would be renewed in the coming years, and what would fail", define_rehearse,
+     "culmen rehearse\n"
+     "culmen rehearse --for 1y --hooks real --svg renewals.svg\n"
+     "culmen rehearse --outage '2027-03-01+40'"},
     {for_trying, "test-ca", "Run an ACME CA for tests", define_test_ca},
 };
+
+constexpr const char* program_examples =
+    "culmen issue -d example.com -d www.example.com --agree-tos\n"
+    "culmen issue -d '*.example.com' --challenge dns-01 --dns-hook /etc/culmen/dns-hook\n"
+    "culmen edit example.com --deploy-hook /usr/local/bin/reload-nginx\n"
+    "culmen renew --dry-run\n"
+    "culmen install service";
+
+std::vector<std::string> lines_of(const char* text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
 
 }  // namespace
 
 const char* const program_description = "culmen: certificates from an ACME CA (RFC 8555), kept up to date";
 
 const char* const exit_code_help =
-    "\nExit codes: 0 done, or nothing to do; 1 failed on this machine; 2 wrong usage; 3 temporary failure, try "
+    "Exit codes: 0 done, or nothing to do; 1 failed on this machine; 2 wrong usage; 3 temporary failure, try "
     "again\n"
     "later; 4 refused by the CA; 130 interrupted, challenges cleaned up.\n";
 
 void define_commands(Command root, std::string_view chosen) {
+  root.examples(lines_of(program_examples));
   for (const SubCommand& known : sub_commands) {
     Command sub = root.under_heading(known.heading).subcommand(known.name, known.description);
-    if (chosen == known.name || chosen == "*") known.define(sub);
+    if (chosen != known.name && chosen != "*") continue;
+    sub.examples(lines_of(known.examples));
+    known.define(sub);
   }
 }
 

@@ -113,6 +113,31 @@ TEST_CASE("pages: the tree of commands has what --help shows") {
   CHECK_FALSE(command_named(program(), "account").commands.empty());
 }
 
+TEST_CASE("pages: examples name commands and options that there are") {
+  std::vector<std::string> examples = program().examples;
+  CHECK(examples.size() == 5);
+  for (const CommandDescription& command : program().commands)
+    examples.insert(examples.end(), command.examples.begin(), command.examples.end());
+  CHECK(examples.size() > 30);
+  for (const std::string& example : examples) {
+    CAPTURE(example);
+    std::istringstream words(example);
+    std::string word;
+    words >> word;
+    CHECK(word == "culmen");
+    words >> word;
+    CommandDescription command = command_named(program(), word);
+    while (words >> word) {
+      if (!command.commands.empty()) {
+        command = CommandDescription(command_named(command, word));
+      } else if (word.starts_with("-")) {
+        CHECK_NOTHROW(option_named(command.options, word));
+      }
+    }
+    CHECK(command.commands.empty());
+  }
+}
+
 TEST_CASE("pages: every option of every command is in its manual page") {
   const std::map<std::string, std::string> pages = manual_pages(program(), {}, "November 28, 2026");
   CHECK(pages.size() == program().commands.size() + 1);
