@@ -71,6 +71,7 @@ struct Entry : std::enable_shared_from_this<Entry> {
   // Of this process.
   bool in_flight = false;
   bool is_removed = false;
+  bool is_listed = false;  ///< Storage has a record of it, as the present look for changes has seen.
   bool must_mark = false;  ///< An emergency that is not in the record yet.
   bool said_late = false;
   bool said_expired = false;

@@ -74,7 +74,7 @@ Flow<Result<void>> AnswerSolver::cleanup(ChallengeContext context) {
   if (store_.is_down()) co_return Result<void>();
   Flow<Result<Revision>> removal = write_one(store_.storage(), Write(challenge_key(http_01, context.token)));
   Result<Revision> removed = co_await with_deadline(std::move(removal), cleanup_limit, "removing a challenge");
-  Result<void> noted = co_await store_.note(removed);
+  Result<void> noted = co_await store_.note(removed, Access::write);
   if (!removed) co_return removed.error();
   co_return Result<void>();
 }
@@ -84,7 +84,7 @@ Flow<Result<void>> watch_challenges(ChallengeAnswers& answers, Store& store) {
   for (;;) {
     const seconds time = store.is_down() ? seconds(1) : watch_patience;
     Result<std::string> next = co_await store.storage().changed(shared_prefix(), cursor, time);
-    Result<void> noted = co_await store.note(next);
+    Result<void> noted = co_await store.note(next, Access::read);
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
     if (next && (*next != cursor || cursor.empty())) {
       std::map<std::string, std::string, std::less<>> shared;

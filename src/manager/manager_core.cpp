@@ -188,6 +188,7 @@ Flow<Result<void>> ManagerCore::children(Mode mode) {
   if (mode == Mode::until_stopped) {
     nursery.spawn(deliver(mode));
     nursery.spawn(keep_ledgers());
+    nursery.spawn(store_.keep_trying());
     if (seams_.watch) nursery.spawn(watch_storage());
   }
   Result<void> outcome;

@@ -11,6 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr std::string_view scratch_key = "scratch/manager";
 constexpr int write_tries = 3;
 constexpr seconds between_tries(1);
 constexpr milliseconds release_limit(800);
@@ -54,7 +55,7 @@ Flow<Result<std::vector<std::optional<StoredValue>>>> Store::load(std::vector<st
   if (loaded && loaded->size() != size) {
     loaded = wrong_number(what);
   }
-  Result<void> noted = co_await note(loaded);
+  Result<void> noted = co_await note(loaded, Access::read);
   co_return loaded;
 }
 
@@ -82,13 +83,13 @@ Flow<Result<std::vector<Result<std::optional<StoredValue>>>>> Store::load_each(s
     }
     Result<bool> damaged = co_await is_damaged(some.front());
     if (!damaged || !*damaged) {
-      Result<void> noted = co_await note(loaded);
+      Result<void> noted = co_await note(loaded, Access::read);
       co_return loaded.error();
     }
     found[begin] = loaded.error();
   }
   const Result<void> works;
-  Result<void> noted = co_await note(works);
+  Result<void> noted = co_await note(works, Access::read);
   co_return found;
 }
 
@@ -104,7 +105,7 @@ Flow<Result<bool>> Store::is_damaged(std::string key) {
 Flow<Result<std::vector<StoredItem>>> Store::list(std::string prefix, std::string after, bool with_values) {
   Result<std::vector<StoredItem>> listed =
       co_await storage_->list(std::move(prefix), std::move(after), 1000, with_values);
-  Result<void> noted = co_await note(listed);
+  Result<void> noted = co_await note(listed, Access::read);
   co_return listed;
 }
 
@@ -140,7 +141,7 @@ Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> wri
     if (written && written->size() != writes.size()) {
       written = Error(Errc::bad_response, "storing " + writes.front().key, "the storage returned no revisions");
     }
-    Result<void> noted = co_await note(written);
+    Result<void> noted = co_await note(written, Access::write);
     if (written) co_return written;
     const bool is_conflict = written.error().code() == Errc::conflict;
     const bool expects = std::ranges::any_of(writes, [](const Write& write) { return write.expected.has_value(); });
@@ -160,7 +161,11 @@ Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> wri
         same = same && same_as_stored(writes[i], (*there)[i]);
         revisions.push_back((*there)[i] ? (*there)[i]->revision : Revision());
       }
-      if (same) co_return revisions;
+      if (same) {
+        const Result<void> made;
+        noted = co_await note(made, Access::write);
+        co_return revisions;
+      }
     }
     if ((is_conflict && expects) || tries == write_tries) co_return written;
     Result<void> waited = co_await wait(between_tries);
@@ -170,7 +175,7 @@ Flow<Result<std::vector<Revision>>> Store::write_together(std::vector<Write> wri
 
 Flow<Result<std::shared_ptr<Hold>>> Store::acquire(std::string name, std::function<void()> on_lost) {
   Result<std::optional<Lease>> acquired = co_await storage_->acquire(std::move(name), owner_, ttl_);
-  Result<void> noted = co_await note(acquired);
+  Result<void> noted = co_await note(acquired, Access::lease);
   if (!acquired) co_return acquired.error();
   std::shared_ptr<Hold> hold;
   if (*acquired) {
@@ -223,7 +228,7 @@ Flow<Result<void>> Store::keep_leases() {
     if (leases.empty()) continue;
     Result<std::vector<std::optional<Lease>>> renewed = co_await storage_->renew(std::move(leases), ttl_);
     if (!renewed && renewed.error().code() == Errc::cancelled) co_return renewed.error();
-    Result<void> noted = co_await note(renewed);
+    Result<void> noted = co_await note(renewed, Access::lease);
     for (std::size_t i = 0; renewed && i < holds.size() && i < renewed->size(); ++i) {
       if ((*renewed)[i]) {
         holds[i]->lease = *(*renewed)[i];
@@ -233,6 +238,27 @@ Flow<Result<void>> Store::keep_leases() {
     }
     const Instant instant = co_await now();
     lose_late(instant.steady);
+  }
+}
+
+Flow<Result<void>> Store::keep_trying() {
+  for (;;) {
+    Result<void> waited;
+    if (!down_) {
+      waited = co_await went_down_.wait();
+      if (!waited) co_return waited;
+    }
+    const Instant instant = co_await now();
+    waited = co_await wait(std::chrono::ceil<milliseconds>(until_retry(instant)));
+    if (!waited) co_return waited;
+    const Instant later = co_await now();
+    if (!down_ || failed_ != Access::write || !may_retry(later)) continue;
+    postpone_retry(later);
+    Write scratch{std::string(scratch_key), owner_}, removal{std::string(scratch_key)};
+    Result<Revision> written = co_await write_one(*storage_, std::move(scratch));
+    if (written) written = co_await write_one(*storage_, std::move(removal));
+    if (!written && written.error().code() == Errc::cancelled) co_return written.error();
+    Result<void> noted = co_await note(written, Access::write);
   }
 }
 
@@ -249,14 +275,17 @@ planner::Duration Store::until_retry(const Instant& now) const noexcept {
   return std::clamp<planner::Duration>(retry_at_ - now.steady, first_storage_retry, last_storage_retry);
 }
 
-Flow<Result<void>> Store::note_error(const Error* error) {
+Flow<Result<void>> Store::note_error(const Error* error, Access access) {
   if (error && !is_storage_failure(*error)) co_return Result<void>();
-  if (!error && !down_) co_return Result<void>();
+  // That it can be read is no news while it cannot be written to: a full disk would fail and recover in turn.
+  if (!error && (!down_ || access < failed_)) co_return Result<void>();
   const Instant instant = co_await now();
   if (error) {
     ++failures_;
     postpone_retry(instant);
+    failed_ = down_ ? std::max(failed_, access) : access;
     if (std::exchange(down_, true)) co_return Result<void>();
+    went_down_.set();
     ManagerEvent event = make_event(ManagerEvent::Kind::storage_failed, instant.wall, error->what());
     event.next = retry_at(instant);
     reporter_.say(event);

@@ -23,6 +23,9 @@ struct Hold {
   bool lost = false;
 };
 
+/// What an operation does with storage. Where one works, those before it do, most likely.
+enum class Access { read, lease, write };
+
 /// Belongs to one execution at a time. Not thread-safe.
 class Store {
  public:
@@ -52,10 +55,13 @@ class Store {
   Flow<Result<void>> release(std::shared_ptr<Hold> hold);
   /// Renews what is held, until it is cancelled.
   Flow<Result<void>> keep_leases();
+  /// While only writes fail, writes a scratch value from time to time, until it is cancelled: nothing else may be due
+  /// for long.
+  Flow<Result<void>> keep_trying();
   /// Forgets what an execution held that was destroyed.
   void forget_leases() { holds_.clear(); }
 
-  /// Whether the last operation failed.
+  /// Whether it fails: since the last operation, or since the last write if writes fail and reads do not.
   bool is_down() const noexcept { return down_; }
   /// While it is down: when to try again. A caller that tries postpones it for all others.
   planner::Time retry_at(const Instant& now) const noexcept;
@@ -65,8 +71,8 @@ class Store {
   planner::Duration until_retry(const Instant& now) const noexcept;
   /// Remembers how an operation ended, and tells when that has changed. `result` must outlive the flow.
   template <class T>
-  Flow<Result<void>> note(const Result<T>& result) {
-    return note_error(result ? nullptr : &result.error());
+  Flow<Result<void>> note(const Result<T>& result, Access access) {
+    return note_error(result ? nullptr : &result.error(), access);
   }
   /// Called when storage works again.
   std::function<void()> on_recovered;
@@ -74,7 +80,7 @@ class Store {
  private:
   Flow<Result<bool>> is_damaged(std::string key);
   Flow<Result<std::vector<Revision>>> write_together(std::vector<Write> writes, std::shared_ptr<Hold> hold);
-  Flow<Result<void>> note_error(const Error* error);
+  Flow<Result<void>> note_error(const Error* error, Access access);
   void lose(Hold& hold);
   void lose_late(std::chrono::steady_clock::time_point now);
 
@@ -85,6 +91,8 @@ class Store {
   std::list<std::shared_ptr<Hold>> holds_;
   Event held_;
   bool down_ = false;
+  Access failed_ = Access::read;  ///< While it is down: what fails.
+  Event went_down_;
   unsigned failures_ = 0;
   std::chrono::steady_clock::time_point retry_at_;  ///< Of the clock that nobody sets.
 };

@@ -50,7 +50,7 @@ Flow<Result<void>> ManagerCore::watch_storage() {
     // While storage is down, an answer shows that it works again.
     const seconds time = store_.is_down() ? seconds(1) : storage_watch_patience;
     Result<std::string> next = co_await store_.storage().changed(std::string(certificates_prefix), cursor, time);
-    Result<void> noted = co_await store_.note(next);
+    Result<void> noted = co_await store_.note(next, Access::read);
     if (!next && next.error().code() == Errc::cancelled) co_return next.error();
     if (next && *next == cursor) continue;
     const Instant instant = co_await now();
@@ -73,10 +73,14 @@ Flow<Result<void>> ManagerCore::watch_storage() {
   }
 }
 
-/// Compares revisions, and reads the records whose revision is another one. Whether there were any.
+/// Compares revisions, and reads the records whose revision is another one, or that are gone. Whether there were any.
 Flow<Result<bool>> ManagerCore::find_changes() {
   bool found = false;
   std::string after;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, entry] : catalogue_.entries()) entry->is_listed = entry->in_flight;
+  }
   for (;;) {
     Result<std::vector<StoredItem>> page = co_await store_.list(std::string(certificates_prefix), after, false);
     if (!page) co_return page.error();
@@ -87,6 +91,7 @@ Flow<Result<bool>> ManagerCore::find_changes() {
       for (const StoredItem& item : *page) {
         const std::optional<std::string> id = id_of_record(item.key);
         std::shared_ptr<Entry> entry = id ? catalogue_.find(*id) : nullptr;
+        if (entry) entry->is_listed = true;
         if (!entry || !entry->is_loaded || entry->in_flight || entry->revision == item.stored.revision) continue;
         changed.push_back(std::move(entry));
         keys.push_back(item.key);
@@ -109,9 +114,18 @@ Flow<Result<bool>> ManagerCore::find_changes() {
       say_all(events);
       wake_.set();
     }
-    if (page->size() < page_size) co_return found;
+    if (page->size() < page_size) break;
     after = page->back().key;
   }
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, entry] : catalogue_.entries()) {
+    // Its record was removed: it is read again, and ordered if it is still wanted.
+    if (entry->is_listed || entry->in_flight || !entry->is_loaded || entry->revision.none()) continue;
+    catalogue_.mark_not_loaded(*entry);
+    found = true;
+  }
+  if (found) wake_.set();
+  co_return found;
 }
 
 // ---- Rate limits ----

@@ -93,6 +93,40 @@ TEST_CASE("manager: while storage is down nothing is ordered, and afterwards all
   CHECK(world.orders() == 1);
 }
 
+TEST_CASE("manager: a storage that can only be read has failed once, until it can be written to") {
+  ManagerWorld world;
+  Heard heard;
+  bool is_full = true;
+  const auto storage = std::make_shared<FaultyStorage>(world.storage, [&](const StorageCall& call) {
+    return is_full && call.operation == "write" ? StorageFault::lost_before : StorageFault::none;
+  });
+  ManagerOptions options = world.options();
+  options.storage = storage;
+  world.run(world.make(std::move(options), heard));
+  world.pass(6h);
+  INFO(heard.all());
+  CHECK(heard.count(EventKind::storage_failed) == 1);
+  CHECK(heard.count(EventKind::storage_recovered) == 0);
+  is_full = false;
+  world.pass(1h);
+  CHECK(heard.count(EventKind::storage_recovered) == 1);
+  CHECK(world.live());
+}
+
+TEST_CASE("manager: a record that was removed is noticed before the certificate is due") {
+  ManagerWorld world;
+  Heard heard;
+  world.run(world.make(world.options(), heard));
+  world.pass(1min);
+  REQUIRE(world.orders() == 1);
+  Write removal(certificate_record_key("a.example"));
+  REQUIRE(world.driver.drive(write_one(*world.storage, removal)));
+  world.pass(10min);
+  INFO(heard.all());
+  CHECK(world.orders() == 2);
+  CHECK(world.live());
+}
+
 TEST_CASE("manager: stops within two seconds while storage hangs, and cleans its challenges up") {
   ManagerWorld world;
   Heard heard;
