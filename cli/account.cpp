@@ -73,7 +73,7 @@ void run_register(Session& session) {
       session.storage, session.client.session(), flags.account.key_type,
       [&] { return account_options(flags.account, session.client.directory()); }, flags.new_key, session.host.lease()));
   session.output.say(account.created ? "Made an account"
-                                     : "This key had an account already; its contacts are as they were");
+                                     : "This key already had an account; its contacts are unchanged");
   session.output.result().set("created", account.created);
   describe(account, session);
 }
@@ -87,7 +87,7 @@ void run_update(Session& session) {
 void run_rollover(Session& session) {
   const Account account = session.client.run(change_stored_account_key(
       session.storage, session.client.session(), session.flags.new_key_type, session.host.lease()));
-  session.output.say("The account has a new key; the old one is not valid any more");
+  session.output.say("The account has a new key; the old one is no longer valid");
   describe(account, session);
 }
 
@@ -96,8 +96,8 @@ void run_deactivate(Session& session) {
   const std::string key =
       session.client.run(deactivate_stored_account(session.storage, session.client.session(), session.host.lease()));
   const std::string place = session.host.place_of_key(key);
-  session.output.say("Deactivated, for good: " + printable(account.url));
-  session.output.say("Its key is kept as " + place + ". The next account is made with culmen account register.");
+  session.output.say("Deactivated permanently: " + printable(account.url));
+  session.output.say("Its key is kept as " + place + ". Create the next account with culmen account register.");
   session.output.result().set("account", account.url);
   session.output.result().set("status", "deactivated");
   session.output.result().set("key", place);
@@ -116,12 +116,12 @@ struct Verb {
   void (*action)(Session&);
 };
 constexpr Verb verbs[] = {
-    {"register", "Make an account, or find the one that this key has", run_register},
+    {"register", "Create an account, or find the one that this key already has", run_register},
     {"show", "Show the account as the CA has it", run_show},
     {"update", "Replace the contacts", run_update},
-    {"rollover", "Give the account a new key", run_rollover},
-    {"deactivate", "End the account, for good", run_deactivate},
-    {"recover", "Find the account of a key again", run_recover},
+    {"rollover", "Change the key of the account", run_rollover},
+    {"deactivate", "Deactivate the account permanently", run_deactivate},
+    {"recover", "Look up the lost URL of an account by its key", run_recover},
 };
 
 std::string only_server(const Host& host, const std::string& otherwise) {
@@ -177,7 +177,7 @@ void define_account(Command& command) {
     const Option server = add_server_flags(sub, flags->server);
     if (verb.action == run_register) {
       add_account_flags(sub, flags->account);
-      sub.flag("--new-key", flags->new_key, "Make another account with a new key, as after a deactivation");
+      sub.flag("--new-key", flags->new_key, "Create another account with a new key, for instance after a deactivation");
     }
     if (verb.action == run_rollover) add_key_type_flag(sub, "--key-type", flags->new_key_type, "Type of the new key");
     if (verb.action == run_update) {
@@ -188,7 +188,7 @@ void define_account(Command& command) {
     add_connection_flags(sub, flags->connection);
     sub.set_action([flags, server, &verb](Output& output) { return run_verb(verb, *flags, server.given(), output); });
   }
-  Command list = command.subcommand("list", "Show which accounts are kept here, without asking a CA");
+  Command list = command.subcommand("list", "Show the accounts of this host, without asking a CA");
   add_state_flags(list, flags->state);
   add_json_flag(list, flags->connection.json);
   list.set_action([flags](Output& output) { return run_list(flags->state, output); });

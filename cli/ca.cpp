@@ -24,7 +24,8 @@ int list_cas(Output& output) {
     entry.set("external_account_required", ca.needs_eab);
     entries.push_back(std::move(entry));
   }
-  output.say("Wherever a command takes --server, the name will do. \"binds accounts\": see --eab-kid and --eab-key.");
+  output.say(
+      "Options that take a CA's URL also accept its short name. \"binds accounts\": see --eab-kid and --eab-key.");
   output.result().set("cas", entries);
   return exit_ok;
 }
@@ -116,15 +117,15 @@ int run_show(const ShowFlags& flags, Output& output) {
 
 void define_ca(Command& command) {
   auto flags = std::make_shared<ShowFlags>();
-  Command list = command.subcommand("list", "The CAs that have a short name here");
+  Command list = command.subcommand("list", "List the CAs that have a short name");
   add_json_flag(list, flags->connection.json);
   list.set_action(list_cas);
-  Command show = command.subcommand("show", "Ask a CA what it offers");
+  Command show = command.subcommand("show", "Show what a CA offers");
   show.argument("server NAME|URL", flags->server.server, "A name of the list, or a directory URL")
       .required()
       .suggest(known_ca_names());
   show.text("--server-ca FILE", flags->server.server_ca,
-            "PEM file of roots to trust for the server, beside the system's")
+            "PEM file of roots to trust for the CA, in addition to the system's")
       .existing_file();
   add_connection_flags(show, flags->connection);
   show.set_action([flags](Output& output) { return run_show(*flags, output); });

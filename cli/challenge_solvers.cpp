@@ -47,7 +47,7 @@ OnionKey onion_key_of(const ChallengeFlags& flags) {
 void ask_person(Output& output, const std::string& what, const TxtRecord& record) {
   output.say(what + "\n    name   " + printable(record.name, 260) + "\n    type   TXT\n    value  " +
              printable(record.value, 1000));
-  output.say("When it is done, press Enter (Ctrl-C gives up).");
+  output.say("Press Enter when it is done, or Ctrl-C to stop.");
   for (;;) {
     pollfd both[] = {{STDIN_FILENO, POLLIN, 0}, {interrupt_token().descriptor(), POLLIN, 0}};
     if (poll(both, 2, -1) < 0 && errno != EINTR) throw Error(Errc::io_failed, "waiting for Enter");
@@ -62,11 +62,11 @@ void ask_person(Output& output, const std::string& what, const TxtRecord& record
 
 std::unique_ptr<ChallengeSolver> manual_solver(const std::string& challenge, Output& output) {
   const auto present = [&output](const ChallengeContext& context) {
-    ask_person(output, "Add this record to the DNS, and keep what else has that name:", dns_record(context));
+    ask_person(output, "Add this record to the DNS, and keep other records of that name:", dns_record(context));
   };
   const auto cleanup = [&output](const ChallengeContext& context) {
     const TxtRecord record = dns_record(context);
-    output.say("You may take this record away again:\n    " + printable(record.name, 260) + " TXT " + record.value);
+    output.say("This record can be removed now:\n    " + printable(record.name, 260) + " TXT " + record.value);
   };
   return make_solver(challenge, present, cleanup);
 }
@@ -86,7 +86,7 @@ void check_challenge_flags(const std::string& challenge, const ChallengeFlags& f
                  "The challenge is " + challenge + "; add --challenge dns-01 if that is meant.");
   }
   if (flags.manual && isatty(STDIN_FILENO) == 0) {
-    throw misfit("--manual waits for you to press Enter, and the input is no terminal",
+    throw misfit("--manual waits for you to press Enter, but standard input is not a terminal",
                  "Run it from a terminal, or give --dns-hook PROGRAM.");
   }
   if (challenge == "onion-csr-01" && flags.onion_key.empty()) {
@@ -109,12 +109,12 @@ std::unique_ptr<ChallengeSolver> make_challenge_solver(const std::string& challe
         std::any_of(identifiers.begin(), identifiers.end(), [](const Identifier& i) { return i.is_wildcard(); });
     const auto publish = [flags, &output](const ChallengeContext& context, const TxtRecord& record) {
       if (flags.manual) {
-        ask_person(output, "Set this record in the DNS; it stays:", record);
+        ask_person(output, "Add this record to the DNS permanently:", record);
       } else if (!flags.dns_hook.empty()) {
         DnsHook(flags.dns_hook, std::chrono::seconds(flags.dns_hook_timeout), interrupt_token())
             .run("present", context, record);
       } else {
-        output.say("The CA will look for this record, which has to be in the DNS already:\n    " +
+        output.say("The CA looks for this record, which must be in the DNS already:\n    " +
                    printable(record.name, 260) + " TXT " + printable(record.value, 1000));
       }
     };

@@ -42,7 +42,9 @@ void add_log_flag(const Command& command, ConnectionFlags& flags) {
 
 void add_transport_flags(const Command& command, ConnectionFlags& flags) {
   Command other = command;
-  other.number("--poll-timeout SECONDS", flags.poll_timeout, "Seconds to wait for validation, and for the certificate")
+  other
+      .number("--poll-timeout SECONDS", flags.poll_timeout,
+              "Time limit for validation, and for the certificate, in seconds")
       .between(1, 86400);
   other.text("--proxy URL", flags.proxy, "Proxy URL (default: from https_proxy and no_proxy)");
   other.flag("--allow-http", flags.allow_http, "Allow a server without TLS that is not on this machine: tests only");
@@ -54,7 +56,7 @@ Option add_server_flags(const Command& command, ServerFlags& flags) {
   const Option server = ca.text("--server URL", flags.server,
                                 "The CA: its ACME directory URL, or one of " + with_commas(known_ca_names()))
                             .suggest(known_ca_names());
-  ca.text("--server-ca FILE", flags.server_ca, "PEM file of roots to trust for the server, beside the system's")
+  ca.text("--server-ca FILE", flags.server_ca, "PEM file of roots to trust for the CA, in addition to the system's")
       .existing_file();
   ca.text("--account-key FILE", flags.account_key,
           "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url");
@@ -80,7 +82,7 @@ void add_dir_flag(const Command& command, std::string& dir) {
 }
 
 void add_json_flag(const Command& command, bool& json) {
-  Command(command).flag("--json", json, "Print one JSON object at the end and nothing else, for errors too");
+  Command(command).flag("--json", json, "Print one JSON object at the end and nothing else, also for errors");
 }
 
 void add_verbose_flag(const Command& command, bool& verbose) {
@@ -89,7 +91,7 @@ void add_verbose_flag(const Command& command, bool& verbose) {
 
 void add_contact_flag(const Command& command, std::vector<std::string>& contacts) {
   Command(command)
-      .list("--contact,-m,--email ADDRESS", contacts, "Where the CA may reach you, as ops@example.com; repeatable")
+      .list("--contact,-m,--email ADDRESS", contacts, "Contact address for the CA, such as ops@example.com; repeatable")
       .delimiter(',');
 }
 

@@ -127,9 +127,10 @@ Failure explained(const CLI::App& app, const CLI::ParseError& error, const std::
     message = "\"" + printable(unknown.front()) + "\" is not a command";
     near = near_command(command, unknown.front());
   } else if (!unknown.empty()) {
-    message = "there is a word too many: " + printable(unknown.front());
+    message = "unexpected argument: " + printable(unknown.front());
   } else if (has_commands && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
-    message = "say which command: " + path_of(command) + " …";
+    message = path_of(command) + " needs a command:";
+    for (const CLI::App* sub : commands_below(command)) message += " " + sub->get_name();
   }
   return Failure(exit_usage, "usage", printable(message, 1000),
                  (near.empty() ? "See " : "Did you mean " + near + "? See ") + path_of(command) + " --help.");
@@ -246,7 +247,7 @@ bool Option::is(const std::string& name) const { return option_->check_name(name
 Command Command::subcommand(const std::string& name, const std::string& description) {
   app_->require_subcommand(1);  // before it is added, which takes over the upper bound
   CLI::App* const sub = app_->add_subcommand(name, description);
-  if (!heading_.empty()) sub->group(heading_);
+  sub->group(heading_.empty() ? "Commands" : heading_);
   return Command(*sub, *notes_);
 }
 

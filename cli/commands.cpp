@@ -35,13 +35,14 @@ constexpr SubCommand sub_commands[] = {
      "culmen renew\n"
      "culmen renew --dry-run\n"
      "culmen renew example.com --force"},
-    {for_certificates, "run", "Renew without end, as a service: SIGHUP makes it look again", define_run,
+    {for_certificates, "run", "Keep certificates renewed, as a service; SIGHUP makes it read settings again",
+     define_run,
      "culmen run\n"
      "culmen run --log-format json"},
-    {for_certificates, "list", "Show the certificates that are kept here, without asking a CA", define_list,
+    {for_certificates, "list", "Show the certificates of this host, without asking a CA", define_list,
      "culmen list\n"
      "culmen list --json"},
-    {for_certificates, "status", "Show them in detail; the exit code is for monitoring", define_status,
+    {for_certificates, "status", "Show certificates in detail; the exit code is for monitoring", define_status,
      "culmen status example.com\n"
      "culmen status --warn-days 14 --json"},
     {for_certificates, "edit", "Change how a certificate is renewed, where it goes, and which hooks run", define_edit,
@@ -49,32 +50,32 @@ constexpr SubCommand sub_commands[] = {
      "culmen edit example.com -d example.com -d www.example.com -d shop.example.com\n"
      "culmen edit example.com --combined /etc/haproxy/certs/example.com.pem\n"
      "culmen edit example.com --on-failure ''"},
-    {for_certificates, "rename", "Give a certificate another name here", define_rename},
-    {for_certificates, "delete", "Remove a certificate from here; its key is kept aside", define_delete},
-    {for_certificates, "revoke", "Tell the CA that a certificate must not be trusted any more", define_revoke,
+    {for_certificates, "rename", "Rename a certificate on this host", define_rename},
+    {for_certificates, "delete", "Remove a certificate from this host; its key is kept in keys/unused", define_delete},
+    {for_certificates, "revoke", "Revoke a certificate at its CA", define_revoke,
      "culmen revoke example.com --reason keyCompromise --reissue\n"
      "culmen revoke example.com --reason cessationOfOperation --delete"},
-    {for_accounts, "account", "Make, show and change accounts at CAs", define_account,
+    {for_accounts, "account", "Create, show and change accounts at CAs", define_account,
      "culmen account register --server letsencrypt --agree-tos -m ops@example.com\n"
      "culmen account list\n"
      "culmen account rollover --server letsencrypt"},
-    {for_accounts, "ca", "Which CAs culmen knows by name, and what a CA offers", define_ca,
+    {for_accounts, "ca", "List the CAs culmen knows by name, or show what a CA offers", define_ca,
      "culmen ca list\n"
      "culmen ca show letsencrypt"},
-    {for_machine, "storage", "Where certificates are kept: prepare, check, copy and list a storage", define_storage,
+    {for_machine, "storage", "Prepare, check, copy or list the storage of certificates", define_storage,
      "culmen storage init 'postgresql://culmen@db.example.com/culmen?sslmode=verify-full'\n"
      "culmen storage check"},
-    {for_machine, "import", "Take over accounts and certificates of another client, whose files stay as they are",
+    {for_machine, "import", "Import accounts and certificates of another client, without changing its files",
      define_import,
      "culmen import certbot --dry-run\n"
      "culmen import lego --from /etc/lego"},
-    {for_machine, "install", "Have systemd run culmen", define_install,
+    {for_machine, "install", "Write systemd units that run culmen", define_install,
      "culmen install service\n"
      "culmen install timer --user culmen --print-only"},
-    {for_trying, "test", "Go through a whole issuance at a CA for tests, and keep nothing", define_test,
+    {for_trying, "test", "Try a whole issuance at a test (staging) CA, and keep nothing", define_test,
      "culmen test -d example.com\n"
      "culmen test --name example.com"},
-    {for_trying, "rehearse", "See what would be renewed in the coming years, and what would fail", define_rehearse,
+    {for_trying, "rehearse", "Simulate the renewals of the coming years, and report what would fail", define_rehearse,
      "culmen rehearse\n"
      "culmen rehearse --for 1y --hooks real --svg renewals.svg\n"
      "culmen rehearse --outage '2027-03-01+40'"},

@@ -45,7 +45,7 @@ gid_t group_of(const std::string& text) {
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failed == std::errc() && end == text.data() + text.size()) return number;
   throw usage("--key-group: there is no group \"" + printable(text) + "\" on this machine",
-              "Make it with groupadd, or name another one.");
+              "Create it with groupadd, or use another group.");
 }
 
 /// How files with the key are to be, as far as the settings say.

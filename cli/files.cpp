@@ -34,7 +34,7 @@ fs::path state_folder(const std::string& dir_option) {
   // implementation encounters a relative path … it should consider the path invalid and ignore it."
   if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data == '/') return fs::path(data) / "culmen";
   if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / ".local/share/culmen";
-  throw Failure(exit_usage, "invalid_argument", "there is no HOME to keep accounts and certificates in",
+  throw Failure(exit_usage, "invalid_argument", "HOME is not set, so there is no folder for accounts and certificates",
                 "Say where with --dir FOLDER.");
 }
 
@@ -64,7 +64,7 @@ std::optional<JsonObject> read_json(const fs::path& path) {
   if (!text) return std::nullopt;
   auto object = JsonObject::parse(*text);
   if (!object) {
-    throw Error(Errc::io_failed, "reading " + path.string(), "it is not a JSON object; move it away to start afresh");
+    throw Error(Errc::io_failed, "reading " + path.string(), "it is not a JSON object; move it away to start over");
   }
   return object;
 }

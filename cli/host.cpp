@@ -112,7 +112,7 @@ culmen::StoredCertificate Host::certificate(const std::string& id) const {
   for (const culmen::StoredCertificate& other : certificates()) ids.push_back(other.id);
   const std::string near = nearest(id, ids);
   throw Failure(exit_usage, "not_found", "there is no certificate \"" + printable(id) + "\" in " + shown_url(url_),
-                near.empty() ? "culmen list shows those that there are." : "Did you mean \"" + near + "\"?");
+                near.empty() ? "culmen list shows the names." : "Did you mean \"" + near + "\"?");
 }
 
 std::optional<Settings> Host::settings(const culmen::StoredCertificate& certificate) const {

@@ -153,11 +153,11 @@ void Import::say_what_is_next() {
   const std::string ending =
       found_.end_of_other_renewals.empty() ? std::string() : "\nand then " + found_.end_of_other_renewals;
   if (host_->keeps_files()) {
-    output_.say("From now on culmen renew takes care of them. Let your servers read key and chain from\n  " +
+    output_.say("culmen renew renews them from now on. Let your servers read key and chain from\n  " +
                 (host_->live_folder("NAME").parent_path().parent_path() / "<name>/live/").string() + ending);
   } else {
     output_.say(
-        "From now on culmen renew takes care of them. Say where your servers read key and chain, with\n  culmen edit "
+        "culmen renew renews them from now on. Say where your servers read key and chain, with\n  culmen edit "
         "NAME --cert-key FILE --out FILE" +
         ending);
   }
@@ -401,18 +401,20 @@ void define_import(Command& command) {
     Option from = sub.text("--from FOLDER", flags->from, std::string("The folder of ") + client.name);
     if (flags->from.empty()) from.required();
     if (client.server != OtherClient::Server::known) {
-      Option server = sub.text("--server URL", flags->server,
-                               "The CA, where its folder does not say: its directory URL, or a name of culmen ca list");
+      Option server =
+          sub.text("--server URL", flags->server,
+                   "The CA, where its folder does not say: its directory URL, or a name that culmen ca list shows");
       if (client.server == OtherClient::Server::unknown) server.required();
     }
     sub.flag("--list", flags->list, "Only show what is there");
-    sub.flag("--dry-run", flags->dry_run, "Only say what would be done").excludes("--list");
-    sub.list("--account ID", flags->accounts, "Only this account, by its name there; repeatable");
+    sub.flag("--dry-run", flags->dry_run, "Only report what would be done").excludes("--list");
+    sub.list("--account ID", flags->accounts, "Only this account, by its name in that client; repeatable");
     sub.list("--name NAME", flags->names, "Only this certificate and its account; repeatable");
-    sub.text("--webroot FOLDER", flags->webroot, "Where http-01 answers go that were left to a web server")
+    sub.text("--webroot FOLDER", flags->webroot,
+             "Web root for certificates that the other client validated through a web server plugin")
         .existing_folder();
     sub.text("--dns-hook PROGRAM", flags->dns_hook, "Program that changes the DNS, in place of the other client's");
-    sub.text("--server-ca FILE", flags->server_ca, "PEM file of roots to trust for the CA, beside the system's")
+    sub.text("--server-ca FILE", flags->server_ca, "PEM file of roots to trust for the CA, in addition to the system's")
         .existing_file();
     add_state_flags(sub, flags->state);
     add_json_flag(sub, flags->json);

@@ -398,11 +398,10 @@ void define_install(Command& command) {
     add_dir_flag(unit, flags->dir);
     unit.text("--systemd-dir FOLDER", flags->systemd_dir, "Where the units go");
     if (kind == UnitKind::timer) {
-      unit.text("--on-calendar EVENT", flags->on_calendar, "When to run, as systemd.time(7) has it")
+      unit.text("--on-calendar EVENT", flags->on_calendar, "When to run, in the format of systemd.time(7)")
           .check(check_calendar);
     }
-    unit.text("--user NAME", flags->user, "Run as this user (default: who calls this; for root, root)")
-        .check(check_user);
+    unit.text("--user NAME", flags->user, "User to run as (default: the user who runs this command)").check(check_user);
     unit.list("--writable FOLDER", flags->writable, "A folder that a hook writes to; repeatable");
     unit.text("--on-failure-unit UNIT", flags->on_failure_unit,
               "Unit that systemd starts when the service fails (OnFailure=)")

@@ -98,9 +98,9 @@ void define_issue(Command& command) {
   add_account_flags(command, flags->keep.account);
   command.text("--name NAME", flags->name, "What to call the certificate (default: its first name)")
       .names_certificate();
-  command.text("--csr FILE", flags->csr, "Use this CSR, PEM or DER, whose names and key count; the chain goes to --out")
+  command.text("--csr FILE", flags->csr, "Use the names and the key of this CSR, PEM or DER; the chain goes to --out")
       .excludes("--name");
-  command.flag("--force", flags->force, "Issue even when the present certificate is not due");
+  command.flag("--force", flags->force, "Issue even if the present certificate is not due");
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->keep.connection);
   command.set_action([flags](Output& output) { return run_issue(*flags, output); });

@@ -215,14 +215,16 @@ void add_flags(Command& command, ListFlags& flags) {
 void define_list(Command& command) {
   auto flags = std::make_shared<ListFlags>();
   add_flags(command, *flags);
-  command.flag("--names", flags->names_only, "Print only what they are called here, one a line").excludes("--json");
+  command.flag("--names", flags->names_only, "Print only the names, one per line").excludes("--json");
   command.set_action([flags](Output& output) { return run_list(*flags, false, output); });
 }
 
 void define_status(Command& command) {
   auto flags = std::make_shared<ListFlags>();
-  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all").names_certificate();
-  command.number("--warn-days DAYS", flags->warn_days, "Count a certificate as late that expires within so many days")
+  command.arguments("names NAME", flags->names, "Names of certificates, as culmen list shows them; none: all")
+      .names_certificate();
+  command
+      .number("--warn-days DAYS", flags->warn_days, "Report a certificate as late if it expires within this many days")
       .between(0, 3650)
       .hide_default();
   add_flags(command, *flags);

@@ -128,7 +128,9 @@ int run_edit(const EditFlags& flags, Output& output) {
 
 void define_delete(Command& command) {
   auto flags = std::make_shared<DeleteFlags>();
-  command.arguments("names NAME", flags->names, "Certificates by their names here").required().names_certificate();
+  command.arguments("names NAME", flags->names, "Names of certificates, as culmen list shows them")
+      .required()
+      .names_certificate();
   add_state_flags(command, flags->state);
   add_json_flag(command, flags->json);
   command.set_action([flags](Output& output) { return run_delete(*flags, output); });
@@ -145,12 +147,14 @@ void define_rename(Command& command) {
 
 void define_edit(Command& command) {
   auto flags = std::make_shared<EditFlags>();
-  command.argument("name NAME", flags->name, "The certificate's name here").required().names_certificate();
+  command.argument("name NAME", flags->name, "The certificate's name, as culmen list shows it")
+      .required()
+      .names_certificate();
   flags->settings.add_to(command);
   Command shared = command.under_heading("With a storage that several hosts share");
   shared.flag("--files-only", flags->files_only,
-              "Another host renews it: take its files and run the hooks (default for a host that did not issue it)");
-  shared.flag("--renew-here", flags->renew_here, "This host renews it, too").excludes("--files-only");
+              "Another host renews it: take its files and run hooks (default on a host that did not issue it)");
+  shared.flag("--renew-here", flags->renew_here, "This host also renews it").excludes("--files-only");
   add_state_flags(command, flags->state);
   add_json_flag(command, flags->json);
   command.set_action([flags](Output& output) { return run_edit(*flags, output); });

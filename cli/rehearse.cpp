@@ -379,18 +379,19 @@ int run_rehearse(const RehearseFlags& flags, Output& output) {
 
 void define_rehearse(Command& command) {
   auto flags = std::make_shared<RehearseFlags>();
-  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all").names_certificate();
+  command.arguments("names NAME", flags->names, "Names of certificates, as culmen list shows them; none: all")
+      .names_certificate();
   command.text("--for TIME", flags->length, "How far to look ahead: 90d, 26w, 2y; five years at most");
   command.text("--from DATE", flags->from, "When to begin (default: now)").hide_default();
-  command.number("--every HOURS", flags->every, "From one run of the timer to the next").between(1, 720);
-  command.text("--hooks WHAT", flags->hooks, "print: only count the calls of hooks; real: run them on the copy")
+  command.number("--every HOURS", flags->every, "Hours between two runs of the timer").between(1, 720);
+  command.text("--hooks WHAT", flags->hooks, "print: count the calls of hooks; real: run the hooks, on the copy")
       .one_of({"print", "real"});
-  command.list("--outage START+HOURS[@CA]", flags->outages, "A time in which a CA, or all, do not answer");
-  command.number("--outages N", flags->random_outages, "So many outages of 1 to 72 hours, at random")
+  command.list("--outage START+HOURS[@CA]", flags->outages, "An outage of a CA, or of all, such as 2027-03-01+40");
+  command.number("--outages N", flags->random_outages, "Number of random outages of 1 to 72 hours")
       .between(0, 1000)
       .hide_default();
-  command.number("--seed NUMBER", flags->seed, "For what is random; the same seed shows the same again");
-  command.text("--svg FILE", flags->svg, "Also write a picture of it").hide_default();
+  command.number("--seed NUMBER", flags->seed, "Seed of the random choices: the same seed gives the same result");
+  command.text("--svg FILE", flags->svg, "Also draw it in this SVG file").hide_default();
   add_state_flags(command, flags->state);
   add_json_flag(command, flags->json);
   add_verbose_flag(command, flags->verbose);

@@ -202,10 +202,11 @@ int run_renew(const RenewFlags& flags, Output& output) {
 
 void define_renew(Command& command) {
   auto flags = std::make_shared<RenewFlags>();
-  command.arguments("names NAME", flags->names, "Certificates by their names here; none: all").names_certificate();
-  command.flag("--dry-run", flags->dry_run, "Say what would be done and why, and change nothing");
+  command.arguments("names NAME", flags->names, "Names of certificates, as culmen list shows them; none: all")
+      .names_certificate();
+  command.flag("--dry-run", flags->dry_run, "Report what would be done and why, and change nothing");
   command.flag("--force", flags->force, "Renew even what is not due");
-  command.flag("--ask-again", flags->keep.ask_again, "Ask the CAs when to renew, even if they were asked lately");
+  command.flag("--ask-again", flags->keep.ask_again, "Ask the CAs when to renew, even if they were asked recently");
   add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->keep.connection);

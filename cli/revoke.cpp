@@ -196,7 +196,7 @@ int run_revoke(RevokeFlags flags, Output& output) {
 void define_revoke(Command& command) {
   auto flags = std::make_shared<RevokeFlags>();
   const Option server = add_server_flags(command, flags->server);
-  command.argument("name NAME", flags->name, "The certificate's name here").names_certificate();
+  command.argument("name NAME", flags->name, "The certificate's name, as culmen list shows it").names_certificate();
   command.text("--cert FILE", flags->cert, "The certificate, PEM, instead of a name");
   command.text("--cert-key FILE", flags->cert_key, "Sign with the certificate's own key instead of the account's");
   command
@@ -204,7 +204,7 @@ void define_revoke(Command& command) {
       .suggest(reason_names())
       .check(check_reason);
   command.flag("--reissue", flags->reissue, "Get a new certificate for the same names at once");
-  command.flag("--delete", flags->remove, "Remove it from here afterwards; its key is kept in keys/unused")
+  command.flag("--delete", flags->remove, "Remove it from this host afterwards; its key is kept in keys/unused")
       .excludes("--reissue");
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->keep.connection);

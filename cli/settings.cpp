@@ -75,10 +75,11 @@ std::vector<std::string> absolute_programs(const std::vector<std::string>& progr
 
 void SettingFlags::add_to(const Command& command) {
   Command ca = command.under_heading("CA and account");
-  add(ca.text("--server URL", server_, "The CA: its ACME directory URL, or a name of culmen ca list")
+  add(ca.text("--server URL", server_, "The CA: its ACME directory URL, or a name that culmen ca list shows")
           .suggest(known_ca_names()),
       [this](const Settings&, Settings& settings) { settings.spec.cas = {directory_url(server_)}; });
-  add(ca.text("--server-ca FILE", values_.host.server_ca, "PEM file of roots to trust for the CA, beside the system's")
+  add(ca.text("--server-ca FILE", values_.host.server_ca,
+              "PEM file of roots to trust for the CA, in addition to the system's")
           .existing_file(),
       [](const Settings& given, Settings& settings) { settings.host.server_ca = absolute_path(given.host.server_ca); });
   add(ca.text("--account-key FILE", values_.host.account_key,
@@ -129,7 +130,8 @@ void SettingFlags::add_http(const Command& heading) {
         if (challenge_ != before) forget_challenge(settings.host);
         settings.spec.challenge = challenge_;
       });
-  add(command.number("--http-port PORT", values_.host.http_port, "Port to answer http-01 on; the CA comes to port 80")
+  add(command
+          .number("--http-port PORT", values_.host.http_port, "Port to answer http-01 on; the CA connects to port 80")
           .between(0, 65535),
       [](const Settings& given, Settings& settings) {
         settings.host.http_port = given.host.http_port;
@@ -142,7 +144,7 @@ void SettingFlags::add_http(const Command& heading) {
       });
   add(command
           .text("--webroot FOLDER", values_.host.webroot,
-                "Folder a running web server serves: put http-01 answers there instead")
+                "Folder that a running web server serves: write http-01 answers there instead")
           .existing_folder()
           .excludes("--http-port")
           .excludes("--http-address"),
@@ -151,7 +153,8 @@ void SettingFlags::add_http(const Command& heading) {
         settings.host.webroot = absolute_path(given.host.webroot);
       });
   add(command
-          .number("--tls-port PORT", values_.host.tls_port, "Port to answer tls-alpn-01 on; the CA comes to port 443")
+          .number("--tls-port PORT", values_.host.tls_port,
+                  "Port to answer tls-alpn-01 on; the CA connects to port 443")
           .between(0, 65535),
       [](const Settings& given, Settings& settings) { settings.host.tls_port = given.host.tls_port; });
   add(command.text("--tls-address ADDRESS", values_.host.tls_address,
@@ -173,12 +176,14 @@ void SettingFlags::add_dns(const Command& heading) {
         settings.host.challenge.dns_hook = program.empty() ? std::string() : program.front();
         settings.host.challenge.manual = false;
       });
-  add(command.number("--dns-hook-timeout SECONDS", values.dns_hook_timeout, "Seconds for one run of the hook")
+  add(command
+          .number("--dns-hook-timeout SECONDS", values.dns_hook_timeout,
+                  "Time limit for one run of the DNS hook, in seconds")
           .between(1, 86400),
       take(&ChallengeFlags::dns_hook_timeout));
   add(command
           .number("--dns-wait SECONDS", values.dns_wait,
-                  "Seconds between the change and the CA's look, for slow secondaries")
+                  "Seconds between the DNS change and the validation, for slow secondaries")
           .between(0, 86400),
       take(&ChallengeFlags::dns_wait));
   add(command.flag("--manual", values.manual, "Show each DNS record, and wait until you have set it")
@@ -218,10 +223,10 @@ void SettingFlags::add_outputs(const Command& heading) {
       settings.host.*member = absolute_programs(given.host.*member);
     };
   };
-  add(command.text("--out FILE", values.out, "Also write the chain here; /dev/stdout: print it, this once"),
+  add(command.text("--out FILE", values.out, "Also write the chain to this file; /dev/stdout prints it once"),
       path(&HostSettings::out));
   add(command.text("--cert-key,--key FILE", values.cert_key,
-                   "The certificate's key: read when the file exists, else written there"),
+                   "The certificate's key: used if the file exists, otherwise written"),
       [](const Settings& given, Settings& settings) {
         const std::string file = absolute_path(given.host.cert_key);
         std::error_code none;
@@ -229,7 +234,7 @@ void SettingFlags::add_outputs(const Command& heading) {
         if (file != settings.host.cert_key) settings.host.cert_key_is_input = !file.empty() && fs::exists(file, none);
         settings.host.cert_key = file;
       });
-  add(command.text("--combined FILE", values.combined, "Also write key and chain here, in one file, as HAProxy wants"),
+  add(command.text("--combined FILE", values.combined, "Also write key and chain to this one file, as HAProxy wants"),
       path(&HostSettings::combined));
   add(command.text("--key-mode MODE", values.key_mode, "Mode of files with the key, such as 0640").check(check_mode),
       text(&HostSettings::key_mode));
@@ -246,7 +251,7 @@ void SettingFlags::add_outputs(const Command& heading) {
   add(command.list("--on-failure PROGRAM", values.failure_hooks,
                    "Program to run when the certificate is late, and once a day after that; repeatable"),
       programs(&HostSettings::failure_hooks));
-  add(command.number("--hook-timeout SECONDS", values.hook_timeout, "Seconds for one run of such a program")
+  add(command.number("--hook-timeout SECONDS", values.hook_timeout, "Time limit for one run of a hook, in seconds")
           .between(1, 86400),
       [](const Settings& given, Settings& settings) { settings.host.hook_timeout = given.host.hook_timeout; });
 }

@@ -34,7 +34,7 @@ struct HostSettings {
   ChallengeFlags challenge;            ///< Of challenges that need no server.
   std::vector<std::string> ancestors;  ///< Domains to be proven in place of names below them (RFC 9444).
 
-  std::string server_ca;    ///< PEM file of roots to trust for the CA, beside the system's.
+  std::string server_ca;    ///< PEM file of roots to trust for the CA, in addition to the system's.
   std::string account_key;  ///< A key file in place of the account in storage.
 
   // Outputs, absolute paths; empty: none.

@@ -209,7 +209,7 @@ void define_storage(Command& command) {
   add_json_flag(init, flags->json);
   init.set_action([flags](Output& output) { return run_storage_init(*flags, output); });
 
-  Command check = command.subcommand("check", "Connect, write, read and remove something, and say how long it takes");
+  Command check = command.subcommand("check", "Connect, write, read and remove a value, and report how long it takes");
   check.argument("url URL", flags->url, "Which storage (default: the one that this host uses)");
   add_state_flags(check, flags->state);
   add_json_flag(check, flags->json);

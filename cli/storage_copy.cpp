@@ -107,7 +107,7 @@ std::vector<std::vector<std::string>> StorageCopy::units(const std::vector<std::
 void StorageCopy::check_target(const std::set<std::string>& keys) {
   std::vector<std::string> both;
   for (const std::string& key : keys_in(to_)) {
-    if (!keys.contains(key)) refuse_target("the target has " + key + ", which the source has not");
+    if (!keys.contains(key)) refuse_target("the target has " + key + ", which the source does not have");
     both.push_back(key);
   }
   for (const std::vector<std::string>& unit : units(both)) compare_there(unit);

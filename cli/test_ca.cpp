@@ -131,16 +131,16 @@ TestCaFault parse_fault(const std::string& text) {
 
 void define_faults(Command command, TestCaFlags& flags) {
   TestCaFaults& faults = flags.options.faults;
-  command.number("--nonce-reject NUMBER", faults.reject_nonces_percent, "Good nonces refused, percent")
+  command.number("--nonce-reject PERCENT", faults.reject_nonces_percent, "Share of valid nonces to refuse, in percent")
       .between(0, 100)
       .hide_default();
-  command.number("--processing-polls NUMBER", faults.processing_polls, "Orders are processing for that many polls")
+  command.number("--processing-polls N", faults.processing_polls, "Polls for which an order stays processing")
       .between(0, 1000000)
       .hide_default();
-  command.number("--pending-polls NUMBER", faults.pending_polls, "Authorizations look pending for that many polls")
+  command.number("--pending-polls N", faults.pending_polls, "Polls for which an authorization stays pending")
       .between(0, 1000000)
       .hide_default();
-  command.text("--retry-after TEXT", flags.retry_after,
+  command.text("--retry-after VALUE", flags.retry_after,
                "Retry-After while in progress: \"2\", \"date:2\", or any text");
   command.flag("--reorder", faults.reorder_identifiers, "Orders list their names in another order");
   command.flag("--no-location-on-finalize", faults.no_location_on_finalize, "Leave Location out there");
@@ -166,49 +166,47 @@ void define_test_ca(Command& command) {
   auto flags = std::make_shared<TestCaFlags>();
   TestCaOptions& options = flags->options;
   command.describe("An ACME CA for tests. Prints its directory URL, then serves until SIGINT or SIGTERM.");
-  command.text("--address TEXT", options.address, "Address to serve on");
-  command.number("--port UINT", options.port, "Port to serve on; 0: any free one");
+  command.text("--address ADDRESS", options.address, "Address to serve on");
+  command.number("--port PORT", options.port, "Port to serve on; 0: any free one");
   command.text("--root-file FILE", flags->root_file, "Write the root certificate here, PEM");
-  command.number("--http-port UINT", options.http_port, "Port where http-01 is validated");
-  command.number("--tls-port UINT", options.tls_port, "Port where tls-alpn-01 is validated");
+  command.number("--http-port PORT", options.http_port, "Port where http-01 is validated");
+  command.number("--tls-port PORT", options.tls_port, "Port where tls-alpn-01 is validated");
   command.list("--resolve NAME=ADDRESS", flags->resolve, "NAME=ADDRESS for validation; NAME may be '*'; repeatable");
   command.text("--dns-server ADDRESS:PORT", options.dns_server,
-               "Whom to ask for TXT records of DNS challenges, as 127.0.0.1:8053");
+               "DNS server for DNS challenges, such as 127.0.0.1:8053");
   command.flag("--dns-account", options.dns_account, "Offer dns-account-01");
   command.choice("--dns-persist FORM", flags->dns_persist,
                  {{"account-url", static_cast<int>(TestCaOptions::DnsPersist::account_url)},
                   {"account-hash", static_cast<int>(TestCaOptions::DnsPersist::account_hash)}},
                  "Offer dns-persist-01: account-url or account-hash");
-  command.text("--issuer-domain TEXT", options.issuer_domain, "What CAA and dns-persist-01 records call this CA");
+  command.text("--issuer-domain DOMAIN", options.issuer_domain, "What CAA and dns-persist-01 records call this CA");
   command.choice("--onion FORM", flags->onion,
                  {{"rfc9799", static_cast<int>(TestCaOptions::Onion::rfc9799)},
                   {"token", static_cast<int>(TestCaOptions::Onion::token)}},
                  "Issue for .onion names by onion-csr-01: rfc9799 or token");
   command.flag("--onion-type", options.onion_type, "Names of onion services have the identifier type onion, not dns");
-  command.flag("--onion-caa-required", options.onion_caa_required, "Want CAA of onion services at finalize");
-  command.flag("--subdomain-auth", options.subdomain_auth, "Authorizations serve for names below as well (RFC 9444)");
-  command.flag("--skip-validation", options.skip_validation, "Believe every challenge");
+  command.flag("--onion-caa-required", options.onion_caa_required, "Require CAA of onion services at finalize");
+  command.flag("--subdomain-auth", options.subdomain_auth, "Authorizations also hold for names below (RFC 9444)");
+  command.flag("--skip-validation", options.skip_validation, "Accept every challenge without validation");
   command.flag("--no-loopback", flags->no_loopback, "Do not validate against loopback addresses");
-  command.number("--validation-timeout NUMBER", flags->validation_timeout, "Seconds for one validation")
+  command.number("--validation-timeout SECONDS", flags->validation_timeout, "Time limit for one validation, in seconds")
       .between(1, 3600);
-  command.number("--seed UINT", options.seed, "Repeat tokens, nonces and serials; 0: random");
-  command.number("--chain-length NUMBER", options.chain_length, "Intermediates in the chain").between(0, 5);
-  command.number("--alternate-roots NUMBER", options.alternate_roots, "Further chains, offered as alternates")
-      .between(0, 5);
-  command.number("--lifetime NUMBER", flags->lifetime, "Lifetime of certificates, seconds")
+  command.number("--seed NUMBER", options.seed, "Seed of tokens, nonces and serials; 0: random");
+  command.number("--chain-length N", options.chain_length, "Intermediates in the chain").between(0, 5);
+  command.number("--alternate-roots N", options.alternate_roots, "Further chains, offered as alternates").between(0, 5);
+  command.number("--lifetime SECONDS", flags->lifetime, "Lifetime of certificates, in seconds")
       .between(1, 10LL * 366 * 24 * 3600);
-  command.number("--order-lifetime NUMBER", flags->order_lifetime, "Lifetime of orders, seconds")
+  command.number("--order-lifetime SECONDS", flags->order_lifetime, "Lifetime of orders, in seconds")
       .between(1, 366LL * 24 * 3600);
   command.list("--eab KID=KEY", flags->eab, "External account key, KID=BASE64URL; repeatable; makes EAB required");
-  command.text("--tos TEXT", options.terms_of_service, "URL of terms of service that accounts must agree to");
-  command.list("--block TEXT", options.blocked_names, "Refuse this name; repeatable");
+  command.text("--tos URL", options.terms_of_service, "URL of terms of service that accounts must agree to");
+  command.list("--block NAME", options.blocked_names, "Refuse this name; repeatable");
   command.list("--profile NAME=TEXT", flags->profiles, "Offer a profile, NAME=DESCRIPTION; repeatable");
-  command.number("--orders-per-page NUMBER", options.orders_per_page, "Orders on one page of the list")
-      .between(1, 1000);
+  command.number("--orders-per-page N", options.orders_per_page, "Orders on one page of the list").between(1, 1000);
   command.flag("--no-renewal-info", flags->no_renewal_info, "Offer no ARI");
   command.flag("--star", options.auto_renewal, "Offer certificates that renew themselves (STAR)");
   command.flag("--no-pre-authorization", flags->no_pre_authorization, "Offer no newAuthz");
-  command.flag("-v,--verbose", options.verbose, "One line a request on standard error");
+  command.flag("-v,--verbose", options.verbose, "One line per request on standard error");
   define_faults(command.under_heading("Faults"), *flags);
   command.set_action([flags](Output&) { return run_test_ca(*flags); });
 }

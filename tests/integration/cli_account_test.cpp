@@ -207,7 +207,7 @@ TEST_CASE("usage: wrong flags") {
     CHECK(contains(outcome.err, "--help"));
     CHECK(outcome.out.empty());
   };
-  refuses({}, "say which command");
+  refuses({}, "culmen needs a command: issue ");
   refuses({"isue"}, "\"isue\" is not a command");
   refuses({"account", "shw"}, "\"shw\" is not a command");
   refuses({"issue", "-d", "a.example", "--http-port", "99999"}, "99999");
@@ -217,7 +217,7 @@ TEST_CASE("usage: wrong flags") {
   refuses({"issue", "-d", "a.example", "--challenge", "dns-99"}, "not a challenge type");
   refuses({"issue", "-d", "a.example", "--server-ca", "/no/such/file"}, "/no/such/file");
   refuses({"issue", "-d", "a.example", "stray"}, "stray");
-  refuses({"account"}, "say which command");
+  refuses({"account"}, "culmen account needs a command: ");
   refuses({"issue", "-d", "a.example", "--agre-tos"}, "Did you mean --agree-tos?");
   refuses({"renw"}, "Did you mean renew?");
   const Outcome nameless = culmen({"issue"});

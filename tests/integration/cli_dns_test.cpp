@@ -155,7 +155,7 @@ TEST_CASE("issue by dns-01 by hand: each record is shown, and Enter is waited fo
                                                                 {"--challenge", "dns-01", "--manual"})),
                   {}, terminal.path());
   for (int shown = 1; shown <= 2; ++shown) {
-    REQUIRE(eventually([&] { return occurrences(process.out(), "press Enter") == shown || !process.running(); }));
+    REQUIRE(eventually([&] { return occurrences(process.out(), "Press Enter") == shown || !process.running(); }));
     REQUIRE_MESSAGE(process.running(), process.err());
     const auto [name, value] = asked_record(process.out());
     CHECK(name == "_acme-challenge.example.org");
@@ -166,7 +166,7 @@ TEST_CASE("issue by dns-01 by hand: each record is shown, and Enter is waited fo
   CHECK(process.wait() == 0);
   INFO(process.err());
   CHECK(bench.dns.most_values() == 2);
-  CHECK(occurrences(process.out(), "You may take this record away again") == 2);
+  CHECK(occurrences(process.out(), "This record can be removed now") == 2);
   CHECK(contains(contents(bench.client.certificate("example.org") / "live" / "meta.json"), "\"manual\":true"));
 
   // A timer has no terminal.
@@ -180,15 +180,15 @@ TEST_CASE("issue by dns-01 by hand: a record that is not there, and a terminal t
   const auto words = bench.client.issue_words({"example.org"}, {"--challenge", "dns-01", "--manual"});
   Terminal hasty;
   Process refused(bench.client.command(words), {}, hasty.path());
-  REQUIRE(eventually([&] { return contains(refused.out(), "press Enter"); }));
+  REQUIRE(eventually([&] { return contains(refused.out(), "Press Enter"); }));
   hasty.press("\n");
   CHECK(refused.wait() == 4);
   CHECK(contains(refused.err(), "example.org"));
-  CHECK(contains(refused.out(), "You may take this record away again"));
+  CHECK(contains(refused.out(), "This record can be removed now"));
 
   Terminal leaving;
   Process abandoned(bench.client.command(words), {}, leaving.path());
-  REQUIRE(eventually([&] { return contains(abandoned.out(), "press Enter"); }));
+  REQUIRE(eventually([&] { return contains(abandoned.out(), "Press Enter"); }));
   leaving.hang_up();
   CHECK(abandoned.wait() == 130);
   CHECK(contains(abandoned.err(), "the input ended"));
@@ -221,7 +221,7 @@ TEST_CASE("issue: flags of challenges that do not go together") {
   };
   CHECK(contains(advice({"--challenge", "dns-01"}), "--dns-hook PROGRAM"));
   CHECK(contains(advice({"--dns-hook", "true"}), "--challenge dns-01"));
-  CHECK(contains(advice({"--challenge", "dns-01", "--manual"}), "no terminal"));
+  CHECK(contains(advice({"--challenge", "dns-01", "--manual"}), "not a terminal"));
   CHECK(contains(advice({"--challenge", "onion-csr-01"}), "--onion-key"));
   CHECK(contains(advice({"--onion-caa", "caa 0 issue \"x\""}), "--onion-key"));
   CHECK(contains(advice({"--challenge", "dns-02"}), "dns-persist-01"));
