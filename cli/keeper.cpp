@@ -165,11 +165,13 @@ void Keeper::keep_group(const Group& group, const std::vector<KeptPointer>& cert
   }
   output_.progress("", "asking the CA");
   RunSummary summary = manager.run_once(interrupt_token());
-  // That an account has ended shows only when it is used; the next attempt makes a new one.
+  // That an account has ended, or that the CA has forgotten it, shows only when it is used; the next attempt makes a
+  // new one.
   std::vector<std::string> ended;
   for (const auto& [id, error] : summary.failed) {
-    if (error.code() == Errc::unauthorized && options_.account.agree_tos && error.problems().empty())
-      ended.push_back(id);
+    const bool is_deactivated = error.code() == Errc::unauthorized && error.problems().empty();
+    const bool is_forgotten = error.code() == Errc::account_does_not_exist && error.http_status() != 0;
+    if (is_forgotten || (is_deactivated && options_.account.agree_tos)) ended.push_back(id);
   }
   if (!ended.empty()) {
     for (const std::string& id : ended) manager.retry_now(id).value();

@@ -39,7 +39,8 @@ Flow<Result<Account>> find_stored_account(std::shared_ptr<Storage> storage, engi
 /// The same, but the CA is asked in any case which account the key has: what is stored of it may be wrong.
 Flow<Result<Account>> recover_stored_account(std::shared_ptr<Storage> storage, engine::Session session,
                                              LeaseOptions lease);
-/// The account of before, or a new one: its key is stored before the CA hears of it. A key in storage that no account
+/// The account of before, as the CA confirms, or a new one: its key is stored before the CA hears of it. If the CA has
+/// forgotten the account, its key gets a new one. A key in storage that no account
 /// was made with is used if it is of `key_type`, and set aside otherwise; an empty `key_type` means any, and ec:P-256
 /// if there is none. `options`, which may be empty, is called on a thread that may block, only if an account has to be
 /// made; what it throws is the error. `replace`: makes a new account with a new key even if there is one, such as one

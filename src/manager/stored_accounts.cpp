@@ -473,6 +473,7 @@ Flow<Result<Account>> register_stored_account(std::shared_ptr<Storage> storage, 
                                               std::string key_type, std::function<AccountOptions()> options,
                                               bool replace, LeaseOptions lease) {
   manager::AccountRequest request;
+  request.ask = true;
   request.key_type = std::move(key_type);
   request.options = [options] { return manager::options_from(options); };
   request.replace = replace;

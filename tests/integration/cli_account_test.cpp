@@ -100,6 +100,31 @@ TEST_CASE("account: a lost rollover answer loses no key") {
   CHECK(shown.json().at("key_type") == "ec:P-384");
 }
 
+TEST_CASE("account: what the CA has forgotten is registered anew") {
+  auto before = std::make_unique<TestCaProcess>();
+  const std::string url = before->url();
+  const std::string port = url.substr(url.rfind(':') + 1, url.find('/', 8) - url.rfind(':') - 1);
+  const Client first(*before);
+  REQUIRE(first.issue({"a.example.test"}).exit_code == 0);
+  const std::string key = contents(first.account() / "account.key");
+  before->process().signal(SIGTERM);
+  before->process().wait();
+  const TestCaProcess after({"--port", port});
+  REQUIRE(after.url() == url);
+  for (const bool by_register : {false, true}) {
+    CAPTURE(by_register);
+    const Client client(after);
+    fs::copy(first.state(), client.state(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    if (by_register) {
+      const Outcome made = client.run({"account", "register", "--agree-tos", "--json"});
+      REQUIRE_MESSAGE(made.exit_code == 0, made.err);
+    }
+    const Outcome issued = client.issue({"a.example.test"}, {"--force"});
+    CHECK_MESSAGE(issued.exit_code == 0, issued.err);
+    CHECK(contents(client.account() / "account.key") == key);
+  }
+}
+
 TEST_CASE("account: recover") {
   const TestCaProcess ca;
   const Client client(ca);

@@ -105,9 +105,8 @@ Outcome run(const std::vector<std::string>& command, const std::vector<std::stri
 std::string culmen_path() { return CULMEN_PROGRAM; }
 
 TestCaProcess::TestCaProcess(std::vector<std::string> options) : http_port_(free_port()) {
-  std::vector<std::string> command = {culmen_path(), "test-ca",     "--port",      "0",
-                                      "--root-file", root_file(),   "--http-port", http_port(),
-                                      "--resolve",   "*=127.0.0.1", "-v"};
+  std::vector<std::string> command = {culmen_path(), "test-ca",   "--root-file", root_file(), "--http-port",
+                                      http_port(),   "--resolve", "*=127.0.0.1", "-v"};
   command.insert(command.end(), options.begin(), options.end());
   process_ = std::make_unique<Process>(command);
   const bool started =
