@@ -64,6 +64,10 @@ void check_output(const std::string& flag, const std::string& path) {
   if (fs::is_directory(status)) throw usage(flag + ": " + path + " is a folder", "Name a file in it.");
   if (fs::exists(status) && !fs::is_regular_file(status))
     throw usage(flag + ": " + path + " is not a regular file", "Name another file: it is replaced at each renewal.");
+  if (const auto there = read_file(path); there && !there->empty() && there->find("-----BEGIN ") == std::string::npos) {
+    throw usage(flag + ": " + path + " is there, and has something else than PEM in it",
+                "It would be replaced. Move it away, or name another file.");
+  }
   if (!fs::is_directory(folder, failed))
     throw usage(flag + ": there is no folder " + folder.string(), "Make it first: mkdir -p " + folder.string());
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
@@ -72,10 +76,28 @@ void check_output(const std::string& flag, const std::string& path) {
   }
 }
 
+/// Before anything is asked of a CA. root may give files to any group.
+void check_group(const std::string& text) {
+  const gid_t group = group_of(text);
+  if (geteuid() == 0 || getegid() == group) return;
+  std::vector<gid_t> own(static_cast<std::size_t>(std::max(getgroups(0, nullptr), 0)));
+  const int count = getgroups(static_cast<int>(own.size()), own.data());
+  own.resize(static_cast<std::size_t>(std::max(count, 0)));
+  if (std::find(own.begin(), own.end(), group) != own.end()) return;
+  throw Failure(
+      exit_failed, "io_failed",
+      "--key-group: this user is not a member of the group " + printable(text) + ", so it cannot give files to it",
+      "Add the user to the group, or run culmen as root.");
+}
+
 void check_programs(const char* flag, const std::vector<std::string>& programs) {
   for (const std::string& program : programs) {
-    if (const std::string why = obstacle_of_program(program); !why.empty())
-      throw usage(std::string(flag) + ": " + printable(program) + " cannot be run: " + why);
+    const std::string why = obstacle_of_program(program);
+    if (why.empty()) continue;
+    throw usage(std::string(flag) + ": " + printable(program) + " cannot be run: " + why,
+                program.find(' ') == std::string::npos
+                    ? ""
+                    : "Hooks are programs without arguments: put the command into a script, and name that.");
   }
 }
 
@@ -132,12 +154,37 @@ void check_outputs(const HostSettings& settings) {
                     "For key and chain in one file there is --combined.");
     }
   }
-  if (!settings.key_group.empty()) (void)group_of(settings.key_group);
+  if (!settings.key_group.empty()) check_group(settings.key_group);
+  check_webroot(settings);
   check_programs("--deploy-hook", settings.deploy_hooks);
   check_programs("--pre-hook", settings.pre_hooks);
   check_programs("--post-hook", settings.post_hooks);
   check_programs("--on-failure", settings.failure_hooks);
   if (!settings.challenge.dns_hook.empty()) check_programs("--dns-hook", {settings.challenge.dns_hook});
+}
+
+void check_webroot(const HostSettings& settings) {
+  std::error_code failed;
+  if (settings.files_only || settings.webroot.empty() || fs::is_directory(settings.webroot, failed)) return;
+  throw Failure(exit_failed, "not_found", "--webroot: there is no folder " + settings.webroot,
+                "Create it, or name the folder that the web server serves.");
+}
+
+void withdraw_access(const HostSettings& before, const HostSettings& after, const fs::path& live) {
+  FileAccess access;
+  if (!before.key_mode.empty() && after.key_mode.empty()) access.mode = key_mode;
+  if (!before.key_group.empty() && after.key_group.empty()) {
+    access.group = getegid();
+    access.mode = after.key_mode.empty() ? key_mode : mode_of(after.key_mode);
+  }
+  if (access == FileAccess()) return;
+  std::error_code failed;
+  if (fs::exists(live, failed)) set_access(live, live.parent_path().parent_path().parent_path(), access);
+  for (const std::string& path : {after.cert_key_is_input ? std::string() : after.cert_key, after.combined}) {
+    if (const auto contents = path.empty() ? std::nullopt : read_file(path)) {
+      (void)replace_file(path, *contents, key_mode, access);
+    }
+  }
 }
 
 fs::path system_hooks() { return "/etc/culmen/deploy.d"; }

@@ -19,9 +19,14 @@ namespace culmen::cli {
 
 class Output;
 
-/// Throws Failure (exit_usage) before the CA is asked: an output whose folder cannot be written to, that is a pipe or a
-/// folder, or the same file as another output; a group that does not exist; a hook that cannot be run.
+/// Throws Failure before the CA is asked: an output whose folder cannot be written to, that is a pipe or a folder, that
+/// has something else than PEM, or is the same file as another output; a group that does not exist, or that this user
+/// cannot give files to; a hook that cannot be run; a web root that is not there.
 void check_outputs(const HostSettings& settings);
+/// The last of these alone: without it no name can be proven.
+void check_webroot(const HostSettings& settings);
+/// Files with the key that were for a group, or had a mode of their own, and are not to have it any more: as new ones.
+void withdraw_access(const HostSettings& before, const HostSettings& after, const std::filesystem::path& live);
 /// Where the system's own deploy hooks are: every program in it runs for every certificate.
 std::filesystem::path system_hooks();
 

@@ -63,6 +63,23 @@ void add_state_flags(const Command& command, StateFlags& flags) {
       .hide_default();
 }
 
+void check_not_written_for_others(const Host& host, const std::string& id, const HostSettings& settings) {
+  for (const std::string& other : host.ids_with_settings()) {
+    const std::optional<JsonObject> kept = read_json(settings_file(host.local_folder(), other));
+    if (other == id || !kept) continue;
+    const HostSettings theirs = host_settings_from(*kept);
+    for (const std::string& path : written_files(settings)) {
+      for (const std::string& taken : written_files(theirs)) {
+        if (path == taken) {
+          throw Failure(exit_usage, "invalid_argument",
+                        path + " is already written for the certificate " + printable(other),
+                        "Name another file; each certificate needs its own.");
+        }
+      }
+    }
+  }
+}
+
 std::string checked_id(const std::string& id) {
   const bool characters_fine = std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||

@@ -58,6 +58,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::write, output);
   const std::string id = id_from(flags);
   const std::optional<culmen::StoredCertificate> before = host.run(find_certificate(host.storage(), id));
+  if (!before && flags.settings.names().empty()) (void)host.certificate(id);  // says that there is none
   Kept kept;
   kept.id = id;
   std::optional<Settings> known;
@@ -70,6 +71,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
     kept.force = "the present one cannot be read: " + before->damage.front();
   if (before && kept.force.empty()) kept.force = other_key(*before, kept.settings.host);
   check_outputs(kept.settings.host);
+  check_not_written_for_others(host, id, kept.settings.host);
   host.keep_settings(id, kept.settings.host);
   if (!before) host.want(id, kept.settings.spec);
 

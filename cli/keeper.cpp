@@ -380,6 +380,12 @@ Intent intent_of(const Host& host, const culmen::StoredCertificate& certificate,
     if (!settings) return intent;
     settings->spec.id = certificate.id;
     check_settings(*settings);
+    check_webroot(settings->host);
+    try {
+      check_outputs(settings->host);
+    } catch (const Failure& failure) {
+      intent.output_error = Error(Errc::io_failed, "", failure.message + ". " + failure.advice);
+    }
     intent.kept.emplace();
     intent.kept->id = certificate.id;
     intent.kept->settings = std::move(*settings);

@@ -54,8 +54,9 @@ struct KeepResult {
 struct Intent {
   Intent() = default;
   std::optional<Kept> kept;
-  std::string obstacle;        ///< Why it is left alone.
-  std::optional<Error> error;  ///< Why it cannot be kept.
+  std::string obstacle;               ///< Why it is left alone.
+  std::optional<Error> output_error;  ///< Why its outputs or hooks will fail. It is renewed all the same.
+  std::optional<Error> error;         ///< Why it cannot be kept.
 };
 /// `force` also renews what was revoked.
 Intent intent_of(const Host& host, const culmen::StoredCertificate& certificate, bool force);

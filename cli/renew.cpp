@@ -167,6 +167,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
   for (Candidate& candidate : candidates) {
     const std::string& id = candidate.certificate.id;
     Intent intent = intent_of(host, candidate.certificate, flags.force);
+    if (intent.output_error) result.not_written.insert_or_assign(id, *intent.output_error);
     if (intent.error) {
       result.failed.insert_or_assign(id, *intent.error);
     } else if (intent.kept) {
@@ -190,6 +191,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
   if (!flags.dry_run) {
     KeepResult kept = keep_once(host, wanted, flags.keep, output);
     kept.failed.merge(result.failed);
+    kept.not_written.merge(result.not_written);
     result = std::move(kept);
   }
   say_failures(result, several, output);

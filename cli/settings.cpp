@@ -1,5 +1,7 @@
 #include "settings.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -29,6 +31,13 @@ std::string check_challenge(const std::string& type) {
   return "\"" + type +
          "\" is not a challenge type; there are http-01, tls-alpn-01, dns-01, dns-account-01, "
          "dns-persist-01 and onion-csr-01";
+}
+
+std::string check_address(const std::string& address) {
+  in6_addr parsed;
+  const bool fine = address.empty() || inet_pton(AF_INET, address.c_str(), &parsed) == 1 ||
+                    inet_pton(AF_INET6, address.c_str(), &parsed) == 1;
+  return fine ? std::string() : "\"" + printable(address) + "\" is not an IP address, such as 192.0.2.1 or ::1";
 }
 
 std::string check_mode(const std::string& mode) {
@@ -137,7 +146,8 @@ void SettingFlags::add_http(const Command& heading) {
         settings.host.http_port = given.host.http_port;
         settings.host.webroot.clear();
       });
-  add(command.text("--http-address ADDRESS", values_.host.http_address, "Address to answer http-01 on (default: all)"),
+  add(command.text("--http-address ADDRESS", values_.host.http_address, "Address to answer http-01 on (default: all)")
+          .check(check_address),
       [](const Settings& given, Settings& settings) {
         settings.host.http_address = given.host.http_address;
         settings.host.webroot.clear();
@@ -157,8 +167,8 @@ void SettingFlags::add_http(const Command& heading) {
                   "Port to answer tls-alpn-01 on; the CA connects to port 443")
           .between(0, 65535),
       [](const Settings& given, Settings& settings) { settings.host.tls_port = given.host.tls_port; });
-  add(command.text("--tls-address ADDRESS", values_.host.tls_address,
-                   "Address to answer tls-alpn-01 on (default: all)"),
+  add(command.text("--tls-address ADDRESS", values_.host.tls_address, "Address to answer tls-alpn-01 on (default: all)")
+          .check(check_address),
       [](const Settings& given, Settings& settings) { settings.host.tls_address = given.host.tls_address; });
 }
 
@@ -285,6 +295,13 @@ Settings SettingFlags::merged(std::optional<Settings> before) const {
   }
   check_settings(settings);
   return settings;
+}
+
+std::vector<std::string> written_files(const HostSettings& settings) {
+  std::vector<std::string> files = {is_standard_output(settings.out) ? std::string() : settings.out,
+                                    settings.cert_key_is_input ? std::string() : settings.cert_key, settings.combined};
+  std::erase(files, std::string());
+  return files;
 }
 
 bool is_standard_output(const std::string& path) { return path == "/dev/stdout"; }

@@ -53,6 +53,8 @@ struct HostSettings {
   int hook_timeout = 120;                  ///< Seconds.
 };
 
+/// The files that are written for the certificate.
+std::vector<std::string> written_files(const HostSettings& settings);
 /// Whether --out means standard output, which is never remembered.
 bool is_standard_output(const std::string& path);
 

@@ -476,7 +476,10 @@ PlaceFiles read_place(const Folder& root, const Place& place, const Warn& warn) 
     std::optional<FileRead> file = folder->read(name);
     if (!file) continue;
     if (holds_key(name) && (file->status.st_mode & S_IROTH) != 0)
-      warn((folder->path() / name).string() + " holds a private key, and every user of this machine can read it");
+      warn((folder->path() / name).string() +
+           " holds a private key, and every user of this machine can read it, as they can read the keys that replace "
+           "it; to end that: chmod o-rwx " +
+           (folder->path() / name).string());
     files[name] = std::move(file->contents);
   }
   if (place.kind != Kind::record) return files;
