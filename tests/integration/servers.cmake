@@ -25,4 +25,8 @@ culmen_server_test(integration_nginx SOURCES nginx_test.cpp ../support/nginx.cpp
 culmen_server_test(integration_caddy SOURCES caddy_test.cpp ../support/caddy.cpp)
 
 # The program as operators have it: with servers that use its files, and under a service manager.
-culmen_server_test(integration_served PROGRAM SOURCES runit_test.cpp)
+culmen_server_test(integration_served PROGRAM SOURCES served_test.cpp runit_test.cpp)
+if(TARGET culmen_storage_postgres)
+  target_sources(integration_served PRIVATE served_postgres_test.cpp ../support/postgres_server.cpp)
+  target_link_libraries(integration_served PRIVATE PkgConfig::PQ)
+endif()
