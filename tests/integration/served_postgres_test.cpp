@@ -78,14 +78,14 @@ void check_postgresql(const Replacements& of_user) {
 
 }  // namespace
 
-TEST_CASE("PostgreSQL of another user reads the key by its group, and takes renewals, with every connection good" *
-          doctest::skip(geteuid() != 0)) {
+TEST_CASE("PostgreSQL of another user reads the key by its group, and takes renewals, with every connection good") {
+  // ctest looks for this text to count the test as skipped.
+  if (geteuid() != 0) throw std::runtime_error("no other user to be had: only root can run PostgreSQL as one");
   check_postgresql({{"--key-group postgres", std::string("--key-group ") + key_group}, {"-u postgres", "-u nobody"}});
 }
 
-// Then PostgreSQL demands that nobody else may read it.
+// PostgreSQL does not run as root. It demands that nobody else may read its own key.
 TEST_CASE("PostgreSQL of the same user reads its key, and takes renewals, with every connection good" *
           doctest::skip(geteuid() == 0)) {
-  MESSAGE("not root: whether PostgreSQL of another user can read the key by its group is not tested");
   check_postgresql({{" --key-mode 0640 --key-group postgres", ""}, {"runuser -u postgres -- ", ""}});
 }

@@ -9,7 +9,7 @@ function(culmen_server_test name)
   cmake_parse_arguments(ARG "PROGRAM" "" "SOURCES;LABELS" ${ARGN})
   culmen_test(${name} SOURCES ${ARG_SOURCES} ../support/unpacked_server.cpp ../support/culmen_program.cpp
     LINKS culmen_testca culmen_culmen culmen_core OpenSSL::SSL LABELS ${ARG_LABELS}
-    PROPERTIES FIXTURES_REQUIRED servers SKIP_REGULAR_EXPRESSION "no (unpacked server|network namespace) to be had")
+    PROPERTIES FIXTURES_REQUIRED servers SKIP_REGULAR_EXPRESSION "no (unpacked server|network namespace|other user) to be had")
   target_compile_definitions(${name} PRIVATE CULMEN_SERVERS="${PROJECT_SOURCE_DIR}/build/servers"
     CULMEN_PROGRAM="$<$<BOOL:${ARG_PROGRAM}>:$<TARGET_FILE:culmen_program>>")
   if(ARG_PROGRAM)

@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <sstream>
@@ -186,7 +188,7 @@ inline void check_renewal(const cli_test::Client& client, const std::string& id,
 
   Watch first(connect), second(connect);
   Watch file([&key] {
-    cli_test::sleep_a_little();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
     return access_of(key);
   });
   const auto both_saw = [&](const std::string& serial) {
