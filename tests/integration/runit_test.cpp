@@ -26,7 +26,7 @@ class RunitService {
  public:
   explicit RunitService(const std::vector<std::string>& command) {
     // Without runsv the program is not to go on.
-    std::string script = "#!/bin/sh\nexec 2>&1\nexec setpriv --pdeathsig=KILL --";
+    std::string script = "#!/bin/sh\nexec 2>&1\necho $$ > pid\nexec setpriv --pdeathsig=KILL --";
     for (const std::string& word : command) script += " '" + word + "'";
     add_program("run", script + "\n");
     add_program("finish", "#!/bin/sh\necho \"$1 $2\" >> ends\n");
@@ -37,10 +37,10 @@ class RunitService {
   Outcome sv(const std::string& command) const {
     return run({program("sv"), "-w", "20", command, folder_.path().string()});
   }
-  /// Of the program; 0 while there is none.
+  /// Of the program. runsv's own file has that of `finish` at times.
   pid_t pid() const {
     pid_t number = 0;
-    std::ifstream(folder_ / "supervise/pid") >> number;
+    std::ifstream(folder_ / "pid") >> number;
     return number;
   }
   /// How it ended each time, a line each.

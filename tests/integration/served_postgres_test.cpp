@@ -24,17 +24,26 @@ namespace {
 constexpr const char* host = "db.example.com";
 constexpr const char* key_group = "12345";
 
-/// Connects, checks the name and the chain, sends a query, and returns the serial number of the certificate.
-std::string serial_served(const std::string& connection) {
-  const std::unique_ptr<PGconn, void (*)(PGconn*)> session(PQconnectdb(connection.c_str()), PQfinish);
+using Session = std::unique_ptr<PGconn, void (*)(PGconn*)>;
+
+/// Checks the name and the chain.
+Session connect(const std::string& connection) {
+  Session session(PQconnectdb(connection.c_str()), PQfinish);
   if (PQstatus(session.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(session.get()));
+  return session;
+}
+
+/// Sends a query, and returns the serial number of the certificate that the connection began with.
+std::string serial_of(const Session& session) {
   const std::unique_ptr<PGresult, void (*)(PGresult*)> result(PQexec(session.get(), "SELECT 1"), PQclear);
   if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) throw std::runtime_error(PQerrorMessage(session.get()));
   const auto* const ssl = static_cast<const SSL*>(PQsslStruct(session.get(), "OpenSSL"));
   if (!ssl) throw std::runtime_error("the connection is not encrypted");
   const std::unique_ptr<X509, void (*)(X509*)> certificate(SSL_get1_peer_certificate(ssl), X509_free);
-  return serial_of(certificate.get());
+  return served_test::serial_of(certificate.get());
 }
+
+std::string serial_served(const std::string& connection) { return serial_of(connect(connection)); }
 
 void check_postgresql(const Replacements& of_user) {
   const TestCaProcess ca;
@@ -70,10 +79,13 @@ void check_postgresql(const Replacements& of_user) {
     }
   };
   REQUIRE_MESSAGE(eventually(is_served), server.log());
+  const Session open = connect(connection);
+  const std::string begun_with = serial_of(open);
   for (int i = 0; i < 2; ++i) {
     check_renewal(client, host, client.certificate(host) / "live/key.pem", folder / "bin",
                   [&connection] { return serial_served(connection); });
   }
+  CHECK(serial_of(open) == begun_with);
 }
 
 }  // namespace

@@ -1,8 +1,5 @@
 // nginx and HAProxy with certificates of the culmen program, as docs/serving.md says.
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,6 +17,7 @@
 #include "support/culmen_program.hpp"
 #include "support/served.hpp"
 #include "support/server_user.hpp"
+#include "support/text.hpp"
 #include "support/unpacked_server.hpp"
 
 using namespace cli_test;
@@ -50,9 +48,6 @@ std::string serial_served(std::uint16_t port, const std::string& root_file) {
     if (!good) throw std::runtime_error(doing + ": " + reason.data());
   };
   require(BIO_do_connect(connection.get()) == 1, "connecting");
-  const timeval limit{20, 0};
-  setsockopt(static_cast<int>(BIO_get_fd(connection.get(), nullptr)), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  require(BIO_do_handshake(connection.get()) == 1, "shaking hands");
   const std::string request = std::string("GET / HTTP/1.0\r\nHost: ") + host + "\r\n\r\n";
   require(BIO_puts(connection.get(), request.c_str()) == static_cast<int>(request.size()), "asking");
   std::array<char, 1024> buffer{};
@@ -126,6 +121,27 @@ TEST_CASE("nginx serves a certificate by web root, and its renewals, with every 
   CHECK(mode_of(key) == 0600);
   for (int i = 0; i < 2; ++i)
     check_renewal(client, host, key, folder / "bin", [&] { return serial_served(number, ca.root_file()); });
+
+  // Where nginx cannot reload, the run fails, and nginx goes on. The next run reloads it, without a new certificate.
+  const auto served = [&] { return serial_served(number, ca.root_file()); };
+  const std::vector<std::string> renew = {culmen_path(), "renew", "--dir", client.state().string()};
+  std::vector<std::string> forced = renew;
+  forced.emplace_back("--force");
+  const std::string before = served();
+  const std::string broken =
+      folder.write("sites/broken", replaced(block_of_page("nginx", 4, places), {{"live/", "none/"}}));
+  const Outcome failed = run_with(folder / "bin", forced);
+  CHECK(failed.exit_code == 1);
+  CHECK(contains(failed.err, hook));
+  CHECK(contains(failed.err, "none/fullchain.pem"));
+  CHECK(served() == before);
+  fs::remove(broken);
+  const int orders = ca.logged("new-order");
+  CHECK(run_with(folder / "bin", renew).exit_code == 0);
+  CHECK(ca.logged("new-order") == orders);
+  const std::string after = serial_in(client.certificate(host) / "live/cert.pem");
+  CHECK(after != before);
+  CHECK(eventually([&] { return served() == after; }));
 }
 
 TEST_CASE("HAProxy serves a certificate in one file with its key, and its renewals, with every connection good") {
