@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 # name:program:an option with which the program only says something
 servers=(nginx:usr/sbin/nginx:-h caddy:usr/bin/caddy:-h 'postgresql:usr/lib/postgresql/*/bin/postgres:--version'
-  pgbouncer:usr/sbin/pgbouncer:--version)
+  pgbouncer:usr/sbin/pgbouncer:--version haproxy:usr/sbin/haproxy:-v runit:usr/bin/chpst:true)
 . tools/private-apt.sh
 
 main() {

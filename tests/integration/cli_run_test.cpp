@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -76,6 +77,13 @@ class SilentServer {
   int file_;
 };
 
+/// CLOCK_MONOTONIC, as sd_notify(3) has it.
+long long monotonic_microseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<long long>(now.tv_sec) * 1000000 + now.tv_nsec / 1000;
+}
+
 bool has_files(const fs::path& folder) {
   std::error_code none;
   return fs::exists(folder, none) && !fs::is_empty(folder, none);
@@ -93,6 +101,7 @@ TEST_CASE("run: tells systemd that it is ready, reloads, and stops") {
     NotifySocket socket(name);
     Process process(run_words(client), {socket.variable()});
     CHECK(eventually([&] { return socket.count("STATUS=1 certificate, next renewal ") == 1; }));
+    const long long before_reload = monotonic_microseconds();
     process.signal(SIGHUP);
     CHECK(eventually([&] { return socket.count("READY=1") == 2; }));
     process.signal(SIGTERM);
@@ -103,7 +112,11 @@ TEST_CASE("run: tells systemd that it is ready, reloads, and stops") {
     CHECK(said[0] == "STATUS=Reading the storage");
     CHECK(said[1] == "READY=1");
     CHECK(contains(said[2], "1 certificate"));
-    CHECK(said[3].starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    const std::string reloading = "RELOADING=1\nMONOTONIC_USEC=";
+    REQUIRE(said[3].starts_with(reloading));
+    const long long at = std::stoll(said[3].substr(reloading.size()));
+    CHECK(at >= before_reload);
+    CHECK(at <= monotonic_microseconds());
     CHECK(said[4] == "READY=1");
     CHECK(said[5] == "STOPPING=1");
   }
@@ -133,6 +146,71 @@ TEST_CASE("run: the watchdog hears of it only while it works") {
   CHECK(eventually([&] { return other.count("READY=1") == 1; }));
   std::this_thread::sleep_for(std::chrono::seconds(1));
   CHECK(other.count("WATCHDOG=1") == 0);
+}
+
+TEST_CASE("run: the watchdog hears of it while a hook takes long, and hooks cannot speak for the service") {
+  const TestCaProcess ca({"--lifetime", "40"});  // a change is ordered after a twentieth of it
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const TemporaryFolder folder;
+  const Hook hook(folder, "hook", "echo \"${NOTIFY_SOCKET-none} ${WATCHDOG_USEC-none}\"; sleep 2; echo end");
+  const std::vector<std::string> change = {"-d", "a.example", "-d", "b.example", "--deploy-hook", hook.program};
+  REQUIRE(edit(client, "a.example", change).exit_code == 0);
+  NotifySocket socket((folder / "notify").string());
+  Process process(run_words(client), {socket.variable(), "WATCHDOG_USEC=400000"});
+  REQUIRE(eventually([&] { return lines_in(hook.said()) == 1; }));
+  const int before = socket.count("WATCHDOG=1");
+  CHECK(eventually([&] { return lines_in(hook.said()) == 2; }));
+  CHECK(socket.count("WATCHDOG=1") >= before + 3);
+  CHECK(hook.said() == "none none\nend\n");
+  process.signal(SIGTERM);
+  CHECK(process.wait() == 0);
+}
+
+TEST_CASE("run: is not ready before it could read storage, and says what fails") {
+  const TestCaProcess ca({"--lifetime", "240"});
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  REQUIRE(client.issue({"b.example"}).exit_code == 0);
+  const TemporaryFolder folder;
+  const fs::path certificates = client.state() / "certificates", away = client.state() / "away";
+  fs::rename(certificates, away);
+  std::ofstream(certificates) << "not a folder";
+  NotifySocket socket((folder / "notify").string());
+  Process process(run_words(client), {socket.variable()});
+  CHECK(eventually([&] { return contains(process.err(), "looking at the certificates"); }));
+  process.signal(SIGHUP);
+  CHECK(eventually([&] { return contains(process.out(), "SIGHUP"); }));
+  CHECK(socket.received() == std::vector<std::string>{"STATUS=Reading the storage"});
+
+  fs::remove(certificates);
+  fs::rename(away, certificates);
+  std::ofstream(certificates / "b.example/record.json") << "damaged";
+  process.signal(SIGHUP);
+  CHECK(eventually([&] { return socket.count("STATUS=2 certificates, 1 failing, next renewal ") == 1; }));
+  CHECK(socket.received().at(1) == "READY=1");
+  CHECK(socket.count("RELOADING=1") == 0);
+  process.signal(SIGTERM);
+  CHECK(process.wait() == 0);
+  CHECK(socket.received().back() == "STOPPING=1");
+}
+
+TEST_CASE("run: works where nobody listens to it") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const TemporaryFolder folder;
+  const fs::path out = folder / "out.pem";
+  REQUIRE(client.issue({"a.example"}, {"--out", out.string()}).exit_code == 0);
+  for (const std::string& address :
+       {(folder / "none").string(), "/" + std::string(200, 'x'), std::string("vsock:2:1"), std::string("relative")}) {
+    CAPTURE(address);
+    fs::remove(out);
+    Process process(run_words(client), {"NOTIFY_SOCKET=" + address, "WATCHDOG_USEC=1"});
+    CHECK(eventually([&] { return fs::exists(out); }));
+    process.signal(SIGTERM);
+    CHECK(process.wait() == 0);
+    CHECK(process.err() == "");
+  }
 }
 
 TEST_CASE("run: short-lived certificates are renewed again and again, and hooks run once a batch") {

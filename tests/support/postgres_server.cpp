@@ -1,62 +1,17 @@
 #include "support/postgres_server.hpp"
 
-#include <pwd.h>
 #include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <fstream>
 #include <stdexcept>
-#include <system_error>
+
+#include "support/server_user.hpp"
 
 namespace server_test {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Makes the folder and its files those of the user that servers run as.
-void give_to_owner(const culmen::test::TemporaryFolder& folder) {
-  if (geteuid() != 0) return;
-  const passwd* const nobody = getpwnam("nobody");
-  if (!nobody) throw std::runtime_error("there is no user nobody to run servers as");
-  std::vector<std::string> files = {folder.path().string()};
-  for (const std::string& name : folder.names()) files.push_back((folder / name).string());
-  for (const std::string& file : files) {
-    if (chown(file.c_str(), nobody->pw_uid, nobody->pw_gid) != 0) {
-      throw std::system_error(errno, std::generic_category(), "chown " + file);
-    }
-  }
-}
-
-/// Where the server was unpacked. For root, a copy: another user may not be able to reach the build folder.
-fs::path unpacked(const std::string& name, const culmen::test::TemporaryFolder& folder) {
-  const fs::path from = fs::path(CULMEN_SERVERS) / name;
-  // ctest looks for this text to count the test as skipped. Where tools/get-servers.sh fails, it does not run the test.
-  if (!exists(from / "program")) {
-    throw std::runtime_error("no unpacked server to be had: tools/get-servers.sh has to unpack " + name + " first");
-  }
-  if (geteuid() != 0) return from;
-  const fs::path to = folder / "server";
-  const mode_t mask = umask(022);
-  fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
-  umask(mask);
-  return to;
-}
-
-/// Runs it in a folder that its user can reach, and without root's rights. The signal at the end of the test is asked
-/// for once more, because a change of the user takes it back.
-std::vector<std::string> as_owner(const culmen::test::TemporaryFolder& folder, std::vector<std::string> command) {
-  std::vector<std::string> words = {"/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path().string()};
-  if (geteuid() == 0) {
-    for (const char* word :
-         {"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--pdeathsig=KILL", "--"})
-      words.emplace_back(word);
-  }
-  words.insert(words.end(), command.begin(), command.end());
-  return words;
-}
 
 std::vector<pid_t> children_of(pid_t parent) {
   std::vector<pid_t> found;
@@ -73,8 +28,8 @@ const std::string& PostgresServer::password() {
   return text;
 }
 
-PostgresServer::PostgresServer(std::vector<std::string> settings)
-    : settings_(std::move(settings)), port_(cli_test::free_port()) {
+PostgresServer::PostgresServer(std::vector<std::string> settings, std::string group)
+    : settings_(std::move(settings)), group_(std::move(group)), port_(cli_test::free_port()) {
   const std::string password_file = folder_.write("password", password() + "\n");
   give_to_owner(folder_);
   const fs::path server = unpacked("postgresql", folder_);
@@ -119,7 +74,7 @@ void PostgresServer::start() {
     // Processes of the one before can still be about to end.
     if (process_ && !said("is still in use")) return true;
     process_ = std::make_unique<cli_test::Process>(
-        as_owner(folder_, command),
+        as_owner(folder_, command, group_),
         std::vector<std::string>{"LD_LIBRARY_PATH=" + libraries_.string(), "TZ=GMT", "LC_ALL=C"});
     return false;
   });

@@ -18,8 +18,9 @@ namespace server_test {
 /// temporary folder. It ends with this object, and when the test ends in any way. Throws if it does not start.
 class PostgresServer {
  public:
-  /// `settings` are "name=value" of postgresql.conf. Without fsync, unless they say otherwise.
-  explicit PostgresServer(std::vector<std::string> settings = {});
+  /// `settings` are "name=value" of postgresql.conf. Without fsync, unless they say otherwise. If the caller is root,
+  /// its user is in `group`, too: a number.
+  explicit PostgresServer(std::vector<std::string> settings = {}, std::string group = {});
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -37,6 +38,11 @@ class PostgresServer {
   void thaw();
   /// What it has logged so far.
   std::string log() const;
+  /// With its postgresql.conf.
+  std::filesystem::path data() const { return folder_ / "data"; }
+  /// Where postgres and pg_ctl are, and the libraries that they need.
+  const std::filesystem::path& programs() const noexcept { return programs_; }
+  const std::filesystem::path& libraries() const noexcept { return libraries_; }
 
  private:
   void signal_all(int number) const;
@@ -45,6 +51,7 @@ class PostgresServer {
   std::filesystem::path programs_;
   std::filesystem::path libraries_;
   std::vector<std::string> settings_;
+  std::string group_;
   std::uint16_t port_;
   std::unique_ptr<cli_test::Process> process_;
 };

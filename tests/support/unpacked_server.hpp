@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,6 +11,10 @@
 #include "support/culmen_program.hpp"
 
 namespace server_test {
+
+/// The program of a server, with what is beside it, and the variable with its libraries.
+std::filesystem::path unpacked_program(const std::string& name);
+std::string unpacked_libraries(const std::string& name);
 
 /// Runs `name` with these arguments, and waits until `ready` holds. Throws if it ends before, with what it said.
 std::unique_ptr<cli_test::Process> start(const std::string& name, const std::vector<std::string>& arguments,
