@@ -28,6 +28,7 @@ void define_revoke(Command& command);
 void define_rehearse(Command& command);
 void define_account(Command& command);
 void define_ca(Command& command);
+void define_check(Command& command);
 void define_import(Command& command);
 void define_install(Command& command);
 void define_storage(Command& command);

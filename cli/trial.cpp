@@ -63,19 +63,6 @@ std::string directory_for_tests(const std::string& directory) {
   return directory;  // one that was named by its URL
 }
 
-/// What the certificate of that name is issued with, if there is one.
-std::optional<Settings> settings_of(const TrialFlags& flags, Output& output) {
-  const Host host(flags.state, Host::Access::if_there, output);
-  const std::string id = !flags.name.empty() ? flags.name
-                         : flags.settings.names().empty()
-                             ? std::string()
-                             : id_of(CertificateSpec({Identifier::parse(flags.settings.names().front()).value}));
-  if (id.empty()) return std::nullopt;
-  const std::optional<culmen::StoredCertificate> found = host.run(find_certificate(host.storage(), id));
-  if (!found && !flags.name.empty()) (void)host.certificate(id);  // throws, with the nearest names
-  return found ? host.settings(*found) : std::nullopt;
-}
-
 int run_trial(const TrialFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   if (flags.settings.names().empty() && flags.name.empty()) {
@@ -83,7 +70,8 @@ int run_trial(const TrialFlags& flags, Output& output) {
                   "Give names with -d NAME, or --name of a certificate that is there.");
   }
   Kept kept;
-  kept.settings = flags.settings.merged(settings_of(flags, output));
+  kept.settings = flags.settings.merged(
+      Host(flags.state, Host::Access::if_there, output).settings_of(flags.name, flags.settings.names()));
   const std::string directory = directory_for_tests(kept.settings.spec.cas.front());
   kept.settings.spec.cas = {directory};
   kept.settings.spec.id.clear();
