@@ -20,7 +20,7 @@ TEST_CASE("visit: URLs of http and https, and no others") {
   for (const char* wrong : {"ftp://a.example/", "", "http://", "file:///etc/passwd"}) CHECK_FALSE(origin_of(wrong));
 }
 
-TEST_CASE("visit: the address counts, not the name; what is not reached is an error") {
+TEST_CASE("visit: the address counts, not the name, and what is not reached is an error") {
   SilentServer silent;
   Visit visit_it;
   visit_it.url = "http://nobody.invalid/x";
