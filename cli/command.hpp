@@ -22,6 +22,7 @@ void define_run(Command& command);
 void define_list(Command& command);
 void define_status(Command& command);
 void define_delete(Command& command);
+void define_demo(Command& command);
 void define_rename(Command& command);
 void define_edit(Command& command);
 void define_revoke(Command& command);

@@ -35,6 +35,8 @@ constexpr SubCommand sub_commands[] = {
     {for_machine, "import", "Take over accounts and certificates of another client, whose files stay as they are",
      define_import},
     {for_machine, "install", "Have systemd run culmen", define_install},
+    {for_trying, "demo", "Get a certificate from a CA inside this program, show it, and leave nothing behind",
+     define_demo},
     {for_trying, "check", "Look at what would keep a certificate from being issued, before any order", define_check},
     {for_trying, "test", "Go through a whole issuance at a CA for tests, and keep nothing", define_test},
     {for_trying, "rehearse", "See what would be renewed in the coming years, and what would fail", define_rehearse},

@@ -1,6 +1,4 @@
 // culmen test: a whole issuance at a CA for tests, of which nothing is kept.
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 
 #include "account_flags.hpp"
@@ -9,6 +7,7 @@
 #include "command_line.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/directory.hpp"
+#include "files.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
 #include "output.hpp"
@@ -18,34 +17,12 @@ namespace culmen::cli {
 
 namespace {
 
-namespace fs = std::filesystem;
-
 struct TrialFlags {
   TrialFlags() = default;
   StateFlags state;
   KeepOptions keep;
   SettingFlags settings;
   std::string name;
-};
-
-/// A state folder that is gone at the end.
-class TrialFolder {
- public:
-  TrialFolder() {
-    std::string name = (fs::temp_directory_path() / "culmen-test-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw Error(Errc::io_failed, "making a folder in " + fs::temp_directory_path().string());
-    path_ = name;
-  }
-  ~TrialFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TrialFolder(const TrialFolder&) = delete;
-  TrialFolder& operator=(const TrialFolder&) = delete;
-  const fs::path& path() const noexcept { return path_; }
-
- private:
-  fs::path path_;
 };
 
 /// The directory of that CA for tests. Throws Failure (exit_usage) if it has none that culmen knows.
@@ -87,13 +64,15 @@ int run_trial(const TrialFlags& flags, Output& output) {
   host_settings.failure_hooks.clear();
   host_settings.account_key.clear();
 
-  const TrialFolder folder;
+  const PassingFolder folder("culmen-test");
   StateFlags state;
   state.dir = folder.path().string();
   state.storage = "file:" + state.dir;
   const Host host(state, Host::Access::write, output);
   output.say("Testing at " + printable(directory));
-  const KeepResult result = keep_once(host, {kept}, flags.keep, output);
+  KeepOptions options = flags.keep;
+  options.system_hooks = false;
+  const KeepResult result = keep_once(host, {kept}, options, output);
   say_failures(result, false, output);
   output.result().set("server", directory);
   output.result().set("names", kept.settings.spec.names);

@@ -79,7 +79,7 @@ TEST_CASE("doctor: the clock against the CA's") {
   CHECK(ward.finding("clock").verdict == Verdict::note);
 }
 
-TEST_CASE("doctor: the account: none, valid, ended elsewhere, damaged; nothing is made") {
+TEST_CASE("doctor: the account: none, valid, ended elsewhere, damaged, and nothing is made") {
   Ward ward;
   CHECK(ward.finding("account").found == "there is none here yet");
   CHECK(ward.driver.drive(ward.storage->list("", "", 1000, false)).value().empty());
