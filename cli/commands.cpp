@@ -72,6 +72,9 @@ constexpr SubCommand sub_commands[] = {
     {for_machine, "install", "Write systemd units that run culmen", define_install,
      "culmen install service\n"
      "culmen install timer --user culmen --print-only"},
+    {for_trying, "check", "Look at what would keep a certificate from being issued, before any order", define_check,
+     "culmen check -d example.com -d www.example.com --server letsencrypt\n"
+     "culmen check example.com --json"},
     {for_trying, "test", "Try a whole issuance at a test (staging) CA, and keep nothing", define_test,
      "culmen test -d example.com\n"
      "culmen test --name example.com"},
@@ -79,6 +82,8 @@ constexpr SubCommand sub_commands[] = {
      "culmen rehearse\n"
      "culmen rehearse --for 1y --hooks real --svg renewals.svg\n"
      "culmen rehearse --outage '2027-03-01+40'"},
+    {for_trying, "demo", "Get a certificate from a CA inside this program, show it, and leave nothing behind",
+     define_demo},
     {for_trying, "test-ca", "Run an ACME CA for tests", define_test_ca},
 };
 

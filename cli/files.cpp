@@ -27,6 +27,18 @@ Error system_error(const std::string& doing, int code, const std::string& hint =
 
 }  // namespace
 
+PassingFolder::PassingFolder(const std::string& name) {
+  const fs::path parent = fs::temp_directory_path();
+  std::string path = (parent / (name + "-XXXXXX")).string();
+  if (!mkdtemp(path.data())) throw system_error("making a folder in " + parent.string(), errno);
+  path_ = path;
+}
+
+PassingFolder::~PassingFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
 fs::path state_folder(const std::string& dir_option) {
   if (!dir_option.empty()) return fs::absolute(dir_option).lexically_normal();
   if (geteuid() == 0) return "/var/lib/culmen";

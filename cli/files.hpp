@@ -16,6 +16,19 @@ std::filesystem::path state_folder(const std::string& dir_option);
 /// Makes the folder with mode 0700, and its parents as the umask has it. Throws Error (io_failed).
 void make_private_folder(const std::filesystem::path& folder);
 
+/// A folder of its own among the temporary ones, which is gone at the end. Throws Error (io_failed).
+class PassingFolder {
+ public:
+  explicit PassingFolder(const std::string& name);
+  ~PassingFolder();
+  PassingFolder(const PassingFolder&) = delete;
+  PassingFolder& operator=(const PassingFolder&) = delete;
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 /// Host and path of a directory URL as one file name; different URLs give different names.
 std::string server_slug(std::string_view directory_url);
 

@@ -151,6 +151,14 @@ Settings Host::settings_to_change(const culmen::StoredCertificate& certificate) 
   return settings;
 }
 
+std::optional<Settings> Host::settings_of(const std::string& name, const std::vector<std::string>& names) const {
+  if (!name.empty()) return settings(certificate(name));
+  if (names.empty()) return std::nullopt;
+  const std::string id = id_of(CertificateSpec({Identifier::parse(names.front()).value}));
+  const std::optional<culmen::StoredCertificate> found = run(find_certificate(storage_, id));
+  return found ? settings(*found) : std::nullopt;
+}
+
 void Host::want(const std::string& id, const CertificateSpec& spec) const {
   CertificateRecord record;
   record.spec = spec;

@@ -56,6 +56,9 @@ class Host {
   void want(const std::string& id, const CertificateSpec& spec) const;
   /// The same for a command that tells this host. If it was never told: what is wanted, and for this host the defaults.
   Settings settings_to_change(const culmen::StoredCertificate& certificate) const;
+  /// Those of the certificate called `name`, or, if that is empty, of the one that is called after the first of
+  /// `names`; nullopt: there is none. Throws Failure (exit_usage) if there is none called `name`.
+  std::optional<Settings> settings_of(const std::string& name, const std::vector<std::string>& names) const;
   bool has_settings(const std::string& id) const;
   std::vector<std::string> ids_with_settings() const;
   void keep_settings(const std::string& id, const HostSettings& settings) const;

@@ -64,8 +64,8 @@ class Keeper {
         options_(options),
         output_(output),
         on_change_(std::move(on_change)),
-        deployment_(host.local_folder(), system_hooks(), on_change_ ? running_hook_pause : std::chrono::seconds(0),
-                    output) {}
+        deployment_(host.local_folder(), options.system_hooks ? system_hooks() : std::filesystem::path(),
+                    on_change_ ? running_hook_pause : std::chrono::seconds(0), output) {}
 
   KeepResult once(std::vector<Kept> certificates);
   /// Replaces what is wanted.

@@ -33,6 +33,8 @@ struct KeepOptions {
   AccountFlags account;  ///< For accounts that have to be made.
   /// Try at once although the last attempt failed a short time ago.
   bool retry_now = false;
+  /// Run /etc/culmen/deploy.d/* as well: not for a certificate that nobody keeps.
+  bool system_hooks = true;
   /// Ask the CAs when to renew, whatever they said of the next question.
   bool ask_again = false;
 };

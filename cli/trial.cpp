@@ -1,6 +1,4 @@
 // culmen test: a whole issuance at a CA for tests, of which nothing is kept.
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 
 #include "account_flags.hpp"
@@ -9,6 +7,7 @@
 #include "command_line.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/directory.hpp"
+#include "files.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
 #include "output.hpp"
@@ -18,34 +17,12 @@ namespace culmen::cli {
 
 namespace {
 
-namespace fs = std::filesystem;
-
 struct TrialFlags {
   TrialFlags() = default;
   StateFlags state;
   KeepOptions keep;
   SettingFlags settings;
   std::string name;
-};
-
-/// A state folder that is gone at the end.
-class TrialFolder {
- public:
-  TrialFolder() {
-    std::string name = (fs::temp_directory_path() / "culmen-test-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw Error(Errc::io_failed, "making a folder in " + fs::temp_directory_path().string());
-    path_ = name;
-  }
-  ~TrialFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TrialFolder(const TrialFolder&) = delete;
-  TrialFolder& operator=(const TrialFolder&) = delete;
-  const fs::path& path() const noexcept { return path_; }
-
- private:
-  fs::path path_;
 };
 
 /// The directory of that CA for tests. Throws Failure (exit_usage) if it has none that culmen knows.
@@ -63,19 +40,6 @@ std::string directory_for_tests(const std::string& directory) {
   return directory;  // one that was named by its URL
 }
 
-/// What the certificate of that name is issued with, if there is one.
-std::optional<Settings> settings_of(const TrialFlags& flags, Output& output) {
-  const Host host(flags.state, Host::Access::if_there, output);
-  const std::string id = !flags.name.empty() ? flags.name
-                         : flags.settings.names().empty()
-                             ? std::string()
-                             : id_of(CertificateSpec({Identifier::parse(flags.settings.names().front()).value}));
-  if (id.empty()) return std::nullopt;
-  const std::optional<culmen::StoredCertificate> found = host.run(find_certificate(host.storage(), id));
-  if (!found && !flags.name.empty()) (void)host.certificate(id);  // throws, with the nearest names
-  return found ? host.settings(*found) : std::nullopt;
-}
-
 int run_trial(const TrialFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   if (flags.settings.names().empty() && flags.name.empty()) {
@@ -83,7 +47,8 @@ int run_trial(const TrialFlags& flags, Output& output) {
                   "Give names with -d NAME, or --name of a certificate that is there.");
   }
   Kept kept;
-  kept.settings = flags.settings.merged(settings_of(flags, output));
+  kept.settings = flags.settings.merged(
+      Host(flags.state, Host::Access::if_there, output).settings_of(flags.name, flags.settings.names()));
   const std::string directory = directory_for_tests(kept.settings.spec.cas.front());
   kept.settings.spec.cas = {directory};
   kept.settings.spec.id.clear();
@@ -99,13 +64,15 @@ int run_trial(const TrialFlags& flags, Output& output) {
   host_settings.failure_hooks.clear();
   host_settings.account_key.clear();
 
-  const TrialFolder folder;
+  const PassingFolder folder("culmen-test");
   StateFlags state;
   state.dir = folder.path().string();
   state.storage = "file:" + state.dir;
   const Host host(state, Host::Access::write, output);
   output.say("Testing at " + printable(directory));
-  const KeepResult result = keep_once(host, {kept}, flags.keep, output);
+  KeepOptions options = flags.keep;
+  options.system_hooks = false;
+  const KeepResult result = keep_once(host, {kept}, options, output);
   say_failures(result, false, output);
   output.result().set("server", directory);
   output.result().set("names", kept.settings.spec.names);

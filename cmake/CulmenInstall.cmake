@@ -88,7 +88,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples DESTINATION ${doc_dir} COMPONEN
 # ---- pkg-config ------------------------------------------------------------------------------------------------------
 # A static libculmen needs its dependencies on the link line: then plain `pkg-config --libs culmen` names them.
 set(pc_requires "libcurl libssl libcrypto libidn2 libsodium")
-set(pc_libs "-lboost_url -lboost_json -pthread")
+set(pc_libs "-lboost_url -lboost_json -lresolv -pthread")
 if(BUILD_SHARED_LIBS)
   set(pc_postgres_requires "Requires: culmen = ${PROJECT_VERSION}\nRequires.private: libpq >= 14")
   set(pc_dependencies "Requires.private: ${pc_requires}\nLibs.private: ${pc_libs}\nLibs: -L\${libdir} -lculmen -lculmen_core")

@@ -1,5 +1,5 @@
-// A DNS server for tests: TXT values that can be added and removed one by one, and aliases. UDP, and TCP where an
-// answer is too long. Messages are made by hand, so that nothing is shared with what is tested.
+// A DNS server for tests: TXT values that can be added and removed one by one, aliases, addresses and CAA. UDP, and TCP
+// where an answer is too long. Messages are made by hand, so that nothing is shared with what is tested.
 #pragma once
 
 #include <algorithm>
@@ -74,6 +74,24 @@ class DnsServer {
   void add_alias(const std::string& name, const std::string& target) {
     const std::lock_guard lock(mutex_);
     aliases_[name] = target;
+  }
+  /// IPv4 or IPv6.
+  void add_address(const std::string& name, const std::string& address) {
+    const bool is_v6 = address.find(':') != std::string::npos;
+    std::vector<std::uint8_t> data(is_v6 ? 16 : 4);
+    if (::inet_pton(is_v6 ? AF_INET6 : AF_INET, address.c_str(), data.data()) != 1) throw std::runtime_error(address);
+    add_any(name, is_v6 ? 28 : 1, std::move(data));
+  }
+  void add_caa(const std::string& name, std::uint8_t flags, const std::string& tag, const std::string& value) {
+    std::vector<std::uint8_t> data = {flags, static_cast<std::uint8_t>(tag.size())};
+    data.insert(data.end(), tag.begin(), tag.end());
+    data.insert(data.end(), value.begin(), value.end());
+    add_any(name, 257, std::move(data));
+  }
+  /// Questions for that name and type are answered with the rcode.
+  void break_answer(const std::string& name, std::uint16_t type, std::uint8_t with) {
+    const std::lock_guard lock(mutex_);
+    broken_[{name, type}] = with;
   }
   std::vector<std::string> txt(const std::string& name) const {
     const std::lock_guard lock(mutex_);
@@ -189,11 +207,22 @@ class DnsServer {
     return wire;
   }
 
-  static void add_record(Message& reply, const std::string& owner, std::uint8_t type, const Message& data) {
+  void add_any(const std::string& name, std::uint16_t type, Message data) {
+    const std::lock_guard lock(mutex_);
+    others_[name].emplace_back(type, std::move(data));
+  }
+
+  static std::uint16_t question_type(const Message& message) {
+    const std::size_t end = question_end(message);
+    return static_cast<std::uint16_t>(message[end - 4] << 8 | message[end - 3]);
+  }
+
+  static void add_record(Message& reply, const std::string& owner, std::uint16_t type, const Message& data) {
     const Message name = wire_name(owner);
     reply.insert(reply.end(), name.begin(), name.end());
     const Message fixed = {
-        0, type, 0, 1, 0, 0, 0, 1, static_cast<std::uint8_t>(data.size() >> 8), static_cast<std::uint8_t>(data.size())};
+        static_cast<std::uint8_t>(type >> 8),        static_cast<std::uint8_t>(type & 0xff), 0, 1, 0, 0, 0, 1,
+        static_cast<std::uint8_t>(data.size() >> 8), static_cast<std::uint8_t>(data.size())};
     reply.insert(reply.end(), fixed.begin(), fixed.end());
     reply.insert(reply.end(), data.begin(), data.end());
     ++reply[7];
@@ -211,6 +240,11 @@ class DnsServer {
       reply[3] = static_cast<std::uint8_t>(0x80 | rcode);
       return reply;
     }
+    const std::uint16_t type = question_type(question);
+    if (const auto broken = broken_.find({name, type}); broken != broken_.end()) {
+      reply[3] = static_cast<std::uint8_t>(0x80 | broken->second);
+      return reply;
+    }
     std::string owner = name;
     for (int i = 0; i < 20; ++i) {
       const auto alias = aliases_.find(owner);
@@ -218,6 +252,12 @@ class DnsServer {
       add_record(reply, owner, 5, wire_name(alias->second));
       owner = alias->second;
       if (lone_aliases) return reply;
+    }
+    if (const auto others = others_.find(owner); others != others_.end() && type != 16) {
+      for (const auto& [kind, data] : others->second) {
+        if (kind == type) add_record(reply, owner, kind, data);
+      }
+      return reply;
     }
     std::vector<std::string> values = texts_.contains(owner) ? texts_.at(owner) : std::vector<std::string>();
     if (!zone_.empty()) {
@@ -246,6 +286,8 @@ class DnsServer {
   mutable std::mutex mutex_;
   std::map<std::string, std::vector<std::string>> texts_;
   std::map<std::string, std::string> aliases_;
+  std::map<std::string, std::vector<std::pair<std::uint16_t, Message>>> others_;
+  std::map<std::pair<std::string, std::uint16_t>, std::uint8_t> broken_;
   std::filesystem::path zone_;
   std::set<std::string> asked_;
   std::size_t most_values_ = 0;

@@ -90,6 +90,7 @@ class SilentServer {
   SilentServer& operator=(const SilentServer&) = delete;
 
   std::string url() const { return "https://127.0.0.1:" + std::to_string(port_) + "/directory"; }
+  std::uint16_t port() const { return port_; }
   bool has_visitor() const {
     pollfd waiting{listener_, POLLIN, 0};
     return poll(&waiting, 1, 0) == 1;
