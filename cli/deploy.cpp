@@ -146,12 +146,17 @@ void check_outputs(const HostSettings& settings) {
       {"--out", &settings.out}, {"--cert-key", &settings.cert_key}, {"--combined", &settings.combined}};
   for (const auto& [flag, path] : outputs) {
     for (const auto& [other_flag, other] : outputs) {
-      std::error_code none;
-      const bool same = !path->empty() && flag < other_flag && !other->empty() &&
-                        (*path == *other || fs::equivalent(*path, *other, none));
+      const bool same = flag < other_flag && !path->empty() && !other->empty() && resolved(*path) == resolved(*other);
       if (same)
         throw usage(std::string(flag) + " and " + other_flag + " name the same file, " + *path,
                     "For key and chain in one file there is --combined.");
+    }
+  }
+  for (const std::string& path : written_files(settings)) {
+    for (const std::string& other : read_files(settings)) {
+      if (resolved(path) == resolved(other))
+        throw usage(path + " would be overwritten, and the same certificate needs it as " + other,
+                    "Name another file for the output.");
     }
   }
   if (!settings.key_group.empty()) check_group(settings.key_group);

@@ -63,18 +63,27 @@ void add_state_flags(const Command& command, StateFlags& flags) {
       .hide_default();
 }
 
-void check_not_written_for_others(const Host& host, const std::string& id, const HostSettings& settings) {
+void check_outputs_beside_others(const Host& host, const std::string& id, const HostSettings& settings) {
+  const std::vector<std::string> written = written_files(settings);
+  for (const std::string& path : written) {
+    for (const fs::path& own : {host.folder(), folder_of(host.storage_url())}) {
+      if (own.empty() || !is_below(resolved(path), resolved(own))) continue;
+      throw Failure(exit_usage, "invalid_argument", path + " is in the state folder, whose files are culmen's own",
+                    "Name a file elsewhere. Servers may also read certificates/NAME/live/ itself.");
+    }
+  }
   for (const std::string& other : host.ids_with_settings()) {
     const std::optional<JsonObject> kept = read_json(settings_file(host.local_folder(), other));
     if (other == id || !kept) continue;
     const HostSettings theirs = host_settings_from(*kept);
-    for (const std::string& path : written_files(settings)) {
-      for (const std::string& taken : written_files(theirs)) {
-        if (path == taken) {
-          throw Failure(exit_usage, "invalid_argument",
-                        path + " is already written for the certificate " + printable(other),
-                        "Name another file; each certificate needs its own.");
-        }
+    std::vector<std::string> taken = written_files(theirs);
+    taken.insert(taken.end(), {theirs.server_ca, theirs.account_key});
+    if (theirs.cert_key_is_input) taken.push_back(theirs.cert_key);
+    for (const std::string& path : written) {
+      for (const std::string& file : taken) {
+        if (file.empty() || resolved(path) != resolved(file)) continue;
+        throw Failure(exit_usage, "invalid_argument", path + " is a file of the certificate " + printable(other),
+                      "Name another file; each certificate needs its own.");
       }
     }
   }

@@ -89,8 +89,8 @@ class Host {
   std::shared_ptr<culmen::Storage> files_;  ///< For servers of this host; nullptr if the storage keeps files itself.
 };
 
-/// Throws Failure (exit_usage) if one of these outputs is that of another certificate.
-void check_not_written_for_others(const Host& host, const std::string& id, const HostSettings& settings);
+/// Throws Failure (exit_usage) if one of these outputs is a file of another certificate, or is in the state folder.
+void check_outputs_beside_others(const Host& host, const std::string& id, const HostSettings& settings);
 
 /// Returns the id. Throws Failure (exit_usage) if it cannot be the name of a folder.
 std::string checked_id(const std::string& id);

@@ -156,11 +156,6 @@ fs::path program() {
   return self;
 }
 
-bool is_below(const fs::path& path, const fs::path& folder) {
-  const auto [end, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
-  return end == folder.end();
-}
-
 std::set<fs::path> places_of_certificates(const fs::path& state, Output& output) {
   std::set<fs::path> places;
   std::error_code failed;

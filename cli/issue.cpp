@@ -71,7 +71,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
     kept.force = "the present one cannot be read: " + before->damage.front();
   if (before && kept.force.empty()) kept.force = other_key(*before, kept.settings.host);
   check_outputs(kept.settings.host);
-  check_not_written_for_others(host, id, kept.settings.host);
+  check_outputs_beside_others(host, id, kept.settings.host);
   host.keep_settings(id, kept.settings.host);
   if (!before) host.want(id, kept.settings.spec);
 

@@ -14,6 +14,7 @@
 #include "culmen/issue.hpp"
 #include "culmen/stored_accounts.hpp"
 #include "deploy.hpp"
+#include "files.hpp"
 #include "output.hpp"
 #include "progress_lines.hpp"
 #include "solvers_on_demand.hpp"
@@ -119,7 +120,10 @@ int issue_for_csr(const CsrFlags& flags, Output& output) {
                   "The CSR says already what is in the certificate, and its key is not culmen's.");
   }
   check_outputs(local);
+  if (resolved(local.out) == resolved(flags.csr))
+    throw Failure(exit_usage, "invalid_argument", "--out would overwrite the file of --csr", "Name another file.");
   const Host host(flags.state, Host::Access::write, output);
+  check_outputs_beside_others(host, {}, local);
   if (const std::optional<Certificate> leaf = present_leaf(local.out, csr, identifiers); leaf && !flags.force) {
     const planner::Due due = due_of(*leaf);
     if (!due.renew_now) {

@@ -1,6 +1,7 @@
 #include "keeper.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <future>
 #include <mutex>
 #include <set>
@@ -26,6 +27,7 @@ using Group = std::pair<std::string, std::string>;
 using KeptPointer = std::shared_ptr<const Kept>;
 using Groups = std::map<Group, std::vector<KeptPointer>>;
 
+constexpr std::size_t groups_at_once = 8;
 /// A hook that failed is tried again after this time by what runs all the time.
 constexpr std::chrono::seconds running_hook_pause(600);
 
@@ -77,6 +79,7 @@ class Keeper {
 
  private:
   void take_files(const std::string& id);
+  void keep_groups(const Groups& groups);
   void keep_group(const Group& group, const std::vector<KeptPointer>& certificates);
   void prepare(Attempt& attempt);
   void say(const ManagerEvent& event);
@@ -130,7 +133,7 @@ KeepResult Keeper::once(std::vector<Kept> certificates) {
     for (std::string& id : certificate_ids(kept.settings.spec)) without_manager.push_back(std::move(id));
   }
   try {
-    for (const auto& [group, members] : want(std::move(certificates))) keep_group(group, members);
+    keep_groups(want(std::move(certificates)));
     for (const std::string& id : without_manager) take_files(id);
   } catch (...) {
     // What a pre-hook stopped has to be started again.
@@ -141,6 +144,35 @@ KeepResult Keeper::once(std::vector<Kept> certificates) {
   result_.hooks_failed = deployment_.after_orders();
   result_.hooks_failed.merge(deployment_.run_hooks());
   return std::move(result_);
+}
+
+/// Side by side, so that a CA that does not answer does not hold up the others.
+void Keeper::keep_groups(const Groups& groups) {
+  std::mutex mutex;
+  auto next = groups.begin();
+  std::exception_ptr failed;
+  const auto work = [&] {
+    for (;;) {
+      Groups::const_iterator group;
+      {
+        const std::lock_guard lock(mutex);
+        if (next == groups.end() || failed) return;
+        group = next++;
+      }
+      try {
+        keep_group(group->first, group->second);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failed) failed = std::current_exception();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> workers;
+    for (std::size_t i = 1; i < std::min(groups.size(), groups_at_once); ++i) workers.emplace_back(work);
+    work();
+  }
+  if (failed) std::rethrow_exception(failed);
 }
 
 /// No manager: it would order when the certificate is due, and this host cannot prove the names.
@@ -180,6 +212,7 @@ void Keeper::keep_group(const Group& group, const std::vector<KeptPointer>& cert
     summary.issued.insert(summary.issued.end(), issued.begin(), issued.end());
   }
   output_.progress_ended("");
+  const std::lock_guard lock(mutex_);
   result_.issued.insert(result_.issued.end(), summary.issued.begin(), summary.issued.end());
   result_.held_elsewhere.insert(result_.held_elsewhere.end(), summary.held_elsewhere.begin(),
                                 summary.held_elsewhere.end());

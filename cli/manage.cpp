@@ -96,7 +96,7 @@ int run_edit(const EditFlags& flags, Output& output) {
   Settings after = flags.settings.merged(before);
   after.spec.id = flags.name;
   check_outputs(after.host);
-  check_not_written_for_others(host, flags.name, after.host);
+  check_outputs_beside_others(host, flags.name, after.host);
   withdraw_access(before.host, after.host, host.live_folder(flags.name));
   host.keep_settings(flags.name, after.host);
   if (certificate.record.spec != after.spec) {

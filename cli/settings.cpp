@@ -41,6 +41,7 @@ std::string check_address(const std::string& address) {
 }
 
 std::string check_mode(const std::string& mode) {
+  if (mode.empty()) return {};
   const bool octal = mode.size() >= 3 && mode.size() <= 4 &&
                      std::all_of(mode.begin(), mode.end(), [](char c) { return c >= '0' && c <= '7'; });
   if (!octal || (mode.size() == 4 && mode.front() != '0')) return "\"" + mode + "\" is not a mode, such as 0640";
@@ -301,6 +302,17 @@ std::vector<std::string> written_files(const HostSettings& settings) {
   std::vector<std::string> files = {is_standard_output(settings.out) ? std::string() : settings.out,
                                     settings.cert_key_is_input ? std::string() : settings.cert_key, settings.combined};
   std::erase(files, std::string());
+  return files;
+}
+
+std::vector<std::string> read_files(const HostSettings& settings) {
+  std::vector<std::string> files = {settings.server_ca, settings.account_key, settings.challenge.onion_key,
+                                    settings.challenge.dns_hook};
+  if (!settings.account_key.empty()) files.push_back(settings.account_key + ".account-url");
+  if (settings.cert_key_is_input) files.push_back(settings.cert_key);
+  for (const auto& hooks : {settings.deploy_hooks, settings.pre_hooks, settings.post_hooks, settings.failure_hooks})
+    files.insert(files.end(), hooks.begin(), hooks.end());
+  std::erase_if(files, [](const std::string& file) { return file.find('/') == std::string::npos; });  // found in PATH
   return files;
 }
 

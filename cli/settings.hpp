@@ -53,8 +53,9 @@ struct HostSettings {
   int hook_timeout = 120;                  ///< Seconds.
 };
 
-/// The files that are written for the certificate.
+/// The files that are written for the certificate, and those that are only read or run.
 std::vector<std::string> written_files(const HostSettings& settings);
+std::vector<std::string> read_files(const HostSettings& settings);
 /// Whether --out means standard output, which is never remembered.
 bool is_standard_output(const std::string& path);
 

@@ -18,9 +18,17 @@ std::string mail_url(const std::string& contact) {
 
 Flow<Result<Account>> Cas::account(Ca& ca) {
   if (ca.account && !ca.account_is_gone) co_return *ca.account;
+  const unsigned failures = ca.turn_failures;
   Result<Turn::Held> turn = co_await ca.turn.enter();
   if (!turn) co_return turn.error();
   if (ca.account && !ca.account_is_gone) co_return *ca.account;
+  if (ca.turn_failures != failures) co_return *ca.turn_error;
+  Result<Account> account = co_await account_in_turn(ca);
+  if (!account) co_return failed_turn(ca, account.error());
+  co_return account;
+}
+
+Flow<Result<Account>> Cas::account_in_turn(Ca& ca) {
   Result<engine::Session> session = co_await connect(ca);
   if (!session) co_return session.error();
   Result<Account> account = co_await find_or_make_account(ca, *session);

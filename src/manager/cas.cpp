@@ -90,9 +90,20 @@ Ca* Cas::find(const std::string& directory) noexcept {
 
 Flow<Result<engine::Session>> Cas::session(Ca& ca) {
   if (ca.session) co_return *ca.session;
+  const unsigned failures = ca.turn_failures;
   Result<Turn::Held> turn = co_await ca.turn.enter();
   if (!turn) co_return turn.error();
-  co_return co_await connect(ca);
+  if (!ca.session && ca.turn_failures != failures) co_return *ca.turn_error;
+  Result<engine::Session> session = co_await connect(ca);
+  if (!session) co_return failed_turn(ca, session.error());
+  co_return session;
+}
+
+Error Cas::failed_turn(Ca& ca, Error error) {
+  if (error.code() == Errc::cancelled) return error;
+  ++ca.turn_failures;
+  ca.turn_error = error;
+  return error;
 }
 
 Flow<Result<engine::Session>> Cas::connect(Ca& ca) {

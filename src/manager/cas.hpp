@@ -38,6 +38,9 @@ struct Ca {
   bool account_is_gone = false;  ///< The CA does not know it any more.
   std::string ended_account;     ///< The URL of one that the CA refuses for good; empty: none.
   Turn turn;                     ///< For whoever connects, or makes the account.
+  /// What failed in such a turn, and how many have: who waited meanwhile does not wait for the same again.
+  std::optional<Error> turn_error;
+  unsigned turn_failures = 0;
 
   RateLedger ledger;  ///< As it was stored, with `unstored`.
   /// What is known, and not in storage yet. Orders are never in here: they are stored before they are sent.
@@ -95,6 +98,8 @@ class Cas {
   Flow<Result<void>> change_ledger(Ca& ca, std::string key, LedgerChange change);
   Flow<Result<void>> read_ledger(Ca& ca, std::string key);
   Flow<Result<engine::Session>> connect(Ca& ca);
+  Flow<Result<Account>> account_in_turn(Ca& ca);
+  static Error failed_turn(Ca& ca, Error error);
   Flow<Result<Account>> find_or_make_account(Ca& ca, engine::Session session);
   Flow<Result<Account>> account_under_lease(Ca& ca, engine::Session session, std::shared_ptr<Hold> hold);
   Flow<Result<AccountOptions>> account_options(Ca& ca, engine::Session session);

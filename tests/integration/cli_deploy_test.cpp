@@ -54,6 +54,72 @@ unsigned group_of(const fs::path& path) {
 
 }  // namespace
 
+TEST_CASE("outputs: no file that is needed for something else is overwritten") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string key = folder / "a.key", hook = folder / "hook";
+  REQUIRE(client.issue({"a.test"}, {"--cert-key", key}).exit_code == 0);
+  const std::string key_pem = contents(key), account = (client.account() / "account.key").string();
+  const std::string account_pem = contents(account);
+  std::ofstream(hook) << "#!/bin/sh\n";
+  fs::permissions(hook, fs::perms::owner_all);
+  fs::create_directory(folder / "real");
+  fs::create_directory_symlink(folder / "real", folder / "link");
+  fs::create_symlink("b.pem", folder / "b-link.pem");
+  const auto refuses = [&](std::vector<std::string> more) {
+    more.push_back("--agree-tos");
+    const Outcome outcome = client.issue({"b.test"}, more);
+    CAPTURE(outcome.err);
+    CHECK(outcome.exit_code == 2);
+    CHECK_FALSE(fs::exists(client.certificate("b.test")));
+  };
+  refuses({"--out", key});
+  refuses({"--out", account});
+  refuses({"--combined", (client.state() / "any.pem").string()});
+  refuses({"--account-key", folder / "acc.key", "--out", folder / "acc.key"});
+  refuses({"--deploy-hook", hook, "--out", hook});
+  refuses({"--out", folder / "b.pem", "--combined", folder / "b-link.pem"});
+  refuses({"--out", folder / "real/c.pem", "--cert-key", folder / "link/c.pem"});
+  refuses({"--out", ca.root_file()});
+  CHECK(contents(key) == key_pem);
+  CHECK(contents(account) == account_pem);
+  CHECK(ca.logged("new-order") == 1);
+}
+
+TEST_CASE("outputs: access that was given to a group is taken back at once") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string key = folder / "a.key";
+  REQUIRE(client.issue({"a.test"}, {"--cert-key", key, "--key-mode", "0640"}).exit_code == 0);
+  const fs::path live = client.certificate("a.test") / "live/key.pem";
+  CHECK(mode_of(key) == 0640);
+  CHECK(mode_of(live) == 0640);
+  REQUIRE(run({culmen_path(), "edit", "a.test", "--key-mode", "", "--dir", client.state().string()}).exit_code == 0);
+  CHECK(mode_of(key) == 0600);
+  CHECK(mode_of(live) == 0600);
+}
+
+TEST_CASE("outputs: what is missing is named before the certificate is due, and a foreign file is kept") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string other = folder.write("other", "something else");
+  const Outcome refused = client.issue({"a.test"}, {"--out", other});
+  CHECK(refused.exit_code == 2);
+  CHECK(contents(other) == "something else");
+  const std::string hook = folder.write("hook", "#!/bin/sh\n");
+  fs::permissions(hook, fs::perms::owner_all);
+  REQUIRE(client.issue({"a.test"}, {"--deploy-hook", hook}).exit_code == 0);
+  fs::remove(hook);
+  const Outcome renewed = run({culmen_path(), "renew", "--dir", client.state().string()});
+  CHECK(renewed.exit_code == 1);
+  CHECK_MESSAGE(contains(renewed.err, hook), renewed.err);
+  const Outcome arguments = client.issue({"a.test"}, {"--deploy-hook", "true now"});
+  CHECK_MESSAGE(contains(arguments.err, "without arguments"), arguments.err);
+}
+
 TEST_CASE("deploy hooks: once a batch, with what changed, and not when nothing did (E8)") {
   const TestCaProcess ca;
   const Client client(ca);

@@ -47,6 +47,23 @@ TEST_CASE("manager: a CA that is down is left alone for longer and longer, and c
   CHECK(heard.count(EventKind::issued) == 20);
 }
 
+TEST_CASE("manager: who waited for a connection that failed does not wait for another one") {
+  const auto time_of_run = [](int certificates) {
+    ManagerWorld world;
+    Heard heard;
+    world.is_down[0] = true;
+    ManagerOptions options = world.options({});
+    for (int i = 0; i < certificates; ++i)
+      options.specs.emplace_back(std::vector<std::string>(1, "n" + std::to_string(i) + ".example"));
+    const auto core = world.make(std::move(options), heard);
+    const Result<RunSummary> summary = world.driver.drive(core->run_once());
+    REQUIRE(summary);
+    CHECK(summary->failed.size() == static_cast<std::size_t>(certificates));
+    return world.clock.now() - ManagerWorld::start;
+  };
+  CHECK(time_of_run(4) < time_of_run(1) * 2);
+}
+
 TEST_CASE("manager: back-off outlives a restart (F11)") {
   TestCaOptions ca_options;
   ca_options.blocked_names = {"a.example"};
