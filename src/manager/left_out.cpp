@@ -12,10 +12,10 @@ namespace culmen::manager {
 namespace {
 
 using std::chrono::hours;
-constexpr hours first_pause(1), longest_pause(24);
+constexpr hours first_absence(1), longest_absence(24);
 
 /// A time that is further ahead than any pause comes from a wrong clock.
-bool is_later(planner::Time next_try, planner::Time now) { return next_try > now && next_try - now <= longest_pause; }
+bool is_later(planner::Time next_try, planner::Time now) { return next_try > now && next_try - now <= longest_absence; }
 
 bool is_part_of_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
@@ -109,12 +109,12 @@ std::string refusal_of(const Error& error, const std::string& name) {
 }
 
 LeftOutName left_out_again(LeftOutName before, std::string why, planner::Time now) {
-  planner::Duration pause = first_pause;
-  for (unsigned i = 0; i < before.tries && pause < longest_pause; ++i) pause *= 2;
+  planner::Duration pause = first_absence;
+  for (unsigned i = 0; i < before.tries && pause < longest_absence; ++i) pause *= 2;
   LeftOutName after;
   after.since = before.tries == 0 ? now : before.since;
   after.tries = before.tries + (before.tries < 1'000'000 ? 1u : 0u);
-  after.next_try = now + std::min<planner::Duration>(pause, longest_pause);
+  after.next_try = now + std::min<planner::Duration>(pause, longest_absence);
   after.why = std::move(why);
   return after;
 }
