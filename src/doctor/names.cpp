@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <memory>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -80,7 +80,7 @@ std::string rcode_text(dns::Rcode rcode) {
 }
 
 /// What did not answer within its time: it is not waited for with every name.
-using Silent = std::map<std::string, Error>;
+using Silent = std::set<std::string>;
 
 bool is_answered_by_server(const std::string& challenge) {
   return challenge == "http-01" || challenge == "tls-alpn-01" || challenge.empty();
@@ -281,14 +281,14 @@ Flow<Result<void>> NameCheck::visit_all(std::string token, std::string wanted) {
   }
   if (addresses_.size() > most_addresses) addresses_.resize(most_addresses);
   for (const std::string& address : addresses_) {
-    if (const auto silent = silent_.find(address); silent != silent_.end()) {
-      judge(silent->second, wanted, "port 80 of " + address, 0);
+    if (silent_.contains(address)) {
+      add(Verdict::refused, "http",
+          "port 80 of " + address + " was not tried again: it did not answer for another name");
       continue;
     }
     int redirects = 0;
     Result<http::Visited> visited = co_await fetch(url, address, redirects);
-    if (!visited && redirects == 0 && visited.error().code() == Errc::timeout)
-      silent_.emplace(address, visited.error());
+    if (!visited && redirects == 0 && visited.error().code() == Errc::timeout) silent_.insert(address);
     if (!visited && visited.error().code() == Errc::cancelled) co_return visited.error();
     judge(visited, wanted, "port 80 of " + address, redirects);
   }
