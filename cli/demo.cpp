@@ -115,9 +115,8 @@ int run_demo(const DemoFlags& flags, Output& output) {
   output.say("The certificate is the same.");
 
   output.say("");
-  output.say(passing
-                 ? "Done; everything is removed again. For a real certificate, look first:"
-                 : "Done; everything is in " + folder.parent_path().string() + ". For a real certificate, look first:");
+  output.say(passing ? "Done; everything is removed again. For a real certificate, look first:"
+                     : "Done; everything is in " + folder.string() + ". For a real certificate, look first:");
   output.say("  culmen check -d YOUR.NAME");
   output.say("  culmen issue -d YOUR.NAME --agree-tos");
   output.result().set("names", kept.settings.spec.names);

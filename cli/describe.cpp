@@ -20,12 +20,32 @@ Shown shown(const culmen::StoredCertificate& certificate) {
   return shown;
 }
 
+std::vector<std::pair<std::string, LeftOutName>> missing_names(const culmen::StoredCertificate& certificate) {
+  std::vector<std::pair<std::string, LeftOutName>> missing;
+  const CertificateRecord& record = certificate.record;
+  if (!record.spec || !record.spec->allow_subset) return missing;
+  for (const std::string& name : record.spec->names) {
+    if (const auto found = record.left_out.find(name); found != record.left_out.end()) missing.push_back(*found);
+  }
+  return missing;
+}
+
 void describe(const culmen::StoredCertificate& certificate, const Host& host, JsonObject& json) {
   json.set("name", certificate.id);
   json.set("names", certificate.record.names);
   json.set("server", certificate.record.server);
   json.set("account", certificate.record.account);
   json.set("key_type", certificate.record.key_type);
+  std::vector<JsonObject> missing;
+  for (const auto& [name, left_out] : missing_names(certificate)) {
+    JsonObject& one = missing.emplace_back();
+    one.set("name", name);
+    one.set("why", printable(left_out.why, 1000));
+    one.set("since", time_text(left_out.since));
+    one.set("next_try", time_text(left_out.next_try));
+    one.set("tries", static_cast<int>(left_out.tries));
+  }
+  if (!missing.empty()) json.set("missing", missing);
   if (!certificate.live) return;
   const Shown seen = shown(certificate);
   if (const auto meta = JsonObject::parse(certificate.live->meta)) {

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "culmen/certificate.hpp"
 #include "culmen/planner.hpp"
@@ -19,6 +21,9 @@ struct Shown {
   planner::Due due;
 };
 Shown shown(const culmen::StoredCertificate& certificate);
+
+/// Those that were left out (--allow-subset-of-names), as far as they are still wanted.
+std::vector<std::pair<std::string, LeftOutName>> missing_names(const culmen::StoredCertificate& certificate);
 
 /// The members that `issue`, `list` and `status` have in common: names, CA, times, serial, issuer, files.
 void describe(const culmen::StoredCertificate& certificate, const Host& host, JsonObject& json);

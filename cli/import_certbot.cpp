@@ -171,6 +171,7 @@ void map_certbot(const RenewalConf& conf, const ImportChoices& choices, FoundCer
     spec.profile_required = true;
   }
   spec.must_staple = conf.flag("must_staple");
+  spec.allow_subset = conf.flag("allow_subset_of_names");
   spec.reuse_key = conf.flag("reuse_key");
 }
 

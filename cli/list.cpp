@@ -121,7 +121,10 @@ void say_line(const Line& line, std::size_t width, Clock::time_point now, Output
   health.resize(std::max<std::size_t>(health.size(), 10), ' ');
   text += "  " + health + "  ";
   if (line.not_after) text += "expires " + time_text(*line.not_after) + " (" + in_words(*line.not_after, now) + ")  ";
-  output.say(text + names_of(line.certificate));
+  std::string missing;
+  for (const auto& left_out : missing_names(line.certificate))
+    missing += (missing.empty() ? "; missing: " : ", ") + printable(left_out.first);
+  output.say(text + names_of(line.certificate) + missing);
 }
 
 void say_block(const Line& line, const Host& host, Clock::time_point now, Output& output) {
@@ -134,6 +137,10 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
   output.say(printable(certificate.id) + ": " + std::string(to_string(line.health)));
   for (const std::string& damage : certificate.damage) say("damage", printable(damage, 2000));
   say("names", names_of(certificate));
+  for (const auto& [name, left_out] : missing_names(certificate)) {
+    say("missing", printable(name) + " since " + time_text(left_out.since) + ": " + printable(left_out.why, 1000) +
+                       "; next try after " + time_text(left_out.next_try));
+  }
   say("CA", printable(certificate.record.server));
   if (certificate.live && certificate.damage.empty()) {
     const Shown seen = shown(certificate);

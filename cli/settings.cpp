@@ -114,6 +114,9 @@ void SettingFlags::add_names(const Command& heading) {
       [this](const Settings&, Settings& settings) { settings.spec.key_types = {key_type_}; });
   add(command.flag("--reuse-key", values_.spec.reuse_key, "Keep the key at renewals"),
       [](const Settings& given, Settings& settings) { settings.spec.reuse_key = given.spec.reuse_key; });
+  add(command.flag("--allow-subset-of-names", values_.spec.allow_subset,
+                   "Leave out a name that the CA refuses, with a warning, and try it again later"),
+      [](const Settings& given, Settings& settings) { settings.spec.allow_subset = given.spec.allow_subset; });
   add(command.text("--profile NAME", values_.spec.profile, "One of the CA's certificate profiles"),
       [](const Settings& given, Settings& settings) {
         settings.spec.profile = given.spec.profile;

@@ -15,6 +15,16 @@
 
 namespace culmen {
 
+/// A name that is wanted, and that the certificate does without because the CA refused it. A plain value.
+struct LeftOutName {
+  LeftOutName() = default;
+  bool operator==(const LeftOutName&) const = default;
+  planner::Time since;
+  planner::Time next_try;
+  unsigned tries = 0;  ///< That failed, in a row.
+  std::string why;     ///< What the CA said the last time, for people.
+};
+
 /// The record of one certificate, under certificate_record_key(). A plain value. It says which generation counts; a
 /// generation without a record that names it is litter.
 struct CertificateRecord {
@@ -35,6 +45,7 @@ struct CertificateRecord {
 
   std::map<std::string, planner::Attempts> attempts;  ///< By directory URL.
   std::string last_error;                             ///< Of the last attempt, for people; empty after a success.
+  std::map<std::string, LeftOutName> left_out;        ///< By name; see CertificateSpec::allow_subset.
   std::string revoked;                                ///< When it was revoked, as text; empty: it was not.
   std::string emergency;                              ///< Why it has to be replaced at once; empty: it does not.
   bool key_compromised = false;                       ///< The key must not be used again, and no order with it resumed.

@@ -42,6 +42,9 @@ struct CertificateSpec {
   bool profile_required = false;  ///< Without it, a profile that the CA does not have is left out, with a warning.
   std::string preferred_chain;    ///< As in IssueRequest.
   bool must_staple = false;
+  /// A name that the CA refuses is left out, with a warning, instead of no certificate for the others; it is tried
+  /// again after an hour, later after longer pauses, up to a day. At least one name has to remain.
+  bool allow_subset = false;
   bool reuse_key = false;  ///< Renewals keep the key. Ignored if it is known to be compromised.
 
   /// How long before the end to renew, in place of the rule by lifetime; at most nine tenths of the lifetime. The CA's

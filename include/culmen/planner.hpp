@@ -112,9 +112,11 @@ struct Attempts {
 /// What is known about one certificate that is wanted. A plain value.
 struct Situation {
   Situation() = default;
-  std::optional<CertificateFacts> live;              ///< nullopt: never issued.
-  bool outdated = false;                             ///< `live` is not what is wanted any more: names, key type, CA.
-  bool emergency = false;                            ///< It is revoked, or its key is compromised.
+  std::optional<CertificateFacts> live;  ///< nullopt: never issued.
+  bool outdated = false;                 ///< `live` is not what is wanted any more: names, key type, CA.
+  bool emergency = false;                ///< It is revoked, or its key is compromised.
+  /// When names that the certificate does without are to be tried again; nullopt: it has all.
+  std::optional<Time> left_out_again;
   std::string issued_by;                             ///< The CA of `live`, as in `cas`.
   bool offers_renewal_info = false;                  ///< That CA offers it, and the spec wants it used.
   std::optional<std::chrono::seconds> renew_before;  ///< As in CertificateSpec.
@@ -157,8 +159,9 @@ struct Action {
   bool replaces = false;  ///< Name the predecessor in the order: it came from the same CA, which offers ARI.
   bool due = false;       ///< It should be issued: now, or when that is possible again.
   bool emergency = false;
-  bool early = false;  ///< An order that is due only because it is an emergency: by its lifetime it is not yet.
-  bool probe = false;  ///< `ca` was closed: no other order for it until this one has a result. See CaHealth.
+  bool early = false;     ///< An order that is due only because it is an emergency: by its lifetime it is not yet.
+  bool left_out = false;  ///< An order that is due only to try names again that were left out.
+  bool probe = false;     ///< `ca` was closed: no other order for it until this one has a result. See CaHealth.
   /// When to decide again at the latest: after `now`, by no more than 24 h; after an action, when it has had no result.
   Time wake_at;
   /// Less than half of the time between due and the end is left: for alarms.

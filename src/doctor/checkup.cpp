@@ -194,7 +194,8 @@ Flow<Result<void>> check_limits(Findings& findings, const CheckupRequest& reques
     found += (found.empty() ? "" : ", ") + std::to_string(count) + " for " + printable(domain, 80);
   }
   found = "certificates of this storage in the last week: " + found;
-  const planner::Time allowed = ledger.allowed_at(limits, order, instant.wall, order.renewal ? 0 : 0.2);
+  const planner::Time allowed = order.renewal ? ledger.allowed_at(limits, order, instant.wall, 0)
+                                              : ledger.allowed_at(limits, order, instant.wall);
   if (allowed > instant.wall) {
     findings.add(Verdict::temporary, "limits", host_of(directory),
                  found + "; the CA's limits do not allow an order before " + base::format_rfc3339(allowed),

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -78,6 +79,9 @@ std::string rcode_text(dns::Rcode rcode) {
   return "error " + std::to_string(static_cast<int>(rcode));
 }
 
+/// What did not answer within its time: it is not waited for with every name.
+using Silent = std::set<std::string>;
+
 bool is_answered_by_server(const std::string& challenge) {
   return challenge == "http-01" || challenge == "tls-alpn-01" || challenge.empty();
 }
@@ -86,11 +90,12 @@ bool is_answered_by_server(const std::string& challenge) {
 class NameCheck {
  public:
   NameCheck(Findings& findings, const CheckupRequest& request, const Ca& ca, std::vector<dns::Server> servers,
-            Identifier identifier)
+            Identifier identifier, Silent& silent)
       : findings_(findings),
         request_(request),
         ca_(ca),
         servers_(std::move(servers)),
+        silent_(silent),
         wildcard_(identifier.is_wildcard()),
         shown_(printable(identifier.value, 260)),
         name_(wildcard_ ? identifier.value.substr(2) : identifier.value),
@@ -115,6 +120,7 @@ class NameCheck {
   const CheckupRequest& request_;
   const Ca& ca_;
   const std::vector<dns::Server> servers_;
+  Silent& silent_;  ///< By address.
   const bool wildcard_;
   const std::string shown_, name_;
   const bool is_ip_;
@@ -275,8 +281,14 @@ Flow<Result<void>> NameCheck::visit_all(std::string token, std::string wanted) {
   }
   if (addresses_.size() > most_addresses) addresses_.resize(most_addresses);
   for (const std::string& address : addresses_) {
+    if (silent_.contains(address)) {
+      add(Verdict::refused, "http",
+          "port 80 of " + address + " was not tried again: it did not answer for another name");
+      continue;
+    }
     int redirects = 0;
     Result<http::Visited> visited = co_await fetch(url, address, redirects);
+    if (!visited && redirects == 0 && visited.error().code() == Errc::timeout) silent_.insert(address);
     if (!visited && visited.error().code() == Errc::cancelled) co_return visited.error();
     judge(visited, wanted, "port 80 of " + address, redirects);
   }
@@ -360,8 +372,9 @@ Flow<Result<void>> check_names(Findings& findings, const CheckupRequest& request
                                std::vector<Identifier> identifiers) {
   Result<std::vector<dns::Server>> servers = servers_of(request);
   if (!servers) co_return servers.error();
+  Silent silent;
   for (const Identifier& identifier : identifiers) {
-    NameCheck check(findings, request, ca, *servers, identifier);
+    NameCheck check(findings, request, ca, *servers, identifier, silent);
     Result<void> checked = co_await check.run();
     if (!checked) co_return checked;
     if (check.dns_is_down()) break;

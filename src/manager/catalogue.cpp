@@ -17,6 +17,18 @@ std::vector<std::string> canonical_names(const std::vector<std::string>& names) 
   return {canonical.begin(), canonical.end()};
 }
 
+namespace {
+/// With CertificateSpec::allow_subset, those that were left out may be missing.
+bool has_wanted_names(const CertificateRecord& record, const CertificateSpec& spec) {
+  const std::vector<std::string> there = canonical_names(record.names), wanted = canonical_names(spec.names);
+  if (there == wanted) return true;
+  if (!spec.allow_subset || !std::ranges::includes(wanted, there)) return false;
+  return std::ranges::all_of(wanted, [&](const std::string& name) {
+    return record.left_out.contains(name) || std::ranges::binary_search(there, name);
+  });
+}
+}  // namespace
+
 bool is_outdated(const CertificateRecord& record, const Entry& entry) {
   const bool known_ca =
       std::ranges::any_of(entry.wanted->cas, [&](const Ca* ca) { return ca->directory == record.server; });
@@ -26,7 +38,7 @@ bool is_outdated(const CertificateRecord& record, const Entry& entry) {
 bool is_outdated(const CertificateRecord& record, const CertificateSpec& spec, const std::string& key_type,
                  bool known_ca) {
   if (record.live == 0) return false;
-  if (record.names != spec.names && canonical_names(record.names) != canonical_names(spec.names)) return true;
+  if (record.names != spec.names && !has_wanted_names(record, spec)) return true;
   if (!record.key_type.empty() && record.key_type != key_type &&
       base::to_lower(record.key_type) != base::to_lower(key_type))
     return true;
@@ -155,6 +167,7 @@ bool Catalogue::adopt(Entry& entry, const std::optional<CertificateRecord>& reco
   entry.renewal = known.renewal;
   entry.dice = known.dice;
   entry.attempts = known.attempts;
+  entry.left_out = known.left_out;
   entry.last_error = known.last_error;
   if (std::pair(entry.live, entry.not_after) == before) return false;
   entry.said_late = entry.said_expired = false;

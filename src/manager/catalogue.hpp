@@ -66,6 +66,7 @@ struct Entry : std::enable_shared_from_this<Entry> {
   RenewalState renewal;
   double dice = 0.5;
   std::map<std::string, planner::Attempts> attempts;
+  std::map<std::string, LeftOutName> left_out;
   std::string last_error;
 
   // Of this process.

@@ -41,6 +41,7 @@ struct Outlook {
   bool is_due = true;
   bool emergency = false;
   bool early = false;
+  bool left_out = false;
   bool late = false;
   bool any_ca = true;  ///< CAs after the first may be used.
   std::optional<Duration> life, left;
@@ -66,7 +67,8 @@ Outlook outlook_of(const Situation& situation, const Policy& policy, Time now) {
   outlook.not_after = bounded(facts.not_after);
   outlook.left = outlook.not_after - now;
   outlook.next_check = due.next_check;
-  outlook.is_due = due.renew_now || situation.outdated || situation.emergency;
+  const bool is_incomplete = situation.left_out_again && bounded(*situation.left_out_again) <= now;
+  outlook.is_due = due.renew_now || situation.outdated || situation.emergency || is_incomplete;
   outlook.emergency = due.emergency || situation.emergency;
   outlook.due_at = due.at;
   const bool expired = now >= outlook.not_after;
@@ -83,6 +85,8 @@ Outlook outlook_of(const Situation& situation, const Policy& policy, Time now) {
   outlook.any_ca = expired || outlook.emergency || situation.outdated ||
                    *outlook.left < part_of(span, fraction(policy.fall_back_at));
 
+  outlook.left_out = is_incomplete && !outlook.emergency && !due_anyway;
+
   if (situation.emergency) {
     outlook.why = "it has to be replaced at once";
     outlook.rest = Duration::zero();
@@ -94,6 +98,10 @@ Outlook outlook_of(const Situation& situation, const Policy& policy, Time now) {
   } else if (due.emergency) {
     outlook.why = "the CA wants it replaced at once";
     outlook.rest = hours(1);
+  } else if (outlook.left_out) {
+    // Each try puts the next one off.
+    outlook.why = "names that the CA refused are tried again";
+    outlook.rest = Duration::zero();
   } else {
     outlook.why = (due.renew_now ? "it has been due since " : "it is due on ") + at_time(due.at);
     if (due.rule == Rule::window) outlook.why += ", in the window that the CA suggests";
@@ -249,6 +257,7 @@ void issue_or_wait(const Chooser& chooser, Action& action) {
       action.ca = ca;
       action.replaces = situation.live && situation.offers_renewal_info && ca == situation.issued_by;
       action.early = outlook.early;
+      action.left_out = outlook.left_out;
       action.probe = opening.probe;
       action.wake_at = chooser.now + own_pause(hours(1), outlook.life);
       action.reason = outlook.why;
@@ -365,6 +374,7 @@ Action decide(const Situation& situation, const std::map<std::string, CaHealth>&
     issue_or_wait(chooser, action);
   } else {
     action.wake_at = std::min(outlook.next_check, action.wake_at);
+    if (situation.left_out_again) action.wake_at = std::min(action.wake_at, bounded(*situation.left_out_again));
     action.reason = outlook.why;
   }
   if (action.kind == Action::Kind::nothing) ask_if_time(chooser, action);

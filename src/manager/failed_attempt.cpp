@@ -2,7 +2,9 @@
 #include <set>
 #include <utility>
 
+#include "base/time.hpp"
 #include "manager/issuance.hpp"
+#include "manager/left_out.hpp"
 #include "manager/manager_core.hpp"
 
 namespace culmen::manager {
@@ -59,7 +61,7 @@ void ManagerCore::count_failure(Issuance& issuance, planner::Failure failure, co
   issuance.entry->attempts = issuance.record.attempts;
   issuance.entry->last_error = issuance.record.last_error;
   update_health(ca, failure, now);
-  const std::vector<std::string>& names = issuance.spec().names;
+  const std::vector<std::string>& names = issuance.names;
   if (issuance.counted && is_over(issuance, failure)) {
     // CAs count the certificates that they issue. An order that comes to nothing must not use up what is left of a
     // week.
@@ -79,6 +81,47 @@ void ManagerCore::count_failure(Issuance& issuance, planner::Failure failure, co
       ledger.refuse_names_until(whom, until, now);
     });
   }
+}
+
+/// If the CA has refused some of the names, and others remain: records that they are left out, and returns true. The
+/// order counts, and so does what failed, but nothing has to be waited for. Errors: those of storage.
+Flow<Result<bool>> ManagerCore::leave_out(Issuance& issuance, planner::Failure failure, Error error) {
+  const bool is_refusal = failure == planner::Failure::validation || failure == planner::Failure::ca_refused;
+  if (!issuance.ca || !is_refusal || !issuance.spec().allow_subset) co_return false;
+  const std::vector<std::string> refused = refused_names(error, issuance.names);
+  if (refused.empty() || refused.size() >= issuance.names.size()) co_return false;
+  const Instant instant = co_await now();
+  const std::string last_error = issuance.record.last_error;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto attempts = issuance.record.attempts;
+    count_failure(issuance, failure, error, instant.wall);
+    issuance.record.attempts = issuance.entry->attempts = attempts;
+    issuance.record.last_error = issuance.entry->last_error = last_error;
+  }
+  say_ca_events();
+  std::vector<ManagerEvent> events;
+  for (const std::string& name : refused) {
+    LeftOutName& left_out = issuance.record.left_out[name];
+    left_out = left_out_again(std::move(left_out), refusal_of(error, name), instant.wall);
+    events.push_back(make_event(ManagerEvent::Kind::warning, instant.wall,
+                                printable(name, 260) + " is left out of the certificate: " + left_out.why +
+                                    "; it is tried again after " + base::format_rfc3339(left_out.next_try)));
+    events.back().id = issuance.entry->id;
+    events.back().ca = issuance.ca->directory;
+  }
+  say_all(events);
+  Result<void> counted = co_await cas_.store_ledger(*issuance.ca);
+  if (!counted) ledger_changed_.set();
+  if (issuance.pending) {
+    Result<void> dropped = co_await drop_pending(issuance, !issuance.pending->key_pem.empty());
+    if (!dropped) co_return dropped.error();
+  }
+  // Without this in storage the next order would have the same names again.
+  Result<void> written = co_await write_record(issuance);
+  if (!written) co_return written.error();
+  issuance.left_some_out = true;
+  co_return true;
 }
 
 /// Remembers the failure, in storage if it works. Returns the error.
@@ -109,6 +152,11 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
   }
   // Not the CA has to be waited for, but the operator, or the next attempt with a new account.
   if (issuance.ca && !issuance.ca->ended_account.empty()) failure = planner::Failure::local;
+  if (Result<bool> goes_on = co_await leave_out(issuance, failure, error); !goes_on || *goes_on) {
+    if (goes_on) co_return error;
+    error = goes_on.error();
+    failure = planner::failure_of(error);
+  }
   // Then it is storage that is waited for. What the CA has said counts all the same.
   const bool by_storage = failure == planner::Failure::local && store_.is_down();
   const Instant instant = co_await now();

@@ -124,6 +124,11 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
   record.attempts.clear();
   record.attempts[record.server] = planner::updated_attempts(planner::Attempts(), planner::Failure::none, instant.wall);
   record.last_error.clear();
+  const std::vector<std::string> wanted = canonical_names(issuance.spec().names);
+  std::erase_if(record.left_out, [&](const auto& left_out) {
+    const bool is_wanted = issuance.spec().allow_subset && std::ranges::binary_search(wanted, left_out.first);
+    return !is_wanted || std::ranges::find(record.names, left_out.first) != record.names.end();
+  });
   record.emergency.clear();
   record.revoked.clear();
   record.key_compromised = false;

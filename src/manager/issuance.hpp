@@ -23,6 +23,8 @@ struct Issuance {
   Issuance(std::shared_ptr<Entry> entry_, std::shared_ptr<Hold> hold_)
       : entry(std::move(entry_)), hold(std::move(hold_)) {}
   const CertificateSpec& spec() const { return wanted->spec; }
+  /// Whether the order is for other names than the certificate that is there.
+  bool other_names() const { return record.live > 0 && canonical_names(names) != canonical_names(record.names); }
   const std::string& key_type() const { return wanted->spec.key_types[type]; }
 
   std::shared_ptr<Entry> entry;
@@ -30,6 +32,9 @@ struct Issuance {
   // As it was when the attempt began: other threads may change the entry.
   std::shared_ptr<const Wanted> wanted;
   std::uint8_t type = 0;
+  std::vector<std::string> names;  ///< Those of the order: of the spec, as far as they are not left out.
+  bool tries_all = true;           ///< What is forced tries those that were left out, too.
+  bool left_some_out = false;      ///< Names were refused, and the attempt can go on without them.
   bool outdated = false;
   bool may_be_worse = false;  ///< The new certificate may expire before the live one.
   bool key_compromised = false;

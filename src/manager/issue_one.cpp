@@ -4,6 +4,7 @@
 
 #include "manager/issuance.hpp"
 #include "manager/leases.hpp"
+#include "manager/left_out.hpp"
 #include "manager/manager_core.hpp"
 
 namespace culmen::manager {
@@ -36,9 +37,18 @@ Flow<Result<void>> ManagerCore::issue(JobPointer job) {
     summary_.held_elsewhere.push_back(id);
     co_return Result<void>();
   }
-  Issuance issuance(job->entry, *hold);
-  std::function<Flow<Result<void>>()> make = [this, &issuance] { return issue_under_lease(issuance); };
-  Result<void> outcome = co_await guarded<void>(std::move(make), "");
+  std::optional<Issuance> trying;
+  Result<void> outcome;
+  std::size_t most_tries = 1;
+  for (std::size_t tries = 0; tries < most_tries; ++tries) {
+    trying.emplace(job->entry, *hold);
+    trying->tries_all = tries == 0;
+    std::function<Flow<Result<void>>()> make = [this, &trying] { return issue_under_lease(*trying); };
+    outcome = co_await guarded<void>(std::move(make), "");
+    if (!trying->left_some_out || (*hold)->lost) break;
+    most_tries = trying->names.size();  // each is for fewer names
+  }
+  Issuance& issuance = *trying;
   if ((*hold)->lost) {
     ManagerEvent event =
         make_event(ManagerEvent::Kind::lease_lost, instant.wall, "its lease was lost while it was issued");
@@ -87,6 +97,10 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
     issuance.outdated = entry.outdated;
     issuance.may_be_worse = entry.emergency || entry.outdated || !entry.forced.empty();
     issuance.key_compromised = entry.key_compromised;
+    const bool all = issuance.tries_all && !entry.forced.empty();
+    issuance.names = all                        ? issuance.spec().names
+                     : issuance.action.left_out ? names_to_try(issuance.spec(), entry.left_out, instant.wall)
+                                                : remaining_names(issuance.spec(), entry.left_out);
     if (due && issuance.action.probe) cas_.health[issuance.action.ca].probing = true;
   }
   say_all(events);
@@ -141,7 +155,7 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   {
     const std::lock_guard lock(mutex_);
     // With what other processes have used of the limits.
-    if (is_limited(entry, *issuance.ca, instant.wall)) co_return Result<void>();
+    if (is_limited(entry, *issuance.ca, instant.wall, issuance.action.left_out)) co_return Result<void>();
   }
   Result<void> prepared = co_await prepare_pending(issuance);
   if (!prepared) co_return co_await fail(issuance, prepared.error());

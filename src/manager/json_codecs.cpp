@@ -276,6 +276,7 @@ CertificateSpec read_spec(MemberReader& members) {
   members.read("profile_required", spec.profile_required);
   members.read("preferred_chain", spec.preferred_chain);
   members.read("must_staple", spec.must_staple);
+  members.read("allow_subset", spec.allow_subset);
   members.read("reuse_key", spec.reuse_key);
   members.read("renew_before", spec.renew_before);
   members.read("use_renewal_info", spec.use_renewal_info);
@@ -295,6 +296,7 @@ json::object spec_object(const CertificateSpec& spec) {
   put(out, "profile_required", spec.profile_required);
   put(out, "preferred_chain", spec.preferred_chain);
   put(out, "must_staple", spec.must_staple);
+  put(out, "allow_subset", spec.allow_subset);
   put(out, "reuse_key", spec.reuse_key);
   if (spec.renew_before) out["renew_before"] = json_value(*spec.renew_before);
   put(out, "use_renewal_info", spec.use_renewal_info, usual.use_renewal_info);
@@ -375,6 +377,27 @@ json::object attempts_object(const planner::Attempts& attempts) {
   return out;
 }
 
+LeftOutName read_left_out(MemberReader& members) {
+  LeftOutName left_out;
+  std::optional<WallTime> since, next_try;
+  members.read("since", since);
+  members.read("next_try", next_try);
+  members.read("tries", left_out.tries);
+  members.read("why", left_out.why);
+  left_out.since = since.value_or(left_out.since);
+  left_out.next_try = next_try.value_or(left_out.next_try);
+  return left_out;
+}
+
+json::object left_out_object(const LeftOutName& left_out) {
+  json::object out;
+  out["since"] = unix_seconds(left_out.since);
+  out["next_try"] = unix_seconds(left_out.next_try);
+  out["tries"] = left_out.tries;
+  put(out, "why", left_out.why);
+  return out;
+}
+
 void set_unless_empty(json::object& out, std::string_view name, json::object object) {
   if (!object.empty()) out[name] = std::move(object);
 }
@@ -423,6 +446,17 @@ CertificateRecord read_record(const json::object& object) {
     }
     set_unless_empty(unknown, "attempts", std::move(unknown_attempts));
   }
+  if (const json::object* left_out = members.object("left_out")) {
+    MemberReader by_name(*left_out, "left_out.");
+    json::object unknown_names;
+    for (const auto& each : *left_out) {
+      const std::string name(each.key());
+      MemberReader inner(*by_name.object(each.key()), "left_out." + printable(name, 100) + ".");
+      record.left_out[name] = read_left_out(inner);
+      set_unless_empty(unknown_names, name, inner.unknown());
+    }
+    set_unless_empty(unknown, "left_out", std::move(unknown_names));
+  }
   members.read("last_error", record.last_error);
   members.read("revoked", record.revoked);
   members.read("emergency", record.emergency);
@@ -450,6 +484,9 @@ json::object record_object(const CertificateRecord& record) {
   json::object attempts;
   for (const auto& [ca, each] : record.attempts) attempts[ca] = attempts_object(each);
   set_unless_empty(out, "attempts", std::move(attempts));
+  json::object left_out;
+  for (const auto& [name, each] : record.left_out) left_out[name] = left_out_object(each);
+  set_unless_empty(out, "left_out", std::move(left_out));
   put(out, "last_error", record.last_error);
   put(out, "revoked", record.revoked);
   put(out, "emergency", record.emergency);
@@ -459,7 +496,7 @@ json::object record_object(const CertificateRecord& record) {
 
 /// What this version does not know goes back where it was; not if the object around it is gone.
 void add_unknown(json::object& out, const json::object& unknown, int depth = 0) {
-  static const std::set<std::string_view> with_members = {"spec", "renewal", "attempts"};
+  static const std::set<std::string_view> with_members = {"spec", "renewal", "attempts", "left_out"};
   for (const auto& [name, value] : unknown) {
     json::value* present = out.if_contains(name);
     const bool is_around = (depth == 0 && with_members.contains(name)) || (present && present->is_object());

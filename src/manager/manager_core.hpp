@@ -104,7 +104,8 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   bool is_idle(planner::Time now) const;
   Flow<Result<void>> work(JobPointer job);
   Flow<Result<void>> work_on(JobPointer job);
-  planner::Situation situation(const Entry& entry, planner::Time now) const;
+  /// `with_left_out`: an order would try names again that were left out.
+  planner::Situation situation(const Entry& entry, planner::Time now, bool with_left_out = false) const;
   planner::Action decision(const Entry& entry, planner::Time now) const;
   void collect_alarms(Entry& entry, const planner::Action& action, planner::Time now,
                       std::vector<ManagerEvent>& events) const;
@@ -129,7 +130,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> store_pending(Issuance& issuance);
   Flow<Result<IssueRequest>> prepare_request(Issuance& issuance);
   Flow<Result<void>> ask_program(Issuance& issuance, IssueRequest& request);
-  bool is_limited(const Entry& entry, const Ca& ca, planner::Time now) const;
+  bool is_limited(const Entry& entry, const Ca& ca, planner::Time now, bool with_left_out) const;
   Flow<Result<void>> count_order(Issuance& issuance, std::string replaces);
   Flow<Result<void>> before_order(Issuance& issuance, std::string replaces);
   Flow<Result<void>> order(Issuance& issuance, IssueRequest request);
@@ -139,6 +140,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> install(Issuance& issuance, IssuedCertificate issued);
   // failed_attempt.cpp
   Flow<Result<void>> fail(Issuance& issuance, Error error);
+  Flow<Result<bool>> leave_out(Issuance& issuance, planner::Failure failure, Error error);
   void count_failure(Issuance& issuance, planner::Failure failure, const Error& error, planner::Time now);
   void update_health(Ca& ca, planner::Failure failure, planner::Time now);
   void say_ca_events();

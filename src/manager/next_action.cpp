@@ -4,6 +4,7 @@
 #include "culmen/directory_url.hpp"
 #include "culmen/stored_certificates.hpp"
 #include "manager/catalogue.hpp"
+#include "manager/left_out.hpp"
 
 namespace culmen {
 
@@ -31,6 +32,7 @@ planner::Action next_action(const StoredCertificate& certificate, const planner:
   known.emergency = !record.emergency.empty() || !record.revoked.empty();
   known.issued_by = record.server;
   known.renew_before = spec.renew_before;
+  if (known.live) known.left_out_again = manager::next_try_of(spec, record.left_out, now);
   known.attempts = record.attempts;
   known.dice = record.dice;
   return planner::decide(known, {}, policy, now);

@@ -29,14 +29,15 @@ constexpr std::chrono::hours clock_tolerance(1);
 std::string fault_of(const IssuedCertificate& issued, const Issuance& issuance, planner::Time now) {
   const Certificate& leaf = issued.chain.leaf;
   const CertificateRecord& record = issuance.record;
-  if (names_of(leaf.identifiers) != canonical_names(issuance.spec().names)) return "its names are others";
+  if (names_of(leaf.identifiers) != canonical_names(issuance.names)) return "its names are others";
   if (!issued.key) return "it has no key";
   if (!leaf.public_key_der.empty() && !leaf.matches(*issued.key)) return "it is for another key";
   if (leaf.not_before > now + clock_tolerance)
     return "it is not valid before " + base::format_rfc3339(leaf.not_before) + ": is the clock of this machine right?";
   if (leaf.not_after <= now)
     return "it expired on " + base::format_rfc3339(leaf.not_after) + ": is the clock of this machine right?";
-  if (record.live > 0 && record.not_after && leaf.not_after <= *record.not_after && !issuance.may_be_worse)
+  if (record.live > 0 && record.not_after && leaf.not_after <= *record.not_after && !issuance.may_be_worse &&
+      !issuance.other_names())
     return "it expires no later than the one that is there, on " + base::format_rfc3339(leaf.not_after);
   return {};
 }
@@ -53,7 +54,7 @@ Flow<Result<void>> ManagerCore::prepare_pending(Issuance& issuance) {
   // The live certificate's key: that order is finished. Resuming it would bring back an older certificate.
   const bool finished = has_key && issuance.live && is_same_key(pending.key_pem, issuance.live->key_pem);
   const bool fits = pending.server == issuance.ca->directory && pending.account == issuance.account->url &&
-                    canonical_names(pending.names) == canonical_names(spec.names) &&
+                    canonical_names(pending.names) == canonical_names(issuance.names) &&
                     pending.key_type == issuance.key_type() && pending.profile == spec.profile &&
                     pending.must_staple == spec.must_staple && !pending.order_url.empty();
   if (fits && !finished) co_return Result<void>();
@@ -86,7 +87,7 @@ Flow<Result<void>> ManagerCore::store_pending(Issuance& issuance) {
 Flow<Result<IssueRequest>> ManagerCore::prepare_request(Issuance& issuance) {
   const CertificateSpec& spec = issuance.spec();
   const std::string doing = "preparing the order for " + printable(issuance.entry->id, 200);
-  Result<IssueRequest> request = result_of([&] { return IssueRequest(spec.names); });
+  Result<IssueRequest> request = result_of([&] { return IssueRequest(issuance.names); });
   if (!request) co_return request.error().while_doing(doing);
   request->key_type = issuance.key_type();
   request->csr_options.must_staple = spec.must_staple;
@@ -167,8 +168,8 @@ Flow<Result<void>> ManagerCore::ask_program(Issuance& issuance, IssueRequest& re
 }
 
 /// With the mutex locked: the CA's limits do not allow the order now.
-bool ManagerCore::is_limited(const Entry& entry, const Ca& ca, planner::Time now) const {
-  const std::map<std::string, planner::Time> allowed_at = situation(entry, now).allowed_at;
+bool ManagerCore::is_limited(const Entry& entry, const Ca& ca, planner::Time now, bool with_left_out) const {
+  const std::map<std::string, planner::Time> allowed_at = situation(entry, now, with_left_out).allowed_at;
   const auto limited = allowed_at.find(ca.directory);
   return limited != allowed_at.end() && limited->second > now;
 }
@@ -177,9 +178,10 @@ bool ManagerCore::is_limited(const Entry& entry, const Ca& ca, planner::Time now
 Flow<Result<void>> ManagerCore::count_order(Issuance& issuance, std::string replaces) {
   const Instant instant = co_await now();
   CountedOrder counted;
-  counted.names = issuance.spec().names;
+  counted.names = issuance.names;
   // To another CA it is a new order.
-  counted.renewal = issuance.record.live > 0 && !issuance.outdated && issuance.record.server == issuance.ca->directory;
+  counted.renewal = issuance.record.live > 0 && !issuance.outdated && !issuance.other_names() &&
+                    issuance.record.server == issuance.ca->directory;
   const std::optional<RenewalInfo>& info = issuance.record.renewal.info;
   counted.ari_renewal = counted.renewal && !replaces.empty() && info && info->window_start <= instant.wall &&
                         instant.wall < info->window_end;
@@ -224,7 +226,7 @@ Flow<Result<void>> ManagerCore::order(Issuance& issuance, IssueRequest request) 
     pending.order_url = std::move(order_url);
     pending.server = issuance.ca->directory;
     pending.account = issuance.account->url;
-    pending.names = issuance.spec().names;
+    pending.names = issuance.names;
     pending.key_type = issuance.key_type();
     pending.profile = issuance.spec().profile;
     pending.must_staple = issuance.spec().must_staple;

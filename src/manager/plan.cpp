@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "manager/left_out.hpp"
 #include "manager/manager_core.hpp"
 
 namespace culmen::manager {
@@ -157,7 +158,7 @@ void ManagerCore::say_all(const std::vector<ManagerEvent>& events) const {
 
 // ---- Deciding ----
 
-planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now) const {
+planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now, bool with_left_out) const {
   planner::Situation known;
   const CertificateSpec& spec = entry.wanted->spec;
   if (entry.live > 0) {
@@ -170,6 +171,7 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
   known.outdated = entry.outdated;
   known.emergency = entry.emergency || !entry.forced.empty();
   known.renew_before = spec.renew_before;
+  if (with_left_out) known.left_out_again = next_try_of(spec, entry.left_out, now);
   known.attempts = entry.attempts;
   if (entry.retries) {
     // What the CA said about waiting holds, and so does a pause after an order that it counts. One that was good is no
@@ -190,8 +192,10 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
       known.offers_renewal_info = ca->offers_renewal_info.value_or(true) && now >= ca->no_renewal_info_until;
     }
     if (ca->limits.empty()) continue;
-    if (order.names.empty()) order.names = spec.names;
-    order.renewal = entry.live > 0 && !entry.outdated && ca->directory == known.issued_by;  // to others it is a new one
+    if (order.names.empty())
+      order.names = with_left_out ? names_to_try(spec, entry.left_out, now) : remaining_names(spec, entry.left_out);
+    order.renewal = entry.live > 0 && !entry.outdated && !with_left_out &&
+                    ca->directory == known.issued_by;  // to others it is a new one
     const std::optional<RenewalInfo>& info = entry.renewal.info;
     order.ari_renewal =
         order.renewal && known.offers_renewal_info && info && info->window_start <= now && now < info->window_end;
@@ -202,7 +206,17 @@ planner::Situation ManagerCore::situation(const Entry& entry, planner::Time now)
 }
 
 planner::Action ManagerCore::decision(const Entry& entry, planner::Time now) const {
-  return planner::decide(situation(entry, now), cas_.health, options_.policy, now);
+  planner::Action action = planner::decide(situation(entry, now), cas_.health, options_.policy, now);
+  if (action.due || action.kind == Kind::look_in_storage || entry.live == 0 || entry.left_out.empty()) return action;
+  // Names that were left out wait for the others: an order that tries them again is another one to the CA's limits.
+  const std::optional<planner::Time> next_try = next_try_of(entry.wanted->spec, entry.left_out, now);
+  if (!next_try) return action;
+  action.wake_at = std::min(action.wake_at, std::max<planner::Time>(*next_try, now + seconds(1)));
+  if (*next_try > now) return action;
+  planner::Action again = planner::decide(situation(entry, now, true), cas_.health, options_.policy, now);
+  if (again.kind == Kind::issue) return again;
+  action.wake_at = std::min(action.wake_at, again.wake_at);
+  return action;
 }
 
 void ManagerCore::collect_alarms(Entry& entry, const planner::Action& action, planner::Time now,

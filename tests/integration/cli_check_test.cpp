@@ -65,7 +65,6 @@ std::string finding(const Outcome& outcome, const std::string& check, const std:
 
 TEST_CASE("check: all is well, and nothing was made or ordered") {
   const CheckBench bench;
-  bench.client.run({"list"});
   const Outcome outcome = bench.check_names({"good.example"});
   INFO(outcome.out);
   CHECK(outcome.exit_code == 0);
@@ -118,7 +117,7 @@ TEST_CASE("check: CAA records") {
 }
 
 TEST_CASE("check: the answer does not come back") {
-  const CheckBench bench;
+  CheckBench bench;
   SUBCASE("nobody is there") {
     const Outcome outcome = bench.check({"-d", "good.example", "--http-port", std::to_string(free_port())});
     CHECK(outcome.exit_code == 4);
@@ -129,6 +128,16 @@ TEST_CASE("check: the answer does not come back") {
     const Outcome outcome = bench.check({"-d", "good.example", "--http-port", std::to_string(free_port())});
     CHECK(outcome.exit_code == 4);
     CHECK(finding(outcome, "http") == "refused: port 80 of 127.0.0.1 gives status 404 in place of the answer");
+  }
+  SUBCASE("a server says nothing: that is waited for once") {
+    const SilentServer silent;
+    bench.dns.add_address("other.example", "127.0.0.1");
+    const Outcome outcome = bench.client.run({"check", "--json", "--dns-server", bench.dns.address(), "--public-port",
+                                              std::to_string(silent.port()), "--http-port", bench.ca.http_port(), "-d",
+                                              "good.example,other.example"});
+    CHECK(outcome.exit_code == 4);
+    CHECK(contains(finding(outcome, "http", "good.example"), "refused: port 80 of 127.0.0.1 does not give the answer"));
+    CHECK(contains(finding(outcome, "http", "other.example"), "refused: port 80 of 127.0.0.1 was not tried again"));
   }
   SUBCASE("only the server of this machine is asked, or none") {
     const std::string port = std::to_string(free_port());

@@ -230,12 +230,13 @@ TEST_CASE("import certbot: web roots, plugins, hooks and other flags") {
   const ImportBench bench;
   const fs::path root = bench.folder / "web root, and more";
   fs::create_directories(root);
-  bench.add_certificate("webroot.example", {"webroot.example"},
-                        "authenticator = webroot\nwebroot_path = \"" + root.string() +
-                            "\",  # as certbot writes it\nmust_staple = True\nreuse_key = True\n"
-                            "renew_hook = '''systemctl reload \"nginx\",\n  and more'''\n[[webroot_map]]\n"
-                            "webroot.example = \"" +
-                            root.string() + "\"\n");
+  bench.add_certificate(
+      "webroot.example", {"webroot.example"},
+      "authenticator = webroot\nwebroot_path = \"" + root.string() +
+          "\",  # as certbot writes it\nmust_staple = True\nallow_subset_of_names = True\nreuse_key = True\n"
+          "renew_hook = '''systemctl reload \"nginx\",\n  and more'''\n[[webroot_map]]\n"
+          "webroot.example = \"" +
+          root.string() + "\"\n");
   bench.add_certificate("dns.example", {"dns.example"},
                         "authenticator = dns-cloudflare\ndns_cloudflare_propagation_seconds = 60\n"
                         "preferred_chain = Some Root\npref_challs = dns-01,\nautorenew = False\n");
@@ -251,6 +252,7 @@ TEST_CASE("import certbot: web roots, plugins, hooks and other flags") {
   CHECK(meta("webroot.example").at("must_staple") == "yes");
   const json::object record = read_object(bench.after.certificate("webroot.example") / "record.json");
   CHECK(record.at("spec").at("reuse_key") == true);
+  CHECK(record.at("spec").at("allow_subset") == true);
   CHECK(
       contains(json::serialize(entry(imported, "certificates", "name", "webroot.example").at("notes")), "renew_hook"));
   CHECK(meta("dns.example").at("challenge").at("type") == "dns-01");

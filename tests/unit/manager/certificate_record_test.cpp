@@ -50,6 +50,11 @@ CertificateRecord full_record() {
   Attempts& attempts = record.attempts["https://ca.test/dir"];
   attempts = updated_attempts(attempts, Failure::rate_limited, Time(1'799'999'000s), 60s);
   record.attempts["https://other.test/dir"] = updated_attempts(Attempts(), Failure::none, Time(1'799'998'000s));
+  LeftOutName& left_out = record.left_out["c.test"];
+  left_out.since = Time(1'799'990'000s);
+  left_out.next_try = Time(1'800'003'600s);
+  left_out.tries = 3;
+  left_out.why = "no such name";
   record.last_error = "it \"failed\"\n\x1b[31m";
   record.revoked = "2027-01-02T03:04:05Z";
   record.emergency = "its key is compromised";
@@ -85,6 +90,7 @@ TEST_CASE("record: every member is written and read again") {
   CHECK(after.renewal.dice == before.renewal.dice);
   CHECK(after.dice == before.dice);
   CHECK(after.attempts == before.attempts);
+  CHECK(after.left_out == before.left_out);
   CHECK(after.last_error == before.last_error);
   CHECK(after.revoked == before.revoked);
   CHECK(after.emergency == before.emergency);

@@ -41,6 +41,7 @@ TEST_CASE("spec: every member is written and read again, a default is left out")
   spec.profile_required = true;
   spec.preferred_chain = "ISRG Root X1";
   spec.must_staple = true;
+  spec.allow_subset = true;
   spec.reuse_key = true;
   spec.renew_before = 86'400s;
   spec.use_renewal_info = false;

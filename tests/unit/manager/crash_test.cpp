@@ -24,11 +24,19 @@ std::shared_ptr<Storage> asking(std::shared_ptr<Storage> inner, StorageFault fau
 struct Story {
   explicit Story(bool many_in_one) : inner(many_in_one ? memory_storage() : std::make_shared<OneAtATime>()) {}
   std::shared_ptr<Storage> inner;
+  std::vector<std::string> names{"a.example"};
+  /// Of a certificate that may do without some of its names.
+  ManagerOptions options(ManagerWorld& world) const {
+    ManagerOptions options = world.options({});
+    options.specs = {CertificateSpec(names)};
+    options.specs[0].allow_subset = true;
+    return options;
+  }
   /// A world whose storage is that one; the first issuance, and what has happened by then.
   void issue(ManagerWorld& world, Heard& heard, StepDriver& driver) {
-    ManagerOptions options = world.options();
-    options.storage = asking(inner);
-    const auto core = world.make(std::move(options), heard);
+    ManagerOptions wanted = options(world);
+    wanted.storage = asking(inner);
+    const auto core = world.make(std::move(wanted), heard);
     auto execution = std::make_unique<Execution<Result<void>>>(core->run(), [&] { return world.clock.instant(); });
     driver.run(*execution, 10min, [&] { return heard.count(EventKind::installed) > 0; });
     driver.leave();
@@ -111,6 +119,52 @@ TEST_CASE("manager: a crash at every ask of an issuance costs one order at most,
     // Only the moment between the CA's answer and the first write about it costs an order.
     CHECK(repeated <= 16);
     MESSAGE(asks, " asks; an order more after ", repeated, " crashes");
+  }
+}
+
+TEST_CASE("manager: a crash at every ask while a name is left out costs one order at most, and no key") {
+  const std::vector<std::string> names = {"a.example", "dead.example"};
+  std::size_t asks = 0;
+  {
+    Story story(true);
+    story.names = names;
+    ManagerWorld world(1, {}, story.inner);
+    world.ca().force_validation("dead.example", false);
+    Heard heard;
+    StepDriver driver(world.clock, [&](const HttpRequest& request) { return world.answer(request); });
+    story.issue(world, heard, driver);
+    REQUIRE_MESSAGE(heard.count(EventKind::installed) == 1, heard.all());
+    asks = driver.asks;
+    REQUIRE(world.orders() == 2);
+  }
+  for (std::size_t at = 0; at < asks; ++at) {
+    for (const StepDriver::What what : {StepDriver::What::crash_before, StepDriver::What::crash_after}) {
+      CAPTURE(at);
+      CAPTURE(static_cast<int>(what));
+      Story story(true);
+      story.names = names;
+      ManagerWorld world(1, {}, story.inner);
+      world.ca().force_validation("dead.example", false);
+      Heard first;
+      {
+        StepDriver driver(world.clock, [&](const HttpRequest& request) { return world.answer(request); });
+        driver.at = at;
+        driver.what = what;
+        story.issue(world, first, driver);
+      }
+      world.managers.clear();
+      Heard second;
+      world.run(world.make(story.options(world), second));
+      world.pass(3min);
+      INFO(first.all() << "--- then\n" << second.all());
+      const std::optional<Generation> live = world.live();
+      REQUIRE(live);
+      check_pair(*live, {"a.example"});
+      CHECK(world.record()->left_out.contains("dead.example"));
+      CHECK(world.orders() <= 3);
+      check_no_key_is_lost(world, world.ca().issued());
+      CHECK(!world.stored(pending_order_key("a.example")));
+    }
   }
 }
 
