@@ -277,7 +277,7 @@ int Output::fail(const Failure& failure) {
   if (!failure.advice.empty()) json.set("advice", failure.advice);
   result_.set("error", json);
   error_line(printable(failure.message, 4000));
-  if (!failure.advice.empty()) warn(failure.advice);
+  if (!failure.advice.empty()) warn(printable(failure.advice, 4000));
   return failure.exit_code;
 }
 
