@@ -57,6 +57,7 @@ void check_end(const Outcome& outcome) {
 /// As if the last attempt had been long ago. Certificates end at whole seconds, and a new one has to end later.
 void forget_attempts(const fs::path& record) {
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  if (!fs::exists(record)) return;
   json::object object = read_object(record);
   object.erase("attempts");
   std::ofstream(record) << json::serialize(object);
