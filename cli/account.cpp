@@ -65,6 +65,7 @@ void describe(const Account& account, const Session& session) {
   json.set("key", session.key_file());
   json.set("key_type", account.key.private_key().type());
   json.set("thumbprint", account.thumbprint());
+  for (const std::string& warning : account.warnings) output.warn(printable(warning, 1000));
 }
 
 void run_register(Session& session) {

@@ -117,11 +117,20 @@ Host::Host(const StateFlags& flags, Access access, Output& output)
     : folder_(state_folder(flags.dir)),
       url_(chosen_url(flags, folder_)),
       keeps_files_(!folder_of(url_).empty()),
+      warn_(warner(output)),
       storage_(opened(url_, folder_, access, output)),
       blocking_(storage_, {}, interrupt_token()),
       files_(keeps_files_ ? nullptr : open_storage("file:" + folder_.string(), false, warner(output))) {}
 
+void Host::warn_of_readable_key(const std::string& key_file) const {
+  std::error_code none;
+  const fs::perms mode = fs::status(key_file, none).permissions();
+  if (!none && (mode & fs::perms::others_read) != fs::perms::none)
+    warn_(key_file + " holds a private key, and every user of this machine can read it");
+}
+
 std::shared_ptr<culmen::Storage> Host::storage_with_account(const std::string& key_file) const {
+  if (!key_file.empty()) warn_of_readable_key(key_file);
   return key_file.empty() ? storage_ : with_key_file_account(storage_, key_file);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,8 @@ class Host {
   const std::string& storage_url() const noexcept { return url_; }
   bool keeps_files() const noexcept { return keeps_files_; }
   const std::shared_ptr<culmen::Storage>& storage() const noexcept { return storage_; }
+  /// Warns if every user of this machine can read that key, which is not kept in the state folder.
+  void warn_of_readable_key(const std::string& key_file) const;
   /// The account of `key_file` in place of the storage's; otherwise the storage as it is.
   std::shared_ptr<culmen::Storage> storage_with_account(const std::string& key_file) const;
   LeaseOptions lease() const;
@@ -84,6 +87,7 @@ class Host {
   std::filesystem::path folder_;
   std::string url_;
   bool keeps_files_ = true;
+  std::function<void(const std::string&)> warn_;
   std::shared_ptr<culmen::Storage> storage_;
   blocking::Storage blocking_;
   std::shared_ptr<culmen::Storage> files_;  ///< For servers of this host; nullptr if the storage keeps files itself.

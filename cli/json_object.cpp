@@ -1,15 +1,42 @@
 #include "json_object.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "culmen/error.hpp"
+
 namespace culmen::cli {
 
 namespace json = boost::json;
+
+namespace {
+
+/// Whether a terminal would obey that code point, such as one that turns the direction of text, which JSON may have as
+/// it is. What is not UTF-8 is not one.
+bool is_control(const std::string& code_point) {
+  if (code_point.size() == 1) return code_point[0] == 0x7f;
+  return printable(code_point) == "?";
+}
+
+/// Of one to three octets of UTF-8.
+std::string escaped(const std::string& code_point) {
+  const auto octet = [&](std::size_t at) { return static_cast<unsigned char>(code_point[at]); };
+  const unsigned value = code_point.size() == 1 ? octet(0)
+                         : code_point.size() == 2
+                             ? (octet(0) & 0x1fu) << 6 | (octet(1) & 0x3fu)
+                             : (octet(0) & 0x0fu) << 12 | (octet(1) & 0x3fu) << 6 | (octet(2) & 0x3fu);
+  std::array<char, 7> text{};
+  std::snprintf(text.data(), text.size(), "\\u%04x", value);
+  return text.data();
+}
+
+}  // namespace
 
 struct JsonObject::Members {
   json::object object;
@@ -31,7 +58,17 @@ std::optional<JsonObject> JsonObject::parse(std::string_view text) {
   return parsed;
 }
 
-std::string JsonObject::serialized() const { return json::serialize(members_->object); }
+std::string JsonObject::serialized() const {
+  const std::string plain = json::serialize(members_->object);
+  std::string text;
+  for (std::size_t at = 0, length = 0; at < plain.size(); at += length) {
+    const auto lead = static_cast<unsigned char>(plain[at]);
+    length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    const std::string piece = plain.substr(at, length);
+    text += is_control(piece) ? escaped(piece) : piece;
+  }
+  return text;
+}
 
 void JsonObject::set(std::string_view name, std::string_view text) { members_->object[name] = text; }
 

@@ -262,7 +262,10 @@ void Keeper::prepare(Attempt& attempt) {
                          : servers_.at(settings.spec.challenge, host)};
   add_onion_flags(host.challenge, attempt.directory, request);
   request.ancestor_domains = ancestor_domains(host.ancestors, request.identifiers);
-  if (const std::optional<PrivateKey> key = input_key(host)) request.key = *key;
+  if (const std::optional<PrivateKey> key = input_key(host)) {
+    host_.warn_of_readable_key(host.cert_key);
+    request.key = *key;
+  }
   attempt.meta = meta_for_release_before(settings).serialized();
   const std::string title = several_ ? printable(attempt.id) + ": " : std::string();
   const LogLevel level = on_change_ ? LogLevel::debug : LogLevel::info;

@@ -253,6 +253,9 @@ int Output::fail(const Error& error) {
   for (const Problem& problem : error.problems()) {
     if (advice.empty()) advice = advice_for(errc_from_type(problem.type));
   }
+  // Not the CA's answer: what the manager found out about the account.
+  if (error.code() == Errc::unauthorized && error.problems().empty() && advice.empty())
+    advice = "Register a new account: culmen account register --server URL --agree-tos";
   if (const auto wait = error.retry_after()) {
     json.set("retry_after", std::int64_t{wait->count()});
     warn("The server asks to wait " + duration_text(*wait) + " before the next try.");
@@ -277,7 +280,7 @@ int Output::fail(const Failure& failure) {
   if (!failure.advice.empty()) json.set("advice", failure.advice);
   result_.set("error", json);
   error_line(printable(failure.message, 4000));
-  if (!failure.advice.empty()) warn(failure.advice);
+  if (!failure.advice.empty()) warn(printable(failure.advice, 4000));
   return failure.exit_code;
 }
 

@@ -55,6 +55,12 @@ class Persist {
   virtual void put(const PersistKey& key, std::string_view value) = 0;
   /// The value stored under `key`; nullopt only if there is certainly none.
   virtual std::optional<std::string> get(const PersistKey& key) = 0;
+  /// Stores `value` if there is none, or an empty one, and returns what is stored then. Override it if the store can do
+  /// both in one step, so that programs that start at the same time agree on one key: this implementation gets, then
+  /// puts.
+  virtual std::string put_if_absent(const PersistKey& key, std::string_view value);
+  /// Removes the value, if there is one. This implementation stores an empty value in its place, if there is one.
+  virtual void erase(const PersistKey& key);
 
   /// Stores a certificate and its private key. Override it if the store can change both atomically: this implementation
   /// puts the private key first, then the certificate, so that there is never a certificate without a key.
@@ -76,6 +82,8 @@ class FilePersist final : public Persist {
 
   void put(const PersistKey& key, std::string_view value) override;
   std::optional<std::string> get(const PersistKey& key) override;
+  std::string put_if_absent(const PersistKey& key, std::string_view value) override;
+  void erase(const PersistKey& key) override;
   void put_certificate(const std::string& realm, const std::string& name, const PersistedCertificate& stored) override;
   std::optional<PersistedCertificate> get_certificate(const std::string& realm, const std::string& name) override;
 
@@ -96,6 +104,8 @@ class MemoryPersist final : public Persist {
 
   void put(const PersistKey& key, std::string_view value) override;
   std::optional<std::string> get(const PersistKey& key) override;
+  std::string put_if_absent(const PersistKey& key, std::string_view value) override;
+  void erase(const PersistKey& key) override;
   void put_certificate(const std::string& realm, const std::string& name, const PersistedCertificate& stored) override;
   std::optional<PersistedCertificate> get_certificate(const std::string& realm, const std::string& name) override;
 

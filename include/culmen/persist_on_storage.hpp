@@ -22,6 +22,8 @@ class PersistOnStorage final : public Persist {
 
   void put(const PersistKey& key, std::string_view value) override;
   std::optional<std::string> get(const PersistKey& key) override;
+  std::string put_if_absent(const PersistKey& key, std::string_view value) override;
+  void erase(const PersistKey& key) override;
   void put_certificate(const std::string& realm, const std::string& name, const PersistedCertificate& stored) override;
   std::optional<PersistedCertificate> get_certificate(const std::string& realm, const std::string& name) override;
 

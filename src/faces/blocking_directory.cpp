@@ -11,19 +11,25 @@ namespace {
 constexpr const char* account_name = "account";
 constexpr const char* pending_account_name = "account/pending";
 
+PersistKey account_key_name(const std::string& realm) { return {realm, PersistKind::account_key, account_name}; }
+PersistKey pending_key_name(const std::string& realm) {
+  return {realm, PersistKind::account_key, pending_account_name};
+}
+
 /// The stored key; otherwise the key of an attempt that was interrupted; otherwise a new key, which is stored before it
 /// is used. If it were stored only after the CA's response, each lost response would leave an account without a key,
 /// and accounts count against a rate limit. A new key is stored under a separate name, because it is not the account's
-/// key until the CA accepts it.
+/// key until the CA accepts it. Programs that start at the same time use the key that was stored first: for the CA that
+/// is one account.
 AccountKey account_key(Persist& persist, const std::string& realm, bool& established) {
-  const std::optional<std::string> kept = persist.get({realm, PersistKind::account_key, account_name});
+  const PersistKey name = account_key_name(realm);
+  std::optional<std::string> kept = persist.get(name);
   established = kept.has_value();
   if (kept) return AccountKey::from_pem(*kept);
-  const PersistKey pending(realm, PersistKind::account_key, pending_account_name);
-  if (const std::optional<std::string> begun = persist.get(pending)) return AccountKey::from_pem(*begun);
-  AccountKey key = AccountKey::generate();
-  persist.put(pending, key.to_pem());
-  return key;
+  const std::string begun = persist.put_if_absent(pending_key_name(realm), AccountKey::generate().to_pem());
+  // Another program may have finished meanwhile, and erased the key that it began with.
+  kept = persist.get(name);
+  return AccountKey::from_pem(kept ? *kept : begun);
 }
 
 }  // namespace
@@ -60,7 +66,10 @@ AccountHandle DirectoryHandle::account_with_realm(const std::string& realm, std:
   bool established = false;
   const AccountKey key = account_key(*persist_, realm, established);
   AccountHandle account = account_with_key(realm, key, std::move(options), std::move(cancel));
-  if (!established) persist_->put({realm, PersistKind::account_key, account_name}, key.to_pem());
+  if (!established) {
+    persist_->put(account_key_name(realm), key.to_pem());
+    persist_->erase(pending_key_name(realm));
+  }
   return account;
 }
 

@@ -9,7 +9,7 @@ namespace culmen {
 
 namespace {
 
-constexpr int most_pair_tries = 20;
+constexpr int most_tries = 20;
 
 std::string storage_key(const PersistKey& key) {
   PersistKey stored = key;
@@ -45,7 +45,7 @@ void PersistOnStorage::put(const PersistKey& key, std::string_view value) {
       storage_.write_one(std::move(write));
       return;
     } catch (const Error& error) {
-      if (error.code() != Errc::conflict || tries == most_pair_tries) throw;
+      if (error.code() != Errc::conflict || tries == most_tries) throw;
     }
   }
 }
@@ -59,6 +59,28 @@ std::optional<std::string> PersistOnStorage::get(const PersistKey& key) {
   }
   if (!stored) return std::nullopt;
   return std::move(stored->value);
+}
+
+std::string PersistOnStorage::put_if_absent(const PersistKey& key, std::string_view value) {
+  if (key.kind != PersistKind::account_key) return Persist::put_if_absent(key, value);
+  const std::string where = storage_key(key);
+  for (int tries = 1;; ++tries) {
+    std::optional<StoredValue> stored = storage_.load_one(where);
+    if (stored && !stored->value.empty()) return std::move(stored->value);
+    Write write(where, std::string(value));
+    write.expected = stored ? stored->revision : Revision();
+    try {
+      storage_.write_one(std::move(write));
+      return std::string(value);
+    } catch (const Error& error) {
+      if (error.code() != Errc::conflict || tries == most_tries) throw;
+    }
+  }
+}
+
+void PersistOnStorage::erase(const PersistKey& key) {
+  if (key.kind != PersistKind::account_key) return Persist::erase(key);
+  storage_.write_one(Write(storage_key(key)));
 }
 
 void PersistOnStorage::put_certificate(const std::string& realm, const std::string& name,

@@ -41,8 +41,10 @@ Error no_account(const std::string& directory) {
 Result<AccountKey> key_in(const std::string& pem, const std::string& directory) {
   Result<AccountKey> key = result_of([&] { return AccountKey::from_pem(pem); });
   if (key) return key;
-  return Error(key.error().code(), "reading " + account_key_of(directory),
-               (pem.empty() ? "it has no private key" : "its private key cannot be read: " + key.error().detail()) +
+  return Error(key.error().code(),
+               "reading the account at " + printable(directory) + " (" + account_key_of(directory) + ")",
+               (pem.empty() ? "it has no private key"
+                            : "its private key (account.key) cannot be read: " + key.error().detail()) +
                    "; restore it from a backup, or register a new account in its place");
 }
 

@@ -102,10 +102,10 @@ Flow<Result<Parts>> read_one(Store& store, std::string id) {
 /// Why the generation is of no use; empty: nothing is wrong with it.
 std::string fault_of_generation(const Generation& generation) {
   const Result<Certificate> leaf = result_of([&] { return read_chain(generation.chain_pem).front(); });
-  if (!leaf) return "its certificates cannot be read: " + leaf.error().detail();
+  if (!leaf) return "its chain (fullchain.pem) cannot be read: " + leaf.error().detail();
   if (generation.key_pem.empty()) return {};  // the key is not culmen's
   const Result<PrivateKey> key = result_of([&] { return PrivateKey::from_pem(generation.key_pem); });
-  if (!key) return "its private key cannot be read: " + key.error().detail();
+  if (!key) return "its private key (key.pem) cannot be read: " + key.error().detail();
   const Result<bool> fits = result_of([&] { return leaf->matches(*key); });
   return fits && *fits ? std::string() : "its private key is not that of the certificate";
 }

@@ -17,6 +17,12 @@ namespace culmen::storage {
 
 namespace {
 
+/// What says nothing about one file.
+bool is_of_the_process(const std::error_code& code) {
+  return code == std::errc::too_many_files_open || code == std::errc::too_many_files_open_in_system ||
+         code == std::errc::not_enough_memory;
+}
+
 /// The names in a folder, of folders alone if asked for; long ones put together again.
 std::vector<std::string> long_names(const Folder& folder, bool folders_only) {
   std::vector<std::string> all;
@@ -82,27 +88,29 @@ class KeySearch {
     std::sort(folders.begin(), folders.end());
     for (const auto& [begin, name] : folders) {
       if (found_.size() == count_ && begin > *found_.rbegin()) return;
-      const std::optional<Folder> folder = root.find("certificates/" + split_name(name));
-      if (!folder) continue;
-      bool has_record = false;
-      for (const std::string& entry : folder->names()) {
-        has_record = has_record || entry == "record.json" || entry == live_link;
-        if (entry == "pending" || generation_number(entry)) offer(begin + entry);
+      try {
+        search_certificate(root, begin, "certificates/" + split_name(name));
+      } catch (const Error& error) {
+        if (is_of_the_process(error.system_code())) throw;
+        offer(begin + "record");  // its folder cannot be read: load() says why
       }
-      if (has_record) offer(begin + "record");
     }
+  }
+  void search_certificate(const Folder& root, const std::string& begin, const std::string& path) {
+    const std::optional<Folder> folder = root.find(path);
+    if (!folder) return;
+    bool has_record = false;
+    for (const std::string& entry : folder->names()) {
+      has_record = has_record || entry == "record.json" || entry == live_link;
+      if (entry == "pending" || generation_number(entry)) offer(begin + entry);
+    }
+    if (has_record) offer(begin + "record");
   }
 
   std::string prefix_, after_;
   std::size_t count_;
   std::set<std::string> found_;
 };
-
-/// What says nothing about one file.
-bool is_of_the_process(const std::error_code& code) {
-  return code == std::errc::too_many_files_open || code == std::errc::too_many_files_open_in_system ||
-         code == std::errc::not_enough_memory;
-}
 
 }  // namespace
 

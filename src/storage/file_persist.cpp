@@ -94,6 +94,11 @@ class PersistChange {
     remove_unfinished_files(file_.parent_path(), std::chrono::seconds(0));  // the lock is ours: nobody writes them now
   }
   void write(std::string_view contents) const { storage::write_owners_file(file_, contents, 0600); }
+  void remove() const {
+    const storage::Folder folder = storage::Folder::open(file_.parent_path());
+    storage::remove_file(folder, file_.filename().native());
+    storage::sync_folder(folder.descriptor(), "removing " + file_.string());
+  }
 
  private:
   static fs::path prepared(const fs::path& folder, const PersistKey& key) {
@@ -135,6 +140,21 @@ std::optional<std::string> FilePersist::get(const PersistKey& key) {
   if (key.kind == PersistKind::account_key) return read_file(file);
   Pair pair = read_pair(file);
   return key.kind == PersistKind::private_key ? std::move(pair.private_key) : std::move(pair.certificate);
+}
+
+std::string FilePersist::put_if_absent(const PersistKey& key, std::string_view value) {
+  if (key.kind != PersistKind::account_key) return Persist::put_if_absent(key, value);
+  const fs::path file = file_of(key);
+  const PersistChange change(folder_, key, file);
+  std::optional<std::string> stored = read_file(file);
+  if (stored && !stored->empty()) return std::move(*stored);
+  change.write(value);
+  return std::string(value);
+}
+
+void FilePersist::erase(const PersistKey& key) {
+  if (key.kind != PersistKind::account_key) return Persist::erase(key);
+  PersistChange(folder_, key, file_of(key)).remove();
 }
 
 void FilePersist::put_certificate(const std::string& realm, const std::string& name,

@@ -56,6 +56,14 @@ json::object members_of(const Folder& root, const std::string& path, const std::
   return std::move(*members);
 }
 
+/// The contents of a PEM file, as a text in a value. A file may hold anything.
+const std::string& text_of(const Folder& root, const std::string& path, const std::string& contents) {
+  boost::system::error_code failed;
+  json::parse(json::serialize(json::string(contents)), failed);
+  if (failed) throw damaged(root, path, "it is not text; restore it from a backup, or move it away");
+  return contents;
+}
+
 std::string json_line(const json::object& members) { return json::serialize(members) + "\n"; }
 
 std::string text_member(const json::object& members, std::string_view name) {
@@ -139,8 +147,8 @@ std::optional<FileValue> account_value(const Folder& root, const Place& place, c
   json::object members;
   if (record) members = members_of(root, place.folder + "/account.json", *record);
   Stamp stamp = take_stamp(members);
-  members["key"] = *key;
-  if (next) members["next_key"] = *next;
+  members["key"] = text_of(root, key_path, *key);
+  if (next) members["next_key"] = text_of(root, key_path + ".new", *next);
   const Result<AccountRecord> account = decode_account(json::serialize(members));
   if (!account) throw damaged(root, place.folder + "/account.json", account.error().detail());
   return with_revision(files, encode(*account), std::move(stamp));
@@ -169,7 +177,8 @@ std::optional<FileValue> pending_value(const Folder& root, const Place& place, c
   const std::string path = place.folder + "/order.json";
   json::object members = members_of(root, path, *order);
   Stamp stamp = take_stamp(members);
-  if (const std::string* const key = file_in(files, "key.pem")) members["key"] = *key;
+  if (const std::string* const key = file_in(files, "key.pem"))
+    members["key"] = text_of(root, place.folder + "/key.pem", *key);
   const Result<PendingOrder> pending = decode_pending_order(json::serialize(members));
   if (!pending) throw damaged(root, path, pending.error().detail());
   return with_revision(files, encode(*pending), std::move(stamp));
@@ -215,8 +224,8 @@ std::optional<FileValue> generation_value(const Folder& root, const Place& place
   if (!key && !key_is_elsewhere) throw missing("key.pem");
   if (key && key->empty()) throw damaged(root, place.folder + "/key.pem", "it is empty: restore it from a backup");
   Generation generation;
-  generation.chain_pem = *chain;
-  if (key) generation.key_pem = *key;
+  generation.chain_pem = text_of(root, place.folder + "/fullchain.pem", *chain);
+  if (key) generation.key_pem = text_of(root, place.folder + "/key.pem", *key);
   generation.meta = json::serialize(members);
   return with_revision(files, encode(generation), std::move(stamp));
 }

@@ -53,6 +53,18 @@ PersistKey PersistKey::parse(std::string_view text) {
               "\"" + printable(text, 100) + "\" is not a persistence key; expected realm/kind/name");
 }
 
+std::string Persist::put_if_absent(const PersistKey& key, std::string_view value) {
+  std::optional<std::string> stored = get(key);
+  if (stored && !stored->empty()) return std::move(*stored);
+  put(key, value);
+  return std::string(value);
+}
+
+void Persist::erase(const PersistKey& key) {
+  const std::optional<std::string> stored = get(key);
+  if (stored && !stored->empty()) put(key, "");
+}
+
 void Persist::put_certificate(const std::string& realm, const std::string& name, const PersistedCertificate& stored) {
   put(key_of(realm, name), stored.private_key);
   put(certificate_of(realm, name), stored.certificate);
@@ -84,6 +96,18 @@ std::optional<std::string> MemoryPersist::get(const PersistKey& key) {
   const auto found = contents_->values.find(key);
   if (found == contents_->values.end()) return std::nullopt;
   return found->second;
+}
+
+std::string MemoryPersist::put_if_absent(const PersistKey& key, std::string_view value) {
+  const std::lock_guard lock(contents_->mutex);
+  std::string& stored = contents_->values[key];
+  if (stored.empty()) stored = value;
+  return stored;
+}
+
+void MemoryPersist::erase(const PersistKey& key) {
+  const std::lock_guard lock(contents_->mutex);
+  contents_->values.erase(key);
 }
 
 void MemoryPersist::put_certificate(const std::string& realm, const std::string& name,

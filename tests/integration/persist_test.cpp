@@ -8,7 +8,10 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -19,6 +22,8 @@
 #include "base/base64.hpp"
 #include "culmen/blocking/directory.hpp"
 #include "culmen/http01_solver.hpp"
+#include "culmen/persist_on_storage.hpp"
+#include "culmen/storage.hpp"
 #include "culmen/test_ca.hpp"
 #include "support/errors.hpp"
 #include "support/run_program.hpp"
@@ -226,6 +231,41 @@ TEST_CASE("the account is the same on the next day, and its key in the store is 
   CHECK(second.api_account().url == first.api_account().url);
   CHECK(second.acme_private_key_pem() == first.acme_private_key_pem());
   CHECK(bench.directory(bench.files()).account("other@example.test").api_account().url != first.api_account().url);
+}
+
+TEST_CASE("programs that start at the same time with one store make one account, and leave one key") {
+  const Bench bench;
+  std::function<std::shared_ptr<Persist>()> another;
+  SUBCASE("files") {
+    another = [&] { return std::make_shared<FilePersist>(bench.folder.path() / "store"); };
+  }
+  SUBCASE("in memory") {
+    another = [memory = MemoryPersist()] { return std::make_shared<MemoryPersist>(memory); };
+  }
+  SUBCASE("on a storage") {
+    another = [storage = blocking::Storage(memory_storage())] { return std::make_shared<PersistOnStorage>(storage); };
+  }
+  for (int round = 0; round < 8; ++round) {
+    const std::string realm = "round" + std::to_string(round);
+    std::vector<std::future<std::string>> starters;
+    for (int i = 0; i < 3; ++i) {
+      starters.push_back(std::async(std::launch::async, [&] {
+        return blocking::DirectoryHandle::from_url(another(), DirectoryUrl::other(bench.ca.directory_url()),
+                                                   bench.client_options)
+            .account_with_realm(realm, {})
+            .acme_private_key_pem();
+      }));
+    }
+    const std::optional<std::string> kept = [&] {
+      std::vector<std::string> keys;
+      for (auto& starter : starters) keys.push_back(starter.get());
+      for (const std::string& key : keys) CHECK(key == keys.front());
+      return another()->get({realm, PersistKind::account_key, "account"});
+    }();
+    CHECK(kept.has_value());
+    CHECK(bench.ca.sizes().accounts == static_cast<std::size_t>(round + 1));
+    CHECK_FALSE(another()->get({realm, PersistKind::account_key, "account/pending"}));
+  }
 }
 
 TEST_CASE("an account without an e-mail address, with other contacts, with a key of one's own") {
