@@ -542,13 +542,18 @@ void say_failures(const KeepResult& result, bool several, Output& output) {
   };
   for (const auto& [id, error] : result.failed) output.fail(named(id, error));
   for (const auto& [id, error] : result.not_written) output.fail(named(id, error));
-  for (const auto& [id, why] : result.waiting)
-    output.warn(printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
+  const auto warn = [&output](const char* code, const std::string& text) {
+    output.warn(text);
+    output.reason(code, text);
+  };
+  for (const auto& [program, why] : result.hooks_failed) {
+    warn("hook_failed",
+         "the hook " + printable(program) + " failed: " + printable(why, 2000) + "; it runs again the next time");
+  }
   for (const std::string& id : result.held_elsewhere)
-    output.warn(printable(id) + ": another culmen works on it; run the same command again when it is done");
-  for (const auto& [program, why] : result.hooks_failed)
-    output.warn("the hook " + printable(program) + " failed: " + printable(why, 2000) +
-                "; it runs again the next time");
+    warn("held", printable(id) + ": another culmen works on it; run the same command again when it is done");
+  for (const auto& [id, why] : result.waiting)
+    warn("not_now", printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
 }
 
 }  // namespace culmen::cli

@@ -43,6 +43,7 @@ int run_delete(const DeleteFlags& flags, Output& output) {
       kept.push_back(host.place_of_key(key));
     }
     host.drop_own(name);
+    drop_hooks_record(host.local_folder(), name);
     output.say("Deleted: " + printable(name) + ". It was not revoked.");
   }
   output.result().set("deleted", flags.names);
@@ -68,6 +69,7 @@ int run_rename(const RenameFlags& flags, Output& output) {
   const std::filesystem::path before = host.live_folder(flags.from);
   host.run(rename_certificate(host.storage(), flags.from, to, host.lease()));
   host.rename_own(flags.from, to);
+  rename_hooks_record(host.local_folder(), flags.from, to);
   output.say("Renamed: " + flags.from + " is now " + to);
   output.say("Servers that read " + before.string() + " have to read " + host.live_folder(to).string() + " now.");
   output.result().set("name", to);

@@ -5,6 +5,7 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "deploy.hpp"
 #include "describe.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
@@ -121,6 +122,22 @@ void note_removed(const Host& host, const std::vector<Candidate>& candidates, Ou
   }
 }
 
+/// Hooks that have to run for the certificate that is there.
+void conclude_hooks(Candidate& candidate, const RenewFlags& flags, const Host& host, Output& output) {
+  const culmen::StoredCertificate& certificate = candidate.certificate;
+  if (!certificate.live || !certificate.damage.empty()) return;
+  const std::optional<Settings> settings = host.settings(certificate);
+  if (!settings) return;
+  const std::vector<PendingHook> hooks =
+      pending_hooks(host.local_folder(), system_hooks(), settings->host, certificate.id, shown(certificate).serial);
+  candidate.entry.set("hooks_pending", to_json(hooks));
+  if (!flags.dry_run) return;
+  for (const PendingHook& hook : hooks) {
+    output.say(printable(certificate.id) + ": the hook would run" + (hook.error.empty() ? "" : " again") + ": " +
+               to_text(hook));
+  }
+}
+
 void finish(std::vector<Candidate>& candidates, const KeepResult& result, const RenewFlags& flags, const Host& host,
             Output& output) {
   std::vector<JsonObject> entries;
@@ -131,6 +148,7 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
     }
     if (candidate.certificate.damage.empty()) add_window(candidate.certificate, candidate.entry);
     conclude(candidate, result, flags, output);
+    conclude_hooks(candidate, flags, host, output);
     entries.push_back(std::move(candidate.entry));
   }
   if (entries.empty()) {
@@ -143,6 +161,14 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
   json.set("renewed", static_cast<int>(result.issued.size()));
   json.set("failed", static_cast<int>(result.failed.size()));
   json.set("certificates", entries);
+  std::vector<JsonObject> hooks;
+  for (const auto& [program, why] : result.hooks_failed) {
+    JsonObject hook;
+    hook.set("program", printable(program));
+    hook.set("error", printable(why, 2000));
+    hooks.push_back(std::move(hook));
+  }
+  json.set("hooks_failed", hooks);
 }
 
 /// What is still late after the run.
