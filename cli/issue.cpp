@@ -13,6 +13,7 @@
 #include "keeper.hpp"
 #include "output.hpp"
 #include "settings.hpp"
+#include "shown_settings.hpp"
 
 namespace culmen::cli {
 
@@ -64,7 +65,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
   std::optional<Settings> known;
   if (before) known = host.settings_to_change(*before);
   if (known) known->host.files_only = false;  // a host that issues can prove the names
-  kept.settings = flags.settings.merged(std::move(known));
+  kept.settings = flags.settings.merged(known);
   kept.settings.spec.id = id;
   if (flags.force) kept.force = "--force was given";
   if (before && before->record.live > 0 && !before->damage.empty() && kept.force.empty())
@@ -72,6 +73,10 @@ int run_issue(const IssueFlags& flags, Output& output) {
   if (before && kept.force.empty()) kept.force = other_key(*before, kept.settings.host);
   check_outputs(kept.settings.host);
   check_not_written_for_others(host, id, kept.settings.host);
+  const std::vector<SettingLine> changed_settings =
+      known ? changed_lines(*known, kept.settings) : std::vector<SettingLine>();
+  if (!changed_settings.empty()) output.say(printable(id) + ": changed settings:");
+  for (const SettingLine& line : changed_settings) output.say(labelled(line));
   host.keep_settings(id, kept.settings.host);
   if (!before) host.want(id, kept.settings.spec);
 

@@ -12,6 +12,7 @@
 #include "describe.hpp"
 #include "host.hpp"
 #include "output.hpp"
+#include "shown_settings.hpp"
 
 namespace culmen::cli {
 
@@ -51,26 +52,26 @@ struct Line {
   planner::Action next;
   Health health = Health::fine;
   std::optional<Clock::time_point> not_after;
+  std::optional<Settings> settings;  ///< nullopt: this host was never told.
   std::vector<PendingHook> hooks;
 };
 
-/// The hooks of this host that have to run for it.
-std::vector<PendingHook> hooks_of(culmen::StoredCertificate& certificate, const Host& host) {
-  if (!certificate.live || !certificate.damage.empty()) return {};
+/// What this host remembers: settings, and hooks that have to run.
+void add_own(Line& line, culmen::StoredCertificate& certificate, const Host& host) {
+  if (!certificate.damage.empty()) return;
   try {
-    const std::optional<Settings> settings = host.settings(certificate);
-    if (!settings) return {};
-    return pending_hooks(host.local_folder(), system_hooks(), settings->host, certificate.id,
-                         shown(certificate).serial);
+    line.settings = host.settings(certificate);
+    if (!line.settings || !certificate.live) return;
+    line.hooks = pending_hooks(host.local_folder(), system_hooks(), line.settings->host, certificate.id,
+                               shown(certificate).serial);
   } catch (const Error& error) {
     certificate.damage.emplace_back(error.what());
-    return {};
   }
 }
 
 Line line_of(culmen::StoredCertificate certificate, const Host& host, Clock::time_point now, int warn_days) {
   Line line;
-  line.hooks = hooks_of(certificate, host);
+  add_own(line, certificate, host);
   line.next = next_action(certificate, planner::Policy(), now);
   line.not_after = certificate.record.not_after;
   const bool warned = warn_days >= 0 && line.not_after && *line.not_after - now < std::chrono::hours(24) * warn_days;
@@ -133,6 +134,7 @@ JsonObject entry_of(const Line& line, const Host& host) {
   for (const auto& [ca, attempts] : certificate.record.attempts) failures = std::max(failures, attempts.in_a_row);
   entry.set("failures", static_cast<int>(failures));
   entry.set("hooks_pending", to_json(line.hooks));
+  if (line.settings) entry.set("settings", settings_object(*line.settings));
   return entry;
 }
 
@@ -171,6 +173,10 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
   if (!line.hooks.empty()) say("", "The next culmen renew runs them.");
   say("revoked", printable(certificate.record.revoked));
   say("last failure", printable(certificate.record.last_error, 2000));
+  if (line.settings) {
+    output.say("  Remembered settings:");
+    say_settings(*line.settings, output);
+  }
   if (line.health == Health::not_issued) {
     output.say("  Finish it with culmen issue --name " + certificate.id + ", or remove it with culmen delete " +
                certificate.id + ".");

@@ -78,6 +78,9 @@ void conclude(Candidate& candidate, const KeepResult& result, const RenewFlags& 
   entry.set("reason", printable(next.reason, 1000));
   if (issued) {
     entry.set("result", "renewed");
+  } else if (flags.dry_run && next.due && !flags.force && next.kind != planner::Action::Kind::issue) {
+    entry.set("result", "waiting");
+    output.say(printable(id) + ": would not be renewed yet: " + printable(next.reason));
   } else if (flags.dry_run && (next.due || flags.force)) {
     entry.set("result", "would renew");
     output.say(printable(id) + ": would be renewed: " + (flags.force ? "--force is given" : printable(next.reason)));
