@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -122,13 +123,16 @@ std::vector<std::string> programs_in(const fs::path& folder) {
 
 void run_hook(const std::string& doing, const ProgramRun& run, Output& output) {
   output.progress(run.words.front(), "running");
+  std::string said;
   try {
-    run_program(doing, run, interrupt_token());
+    said = run_program(doing, run, interrupt_token());
   } catch (...) {
     output.progress_ended(run.words.front());
     throw;
   }
   output.progress_ended(run.words.front());
+  std::istringstream lines(said);
+  for (std::string line; std::getline(lines, line);) output.log("  " + printable(line, 1000));
 }
 
 fs::path record_in(const fs::path& local, const std::string& id) {
@@ -146,14 +150,6 @@ std::map<std::string, std::string> failures_in(const JsonObject& record) {
   const std::vector<std::string> programs = record.texts("failed"), errors = record.texts("errors");
   for (std::size_t i = 0; i < std::min(programs.size(), errors.size()); ++i) failed[programs[i]] = errors[i];
   return failed;
-}
-
-std::vector<std::string> deploy_programs(const HostSettings& settings, const fs::path& hooks_folder) {
-  std::vector<std::string> programs = settings.deploy_hooks;
-  for (std::string& program : programs_in(hooks_folder)) {
-    if (std::find(programs.begin(), programs.end(), program) == programs.end()) programs.push_back(std::move(program));
-  }
-  return programs;
 }
 
 ProgramRun run_of(const std::string& program, int time_limit) {
@@ -240,6 +236,14 @@ std::vector<PendingHook> pending_hooks(const fs::path& local, const fs::path& ho
   return pending;
 }
 
+std::vector<std::string> deploy_programs(const HostSettings& settings, const fs::path& hooks_folder) {
+  std::vector<std::string> programs = settings.deploy_hooks;
+  for (std::string& program : programs_in(hooks_folder)) {
+    if (std::find(programs.begin(), programs.end(), program) == programs.end()) programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
 std::string to_text(const PendingHook& hook) {
   if (hook.error.empty()) return printable(hook.program) + " has not run for this certificate";
   const std::string times = hook.tries == 1 ? "once, on " : std::to_string(hook.tries) + " times since ";
@@ -317,7 +321,7 @@ void Deployment::before_order(const HostSettings& settings) {
 }
 
 void Deployment::put(const InstalledCertificate& certificate, const HostSettings& settings, const fs::path& live,
-                     const std::string& cause) {
+                     const std::string& cause, Hooks hooks) {
   const std::lock_guard lock(mutex_);
   const FileAccess access = access_of(settings);
   const auto copy = [&](const std::string& path, const std::string& contents, unsigned mode, const FileAccess& wanted) {
@@ -340,7 +344,8 @@ void Deployment::put(const InstalledCertificate& certificate, const HostSettings
   Change change;
   change.id = certificate.id;
   change.serial = serial_text(leaf.serial);
-  if (is_done(change)) return;
+  if (hooks == Hooks::if_changed && is_done(change)) return;
+  change.hooks = hooks;
   change.cause = cause.empty() ? "installed" : cause;
   for (const Identifier& identifier : leaf.identifiers) change.names.push_back(identifier.value);
   change.live = live;
@@ -369,6 +374,7 @@ bool Deployment::is_done(const Change& change) const {
 
 /// Whether another process ran its hooks since put(); what failed there failed.
 bool Deployment::was_done_meanwhile(const Change& change, std::map<std::string, std::string>& failed) const {
+  if (change.hooks == Hooks::again) return false;
   const std::optional<JsonObject> now = read_json(record_in(local_, change.id));
   if (!now || now->serialized() == change.record || now->text("serial") != change.serial) return false;
   failed.merge(failures_in(*now));

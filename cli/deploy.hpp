@@ -45,6 +45,8 @@ std::vector<PendingHook> pending_hooks(const std::filesystem::path& local, const
                                        const HostSettings& settings, const std::string& id, const std::string& serial);
 /// "/usr/local/bin/reload failed (2 times since 2026-03-01T12:00:00Z): it failed with exit code 7; it said nothing"
 std::string to_text(const PendingHook& hook);
+/// Those that run after the certificate has changed: its own, and the system's.
+std::vector<std::string> deploy_programs(const HostSettings& settings, const std::filesystem::path& hooks_folder);
 std::vector<JsonObject> to_json(const std::vector<PendingHook>& hooks);
 /// What is remembered of the hooks goes along, or away. Throws Error (io_failed).
 void rename_hooks_record(const std::filesystem::path& local, const std::string& from, const std::string& to);
@@ -63,14 +65,15 @@ class Deployment {
   Deployment(std::filesystem::path local, std::filesystem::path hooks_folder, std::chrono::seconds retry_pause,
              Output& output, ProgramRunner runner = {});
 
+  enum class Hooks { if_changed, again };
   /// Runs pre-hooks, each program once until after_orders(). Throws Error.
   void before_order(const HostSettings& settings);
   /// Writes the outputs that differ from the certificate, and sets mode and group of them and of the files in `live`,
   /// if the settings name them. A file that is replaced keeps its mode, owner, group and ACL otherwise. If the
-  /// certificate is another one than when hooks ran the last time, they run again. Throws Error, with the name of the
-  /// file.
+  /// certificate is another one than when hooks ran the last time, or with `again`, they run again. Throws Error, with
+  /// the name of the file.
   void put(const InstalledCertificate& certificate, const HostSettings& settings, const std::filesystem::path& live,
-           const std::string& cause);
+           const std::string& cause, Hooks hooks = Hooks::if_changed);
   /// Whether after_orders() has something to do. Does not wait for hooks.
   bool has_orders() const;
   /// When deploy hooks should run: a few seconds after the last change, at most a minute after the first. nullopt:
@@ -87,6 +90,7 @@ class Deployment {
   struct Change {
     Change() = default;
     std::string id, serial, cause;
+    Hooks hooks = Hooks::if_changed;
     std::string record;  ///< What was remembered at that time.
     std::vector<std::string> names;
     std::filesystem::path live;

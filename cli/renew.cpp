@@ -23,6 +23,7 @@ struct RenewFlags {
   std::vector<std::string> names;
   bool dry_run = false;
   bool force = false;
+  bool run_hooks = false;
 };
 
 /// A certificate of the run, and what --json says of it.
@@ -125,6 +126,17 @@ void note_removed(const Host& host, const std::vector<Candidate>& candidates, Ou
   }
 }
 
+std::vector<JsonObject> hooks_failed(const KeepResult& result) {
+  std::vector<JsonObject> hooks;
+  for (const auto& [program, why] : result.hooks_failed) {
+    JsonObject hook;
+    hook.set("program", printable(program));
+    hook.set("error", printable(why, 2000));
+    hooks.push_back(std::move(hook));
+  }
+  return hooks;
+}
+
 /// Hooks that have to run for the certificate that is there.
 void conclude_hooks(Candidate& candidate, const RenewFlags& flags, const Host& host, Output& output) {
   const culmen::StoredCertificate& certificate = candidate.certificate;
@@ -164,14 +176,7 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
   json.set("renewed", static_cast<int>(result.issued.size()));
   json.set("failed", static_cast<int>(result.failed.size()));
   json.set("certificates", entries);
-  std::vector<JsonObject> hooks;
-  for (const auto& [program, why] : result.hooks_failed) {
-    JsonObject hook;
-    hook.set("program", printable(program));
-    hook.set("error", printable(why, 2000));
-    hooks.push_back(std::move(hook));
-  }
-  json.set("hooks_failed", hooks);
+  json.set("hooks_failed", hooks_failed(result));
 }
 
 /// What is still late after the run.
@@ -186,11 +191,28 @@ void tell_of_late(const std::vector<Candidate>& candidates, const Host& host, Ou
   }
 }
 
+int run_hooks_now(std::vector<Candidate>& candidates, const Host& host, Output& output) {
+  std::vector<culmen::StoredCertificate> certificates;
+  std::vector<JsonObject> entries;
+  for (Candidate& candidate : candidates) {
+    candidate.entry.set("result", "hooks only");
+    entries.push_back(std::move(candidate.entry));
+    certificates.push_back(std::move(candidate.certificate));
+  }
+  const KeepResult result = run_hooks_again(host, certificates, output);
+  say_failures(result, certificates.size() > 1, output);
+  output.result().set("changed", false);
+  output.result().set("certificates", entries);
+  output.result().set("hooks_failed", hooks_failed(result));
+  return result.exit_code();
+}
+
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   output.log_as_json(flags.keep.connection.log_format == "json");
   const Host host(flags.state, Host::Access::read, output);
   std::vector<Candidate> candidates = candidates_of(flags, host);
+  if (flags.run_hooks) return run_hooks_now(candidates, host, output);
   std::vector<Kept> wanted;
   KeepResult result;
   for (Candidate& candidate : candidates) {
@@ -237,6 +259,9 @@ void define_renew(Command& command) {
       .names_certificate();
   command.flag("--dry-run", flags->dry_run, "Report what would be done and why, and change nothing");
   command.flag("--force", flags->force, "Renew even what is not due");
+  command.flag("--run-hooks", flags->run_hooks, "Run deploy hooks now, and renew nothing; with -v, show what they say")
+      .excludes("--dry-run")
+      .excludes("--force");
   command.flag("--ask-again", flags->keep.ask_again, "Ask the CAs when to renew, even if they were asked recently");
   add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);

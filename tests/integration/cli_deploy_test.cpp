@@ -181,6 +181,35 @@ TEST_CASE("deploy hooks: of two processes at once, one runs them") {
   CHECK(hook.runs() == 2);
 }
 
+TEST_CASE("renew --run-hooks: runs deploy hooks now, and orders nothing") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const Hook hook(folder, "hook", "echo 'reloaded the server'; [ ! -e \"$0.bad\" ]");
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  REQUIRE(client.issue({"b.example"}).exit_code == 0);
+  REQUIRE(run({culmen_path(), "edit", "a.example", "--deploy-hook", hook.path(), "--dir", client.state().string()})
+              .exit_code == 0);
+  CHECK(renew(client).exit_code == 0);
+  CHECK(hook.runs() == 0);
+  const Outcome ran = renew(client, {"a.example", "--run-hooks", "-v"});
+  CHECK_MESSAGE(ran.exit_code == 0, ran.err);
+  CHECK(contains(ran.out, "Ran " + hook.path()));
+  CHECK(contains(ran.err, "reloaded the server"));
+  CHECK(contains(hook.log(), "run a.example|a.example|--run-hooks was given|"));
+  const Outcome quiet = renew(client, {"--run-hooks"});
+  CHECK(quiet.exit_code == 0);
+  CHECK_FALSE(contains(quiet.err, "reloaded the server"));
+  CHECK(contains(quiet.out, "b.example: it has no deploy hooks on this host"));
+  CHECK(hook.runs() == 2);
+  std::ofstream(hook.path() + ".bad") << "";
+  const auto failed = renew(client, {"--run-hooks", "--json"});
+  CHECK(failed.exit_code == 1);
+  CHECK(failed.json().at("error").at("code") == "hook_failed");
+  CHECK(renew(client, {"--run-hooks", "--dry-run"}).exit_code == 2);
+  CHECK(ca.logged("new-order") == 2);
+}
+
 TEST_CASE("pre- and post-hooks run around orders, whatever comes of them") {
   const TestCaProcess ca({"--block", "bad.example"});
   const Client client(ca);

@@ -183,6 +183,21 @@ TEST_CASE("edit: shows what is remembered, what differs, and when it counts") {
   CHECK(contains(issued.out, "names         dropped c.example\n"));
 }
 
+TEST_CASE("issue: a second certificate with exactly these names is warned of before it is ordered") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example", "b.example"}, {"--name", "web"}).exit_code == 0);
+  const std::string warning = "the certificate web has exactly these names";
+  CHECK_FALSE(contains(client.issue({"a.example"}, {"--name", "other"}).err, warning));
+  CHECK_FALSE(contains(client.issue({"a.example", "b.example"}, {"--name", "rsa", "--cert-key-type", "rsa:2048"}).err,
+                       warning));
+  const Outcome second = client.issue({"b.example", "a.example"});
+  CHECK(second.exit_code == 0);
+  CHECK(contains(second.err, warning));
+  CHECK(contains(second.err, "culmen issue --name web"));
+  CHECK_FALSE(contains(client.issue({"b.example", "a.example"}).err, warning));
+}
+
 TEST_CASE("edit: an empty value unsets what can be unset, and --no- switches off") {
   const TestCaProcess ca;
   const Client client(ca);
