@@ -47,6 +47,8 @@ class HelpFormatter final : public CLI::Formatter {
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
     std::string left = "  " + make_option_name(option, is_positional) + make_option_opts(option);
+    // CLI11's note of a flag that switches off.
+    if (const auto note = left.find("{false}"); note != std::string::npos) left.erase(note, 7);
     std::string text;
     const std::string indent(help_column, ' ');
     left.resize(std::max(left.size() + 2, help_column), ' ');
@@ -177,6 +179,11 @@ CLI::Validator undescribed(const Validator& validator) {
   return CLI::Validator(validator).description("");
 }
 
+CLI::Validator unless_empty(const CLI::Validator& validator) {
+  return CLI::Validator([validator](std::string& value) { return value.empty() ? std::string() : validator(value); },
+                        "");
+}
+
 }  // namespace
 
 Option& Option::required() {
@@ -195,13 +202,13 @@ Option& Option::one_of(std::vector<std::string> values) {
   return *this;
 }
 
-Option& Option::existing_file() {
-  option_->check(undescribed(CLI::ExistingFile));
+Option& Option::existing_file(bool or_empty) {
+  option_->check(or_empty ? unless_empty(CLI::ExistingFile) : undescribed(CLI::ExistingFile));
   return *this;
 }
 
-Option& Option::existing_folder() {
-  option_->check(undescribed(CLI::ExistingDirectory));
+Option& Option::existing_folder(bool or_empty) {
+  option_->check(or_empty ? unless_empty(CLI::ExistingDirectory) : undescribed(CLI::ExistingDirectory));
   return *this;
 }
 
@@ -269,6 +276,10 @@ Option Command::flag(const std::string& spec, bool& value, const std::string& he
   CLI::Option* option = app_->add_flag(spec, value, help);
   if (!heading_.empty()) option->group(heading_);
   return Option(*option, *notes_);
+}
+
+Option Command::switchable(const std::string& name, bool& value, const std::string& help) {
+  return flag(name + ",!--no-" + name.substr(2), value, help);
 }
 
 template <class Value>

@@ -59,8 +59,9 @@ class Option {
   /// A number within these bounds, both included.
   Option& between(std::int64_t least, std::int64_t most);
   Option& one_of(std::vector<std::string> values);
-  Option& existing_file();
-  Option& existing_folder();
+  /// `or_empty`: an empty text, too, which unsets it.
+  Option& existing_file(bool or_empty = false);
+  Option& existing_folder(bool or_empty = false);
   /// Values that completion offers. Others are possible, as far as other checks go.
   Option& suggest(std::vector<std::string> values);
   /// The value is the name of a certificate that is kept: completion offers those.
@@ -107,6 +108,8 @@ class Command {
   Command under_heading(const std::string& heading) const;
 
   Option flag(const std::string& spec, bool& value, const std::string& help);
+  /// "--reuse-key", and "--no-reuse-key" for false.
+  Option switchable(const std::string& name, bool& value, const std::string& help);
   Option text(const std::string& spec, std::string& value, const std::string& help);
   Option number(const std::string& spec, int& value, const std::string& help);
   Option number(const std::string& spec, long long& value, const std::string& help);

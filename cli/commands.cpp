@@ -34,7 +34,8 @@ constexpr SubCommand sub_commands[] = {
     {for_certificates, "renew", "Renew every certificate that is due, and run deploy hooks", define_renew,
      "culmen renew\n"
      "culmen renew --dry-run\n"
-     "culmen renew example.com --force"},
+     "culmen renew example.com --force\n"
+     "culmen renew example.com --run-hooks -v"},
     {for_certificates, "run", "Keep certificates renewed, as a service; SIGHUP makes it read settings again",
      define_run,
      "culmen run\n"

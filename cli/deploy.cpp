@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <sstream>
+#include <thread>
 #include <utility>
 
 #include "command.hpp"
@@ -28,6 +30,7 @@ constexpr unsigned chain_mode = 0644, key_mode = 0600;
 constexpr std::chrono::seconds batch_pause(3), longest_batch_wait(60);
 // A web server that a pre-hook stopped has to be started also when the program is told to end.
 constexpr std::chrono::seconds post_hooks_after_cancel(30);
+constexpr std::chrono::milliseconds lock_pause(50);
 
 Failure usage(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
@@ -120,13 +123,33 @@ std::vector<std::string> programs_in(const fs::path& folder) {
 
 void run_hook(const std::string& doing, const ProgramRun& run, Output& output) {
   output.progress(run.words.front(), "running");
+  std::string said;
   try {
-    run_program(doing, run, interrupt_token());
+    said = run_program(doing, run, interrupt_token());
   } catch (...) {
     output.progress_ended(run.words.front());
     throw;
   }
   output.progress_ended(run.words.front());
+  std::istringstream lines(said);
+  for (std::string line; std::getline(lines, line);) output.log("  " + printable(line, 1000));
+}
+
+fs::path record_in(const fs::path& local, const std::string& id) {
+  return local / "deployed" / (storage_part(id) + ".json");
+}
+
+std::int64_t seconds_now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
+
+/// What failed, by program, as remember() wrote it.
+std::map<std::string, std::string> failures_in(const JsonObject& record) {
+  std::map<std::string, std::string> failed;
+  const std::vector<std::string> programs = record.texts("failed"), errors = record.texts("errors");
+  for (std::size_t i = 0; i < std::min(programs.size(), errors.size()); ++i) failed[programs[i]] = errors[i];
+  return failed;
 }
 
 ProgramRun run_of(const std::string& program, int time_limit) {
@@ -194,6 +217,73 @@ void withdraw_access(const HostSettings& before, const HostSettings& after, cons
 
 fs::path system_hooks() { return "/etc/culmen/deploy.d"; }
 
+std::vector<PendingHook> pending_hooks(const fs::path& local, const fs::path& hooks_folder,
+                                       const HostSettings& settings, const std::string& id, const std::string& serial) {
+  const std::optional<JsonObject> record = read_json(record_in(local, id));
+  const bool has_run = record && record->text("serial") == serial;
+  if (has_run && !record->flag("hooks_failed")) return {};
+  std::vector<PendingHook> pending;
+  const std::map<std::string, std::string> failed =
+      has_run ? failures_in(*record) : std::map<std::string, std::string>();
+  for (const std::string& program : deploy_programs(settings, hooks_folder)) {
+    PendingHook hook;
+    hook.program = program;
+    if (has_run) {
+      const auto found = failed.find(program);
+      if (found == failed.end() && !failed.empty()) continue;
+      hook.error = found == failed.end() ? "it failed" : found->second;
+      hook.tries = record->number("tries", 1);
+      const std::int64_t since = record->number("since", record->number("tried", std::int64_t{0}));
+      hook.since = std::chrono::system_clock::time_point(std::chrono::seconds(since));
+    }
+    pending.push_back(std::move(hook));
+  }
+  return pending;
+}
+
+std::vector<std::string> deploy_programs(const HostSettings& settings, const fs::path& hooks_folder) {
+  std::vector<std::string> programs = settings.deploy_hooks;
+  for (std::string& program : programs_in(hooks_folder)) {
+    if (std::find(programs.begin(), programs.end(), program) == programs.end()) programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
+std::string to_text(const PendingHook& hook) {
+  if (hook.error.empty()) return printable(hook.program) + " has not run for this certificate";
+  const std::string times = hook.tries == 1 ? "once, on " : std::to_string(hook.tries) + " times since ";
+  return printable(hook.program) + " failed (" + times + time_text(hook.since.value()) +
+         "): " + printable(hook.error, 2000);
+}
+
+std::vector<JsonObject> to_json(const std::vector<PendingHook>& hooks) {
+  std::vector<JsonObject> objects;
+  for (const PendingHook& hook : hooks) {
+    JsonObject object;
+    object.set("program", printable(hook.program));
+    object.set("tries", hook.tries);
+    if (hook.since) object.set("since", time_text(*hook.since));
+    if (!hook.error.empty()) object.set("error", printable(hook.error, 2000));
+    objects.push_back(std::move(object));
+  }
+  return objects;
+}
+
+void rename_hooks_record(const fs::path& local, const std::string& from, const std::string& to) {
+  const fs::path file = record_in(local, from);
+  std::error_code failed;
+  if (!fs::exists(file, failed)) return;
+  fs::rename(file, record_in(local, to), failed);
+  if (failed) throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
+}
+
+void drop_hooks_record(const fs::path& local, const std::string& id) {
+  const fs::path file = record_in(local, id);
+  std::error_code failed;
+  fs::remove(file, failed);
+  if (failed) throw Error(Errc::io_failed, "removing " + file.string(), failed.message()).with_system_code(failed);
+}
+
 Deployment::Deployment(fs::path local, fs::path hooks_folder, std::chrono::seconds retry_pause, Output& output,
                        ProgramRunner runner)
     : local_(std::move(local)),
@@ -205,23 +295,38 @@ Deployment::Deployment(fs::path local, fs::path hooks_folder, std::chrono::secon
   run_ = [&output](const std::string& doing, const ProgramRun& run) { run_hook(doing, run, output); };
 }
 
-fs::path Deployment::record_of(const std::string& id) const {
-  return local_ / "deployed" / (storage_part(id) + ".json");
+std::optional<ProcessLock> Deployment::locked(std::chrono::seconds after_cancel) const {
+  make_private_folder(local_);
+  const fs::path file = local_ / "hooks.lock";
+  std::optional<std::chrono::steady_clock::time_point> give_up;
+  for (;;) {
+    if (std::optional<ProcessLock> lock = ProcessLock::take(file)) {
+      output_.progress_ended("hooks");
+      return lock;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (!give_up && interrupted()) give_up = now + after_cancel;
+    if (give_up && now >= *give_up) return std::nullopt;
+    output_.progress("hooks", "waiting for those that process " + std::to_string(ProcessLock::holder(file)) + " runs");
+    std::this_thread::sleep_for(lock_pause);
+  }
 }
 
 void Deployment::before_order(const HostSettings& settings) {
-  const std::lock_guard lock(orders_mutex_);
+  const std::lock_guard guard(orders_mutex_);
   post_wanted_.insert(settings.post_hooks.begin(), settings.post_hooks.end());
   post_timeout_ = std::max(post_timeout_, settings.hook_timeout);
+  std::optional<ProcessLock> lock;
   for (const std::string& program : settings.pre_hooks) {
     if (pre_done_.contains(program)) continue;
+    if (!lock) lock = locked(std::chrono::seconds(0));
     run_("running the pre-hook " + program, run_of(program, settings.hook_timeout));
     pre_done_.insert(program);  // one that failed keeps the other orders back, too
   }
 }
 
 void Deployment::put(const InstalledCertificate& certificate, const HostSettings& settings, const fs::path& live,
-                     const std::string& cause) {
+                     const std::string& cause, Hooks hooks) {
   const std::lock_guard lock(mutex_);
   const FileAccess access = access_of(settings);
   const auto copy = [&](const std::string& path, const std::string& contents, unsigned mode, const FileAccess& wanted) {
@@ -244,11 +349,14 @@ void Deployment::put(const InstalledCertificate& certificate, const HostSettings
   Change change;
   change.id = certificate.id;
   change.serial = serial_text(leaf.serial);
-  if (is_done(change)) return;
+  if (hooks == Hooks::if_changed && is_done(change)) return;
+  change.hooks = hooks;
   change.cause = cause.empty() ? "installed" : cause;
   for (const Identifier& identifier : leaf.identifiers) change.names.push_back(identifier.value);
   change.live = live;
   change.settings = settings;
+  if (const std::optional<JsonObject> record = read_json(record_in(local_, change.id)))
+    change.record = record->serialized();
   const auto known = changes_.find(change.id);
   if (known != changes_.end() && known->second.serial == change.serial) return;
   const auto running = running_.find(change.id);
@@ -261,7 +369,7 @@ void Deployment::put(const InstalledCertificate& certificate, const HostSettings
 
 /// Whether hooks ran for it, or failed a short time ago.
 bool Deployment::is_done(const Change& change) const {
-  const std::optional<JsonObject> before = read_json(record_of(change.id));
+  const std::optional<JsonObject> before = read_json(record_in(local_, change.id));
   if (!before || before->text("serial") != change.serial) return false;
   if (!before->flag("hooks_failed")) return true;
   const std::chrono::system_clock::time_point tried(std::chrono::seconds(before->number("tried", std::int64_t{0})));
@@ -269,12 +377,49 @@ bool Deployment::is_done(const Change& change) const {
   return passed >= std::chrono::seconds(0) && passed < retry_pause_;
 }
 
+/// Whether another process ran its hooks since put(); what failed there failed.
+bool Deployment::was_done_meanwhile(const Change& change, std::map<std::string, std::string>& failed) const {
+  if (change.hooks == Hooks::again) return false;
+  const std::optional<JsonObject> now = read_json(record_in(local_, change.id));
+  if (!now || now->serialized() == change.record || now->text("serial") != change.serial) return false;
+  failed.merge(failures_in(*now));
+  return true;
+}
+
+/// `failed`: all hooks that failed in this run, by program.
+void Deployment::remember(const Change& change, const std::map<std::string, std::string>& failed) const {
+  const fs::path file = record_in(local_, change.id);
+  make_private_folder(local_);
+  make_private_folder(file.parent_path());
+  JsonObject record;
+  record.set("format", 1);
+  record.set("serial", change.serial);
+  std::vector<std::string> programs, errors;
+  for (const std::string& program : deploy_programs(change.settings, hooks_folder_)) {
+    const auto found = failed.find(program);
+    if (found == failed.end()) continue;
+    programs.push_back(program);
+    errors.push_back(printable(found->second, 2000));
+  }
+  if (!programs.empty()) {
+    const std::int64_t now = seconds_now();
+    JsonObject before = read_json(file).value_or(JsonObject());
+    if (before.text("serial") != change.serial || !before.flag("hooks_failed")) before = JsonObject();
+    record.set("hooks_failed", true);
+    record.set("tried", now);
+    record.set("since", before.number("since", now));
+    record.set("tries", before.number("tries", 0) + 1);
+    record.set("failed", programs);
+    record.set("errors", errors);
+  }
+  write_json(file, record);
+}
+
 Deployment::Batches Deployment::batches(const std::map<std::string, Change>& changes) const {
   Batches found;
-  const std::vector<std::string> for_all = programs_in(hooks_folder_);
   for (const auto& [id, change] : changes) {
-    for (const std::string& program : change.settings.deploy_hooks) found[program].push_back(&change);
-    for (const std::string& program : for_all) found[program].push_back(&change);
+    for (const std::string& program : deploy_programs(change.settings, hooks_folder_))
+      found[program].push_back(&change);
   }
   return found;
 }
@@ -310,8 +455,15 @@ std::optional<std::chrono::steady_clock::time_point> Deployment::hooks_at() cons
 }
 
 std::map<std::string, std::string> Deployment::after_orders() {
-  const std::lock_guard lock(orders_mutex_);
+  const std::lock_guard guard(orders_mutex_);
   std::map<std::string, std::string> failed;
+  std::optional<ProcessLock> lock;
+  try {
+    if (!post_wanted_.empty()) lock = locked(post_hooks_after_cancel);
+  } catch (const Error& error) {
+    // Without the lock rather than not at all: something may have been stopped.
+    output_.warn(printable(error.what(), 2000));
+  }
   for (const std::string& program : post_wanted_) {
     ProgramRun run = run_of(program, post_timeout_);
     run.after_cancel = std::min(run.time_limit, post_hooks_after_cancel);
@@ -329,36 +481,29 @@ std::map<std::string, std::string> Deployment::after_orders() {
 std::map<std::string, std::string> Deployment::run_hooks() {
   std::map<std::string, Change> changed;
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard guard(mutex_);
     changed.swap(changes_);
     for (const auto& [id, change] : changed) running_[id] = change.serial;
   }
   std::map<std::string, std::string> failed;
-  std::set<const Change*> incomplete;
+  std::optional<ProcessLock> lock;
+  if (!batches(changed).empty()) {
+    lock = locked(std::chrono::seconds(0));
+    if (!lock) changed.clear();  // interrupted: they stay to be run
+  }
+  std::erase_if(changed, [&](const auto& entry) { return was_done_meanwhile(entry.second, failed); });
+  std::map<std::string, std::string> failed_here;
   for (const auto& [program, changes] : batches(changed)) {
     try {
       run_batch(program, changes);
       output_.say("Ran " + program);
     } catch (const Error& error) {
-      failed[program] = error.detail();
-      incomplete.insert(changes.begin(), changes.end());
+      failed_here[program] = error.detail();
     }
   }
-  for (const auto& [id, change] : changed) {
-    const fs::path file = record_of(id);
-    make_private_folder(local_);
-    make_private_folder(file.parent_path());
-    JsonObject record;
-    record.set("format", 1);
-    record.set("serial", change.serial);
-    if (incomplete.contains(&change)) {
-      const auto now = std::chrono::system_clock::now().time_since_epoch();
-      record.set("hooks_failed", true);
-      record.set("tried", std::int64_t{std::chrono::duration_cast<std::chrono::seconds>(now).count()});
-    }
-    write_json(file, record);
-  }
-  const std::lock_guard lock(mutex_);
+  for (const auto& [id, change] : changed) remember(change, failed_here);
+  failed.merge(failed_here);
+  const std::lock_guard guard(mutex_);
   running_.clear();
   return failed;
 }

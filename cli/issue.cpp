@@ -1,6 +1,7 @@
 // culmen issue: from names to a certificate on disk.
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "account_flags.hpp"
 #include "client_options.hpp"
@@ -13,6 +14,7 @@
 #include "keeper.hpp"
 #include "output.hpp"
 #include "settings.hpp"
+#include "shown_settings.hpp"
 
 namespace culmen::cli {
 
@@ -44,6 +46,20 @@ void say_where(const culmen::StoredCertificate& certificate, const Host& host, O
   output.say("  key    " + (folder / "key.pem").string());
 }
 
+/// Seldom meant, and it counts twice against the limits of a CA.
+void warn_of_twins(const std::string& id, const CertificateSpec& spec, const Host& host, Output& output) {
+  const std::set<std::string> names(spec.names.begin(), spec.names.end());
+  for (const culmen::StoredCertificate& other : host.certificates()) {
+    const CertificateRecord& record = other.record;
+    const bool same_names = std::set<std::string>(record.names.begin(), record.names.end()) == names;
+    const bool same_key =
+        std::find(spec.key_types.begin(), spec.key_types.end(), record.key_type) != spec.key_types.end();
+    if (!same_names || !same_key) continue;
+    output.warn("the certificate " + printable(other.id) + " has exactly these names; " + printable(id) +
+                " will be a second one. For that one: culmen issue --name " + printable(other.id));
+  }
+}
+
 int run_issue(const IssueFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   if (flags.settings.names().empty() && flags.csr.empty() && flags.name.empty()) {
@@ -64,7 +80,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
   std::optional<Settings> known;
   if (before) known = host.settings_to_change(*before);
   if (known) known->host.files_only = false;  // a host that issues can prove the names
-  kept.settings = flags.settings.merged(std::move(known));
+  kept.settings = flags.settings.merged(known);
   kept.settings.spec.id = id;
   if (flags.force) kept.force = "--force was given";
   if (before && before->record.live > 0 && !before->damage.empty() && kept.force.empty())
@@ -72,8 +88,15 @@ int run_issue(const IssueFlags& flags, Output& output) {
   if (before && kept.force.empty()) kept.force = other_key(*before, kept.settings.host);
   check_outputs(kept.settings.host);
   check_outputs_beside_others(host, id, kept.settings.host);
+  const std::vector<SettingLine> changed_settings =
+      known ? changed_lines(*known, kept.settings) : std::vector<SettingLine>();
+  if (!changed_settings.empty()) output.say(printable(id) + ": changed settings:");
+  for (const SettingLine& line : changed_settings) output.say(labelled(line));
   host.keep_settings(id, kept.settings.host);
-  if (!before) host.want(id, kept.settings.spec);
+  if (!before) {
+    warn_of_twins(id, kept.settings.spec, host, output);
+    host.want(id, kept.settings.spec);
+  }
 
   KeepOptions options = flags.keep;
   options.retry_now = true;

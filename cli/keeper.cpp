@@ -394,6 +394,31 @@ KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, co
   return Keeper(host, options, output).once(certificates);
 }
 
+KeepResult run_hooks_again(const Host& host, const std::vector<culmen::StoredCertificate>& certificates,
+                           Output& output) {
+  KeepResult result;
+  Deployment deployment(host.local_folder(), system_hooks(), std::chrono::seconds(0), output);
+  for (const culmen::StoredCertificate& certificate : certificates) {
+    try {
+      if (!certificate.damage.empty()) throw Error(Errc::io_failed, "running its hooks", certificate.damage.front());
+      const std::optional<Settings> settings = host.settings(certificate);
+      if (!certificate.live || !settings || deploy_programs(settings->host, system_hooks()).empty()) {
+        output.say(printable(certificate.id) + ": " +
+                   (certificate.live ? "it has no deploy hooks on this host" : "it was not issued yet"));
+        continue;
+      }
+      const InstalledCertificate installed = installed_from(certificate);
+      host.keep_files(installed);
+      deployment.put(installed, settings->host, host.live_folder(certificate.id), "--run-hooks was given",
+                     Deployment::Hooks::again);
+    } catch (const Error& error) {
+      result.not_written.insert_or_assign(certificate.id, error);
+    }
+  }
+  result.hooks_failed = deployment.run_hooks();
+  return result;
+}
+
 std::string other_key(const culmen::StoredCertificate& certificate, const HostSettings& settings) {
   if (!certificate.live || !certificate.damage.empty()) return {};
   const std::optional<PrivateKey> key = input_key(settings);
@@ -578,13 +603,18 @@ void say_failures(const KeepResult& result, bool several, Output& output) {
   };
   for (const auto& [id, error] : result.failed) output.fail(named(id, error));
   for (const auto& [id, error] : result.not_written) output.fail(named(id, error));
-  for (const auto& [id, why] : result.waiting)
-    output.warn(printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
+  const auto warn = [&output](const char* code, const std::string& text) {
+    output.warn(text);
+    output.reason(code, text);
+  };
+  for (const auto& [program, why] : result.hooks_failed) {
+    warn("hook_failed",
+         "the hook " + printable(program) + " failed: " + printable(why, 2000) + "; it runs again the next time");
+  }
   for (const std::string& id : result.held_elsewhere)
-    output.warn(printable(id) + ": another culmen works on it; run the same command again when it is done");
-  for (const auto& [program, why] : result.hooks_failed)
-    output.warn("the hook " + printable(program) + " failed: " + printable(why, 2000) +
-                "; it runs again the next time");
+    warn("held", printable(id) + ": another culmen works on it; run the same command again when it is done");
+  for (const auto& [id, why] : result.waiting)
+    warn("not_now", printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
 }
 
 }  // namespace culmen::cli

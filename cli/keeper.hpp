@@ -68,6 +68,10 @@ Intent intent_of(const Host& host, const culmen::StoredCertificate& certificate,
 KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, const KeepOptions& options,
                      Output& output);
 
+/// Writes the outputs of this host, and runs the deploy hooks although nothing has changed. No CA is asked.
+KeepResult run_hooks_again(const Host& host, const std::vector<culmen::StoredCertificate>& certificates,
+                           Output& output);
+
 /// Why a certificate has to be replaced because of the key that --cert-key names; empty: it has not.
 std::string other_key(const culmen::StoredCertificate& certificate, const HostSettings& settings);
 /// Keeps certificates until it is stopped, on threads of its own. For one thread. All references must outlive it.

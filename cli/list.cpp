@@ -8,9 +8,11 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "deploy.hpp"
 #include "describe.hpp"
 #include "host.hpp"
 #include "output.hpp"
+#include "shown_settings.hpp"
 
 namespace culmen::cli {
 
@@ -28,12 +30,13 @@ struct ListFlags {
 };
 
 /// How a certificate is, in the order of severity.
-enum class Health { fine, not_issued, late, revoked, expired, damaged };
+enum class Health { fine, not_issued, hooks_pending, late, revoked, expired, damaged };
 
 std::string_view to_string(Health health) {
   switch (health) {
     case Health::fine: return "valid";
     case Health::not_issued: return "not issued";
+    case Health::hooks_pending: return "hooks pending";
     case Health::late: return "late";
     case Health::revoked: return "revoked";
     case Health::expired: return "expired";
@@ -49,10 +52,26 @@ struct Line {
   planner::Action next;
   Health health = Health::fine;
   std::optional<Clock::time_point> not_after;
+  std::optional<Settings> settings;  ///< nullopt: this host was never told.
+  std::vector<PendingHook> hooks;
 };
 
-Line line_of(culmen::StoredCertificate certificate, Clock::time_point now, int warn_days) {
+/// What this host remembers: settings, and hooks that have to run.
+void add_own(Line& line, culmen::StoredCertificate& certificate, const Host& host) {
+  if (!certificate.damage.empty()) return;
+  try {
+    line.settings = host.settings(certificate);
+    if (!line.settings || !certificate.live) return;
+    line.hooks = pending_hooks(host.local_folder(), system_hooks(), line.settings->host, certificate.id,
+                               shown(certificate).serial);
+  } catch (const Error& error) {
+    certificate.damage.emplace_back(error.what());
+  }
+}
+
+Line line_of(culmen::StoredCertificate certificate, const Host& host, Clock::time_point now, int warn_days) {
   Line line;
+  add_own(line, certificate, host);
   line.next = next_action(certificate, planner::Policy(), now);
   line.not_after = certificate.record.not_after;
   const bool warned = warn_days >= 0 && line.not_after && *line.not_after - now < std::chrono::hours(24) * warn_days;
@@ -66,6 +85,8 @@ Line line_of(culmen::StoredCertificate certificate, Clock::time_point now, int w
     line.health = Health::expired;
   } else if (line.next.late || warned) {
     line.health = Health::late;
+  } else if (!line.hooks.empty()) {
+    line.health = Health::hooks_pending;
   }
   line.certificate = std::move(certificate);
   return line;
@@ -73,7 +94,8 @@ Line line_of(culmen::StoredCertificate certificate, Clock::time_point now, int w
 
 /// When it is renewed or tried again.
 Clock::time_point next_time(const Line& line) {
-  const bool has_due = line.health == Health::fine && line.certificate.live && !line.next.due;
+  const bool is_fine = line.health == Health::fine || line.health == Health::hooks_pending;
+  const bool has_due = is_fine && line.certificate.live && !line.next.due;
   return has_due ? shown(line.certificate).due.at : line.next.wake_at;
 }
 
@@ -111,6 +133,8 @@ JsonObject entry_of(const Line& line, const Host& host) {
   unsigned failures = 0;
   for (const auto& [ca, attempts] : certificate.record.attempts) failures = std::max(failures, attempts.in_a_row);
   entry.set("failures", static_cast<int>(failures));
+  entry.set("hooks_pending", to_json(line.hooks));
+  if (line.settings) entry.set("settings", settings_object(*line.settings));
   return entry;
 }
 
@@ -118,7 +142,7 @@ void say_line(const Line& line, std::size_t width, Clock::time_point now, Output
   std::string text = printable(line.certificate.id);
   text.resize(std::max(text.size(), width), ' ');
   std::string health(to_string(line.health));
-  health.resize(std::max<std::size_t>(health.size(), 10), ' ');
+  health.resize(std::max<std::size_t>(health.size(), 13), ' ');
   text += "  " + health + "  ";
   if (line.not_after) text += "expires " + time_text(*line.not_after) + " (" + in_words(*line.not_after, now) + ")  ";
   std::string missing;
@@ -152,8 +176,14 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     say("files", host.live_folder(certificate.id).string());
   }
   say(line.next.due ? "next try" : "renewal", time_text(next_time(line)) + ": " + printable(line.next.reason, 1000));
+  for (const PendingHook& hook : line.hooks) say("hooks", "pending: " + to_text(hook));
+  if (!line.hooks.empty()) say("", "The next culmen renew runs them.");
   say("revoked", printable(certificate.record.revoked));
   say("last failure", printable(certificate.record.last_error, 2000));
+  if (line.settings) {
+    output.say("  Remembered settings:");
+    say_settings(*line.settings, output);
+  }
   if (line.health == Health::not_issued) {
     output.say("  Finish it with culmen issue --name " + certificate.id + ", or remove it with culmen delete " +
                certificate.id + ".");
@@ -187,27 +217,34 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   std::vector<Line> lines;
   if (flags.names.empty()) {
     for (culmen::StoredCertificate& certificate : host.certificates())
-      lines.push_back(line_of(std::move(certificate), now, flags.warn_days));
+      lines.push_back(line_of(std::move(certificate), host, now, flags.warn_days));
   } else {
-    for (const std::string& name : flags.names) lines.push_back(line_of(host.certificate(name), now, flags.warn_days));
+    for (const std::string& name : flags.names)
+      lines.push_back(line_of(host.certificate(name), host, now, flags.warn_days));
   }
   std::size_t width = 0;
   for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
   std::vector<JsonObject> entries;
   int bad = 0;
+  std::string reasons;
   for (const Line& line : lines) {
     if (details) {
       say_block(line, host, now, output);
     } else {
       say_line(line, width, now, output);
     }
-    if (line.health != Health::fine) ++bad;
+    if (line.health != Health::fine) {
+      ++bad;
+      reasons +=
+          (reasons.empty() ? "" : ", ") + printable(line.certificate.id) + ": " + std::string(to_string(line.health));
+    }
     entries.push_back(entry_of(line, host));
   }
   if (lines.empty()) output.say("There is no certificate in " + host.place());
   note_twins(lines, output);
   output.result().set("certificates", entries);
   output.result().set("not_fine", bad);
+  if (details && bad > 0) output.reason("not_fine", reasons);
   // For monitoring: `list` only shows.
   return details && bad > 0 ? exit_failed : exit_ok;
 }

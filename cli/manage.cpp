@@ -1,4 +1,5 @@
 // culmen delete, rename and edit.
+#include <algorithm>
 #include <memory>
 #include <set>
 
@@ -10,6 +11,7 @@
 #include "host.hpp"
 #include "output.hpp"
 #include "settings.hpp"
+#include "shown_settings.hpp"
 
 namespace culmen::cli {
 
@@ -43,6 +45,7 @@ int run_delete(const DeleteFlags& flags, Output& output) {
       kept.push_back(host.place_of_key(key));
     }
     host.drop_own(name);
+    drop_hooks_record(host.local_folder(), name);
     output.say("Deleted: " + printable(name) + ". It was not revoked.");
   }
   output.result().set("deleted", flags.names);
@@ -68,6 +71,7 @@ int run_rename(const RenameFlags& flags, Output& output) {
   const std::filesystem::path before = host.live_folder(flags.from);
   host.run(rename_certificate(host.storage(), flags.from, to, host.lease()));
   host.rename_own(flags.from, to);
+  rename_hooks_record(host.local_folder(), flags.from, to);
   output.say("Renamed: " + flags.from + " is now " + to);
   output.say("Servers that read " + before.string() + " have to read " + host.live_folder(to).string() + " now.");
   output.result().set("name", to);
@@ -83,6 +87,62 @@ struct EditFlags {
   bool json = false;
 };
 
+/// A certificate that was issued a moment ago is left alone for a while, unless somebody wants another one.
+void forget_rest(CertificateRecord& record) {
+  std::erase_if(record.attempts, [](const auto& entry) {
+    return entry.second.in_a_row == 0 && entry.second.last == planner::Failure::none;
+  });
+}
+
+std::string labels_of(const std::vector<SettingLine>& lines, Takes takes) {
+  std::string text;
+  for (const SettingLine& line : lines) {
+    if (line.takes == takes) text += (text.empty() ? "" : ", ") + line.label;
+  }
+  return text;
+}
+
+std::string when_new(const planner::Action& next) {
+  if (next.kind == planner::Action::Kind::issue)
+    return "with a new certificate, which the next culmen renew gets; a culmen run does so within a minute";
+  return "with a new certificate, but not yet: " + printable(next.reason);
+}
+
+/// When what has changed counts.
+void say_when(const std::vector<SettingLine>& changed, const culmen::StoredCertificate& certificate, Output& output) {
+  const planner::Action next = next_action(certificate, planner::Policy(), std::chrono::system_clock::now());
+  const auto has = [&changed](Takes takes) {
+    return std::any_of(changed.begin(), changed.end(), [=](const SettingLine& line) { return line.takes == takes; });
+  };
+  if (!certificate.live) {
+    output.say("It was not issued yet; the next culmen renew tries it.");
+    return;
+  }
+  // Names that are only in another order need no other certificate.
+  const bool is_wanted = has(Takes::new_certificate) && next.due;
+  if (is_wanted) output.say(labels_of(changed, Takes::new_certificate) + ": " + when_new(next));
+  if (has(Takes::next_run)) {
+    output.say(labels_of(changed, Takes::next_run) +
+               ": by the next culmen renew, whether the certificate is due or not; by a culmen run within a minute");
+  }
+  if (has(Takes::next_change)) {
+    output.say("deploy hook: when the certificate changes; to run it now: culmen renew " + printable(certificate.id) +
+               " --run-hooks");
+  }
+  if (has(Takes::next_renewal)) {
+    output.say(labels_of(changed, Takes::next_renewal) + ": with the next renewal" +
+               (next.due ? "" : ", due on " + time_text(shown(certificate).due.at)));
+  }
+}
+
+void say_present(const std::string& name, const Settings& settings, Output& output) {
+  output.say(printable(name) + ": nothing was changed. Its settings:");
+  say_settings(settings, output);
+  output.result().set("name", name);
+  output.result().set("changed", false);
+  output.result().set("settings", settings_object(settings));
+}
+
 int run_edit(const EditFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::read, output);
   const culmen::StoredCertificate certificate = host.certificate(flags.name);
@@ -92,11 +152,22 @@ int run_edit(const EditFlags& flags, Output& output) {
   Settings before = host.settings_to_change(certificate);
   // A host that is told for the first time has not said how it proves the names.
   const bool is_new = !host.keeps_files() && !host.has_settings(flags.name);
-  before.host.files_only = !flags.renew_here && (flags.files_only || is_new || before.host.files_only);
-  Settings after = flags.settings.merged(before);
+  const bool is_question = !is_new && !flags.settings.given() && !flags.files_only && !flags.renew_here;
+  if (is_question) {
+    say_present(flags.name, before, output);
+    return exit_ok;
+  }
+  Settings wanted = before;
+  wanted.host.files_only = !flags.renew_here && (flags.files_only || is_new || before.host.files_only);
+  Settings after = flags.settings.merged(std::move(wanted));
   after.spec.id = flags.name;
   check_outputs(after.host);
   check_outputs_beside_others(host, flags.name, after.host);
+  const std::vector<SettingLine> changed = changed_lines(before, after);
+  if (changed.empty() && !is_new) {
+    say_present(flags.name, after, output);
+    return exit_ok;
+  }
   withdraw_access(before.host, after.host, host.live_folder(flags.name));
   host.keep_settings(flags.name, after.host);
   if (certificate.record.spec != after.spec) {
@@ -104,25 +175,30 @@ int run_edit(const EditFlags& flags, Output& output) {
         host.storage(), flags.name,
         [&](CertificateRecord& record) -> Result<void> {
           record.spec = after.spec;
+          forget_rest(record);
           return {};
         },
         host.lease()));
   }
-  output.result().set("files_only", after.host.files_only);
+  output.say(printable(flags.name) + ": changed");
+  for (const SettingLine& line : changed) output.say(labelled(line));
+  JsonObject& json = output.result();
+  json.set("name", flags.name);
+  json.set("changed", true);
+  json.set("files_only", after.host.files_only);
+  json.set("settings", settings_object(after));
   if (after.host.files_only) {
     output.say(printable(flags.name) +
                ": culmen renew takes its files to this host, and runs the hooks. Another host has to renew it; with "
                "--renew-here this one does, too.");
-    output.result().set("name", flags.name);
     return exit_ok;
   }
-  const planner::Action next =
-      next_action(host.certificate(flags.name), planner::Policy(), std::chrono::system_clock::now());
-  output.say(printable(flags.name) + ": " +
-             (next.due ? "the next culmen renew gets a certificate with the new settings"
-                       : "the new settings hold from the next renewal on"));
-  output.result().set("name", flags.name);
-  output.result().set("renewal_due", next.due);
+  const culmen::StoredCertificate edited = host.certificate(flags.name);
+  say_when(changed, edited, output);
+  const bool mode_ended = !before.host.key_mode.empty() && after.host.key_mode.empty();
+  const bool group_ended = !before.host.key_group.empty() && after.host.key_group.empty();
+  if (mode_ended || group_ended) output.say("Files with the key that are there have lost that access already.");
+  json.set("renewal_due", next_action(edited, planner::Policy(), std::chrono::system_clock::now()).due);
   return exit_ok;
 }
 
@@ -153,6 +229,10 @@ void define_edit(Command& command) {
       .required()
       .names_certificate();
   flags->settings.add_to(command);
+  flags->settings.hide_defaults();
+  command.describe(
+      "Change settings of a certificate; what is not given stays. '' unsets a text or a list, --no-... a flag. Without "
+      "options: show them");
   Command shared = command.under_heading("With a storage that several hosts share");
   shared.flag("--files-only", flags->files_only,
               "Another host renews it: take its files and run hooks (default on a host that did not issue it)");

@@ -284,6 +284,14 @@ int Output::fail(const Failure& failure) {
   return failure.exit_code;
 }
 
+void Output::reason(std::string_view code, std::string_view message) {
+  if (!result_.object("error").text("code").empty()) return;
+  JsonObject json;
+  json.set("code", code);
+  json.set("message", message);
+  result_.set("error", json);
+}
+
 void Output::finish(std::string_view command, int exit_code) {
   const std::lock_guard lock(mutex_);
   waits_.clear();

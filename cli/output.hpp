@@ -85,6 +85,8 @@ class Output {
   /// Reports what went wrong; returns the exit code for it.
   int fail(const Error& error);
   int fail(const Failure& failure);
+  /// For the object, why the command did not do all that it should, if nothing has failed yet.
+  void reason(std::string_view code, std::string_view message);
   /// Says the last word: with `json`, the object.
   void finish(std::string_view command, int exit_code);
 

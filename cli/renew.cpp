@@ -5,6 +5,7 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "deploy.hpp"
 #include "describe.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
@@ -22,6 +23,7 @@ struct RenewFlags {
   std::vector<std::string> names;
   bool dry_run = false;
   bool force = false;
+  bool run_hooks = false;
 };
 
 /// A certificate of the run, and what --json says of it.
@@ -77,6 +79,9 @@ void conclude(Candidate& candidate, const KeepResult& result, const RenewFlags& 
   entry.set("reason", printable(next.reason, 1000));
   if (issued) {
     entry.set("result", "renewed");
+  } else if (flags.dry_run && next.due && !flags.force && next.kind != planner::Action::Kind::issue) {
+    entry.set("result", "waiting");
+    output.say(printable(id) + ": would not be renewed yet: " + printable(next.reason));
   } else if (flags.dry_run && (next.due || flags.force)) {
     entry.set("result", "would renew");
     output.say(printable(id) + ": would be renewed: " + (flags.force ? "--force is given" : printable(next.reason)));
@@ -121,6 +126,33 @@ void note_removed(const Host& host, const std::vector<Candidate>& candidates, Ou
   }
 }
 
+std::vector<JsonObject> hooks_failed(const KeepResult& result) {
+  std::vector<JsonObject> hooks;
+  for (const auto& [program, why] : result.hooks_failed) {
+    JsonObject hook;
+    hook.set("program", printable(program));
+    hook.set("error", printable(why, 2000));
+    hooks.push_back(std::move(hook));
+  }
+  return hooks;
+}
+
+/// Hooks that have to run for the certificate that is there.
+void conclude_hooks(Candidate& candidate, const RenewFlags& flags, const Host& host, Output& output) {
+  const culmen::StoredCertificate& certificate = candidate.certificate;
+  if (!certificate.live || !certificate.damage.empty()) return;
+  const std::optional<Settings> settings = host.settings(certificate);
+  if (!settings) return;
+  const std::vector<PendingHook> hooks =
+      pending_hooks(host.local_folder(), system_hooks(), settings->host, certificate.id, shown(certificate).serial);
+  candidate.entry.set("hooks_pending", to_json(hooks));
+  if (!flags.dry_run) return;
+  for (const PendingHook& hook : hooks) {
+    output.say(printable(certificate.id) + ": the hook would run" + (hook.error.empty() ? "" : " again") + ": " +
+               to_text(hook));
+  }
+}
+
 void finish(std::vector<Candidate>& candidates, const KeepResult& result, const RenewFlags& flags, const Host& host,
             Output& output) {
   std::vector<JsonObject> entries;
@@ -131,6 +163,7 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
     }
     if (candidate.certificate.damage.empty()) add_window(candidate.certificate, candidate.entry);
     conclude(candidate, result, flags, output);
+    conclude_hooks(candidate, flags, host, output);
     entries.push_back(std::move(candidate.entry));
   }
   if (entries.empty()) {
@@ -143,6 +176,7 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
   json.set("renewed", static_cast<int>(result.issued.size()));
   json.set("failed", static_cast<int>(result.failed.size()));
   json.set("certificates", entries);
+  json.set("hooks_failed", hooks_failed(result));
 }
 
 /// What is still late after the run.
@@ -157,11 +191,28 @@ void tell_of_late(const std::vector<Candidate>& candidates, const Host& host, Ou
   }
 }
 
+int run_hooks_now(std::vector<Candidate>& candidates, const Host& host, Output& output) {
+  std::vector<culmen::StoredCertificate> certificates;
+  std::vector<JsonObject> entries;
+  for (Candidate& candidate : candidates) {
+    candidate.entry.set("result", "hooks only");
+    entries.push_back(std::move(candidate.entry));
+    certificates.push_back(std::move(candidate.certificate));
+  }
+  const KeepResult result = run_hooks_again(host, certificates, output);
+  say_failures(result, certificates.size() > 1, output);
+  output.result().set("changed", false);
+  output.result().set("certificates", entries);
+  output.result().set("hooks_failed", hooks_failed(result));
+  return result.exit_code();
+}
+
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   output.log_as_json(flags.keep.connection.log_format == "json");
   const Host host(flags.state, Host::Access::read, output);
   std::vector<Candidate> candidates = candidates_of(flags, host);
+  if (flags.run_hooks) return run_hooks_now(candidates, host, output);
   std::vector<Kept> wanted;
   KeepResult result;
   for (Candidate& candidate : candidates) {
@@ -208,6 +259,9 @@ void define_renew(Command& command) {
       .names_certificate();
   command.flag("--dry-run", flags->dry_run, "Report what would be done and why, and change nothing");
   command.flag("--force", flags->force, "Renew even what is not due");
+  command.flag("--run-hooks", flags->run_hooks, "Run deploy hooks now, and renew nothing; with -v, show what they say")
+      .excludes("--dry-run")
+      .excludes("--force");
   command.flag("--ask-again", flags->keep.ask_again, "Ask the CAs when to renew, even if they were asked recently");
   add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);

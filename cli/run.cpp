@@ -16,11 +16,13 @@
 #include "command.hpp"
 #include "command_line.hpp"
 #include "describe.hpp"
+#include "files.hpp"
 #include "host.hpp"
 #include "interrupt.hpp"
 #include "keeper.hpp"
 #include "late.hpp"
 #include "output.hpp"
+#include "process_lock.hpp"
 #include "service_manager.hpp"
 
 namespace culmen::cli {
@@ -229,6 +231,19 @@ void Service::say_status(const std::vector<culmen::StoredCertificate>& certifica
   manager_.status(text);
 }
 
+/// One is enough for a state folder; two would compete for leases and ports.
+ProcessLock only_one(const Host& host) {
+  make_private_folder(host.local_folder());
+  const std::filesystem::path file = host.local_folder() / "run.lock";
+  if (std::optional<ProcessLock> lock = ProcessLock::take(file)) return std::move(*lock);
+  const pid_t process = ProcessLock::holder(file);
+  throw Failure(exit_failed, "held",
+                "another culmen run works with the state folder " + host.folder().string() + " already" +
+                    (process > 0 ? ": process " + std::to_string(process) : ""),
+                "One is enough. End it first: systemctl stop culmen.service" +
+                    (process > 0 ? ", or kill " + std::to_string(process) : "") + ".");
+}
+
 int run_service(const RunFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   output.log_as_json(flags.keep.connection.log_format == "json");
@@ -237,6 +252,7 @@ int run_service(const RunFlags& flags, Output& output) {
   const Doorbell bell;
   serve_signals(bell.descriptor());
   const Host host(flags.state, Host::Access::read, output);
+  const ProcessLock lock = only_one(host);
   Service(host, flags.keep, manager, bell, output).run();
   return exit_ok;
 }

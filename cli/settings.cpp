@@ -90,7 +90,7 @@ void SettingFlags::add_to(const Command& command) {
       [this](const Settings&, Settings& settings) { settings.spec.cas = {directory_url(server_)}; });
   add(ca.text("--server-ca FILE", values_.host.server_ca,
               "PEM file of roots to trust for the CA, in addition to the system's")
-          .existing_file(),
+          .existing_file(true),
       [](const Settings& given, Settings& settings) { settings.host.server_ca = absolute_path(given.host.server_ca); });
   add(ca.text("--account-key FILE", values_.host.account_key,
               "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url"),
@@ -112,7 +112,7 @@ void SettingFlags::add_names(const Command& heading) {
       [](const Settings& given, Settings& settings) { settings.spec.names = canonical_names(given.spec.names); });
   add(add_key_type_flag(command, "--cert-key-type", key_type_, "Type of the certificate's key"),
       [this](const Settings&, Settings& settings) { settings.spec.key_types = {key_type_}; });
-  add(command.flag("--reuse-key", values_.spec.reuse_key, "Keep the key at renewals"),
+  add(command.switchable("--reuse-key", values_.spec.reuse_key, "Keep the key at renewals"),
       [](const Settings& given, Settings& settings) { settings.spec.reuse_key = given.spec.reuse_key; });
   add(command.flag("--allow-subset-of-names", values_.spec.allow_subset,
                    "Leave out a name that the CA refuses, with a warning, and try it again later"),
@@ -125,12 +125,15 @@ void SettingFlags::add_names(const Command& heading) {
   add(command.text("--preferred-chain NAME", values_.spec.preferred_chain,
                    "Take the chain whose topmost issuer has this common name"),
       [](const Settings& given, Settings& settings) { settings.spec.preferred_chain = given.spec.preferred_chain; });
-  add(command.flag("--must-staple", values_.spec.must_staple,
-                   "Ask for the TLS feature extension; most public CAs refuse it now"),
+  add(command.switchable("--must-staple", values_.spec.must_staple,
+                         "Ask for the TLS feature extension; most public CAs refuse it now"),
       [](const Settings& given, Settings& settings) { settings.spec.must_staple = given.spec.must_staple; });
   add(command.list("--ancestor DOMAIN", values_.host.ancestors,
                    "Prove this domain in place of the names below it (RFC 9444)"),
-      [](const Settings& given, Settings& settings) { settings.host.ancestors = given.host.ancestors; });
+      [](const Settings& given, Settings& settings) {
+        settings.host.ancestors = given.host.ancestors;
+        std::erase(settings.host.ancestors, std::string());
+      });
 }
 
 void SettingFlags::add_http(const Command& heading) {
@@ -154,12 +157,12 @@ void SettingFlags::add_http(const Command& heading) {
           .check(check_address),
       [](const Settings& given, Settings& settings) {
         settings.host.http_address = given.host.http_address;
-        settings.host.webroot.clear();
+        if (!given.host.http_address.empty()) settings.host.webroot.clear();
       });
   add(command
           .text("--webroot FOLDER", values_.host.webroot,
                 "Folder that a running web server serves: write http-01 answers there instead")
-          .existing_folder()
+          .existing_folder(true)
           .excludes("--http-port")
           .excludes("--http-address"),
       [](const Settings& given, Settings& settings) {
@@ -200,11 +203,11 @@ void SettingFlags::add_dns(const Command& heading) {
                   "Seconds between the DNS change and the validation, for slow secondaries")
           .between(0, 86400),
       take(&ChallengeFlags::dns_wait));
-  add(command.flag("--manual", values.manual, "Show each DNS record, and wait until you have set it")
+  add(command.switchable("--manual", values.manual, "Show each DNS record, and wait until you have set it")
           .excludes("--dns-hook"),
       [](const Settings& given, Settings& settings) {
         settings.host.challenge.manual = given.host.challenge.manual;
-        settings.host.challenge.dns_hook.clear();
+        if (given.host.challenge.manual) settings.host.challenge.dns_hook.clear();
       });
   add(command.text("--onion-key FILE", values.onion_key,
                    "Key of the onion service: Tor's hs_ed25519_secret_key, or PEM"),
@@ -271,6 +274,14 @@ void SettingFlags::add_outputs(const Command& heading) {
 }
 
 // ---- Merging and checking ----
+
+void SettingFlags::hide_defaults() {
+  for (Member& member : members_) member.option.hide_default();
+}
+
+bool SettingFlags::given() const {
+  return std::any_of(members_.begin(), members_.end(), [](const Member& member) { return member.option.given(); });
+}
 
 Settings SettingFlags::merged(std::optional<Settings> before) const {
   Settings settings = before ? std::move(*before) : Settings();

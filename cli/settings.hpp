@@ -76,6 +76,10 @@ class SettingFlags {
   /// Defines the options. This object must live until the action is done.
   void add_to(const Command& command);
 
+  /// For a command where what is not given stays as it is.
+  void hide_defaults();
+  /// Whether any was given.
+  bool given() const;
   const std::vector<std::string>& names() const noexcept { return values_.spec.names; }
   /// The settings with what was given. `before`: those of before; nullopt: the certificate is new. Paths become
   /// absolute. Throws Failure (exit_usage) for what does not go together, a name that the challenge cannot prove, a

@@ -27,9 +27,9 @@ struct ProgramRun {
 /// exits. After the time limit it is killed, with all it has started. `cancel` ends it after `after_cancel` by SIGTERM,
 /// and a second later by SIGKILL; without `after_cancel` it is not even started then. `doing` is for the error.
 ///
-/// Throws Error: solver_failed with the end of its output if it cannot be started, fails or takes too long; cancelled
-/// if it was ended because of that; invalid_argument if a word is empty or has a NUL.
-void run_program(const std::string& doing, const ProgramRun& run, CancelToken cancel = CancelToken::never());
+/// Returns the end of its output. Throws Error: solver_failed with the end of its output if it cannot be started, fails
+/// or takes too long; cancelled if it was ended because of that; invalid_argument if a word is empty or has a NUL.
+std::string run_program(const std::string& doing, const ProgramRun& run, CancelToken cancel = CancelToken::never());
 
 /// Why the program could not be run, without running it; empty if it could: it does not exist, may not be executed, or
 /// its first line names an interpreter that does not exist.

@@ -211,7 +211,7 @@ std::string found_in_path(const std::string& program) {
 
 }  // namespace
 
-void run_program(const std::string& doing, const ProgramRun& run, CancelToken cancel) {
+std::string run_program(const std::string& doing, const ProgramRun& run, CancelToken cancel) {
   if (run.words.empty()) throw Error(Errc::invalid_argument, doing, "no program is named");
   for (const std::string& word : run.words) {
     if (word.empty() || word.find('\0') != std::string::npos) {
@@ -231,7 +231,7 @@ void run_program(const std::string& doing, const ProgramRun& run, CancelToken ca
   const Descriptor input = input_with(doing, run.input);
   const pid_t child = start(doing, run.words, environment_with(run.variables), input.get(), writing.get());
   writing.close();
-  const Ending ending = attend(child, reading.get(), run, cancel);
+  Ending ending = attend(child, reading.get(), run, cancel);
 
   if (ending.cancelled) throw Error(Errc::cancelled, doing, "it was ended" + said(ending.output));
   if (ending.ran_over) {
@@ -248,6 +248,7 @@ void run_program(const std::string& doing, const ProgramRun& run, CancelToken ca
     throw Error(Errc::solver_failed, doing,
                 "it failed with exit code " + std::to_string(WEXITSTATUS(ending.status)) + said(ending.output));
   }
+  return std::move(ending.output);
 }
 
 std::string obstacle_of_program(const std::string& program) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include <doctest/doctest.h>
+#include <boost/json.hpp>
 
 #include "support/culmen_program.hpp"
 #include "support/text.hpp"
@@ -161,6 +162,118 @@ TEST_CASE("deploy hooks: one that fails is a failure of the run, and runs again 
   CHECK(renew(client).exit_code == 0);
   CHECK(hook.runs() == 3);
   CHECK(ca.logged("new-order") == 1);
+}
+
+TEST_CASE("deploy hooks: one that failed is seen by status, list, dry runs and programs") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const Hook hook(folder, "hook", "[ -e \"$0.good\" ] || { echo 'no such server'; exit 7; }");
+  const auto offline = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), culmen_path());
+    words.insert(words.end(), {"--dir", client.state().string()});
+    return run(words);
+  };
+  REQUIRE(client.issue({"a.example"}, {"--deploy-hook", hook.path()}).exit_code == 1);
+  REQUIRE(client.issue({"b.example"}).exit_code == 0);
+  const Outcome status = offline({"status"});
+  CHECK(status.exit_code == 1);
+  CHECK(contains(status.out, "a.example: hooks pending"));
+  CHECK(contains(status.out, "hooks         pending: " + hook.path() + " failed (once, on 20"));
+  CHECK(contains(status.out, "it said: no such server"));
+  CHECK(contains(offline({"list"}).out, "a.example  hooks pending"));
+  CHECK(offline({"status", "b.example"}).exit_code == 0);
+  const Outcome dry = offline({"renew", "--dry-run"});
+  CHECK(dry.exit_code == 0);
+  CHECK(contains(dry.out, "a.example: the hook would run again: " + hook.path() + " failed (once, on 20"));
+  CHECK(hook.runs() == 1);
+
+  // ok:false has a reason, and the hook is found at its certificate.
+  const auto renewed = offline({"renew", "--json"}).json();
+  CHECK(renewed.at("ok") == false);
+  CHECK(renewed.at("error").at("code") == "hook_failed");
+  CHECK(contains(text(renewed.at("error").at("message")), hook.path()));
+  CHECK(text(renewed.at("hooks_failed").at(0).at("program")) == hook.path());
+  const auto of_a = renewed.at("certificates").at(0);
+  CHECK(of_a.at("result") == "not due");
+  CHECK(of_a.at("hooks_pending").at(0).at("tries") == 2);
+  CHECK(renewed.at("certificates").at(1).at("hooks_pending").as_array().empty());
+  const auto object = offline({"status", "--json"}).json();
+  CHECK(object.at("error").at("code") == "not_fine");
+  CHECK(object.at("error").at("message") == "a.example: hooks pending");
+  CHECK(text(object.at("certificates").at(0).at("hooks_pending").at(0).at("program")) == hook.path());
+
+  // Under another name it is still to be run, and then it is not.
+  REQUIRE(offline({"rename", "a.example", "web"}).exit_code == 0);
+  CHECK(contains(offline({"status", "web"}).out, "failed (2 times since 20"));
+  std::ofstream(hook.path() + ".good") << "";
+  CHECK(renew(client).exit_code == 0);
+  CHECK(hook.runs() == 3);
+  CHECK(offline({"status"}).exit_code == 0);
+  REQUIRE(offline({"rename", "web", "a.example"}).exit_code == 0);
+  CHECK(renew(client).exit_code == 0);
+  CHECK(hook.runs() == 3);
+
+  // A certificate whose hooks have not run at all, as after a crash.
+  fs::remove(client.state() / "local/deployed/a.example.json");
+  CHECK(contains(offline({"status"}).out, "pending: " + hook.path() + " has not run for this certificate"));
+  CHECK(contains(offline({"renew", "--dry-run"}).out, "a.example: the hook would run: " + hook.path()));
+}
+
+TEST_CASE("deploy hooks: of two processes at once, one runs them") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const Hook hook(
+      folder, "hook",
+      "[ -e \"$0.slow\" ] || exit 1; for i in $(seq 300); do [ -e \"$0.go\" ] && exit 0; sleep 0.1; done; exit 2");
+  REQUIRE(client.issue({"a.example"}, {"--deploy-hook", hook.path(), "--out", folder / "chain.pem"}).exit_code == 1);
+  std::ofstream(hook.path() + ".slow") << "";
+  const std::vector<std::string> words = {culmen_path(), "renew", "--dir", client.state().string()};
+  Process first(words);
+  REQUIRE(eventually([&] { return hook.runs() == 2; }));
+  fs::remove(folder / "chain.pem");
+  Process second(words);
+  // It comes to its hooks after that.
+  REQUIRE(eventually([&] { return fs::exists(folder / "chain.pem"); }));
+  for (int i = 0; i < 25; ++i) sleep_a_little();
+  CHECK(second.running());
+  CHECK(hook.runs() == 2);
+  std::ofstream(hook.path() + ".go") << "";
+  CHECK(first.wait() == 0);
+  CHECK(second.wait() == 0);
+  CHECK(contains(first.out(), "Ran " + hook.path()));
+  CHECK_FALSE(contains(second.out(), "Ran " + hook.path()));
+  CHECK(hook.runs() == 2);
+}
+
+TEST_CASE("renew --run-hooks: runs deploy hooks now, and orders nothing") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const Hook hook(folder, "hook", "echo 'reloaded the server'; [ ! -e \"$0.bad\" ]");
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  REQUIRE(client.issue({"b.example"}).exit_code == 0);
+  REQUIRE(run({culmen_path(), "edit", "a.example", "--deploy-hook", hook.path(), "--dir", client.state().string()})
+              .exit_code == 0);
+  CHECK(renew(client).exit_code == 0);
+  CHECK(hook.runs() == 0);
+  const Outcome ran = renew(client, {"a.example", "--run-hooks", "-v"});
+  CHECK_MESSAGE(ran.exit_code == 0, ran.err);
+  CHECK(contains(ran.out, "Ran " + hook.path()));
+  CHECK(contains(ran.err, "reloaded the server"));
+  CHECK(contains(hook.log(), "run a.example|a.example|--run-hooks was given|"));
+  const Outcome quiet = renew(client, {"--run-hooks"});
+  CHECK(quiet.exit_code == 0);
+  CHECK_FALSE(contains(quiet.err, "reloaded the server"));
+  CHECK(contains(quiet.out, "b.example: it has no deploy hooks on this host"));
+  CHECK(hook.runs() == 2);
+  std::ofstream(hook.path() + ".bad") << "";
+  const auto failed = renew(client, {"--run-hooks", "--json"});
+  CHECK(failed.exit_code == 1);
+  CHECK(failed.json().at("error").at("code") == "hook_failed");
+  CHECK(renew(client, {"--run-hooks", "--dry-run"}).exit_code == 2);
+  CHECK(ca.logged("new-order") == 2);
 }
 
 TEST_CASE("pre- and post-hooks run around orders, whatever comes of them") {

@@ -1,5 +1,6 @@
 // What is kept, shown, changed, renamed and deleted; and that settings last.
 #include <signal.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -128,6 +129,134 @@ TEST_CASE("settings last: a command without flags keeps them, and edit changes t
   CHECK(status_of(client, "a.example").at("key_type") == "rsa:2048");
   CHECK(offline(client, {"edit", "a.example", "--challenge", "dns-01"}).exit_code == 2);  // without a hook
   CHECK(offline(client, {"edit", "a.example", "--no-such-flag"}).exit_code == 2);
+}
+
+TEST_CASE("edit: shows what is remembered, what differs, and when it counts") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string hook = folder / "hook";
+  std::ofstream(hook) << "#!/bin/sh\n";
+  fs::permissions(hook, fs::perms::owner_all);
+  REQUIRE(client.issue({"a.example", "b.example"}, {"--deploy-hook", hook, "--key-mode", "0640"}).exit_code == 0);
+  const fs::path record = client.certificate("a.example") / "record.json";
+  const std::string before = contents(record);
+
+  const auto settings = status_of(client, "a.example").at("settings").as_object();
+  CHECK(text(settings.at("challenge").at("type")) == "http-01");
+  CHECK(settings.at("challenge").at("http_port") == std::stoi(ca.http_port()));
+  CHECK(text(settings.at("servers").at(0)) == ca.url());
+  CHECK(text(settings.at("key_mode")) == "0640");
+  CHECK(text(settings.at("deploy_hooks").at(0)) == hook);
+  CHECK(settings.at("reuse_key") == false);
+  const Outcome question = offline(client, {"edit", "a.example"});
+  CHECK(question.exit_code == 0);
+  CHECK(contains(question.out, "a.example: nothing was changed."));
+  for (const std::string& shown : {question.out, offline(client, {"status"}).out}) {
+    CHECK(contains(shown, "challenge     http-01 on port " + ca.http_port()));
+    CHECK(contains(shown, "CA roots      " + ca.root_file()));
+    CHECK(contains(shown, "key mode      0640\n"));
+    CHECK(contains(shown, "deploy hook   " + hook));
+  }
+  CHECK(contains(offline(client, {"edit", "a.example", "--key-mode", "0640"}).out, "nothing was changed"));
+  CHECK(contents(record) == before);
+
+  const Outcome edited = offline(client, {"edit", "a.example", "-d", "a.example,c.example", "--out",
+                                          folder / "chain.pem", "--reuse-key", "--deploy-hook", ""});
+  CHECK_MESSAGE(edited.exit_code == 0, edited.err);
+  CHECK(contains(edited.out, "names         added c.example; dropped b.example\n"));
+  CHECK(contains(edited.out, "chain file    none -> " + (folder / "chain.pem").string()));
+  CHECK(contains(edited.out, "deploy hook   " + hook + " -> none\n"));
+  CHECK(contains(edited.out, "names: with a new certificate, which the next culmen renew gets"));
+  CHECK(contains(edited.out, "chain file: by the next culmen renew, whether the certificate is due or not"));
+  CHECK(contains(edited.out, "reuse key: with the next renewal\n"));
+  // It does, although a certificate was issued a moment ago.
+  CHECK(
+      contains(offline(client, {"renew", "--dry-run"}).out, "a.example: would be renewed: what is wanted has changed"));
+  const Outcome renewed = offline(client, {"renew"});
+  CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
+  CHECK(contains(renewed.out, "1 of 1 renewed"));
+  CHECK(ca.logged("new-order") == 2);
+  // One command later, the same by issue.
+  const Outcome issued = offline(client, {"issue", "-d", "a.example"});
+  CHECK(issued.exit_code == 0);
+  CHECK(contains(issued.out, "names         dropped c.example\n"));
+}
+
+TEST_CASE("issue: a second certificate with exactly these names is warned of before it is ordered") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example", "b.example"}, {"--name", "web"}).exit_code == 0);
+  const std::string warning = "the certificate web has exactly these names";
+  CHECK_FALSE(contains(client.issue({"a.example"}, {"--name", "other"}).err, warning));
+  CHECK_FALSE(contains(client.issue({"a.example", "b.example"}, {"--name", "rsa", "--cert-key-type", "rsa:2048"}).err,
+                       warning));
+  const Outcome second = client.issue({"b.example", "a.example"});
+  CHECK(second.exit_code == 0);
+  CHECK(contains(second.err, warning));
+  CHECK(contains(second.err, "culmen issue --name web"));
+  CHECK_FALSE(contains(client.issue({"b.example", "a.example"}).err, warning));
+}
+
+TEST_CASE("edit: an empty value unsets what can be unset, and --no- switches off") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string hook = folder / "hook";
+  std::ofstream(hook) << "#!/bin/sh\n";
+  fs::permissions(hook, fs::perms::owner_all);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const auto settings = [&] { return status_of(client, "a.example").at("settings").as_object(); };
+  const json::object fresh = settings();
+  const auto edit = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"edit", "a.example"});
+    const Outcome outcome = offline(client, std::move(words));
+    CAPTURE(outcome.err);
+    CHECK(outcome.exit_code == 0);
+  };
+  const std::vector<std::pair<std::string, std::string>> values = {{"--out", folder / "out.pem"},
+                                                                   {"--cert-key", folder / "key.pem"},
+                                                                   {"--combined", folder / "both.pem"},
+                                                                   {"--key-mode", "0640"},
+                                                                   {"--key-group", std::to_string(getegid())},
+                                                                   {"--deploy-hook", hook},
+                                                                   {"--pre-hook", hook},
+                                                                   {"--post-hook", hook},
+                                                                   {"--on-failure", hook},
+                                                                   {"--profile", "short"},
+                                                                   {"--preferred-chain", "Root"},
+                                                                   {"--http-address", "127.0.0.1"},
+                                                                   {"--account-key", folder / "k"}};
+  for (const auto& [option, value] : values) {
+    CAPTURE(option);
+    edit({option, value});
+    CHECK(settings() != fresh);
+    edit({option, ""});
+    CHECK(settings() == fresh);
+  }
+  for (const std::string name : {"reuse-key", "must-staple"}) {
+    CAPTURE(name);
+    edit({"--" + name});
+    CHECK(settings() != fresh);
+    edit({"--no-" + name});
+    CHECK(settings() == fresh);
+  }
+  edit({"--server-ca", ""});
+  CHECK_FALSE(settings().contains("server_ca"));
+  edit({"--server-ca", ca.root_file(), "--webroot", folder.path()});
+  CHECK(text(settings().at("challenge").at("webroot")) == folder.path());
+  edit({"--webroot", ""});
+  CHECK_FALSE(settings().at("challenge").as_object().contains("webroot"));
+  // What there has to be is not unset.
+  for (const char* option : {"-d", "--server", "--challenge", "--cert-key-type"}) {
+    CAPTURE(option);
+    CHECK(offline(client, {"edit", "a.example", option, ""}).exit_code == 2);
+  }
+  const std::string help = run({culmen_path(), "edit", "--help"}).out;
+  CHECK(contains(help, "'' unsets a text or a list"));
+  CHECK(contains(help, "--no-reuse-key"));
+  for (const char* value : {"[letsencrypt]", "[http-01]", "[ec:P-256]", "[80]", "{false}"})
+    CHECK_FALSE(contains(help, value));
 }
 
 TEST_CASE("issue: what was begun and never finished is finished by renew (D2)") {

@@ -122,6 +122,29 @@ TEST_CASE("run: tells systemd that it is ready, reloads, and stops") {
   }
 }
 
+TEST_CASE("run: a second one on the same state folder ends at once, and names the first") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const TemporaryFolder folder;
+  NotifySocket socket((folder / "notify").string());
+  Process first(run_words(client), {socket.variable()});
+  REQUIRE(eventually([&] { return socket.count("READY=1") == 1; }));
+  const Outcome second = run(run_words(client));
+  CHECK(second.exit_code == 1);
+  CHECK(contains(second.err, "another culmen run"));
+  CHECK(contains(second.err, "process " + std::to_string(first.id())));
+  CHECK(renew(client).exit_code == 0);  // goes beside it
+  // However the first ends, the next one runs.
+  first.signal(SIGKILL);
+  first.wait();
+  NotifySocket other((folder / "other").string());
+  Process next(run_words(client), {other.variable()});
+  CHECK(eventually([&] { return other.count("READY=1") == 1; }));
+  next.signal(SIGTERM);
+  CHECK(next.wait() == 0);
+}
+
 TEST_CASE("run: the watchdog hears of it only while it works") {
   const TestCaProcess ca;
   const Client client(ca);

@@ -51,8 +51,8 @@ TEST_CASE("a program gets its input whole, and need not read it") {
   run.input = std::string(300'000, 'x') + "\nend\n";
   run_program("running a program", run);
   CHECK(file_text(folder.path() / "read") == run.input);
-  run.words = {test::write_script(folder.path() / "ignores", "exit 0\n")};
-  run_program("running a program", run);
+  run.words = {test::write_script(folder.path() / "ignores", "echo out; echo err >&2\n")};
+  CHECK(run_program("running a program", run) == "out\nerr\n");
 }
 
 TEST_CASE("a program that is cancelled ends soon, with what it started") {
