@@ -197,6 +197,10 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
     if (line.health != Health::fine) ++bad;
     entries.push_back(entry_of(line, host));
   }
+  for (const NameChange& change : host.begun_changes()) {
+    output.warn(doing_text(change) + " was begun and not finished; culmen renew does the rest");
+    ++bad;
+  }
   if (lines.empty()) output.say("There is no certificate in " + host.place());
   note_twins(lines, output);
   output.result().set("certificates", entries);

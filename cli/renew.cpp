@@ -1,6 +1,8 @@
 // culmen renew: every certificate that is due, as the CA suggests (ARI) or by its lifetime.
 #include <algorithm>
+#include <chrono>
 #include <memory>
+#include <set>
 
 #include "client_options.hpp"
 #include "command.hpp"
@@ -157,15 +159,36 @@ void tell_of_late(const std::vector<Candidate>& candidates, const Host& host, Ou
   }
 }
 
+/// Finishes names that are being changed. What cannot be finished fails: returns which certificates are only there
+/// twice because of that.
+std::set<std::string> unfinished(const RenewFlags& flags, const Host& host, KeepResult& result, Output& output) {
+  std::set<std::string> doubles;
+  const auto fails = [&](const NameChange& change, const Error& error) {
+    result.failed.insert_or_assign(change.from, error);
+    if (change.to.empty() || !host.run(find_certificate(host.storage(), change.from))) return;
+    result.failed.insert_or_assign(change.to, error);
+    doubles.insert(change.to);
+  };
+  if (flags.dry_run) {
+    for (const NameChange& change : host.begun_changes())
+      fails(change, Error(Errc::io_failed, doing_text(change), "it was not finished; culmen renew does the rest"));
+  } else {
+    for (const auto& [change, error] : finish_begun(host, std::chrono::seconds(30), output)) fails(change, error);
+  }
+  return doubles;
+}
+
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   output.log_as_json(flags.keep.connection.log_format == "json");
   const Host host(flags.state, Host::Access::read, output);
+  KeepResult result;
+  const std::set<std::string> doubles = unfinished(flags, host, result, output);
   std::vector<Candidate> candidates = candidates_of(flags, host);
   std::vector<Kept> wanted;
-  KeepResult result;
   for (Candidate& candidate : candidates) {
     const std::string& id = candidate.certificate.id;
+    if (doubles.contains(id)) continue;
     Intent intent = intent_of(host, candidate.certificate, flags.force);
     if (intent.output_error) result.not_written.insert_or_assign(id, *intent.output_error);
     if (intent.error) {

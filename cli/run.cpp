@@ -10,6 +10,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <set>
 #include <system_error>
 
 #include "client_options.hpp"
@@ -150,7 +151,13 @@ void Service::look() {
 /// Whether storage could be read.
 bool Service::look_once() {
   try {
-    const std::vector<culmen::StoredCertificate> certificates = host_.certificates();
+    std::set<std::string> doubles;
+    for (const auto& [change, error] : finish_begun(host_, std::chrono::seconds(1), output_)) {
+      say_problem(change.from, error.what());
+      if (host_.run(find_certificate(host_.storage(), change.from))) doubles.insert(change.to);
+    }
+    std::vector<culmen::StoredCertificate> certificates = host_.certificates();
+    std::erase_if(certificates, [&](const auto& each) { return doubles.contains(each.id); });
     keeper_.keep(wanted(certificates));
     for (const culmen::StoredCertificate& certificate : certificates) keeper_.write_outputs(certificate);
     if (!is_ready_) {
