@@ -57,8 +57,20 @@ std::function<void(const std::string&)> warner(Output& output) {
   return [&output](const std::string& warning) { output.warn(printable(warning)); };
 }
 
+/// Whether culmen has ever stored something in the folder.
+bool is_used(const fs::path& folder) {
+  constexpr std::array parts = {"accounts", "certificates", "keys", "local", folder_mark};
+  std::error_code failed;
+  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return fs::exists(folder / part, failed); });
+}
+
+[[noreturn]] void refuse_unused(const fs::path& folder, const std::string& advice) {
+  throw Failure(exit_failed, "not_found", "culmen has stored nothing in " + folder.string(),
+                "If certificates were kept there, see whether its disk is mounted, or restore a backup. " + advice);
+}
+
 std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& folder, Host::Access access,
-                                        Output& output) {
+                                        bool is_kept, Output& output) {
   std::error_code failed;
   if (access == Host::Access::write) {
     make_private_folder(folder);
@@ -67,6 +79,10 @@ std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& 
     throw Failure(exit_failed, "not_found", "there is no state folder " + folder.string(),
                   "If it should be there, see whether its disk is mounted; --dir FOLDER names another one.");
   }
+  // One that `culmen storage init` was told of has its mark.
+  const fs::path own = folder_of(url);
+  if (is_kept && !own.empty() && own != folder && !is_used(own))
+    refuse_unused(own, "If it is new: culmen storage init file:" + own.string());
   return open_storage(url, access == Host::Access::write, warner(output));
 }
 
@@ -126,7 +142,7 @@ Host::Host(const StateFlags& flags, Access access, Output& output)
     : folder_(state_folder(flags.dir)),
       url_(chosen_url(flags, folder_)),
       keeps_files_(!folder_of(url_).empty()),
-      storage_(opened(url_, folder_, access, output)),
+      storage_(opened(url_, folder_, access, flags.storage.empty(), output)),
       blocking_(storage_, {}, interrupt_token()),
       files_(keeps_files_ ? nullptr : open_storage("file:" + folder_.string(), false, warner(output))) {}
 
@@ -143,6 +159,7 @@ LeaseOptions Host::lease() const {
 culmen::StoredCertificate Host::certificate(const std::string& id) const {
   std::optional<culmen::StoredCertificate> found = run(find_certificate(storage_, id));
   if (found) return std::move(*found);
+  if (has_settings(id)) throw Failure(exit_failed, "not_found", printable(id) + ": " + lost_text(id));
   std::vector<std::string> ids;
   for (const culmen::StoredCertificate& other : certificates()) ids.push_back(other.id);
   const std::string near = nearest(id, ids);
@@ -187,6 +204,30 @@ bool Host::has_settings(const std::string& id) const {
 }
 
 std::vector<std::string> Host::ids_with_settings() const { return ids_of_files(local_folder() / "deploy"); }
+
+std::vector<std::string> Host::lost_ids(const std::vector<culmen::StoredCertificate>& certificates) const {
+  const std::vector<NameChange> changes = begun_changes();
+  std::vector<std::string> lost;
+  for (std::string& id : ids_with_settings()) {
+    const bool is_there =
+        std::any_of(certificates.begin(), certificates.end(), [&](const auto& each) { return each.id == id; }) ||
+        std::any_of(changes.begin(), changes.end(), [&](const NameChange& each) { return each.concerns(id); });
+    // It may have been issued, or deleted, since the list was read.
+    if (!is_there && !run(find_certificate(storage_, id)) && has_settings(id)) lost.push_back(std::move(id));
+  }
+  return lost;
+}
+
+std::string Host::lost_text(const std::string& id) const {
+  return "this host has settings for it, and it is not in " + place() +
+         " any more. Restore it from a backup, or see whether a disk is mounted; culmen delete " + printable(id) +
+         " forgets it.";
+}
+
+void Host::check_used() const {
+  const fs::path own = folder_of(url_);
+  if (!own.empty() && !is_used(own)) refuse_unused(own, "culmen issue gets the first certificate.");
+}
 
 void Host::keep_settings(const std::string& id, const HostSettings& settings) const {
   const fs::path file = settings_file(local_folder(), id);

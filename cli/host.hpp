@@ -58,7 +58,7 @@ class Host {
   }
 
   std::vector<culmen::StoredCertificate> certificates() const { return run(list_certificates(storage_)); }
-  /// Throws Failure (exit_usage) with the nearest names if there is none.
+  /// Throws Failure if there is none: exit_usage with the nearest names, exit_failed if this host has settings for it.
   culmen::StoredCertificate certificate(const std::string& id) const;
 
   /// What is wanted, and what this host does about it; nullopt: this host was never told. With files, settings of the
@@ -70,6 +70,12 @@ class Host {
   Settings settings_to_change(const culmen::StoredCertificate& certificate) const;
   bool has_settings(const std::string& id) const;
   std::vector<std::string> ids_with_settings() const;
+  /// Those that this host has settings for, and that are neither in storage nor about to be removed.
+  std::vector<std::string> lost_ids(const std::vector<culmen::StoredCertificate>& certificates) const;
+  /// What happened to one of them, and what to do.
+  std::string lost_text(const std::string& id) const;
+  /// Throws Failure (exit_failed) if culmen has never stored anything in its folder: a disk may not be mounted.
+  void check_used() const;
   void keep_settings(const std::string& id, const HostSettings& settings) const;
 
   /// With a database: writes the files that servers of this host read. Throws Error.

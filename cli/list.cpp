@@ -28,7 +28,7 @@ struct ListFlags {
 };
 
 /// How a certificate is, in the order of severity.
-enum class Health { fine, not_issued, late, revoked, expired, damaged };
+enum class Health { fine, not_issued, late, revoked, expired, damaged, lost };
 
 std::string_view to_string(Health health) {
   switch (health) {
@@ -38,6 +38,7 @@ std::string_view to_string(Health health) {
     case Health::revoked: return "revoked";
     case Health::expired: return "expired";
     case Health::damaged: return "damaged";
+    case Health::lost: return "lost";
   }
   return "unknown";
 }
@@ -50,6 +51,15 @@ struct Line {
   Health health = Health::fine;
   std::optional<Clock::time_point> not_after;
 };
+
+/// One that is gone, with settings that are still there.
+Line lost_line(const std::string& id, const Host& host) {
+  Line line;
+  line.health = Health::lost;
+  line.certificate.id = id;
+  line.certificate.damage.push_back(host.lost_text(id));
+  return line;
+}
 
 Line line_of(culmen::StoredCertificate certificate, Clock::time_point now, int warn_days) {
   Line line;
@@ -103,9 +113,11 @@ JsonObject entry_of(const Line& line, const Host& host) {
     entry.set("damage", damage);
   }
   entry.set("status", to_string(line.health));
-  entry.set("renewal_due", line.next.due);
-  entry.set("next", time_text(next_time(line)));
-  entry.set("reason", printable(line.next.reason, 1000));
+  if (certificate.damage.empty()) {
+    entry.set("renewal_due", line.next.due);
+    entry.set("next", time_text(next_time(line)));
+    entry.set("reason", printable(line.next.reason, 1000));
+  }
   if (!certificate.record.revoked.empty()) entry.set("revoked", certificate.record.revoked);
   if (!certificate.record.last_error.empty()) entry.set("last_error", printable(certificate.record.last_error, 2000));
   unsigned failures = 0;
@@ -121,7 +133,8 @@ void say_line(const Line& line, std::size_t width, Clock::time_point now, Output
   health.resize(std::max<std::size_t>(health.size(), 10), ' ');
   text += "  " + health + "  ";
   if (line.not_after) text += "expires " + time_text(*line.not_after) + " (" + in_words(*line.not_after, now) + ")  ";
-  output.say(text + names_of(line.certificate));
+  const std::vector<std::string>& damage = line.certificate.damage;
+  output.say(text + (damage.empty() ? names_of(line.certificate) : printable(damage.front(), 2000)));
 }
 
 void say_block(const Line& line, const Host& host, Clock::time_point now, Output& output) {
@@ -144,7 +157,8 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     say("issuer", printable(seen.leaf.issuer_common_name));
     say("files", host.live_folder(certificate.id).string());
   }
-  say(line.next.due ? "next try" : "renewal", time_text(next_time(line)) + ": " + printable(line.next.reason, 1000));
+  if (certificate.damage.empty())
+    say(line.next.due ? "next try" : "renewal", time_text(next_time(line)) + ": " + printable(line.next.reason, 1000));
   say("revoked", printable(certificate.record.revoked));
   say("last failure", printable(certificate.record.last_error, 2000));
   if (line.health == Health::not_issued) {
@@ -179,15 +193,18 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   const Clock::time_point now = Clock::now();
   std::vector<Line> lines;
   if (flags.names.empty()) {
-    for (culmen::StoredCertificate& certificate : host.certificates())
+    std::vector<culmen::StoredCertificate> certificates = host.certificates();
+    const std::vector<std::string> lost = host.lost_ids(certificates);
+    for (culmen::StoredCertificate& certificate : certificates)
       lines.push_back(line_of(std::move(certificate), now, flags.warn_days));
+    for (const std::string& id : lost) lines.push_back(lost_line(id, host));
   } else {
     for (const std::string& name : flags.names) lines.push_back(line_of(host.certificate(name), now, flags.warn_days));
   }
   std::size_t width = 0;
   for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
   std::vector<JsonObject> entries;
-  int bad = 0;
+  int bad = 0, unreadable = 0;
   for (const Line& line : lines) {
     if (details) {
       say_block(line, host, now, output);
@@ -195,8 +212,10 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
       say_line(line, width, now, output);
     }
     if (line.health != Health::fine) ++bad;
+    if (!line.certificate.damage.empty()) ++unreadable;
     entries.push_back(entry_of(line, host));
   }
+  if (lines.empty()) host.check_used();
   for (const NameChange& change : host.begun_changes()) {
     output.warn(doing_text(change) + " was begun and not finished; culmen renew does the rest");
     ++bad;
@@ -205,8 +224,8 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   note_twins(lines, output);
   output.result().set("certificates", entries);
   output.result().set("not_fine", bad);
-  // For monitoring: `list` only shows.
-  return details && bad > 0 ? exit_failed : exit_ok;
+  // For monitoring. `list` only shows: what cannot be shown is its failure, too.
+  return (details && bad > 0) || unreadable > 0 ? exit_failed : exit_ok;
 }
 
 void add_flags(Command& command, ListFlags& flags) {

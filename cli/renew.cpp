@@ -111,15 +111,19 @@ void skip_unknown(Candidate& candidate, const RenewFlags& flags, Output& output)
   output.say(line);
 }
 
-/// Certificates that were removed from the storage by another host.
-void note_removed(const Host& host, const std::vector<Candidate>& candidates, Output& output) {
-  if (host.keeps_files()) return;
-  for (const std::string& id : host.ids_with_settings()) {
-    const auto is_it = [&id](const Candidate& candidate) { return candidate.certificate.id == id; };
-    if (std::any_of(candidates.begin(), candidates.end(), is_it)) continue;
-    output.warn(printable(id) + ": it is not in " + host.place() +
-                " any more. Its files on this host stay as they are; culmen delete " + printable(id) +
-                " removes them.");
+/// Certificates that this host should renew, and that are gone.
+void note_lost(const Host& host, std::vector<Candidate>& candidates, KeepResult& result) {
+  std::vector<culmen::StoredCertificate> certificates;
+  for (const Candidate& candidate : candidates) certificates.push_back(candidate.certificate);
+  for (const std::string& id : host.lost_ids(certificates)) {
+    const Error error(Errc::io_failed, "", host.lost_text(id));
+    result.failed.insert_or_assign(id, error);
+    Candidate candidate;
+    candidate.certificate.id = id;
+    candidate.entry.set("name", id);
+    candidate.entry.set("result", "lost");
+    candidate.entry.set("error", error_object(error));
+    candidates.push_back(std::move(candidate));
   }
 }
 
@@ -209,7 +213,8 @@ int run_renew(const RenewFlags& flags, Output& output) {
       }
     }
   }
-  if (flags.names.empty()) note_removed(host, candidates, output);
+  if (flags.names.empty()) note_lost(host, candidates, result);
+  if (candidates.empty()) host.check_used();
   const bool several = candidates.size() > 1;
   if (!flags.dry_run) {
     KeepResult kept = keep_once(host, wanted, flags.keep, output);

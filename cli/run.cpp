@@ -90,6 +90,7 @@ class Service {
   std::vector<Kept> wanted(const std::vector<culmen::StoredCertificate>& certificates);
   void tell_of_late(const std::vector<culmen::StoredCertificate>& certificates);
   void say_status(const std::vector<culmen::StoredCertificate>& certificates);
+  void say_lost(const std::vector<culmen::StoredCertificate>& certificates);
   void say_problem(const std::string& id, const std::string& text);
   void wait() const;
 
@@ -159,6 +160,7 @@ bool Service::look_once() {
     std::vector<culmen::StoredCertificate> certificates = host_.certificates();
     std::erase_if(certificates, [&](const auto& each) { return doubles.contains(each.id); });
     keeper_.keep(wanted(certificates));
+    say_lost(certificates);
     for (const culmen::StoredCertificate& certificate : certificates) keeper_.write_outputs(certificate);
     if (!is_ready_) {
       is_ready_ = true;
@@ -190,6 +192,19 @@ std::vector<Kept> Service::wanted(const std::vector<culmen::StoredCertificate>& 
     }
   }
   return wanted;
+}
+
+void Service::say_lost(const std::vector<culmen::StoredCertificate>& certificates) {
+  for (const std::string& id : host_.lost_ids(certificates)) say_problem(id, host_.lost_text(id));
+  if (!certificates.empty()) return;
+  try {
+    host_.check_used();
+  } catch (const Failure& failure) {
+    LogEntry entry(LogLevel::warning, failure.message + ". " + failure.advice);
+    entry.event = "storage_unused";
+    entry.topic = "storage";
+    output_.line(entry);
+  }
 }
 
 void Service::say_problem(const std::string& id, const std::string& text) {

@@ -161,6 +161,62 @@ TEST_CASE("rename and delete: killed at any moment, the next command finishes it
   }
 }
 
+TEST_CASE("what is lost is an error: no certificates, an empty folder, a disk that is not mounted") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  REQUIRE(client.issue({"b.example"}).exit_code == 0);
+  const auto at = [](const std::string& command, const fs::path& state) {
+    return run({culmen_path(), command, "--dir", state.string()});
+  };
+  const auto all_fail = [&](const fs::path& state, const std::string& text) {
+    for (const char* command : {"renew", "status", "list"}) {
+      const Outcome outcome = at(command, state);
+      INFO(command << " " << state);
+      CHECK(outcome.exit_code == 1);
+      CHECK_MESSAGE(contains(outcome.out + outcome.err, text), outcome.out, outcome.err);
+    }
+  };
+  const auto copy = [&](const std::string& name) {
+    fs::copy(client.state(), folder / name, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    return folder.path() / name;
+  };
+  const fs::path gone = copy("gone");
+  fs::remove_all(gone / "certificates");
+  all_fail(gone, "culmen delete a.example forgets it");
+  const fs::path emptied = copy("emptied");
+  fs::remove_all(emptied / "certificates/b.example");
+  fs::create_directory(emptied / "certificates/b.example");
+  all_fail(emptied, "culmen delete b.example forgets it");
+  CHECK(contains(at("status", emptied).out, "a.example: valid"));
+  CHECK(contains(at("status", emptied).out, "b.example: lost"));
+  CHECK(run({culmen_path(), "status", "b.example", "--dir", emptied.string()}).exit_code == 1);
+  CHECK(run({culmen_path(), "delete", "b.example", "--dir", emptied.string()}).exit_code == 0);
+  CHECK(at("renew", emptied).exit_code == 0);
+
+  const fs::path empty = folder.path() / "empty";
+  fs::create_directory(empty);
+  all_fail(empty, "culmen has stored nothing in " + empty.string());
+  CHECK(fs::is_empty(empty));
+
+  // A storage beside the state folder: it is marked, so that also issue sees that it is not there.
+  const fs::path host = folder.path() / "host", disk = folder.path() / "disk/store";
+  fs::create_directory(disk.parent_path());
+  REQUIRE(run({culmen_path(), "storage", "init", "file:" + disk.string(), "--dir", host.string()}).exit_code == 0);
+  for (const char* command : {"renew", "status", "list"}) CHECK(at(command, host).exit_code == 0);
+  std::vector<std::string> issue = client.issue_words({"c.example"});
+  for (std::string& word : issue = client.command(issue)) {
+    if (word == client.state().string()) word = host.string();
+  }
+  REQUIRE(run(issue).exit_code == 0);
+  fs::rename(disk, folder.path() / "elsewhere");
+  fs::create_directory(disk);
+  all_fail(host, "see whether its disk is mounted");
+  CHECK(run(issue).exit_code == 1);
+  CHECK(fs::is_empty(disk));
+}
+
 TEST_CASE("settings last: a command without flags keeps them, and edit changes them (F8)") {
   const TestCaProcess ca;
   const TestCaProcess other;
