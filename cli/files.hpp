@@ -13,6 +13,9 @@ namespace culmen::cli {
 /// --dir, or /var/lib/culmen for root and the XDG data folder for everybody else.
 std::filesystem::path state_folder(const std::string& dir_option);
 
+/// A file in a folder that is to keep certificates: without it, the folder may be one where a disk should be mounted.
+inline constexpr const char* folder_mark = "culmen.json";
+
 /// Makes the folder with mode 0700, and its parents as the umask has it. Throws Error (io_failed).
 void make_private_folder(const std::filesystem::path& folder);
 

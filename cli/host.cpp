@@ -27,6 +27,24 @@ fs::path settings_file(const fs::path& local, const std::string& id) {
   return local / "deploy" / (storage_part(id) + ".json");
 }
 
+/// Of the certificates that have a file in the folder.
+std::vector<std::string> ids_of_files(const fs::path& folder) {
+  std::vector<std::string> ids;
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end; entry.increment(failed)) {
+    if (entry->path().extension() != ".json") continue;
+    if (auto id = storage_part_text(entry->path().stem().string())) ids.push_back(std::move(*id));
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+void remove_file(const fs::path& file) {
+  std::error_code failed;
+  fs::remove(file, failed);
+  if (failed) throw Error(Errc::io_failed, "removing " + file.string(), failed.message()).with_system_code(failed);
+}
+
 std::string chosen_url(const StateFlags& flags, const fs::path& folder) {
   if (!flags.storage.empty()) return flags.storage;
   if (const auto kept = read_json(folder / "local" / "storage.json")) {
@@ -39,8 +57,20 @@ std::function<void(const std::string&)> warner(Output& output) {
   return [&output](const std::string& warning) { output.warn(printable(warning)); };
 }
 
+/// Whether culmen has ever stored something in the folder.
+bool is_used(const fs::path& folder) {
+  constexpr std::array parts = {"accounts", "certificates", "keys", "local", folder_mark};
+  std::error_code failed;
+  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return fs::exists(folder / part, failed); });
+}
+
+[[noreturn]] void refuse_unused(const fs::path& folder, const std::string& advice) {
+  throw Failure(exit_failed, "not_found", "culmen has stored nothing in " + folder.string(),
+                "If certificates were kept there, see whether its disk is mounted, or restore a backup. " + advice);
+}
+
 std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& folder, Host::Access access,
-                                        Output& output) {
+                                        bool is_kept, Output& output) {
   std::error_code failed;
   if (access == Host::Access::write) {
     make_private_folder(folder);
@@ -49,6 +79,10 @@ std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& 
     throw Failure(exit_failed, "not_found", "there is no state folder " + folder.string(),
                   "If it should be there, see whether its disk is mounted; --dir FOLDER names another one.");
   }
+  // One that `culmen storage init` was told of has its mark.
+  const fs::path own = folder_of(url);
+  if (is_kept && !own.empty() && own != folder && !is_used(own))
+    refuse_unused(own, "If it is new: culmen storage init file:" + own.string());
   return open_storage(url, access == Host::Access::write, warner(output));
 }
 
@@ -118,7 +152,7 @@ Host::Host(const StateFlags& flags, Access access, Output& output)
       url_(chosen_url(flags, folder_)),
       keeps_files_(!folder_of(url_).empty()),
       warn_(warner(output)),
-      storage_(opened(url_, folder_, access, output)),
+      storage_(opened(url_, folder_, access, flags.storage.empty(), output)),
       blocking_(storage_, {}, interrupt_token()),
       files_(keeps_files_ ? nullptr : open_storage("file:" + folder_.string(), false, warner(output))) {}
 
@@ -143,6 +177,7 @@ LeaseOptions Host::lease() const {
 culmen::StoredCertificate Host::certificate(const std::string& id) const {
   std::optional<culmen::StoredCertificate> found = run(find_certificate(storage_, id));
   if (found) return std::move(*found);
+  if (has_settings(id)) throw Failure(exit_failed, "not_found", printable(id) + ": " + lost_text(id));
   std::vector<std::string> ids;
   for (const culmen::StoredCertificate& other : certificates()) ids.push_back(other.id);
   const std::string near = nearest(id, ids);
@@ -194,15 +229,30 @@ bool Host::has_settings(const std::string& id) const {
   return fs::exists(settings_file(local_folder(), id), failed);
 }
 
-std::vector<std::string> Host::ids_with_settings() const {
-  std::vector<std::string> ids;
-  std::error_code failed;
-  for (fs::directory_iterator entry(local_folder() / "deploy", failed), end; !failed && entry != end;
-       entry.increment(failed)) {
-    if (entry->path().extension() != ".json") continue;
-    if (auto id = storage_part_text(entry->path().stem().string())) ids.push_back(std::move(*id));
+std::vector<std::string> Host::ids_with_settings() const { return ids_of_files(local_folder() / "deploy"); }
+
+std::vector<std::string> Host::lost_ids(const std::vector<culmen::StoredCertificate>& certificates) const {
+  const std::vector<NameChange> changes = begun_changes();
+  std::vector<std::string> lost;
+  for (std::string& id : ids_with_settings()) {
+    const bool is_there =
+        std::any_of(certificates.begin(), certificates.end(), [&](const auto& each) { return each.id == id; }) ||
+        std::any_of(changes.begin(), changes.end(), [&](const NameChange& each) { return each.concerns(id); });
+    // It may have been issued, or deleted, since the list was read.
+    if (!is_there && !run(find_certificate(storage_, id)) && has_settings(id)) lost.push_back(std::move(id));
   }
-  return ids;
+  return lost;
+}
+
+std::string Host::lost_text(const std::string& id) const {
+  return "this host has settings for it, and it is not in " + place() +
+         " any more. Restore it from a backup, or see whether a disk is mounted; culmen delete " + printable(id) +
+         " forgets it.";
+}
+
+void Host::check_used() const {
+  const fs::path own = folder_of(url_);
+  if (!own.empty() && !is_used(own)) refuse_unused(own, "culmen issue gets the first certificate.");
 }
 
 void Host::keep_settings(const std::string& id, const HostSettings& settings) const {
@@ -220,22 +270,144 @@ void Host::keep_files(const InstalledCertificate& certificate) const {
   write_live_files(blocking::Storage(files_, {}, interrupt_token()), certificate);
 }
 
-void Host::rename_own(const std::string& from, const std::string& to) const {
-  if (files_ && run(find_certificate(files_, from)) && !run(find_certificate(files_, to)))
-    run(rename_certificate(files_, from, to, lease()));
-  const fs::path file = settings_file(local_folder(), from);
-  std::error_code failed;
-  if (!fs::exists(file, failed)) return;
-  fs::rename(file, settings_file(local_folder(), to), failed);
-  if (failed) throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
+// ---- Renaming and removing ----
+
+std::string doing_text(const NameChange& change) {
+  if (change.to.empty()) return "deleting " + printable(change.from);
+  return "renaming " + printable(change.from) + " to " + printable(change.to);
 }
 
-void Host::drop_own(const std::string& id) const {
-  if (files_ && run(find_certificate(files_, id))) (void)run(remove_certificate(files_, id, lease()));
+fs::path Host::begun_file(const std::string& id) const {
+  return local_folder() / "begun" / (storage_part(id) + ".json");
+}
+
+std::vector<NameChange> Host::begun_changes() const {
+  std::vector<NameChange> changes;
+  for (std::string& id : ids_of_files(local_folder() / "begun")) {
+    const std::optional<JsonObject> kept = read_json(begun_file(id));
+    if (!kept) continue;  // done meanwhile
+    NameChange change;
+    change.from = std::move(id);
+    change.to = kept->text("to");
+    changes.push_back(std::move(change));
+  }
+  return changes;
+}
+
+void Host::finish_change(const NameChange& change, std::chrono::seconds patience) const {
+  LeaseOptions options = lease();
+  options.patience = patience;
+  (void)carry_out(change, options);
+}
+
+void Host::rename(const std::string& from, const std::string& to) const {
+  NameChange change;
+  change.from = from;
+  change.to = to;
+  JsonObject begun;
+  begun.set("format", 1);
+  begun.set("to", to);
+  make_private_folder(local_folder());
+  make_private_folder(begun_file(from).parent_path());
+  write_json(begun_file(from), begun);
+  try {
+    (void)carry_out(change, lease());
+  } catch (const Error&) {
+    std::error_code failed;
+    if (!run(find_certificate(storage_, to))) fs::remove(begun_file(from), failed);  // nothing was begun
+    throw;
+  }
+}
+
+std::vector<std::string> Host::remove(const std::string& id) const {
+  NameChange change;
+  change.from = id;
+  JsonObject begun;
+  begun.set("format", 1);
+  make_private_folder(local_folder());
+  make_private_folder(begun_file(id).parent_path());
+  write_json(begun_file(id), begun);
+  std::vector<std::string> keys;
+  try {
+    keys = carry_out(change, lease());
+  } catch (const Error&) {
+    std::error_code failed;
+    const auto there = run(find_certificate(storage_, id));
+    if (there && there->damage.empty()) fs::remove(begun_file(id), failed);  // nothing was begun
+    throw;
+  }
+  // What was begun with it and cannot be finished is over.
+  for (const NameChange& other : begun_changes()) {
+    if (other.concerns(id)) remove_file(begun_file(other.from));
+  }
+  return keys;
+}
+
+/// From wherever an earlier try ended.
+std::vector<std::string> Host::carry_out(const NameChange& change, const LeaseOptions& lease) const {
+  std::vector<std::string> keys;
+  const bool is_there = run(find_certificate(storage_, change.from)).has_value();
+  try {
+    if (is_there && change.to.empty()) keys = run(remove_certificate(storage_, change.from, lease));
+    if (is_there && !change.to.empty()) run(rename_certificate(storage_, change.from, change.to, lease));
+  } catch (const Error& error) {
+    // Another program may have done it meanwhile.
+    if (error.code() != Errc::not_found) throw;
+    if (!change.to.empty() && !run(find_certificate(storage_, change.to))) throw;
+  }
+  if (change.to.empty()) {
+    drop_own(change.from, lease);
+  } else if (run(find_certificate(storage_, change.to))) {
+    rename_own(change, lease);
+  }
+  remove_file(begun_file(change.from));
+  return keys;
+}
+
+void Host::rename_own(const NameChange& change, const LeaseOptions& lease) const {
+  if (files_ && run(find_certificate(files_, change.from)))
+    run(rename_certificate(files_, change.from, change.to, lease));
+  const fs::path file = settings_file(local_folder(), change.from);
   std::error_code failed;
-  const fs::path file = settings_file(local_folder(), id);
-  fs::remove(file, failed);
-  if (failed) throw Error(Errc::io_failed, "removing " + file.string(), failed.message()).with_system_code(failed);
+  if (fs::exists(file, failed)) {
+    fs::rename(file, settings_file(local_folder(), change.to), failed);
+    if (failed && failed != std::errc::no_such_file_or_directory)
+      throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
+  }
+  // Hooks run again: the files have other paths.
+  remove_file(local_folder() / "deployed" / (storage_part(change.from) + ".json"));
+  remove_file(local_folder() / "late" / (storage_part(change.from) + ".json"));
+}
+
+void Host::drop_own(const std::string& id, const LeaseOptions& lease) const {
+  if (files_ && run(find_certificate(files_, id))) (void)run(remove_certificate(files_, id, lease));
+  for (const char* folder : {"deployed", "late", "deploy"})
+    remove_file(local_folder() / folder / (storage_part(id) + ".json"));
+}
+
+std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::chrono::seconds patience, Output& output,
+                                                       const std::vector<std::string>& kept_apart) {
+  std::vector<std::pair<NameChange, Error>> failed;
+  for (const NameChange& change : host.begun_changes()) {
+    const std::string& left = change.to.empty() ? change.from : change.to;
+    const bool is_apart = std::find(kept_apart.begin(), kept_apart.end(), left) != kept_apart.end();
+    if (is_apart && (change.to.empty() || host.run(find_certificate(host.storage(), change.from)))) continue;
+    try {
+      host.finish_change(change, patience);
+      output.say("Finished what a stopped program had begun: " + doing_text(change));
+    } catch (const Error& error) {
+      if (error.code() == Errc::cancelled) throw;
+      failed.emplace_back(change, error.while_doing("finishing what a stopped program had begun"));
+    }
+  }
+  return failed;
+}
+
+void require_finished(const Host& host, const std::string& id, Output& output) {
+  for (const auto& [change, error] : finish_begun(host, std::chrono::seconds(30), output)) {
+    if (change.concerns(id)) throw error;
+    output.warn(printable(error.what(), 4000));
+  }
 }
 
 std::string Host::place() const { return keeps_files_ ? folder_of(url_).string() : shown_url(url_); }

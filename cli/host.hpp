@@ -1,11 +1,13 @@
 // This host: the storage of certificates, and the state folder with what is the host's own.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "culmen/blocking/storage.hpp"
@@ -25,6 +27,16 @@ struct StateFlags {
                         ///< state folder.
 };
 void add_state_flags(const Command& command, StateFlags& flags);
+
+/// A certificate that gets another name, or is removed. A plain value.
+struct NameChange {
+  NameChange() = default;
+  std::string from;
+  std::string to;  ///< Empty: it is removed.
+  bool concerns(const std::string& id) const { return id == from || (!to.empty() && id == to); }
+};
+/// What was to be done, for messages.
+std::string doing_text(const NameChange& change);
 
 class Host {
  public:
@@ -49,7 +61,7 @@ class Host {
   }
 
   std::vector<culmen::StoredCertificate> certificates() const { return run(list_certificates(storage_)); }
-  /// Throws Failure (exit_usage) with the nearest names if there is none.
+  /// Throws Failure if there is none: exit_usage with the nearest names, exit_failed if this host has settings for it.
   culmen::StoredCertificate certificate(const std::string& id) const;
 
   /// What is wanted, and what this host does about it; nullopt: this host was never told. With files, settings of the
@@ -64,13 +76,26 @@ class Host {
   std::optional<Settings> settings_of(const std::string& name, const std::vector<std::string>& names) const;
   bool has_settings(const std::string& id) const;
   std::vector<std::string> ids_with_settings() const;
+  /// Those that this host has settings for, and that are neither in storage nor about to be removed.
+  std::vector<std::string> lost_ids(const std::vector<culmen::StoredCertificate>& certificates) const;
+  /// What happened to one of them, and what to do.
+  std::string lost_text(const std::string& id) const;
+  /// Throws Failure (exit_failed) if culmen has never stored anything in its folder: a disk may not be mounted.
+  void check_used() const;
   void keep_settings(const std::string& id, const HostSettings& settings) const;
 
   /// With a database: writes the files that servers of this host read. Throws Error.
   void keep_files(const InstalledCertificate& certificate) const;
-  /// What this host has of a certificate beside the storage: its settings, and with a database its files.
-  void rename_own(const std::string& from, const std::string& to) const;
-  void drop_own(const std::string& id) const;
+
+  /// Changes the storage, and what this host has of the certificate beside it: settings, and with a database its files.
+  /// local/begun/ says what is being done until it is done: if the program is stopped, finish_changes() goes on.
+  void rename(const std::string& from, const std::string& to) const;
+  /// Returns where in storage its keys are now. Also if only this host has something of it.
+  std::vector<std::string> remove(const std::string& id) const;
+  /// What was begun, and is not done.
+  std::vector<NameChange> begun_changes() const;
+  /// Does the rest of one of them. `patience`: how long to wait for another program that is at it.
+  void finish_change(const NameChange& change, std::chrono::seconds patience) const;
 
   /// Where certificates are kept, for messages: a folder, or a URL without its password.
   std::string place() const;
@@ -84,6 +109,11 @@ class Host {
   std::filesystem::path local_folder() const { return folder_ / "local"; }
 
  private:
+  std::filesystem::path begun_file(const std::string& id) const;
+  std::vector<std::string> carry_out(const NameChange& change, const LeaseOptions& lease) const;
+  void rename_own(const NameChange& change, const LeaseOptions& lease) const;
+  void drop_own(const std::string& id, const LeaseOptions& lease) const;
+
   std::filesystem::path folder_;
   std::string url_;
   bool keeps_files_ = true;
@@ -92,6 +122,14 @@ class Host {
   blocking::Storage blocking_;
   std::shared_ptr<culmen::Storage> files_;  ///< For servers of this host; nullptr if the storage keeps files itself.
 };
+
+/// Finishes what was begun, says so, and returns why what is left could not be finished. Those of `kept_apart` are
+/// about to be removed: none of them takes the place of another one.
+std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::chrono::seconds patience, Output& output,
+                                                       const std::vector<std::string>& kept_apart = {});
+/// For a command that works on that certificate. Throws what keeps it from being finished; what concerns others is a
+/// warning.
+void require_finished(const Host& host, const std::string& id, Output& output);
 
 /// Throws Failure (exit_usage) if one of these outputs is a file of another certificate, or is in the state folder.
 void check_outputs_beside_others(const Host& host, const std::string& id, const HostSettings& settings);

@@ -344,6 +344,7 @@ void Import::store(const std::string& id, const FoundCertificate& certificate) {
   generation.key_pem = certificate.key->to_pem();
   generation.chain_pem = certificate.fullchain;
   generation.meta = meta_of(certificate, record.account).serialized();
+  require_finished(*host_, id, output_);
   // The settings come first: a certificate without them would not be renewed here.
   host_->keep_settings(id, certificate.settings.host);
   host_->run(import_certificate(host_->storage(), id, record, generation, host_->lease()));

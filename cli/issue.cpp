@@ -73,6 +73,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
 
   const Host host(flags.state, Host::Access::write, output);
   const std::string id = id_from(flags);
+  require_finished(host, id, output);
   const std::optional<culmen::StoredCertificate> before = host.run(find_certificate(host.storage(), id));
   if (!before && flags.settings.names().empty()) (void)host.certificate(id);  // says that there is none
   Kept kept;

@@ -30,7 +30,7 @@ struct ListFlags {
 };
 
 /// How a certificate is, in the order of severity.
-enum class Health { fine, not_issued, hooks_pending, late, revoked, expired, damaged };
+enum class Health { fine, not_issued, hooks_pending, late, revoked, expired, damaged, lost };
 
 std::string_view to_string(Health health) {
   switch (health) {
@@ -41,6 +41,7 @@ std::string_view to_string(Health health) {
     case Health::revoked: return "revoked";
     case Health::expired: return "expired";
     case Health::damaged: return "damaged";
+    case Health::lost: return "lost";
   }
   return "unknown";
 }
@@ -55,6 +56,15 @@ struct Line {
   std::optional<Settings> settings;  ///< nullopt: this host was never told.
   std::vector<PendingHook> hooks;
 };
+
+/// One that is gone, with settings that are still there.
+Line lost_line(const std::string& id, const Host& host) {
+  Line line;
+  line.health = Health::lost;
+  line.certificate.id = id;
+  line.certificate.damage.push_back(host.lost_text(id));
+  return line;
+}
 
 /// What this host remembers: settings, and hooks that have to run.
 void add_own(Line& line, culmen::StoredCertificate& certificate, const Host& host) {
@@ -125,9 +135,11 @@ JsonObject entry_of(const Line& line, const Host& host) {
     entry.set("damage", damage);
   }
   entry.set("status", to_string(line.health));
-  entry.set("renewal_due", line.next.due);
-  entry.set("next", time_text(next_time(line)));
-  entry.set("reason", printable(line.next.reason, 1000));
+  if (certificate.damage.empty()) {
+    entry.set("renewal_due", line.next.due);
+    entry.set("next", time_text(next_time(line)));
+    entry.set("reason", printable(line.next.reason, 1000));
+  }
   if (!certificate.record.revoked.empty()) entry.set("revoked", certificate.record.revoked);
   if (!certificate.record.last_error.empty()) entry.set("last_error", printable(certificate.record.last_error, 2000));
   unsigned failures = 0;
@@ -148,7 +160,8 @@ void say_line(const Line& line, std::size_t width, Clock::time_point now, Output
   std::string missing;
   for (const auto& left_out : missing_names(line.certificate))
     missing += (missing.empty() ? "; missing: " : ", ") + printable(left_out.first);
-  output.say(text + names_of(line.certificate) + missing);
+  const std::vector<std::string>& damage = line.certificate.damage;
+  output.say(text + (damage.empty() ? names_of(line.certificate) + missing : printable(damage.front(), 2000)));
 }
 
 void say_block(const Line& line, const Host& host, Clock::time_point now, Output& output) {
@@ -175,7 +188,8 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     say("issuer", printable(seen.leaf.issuer_common_name));
     say("files", host.live_folder(certificate.id).string());
   }
-  say(line.next.due ? "next try" : "renewal", time_text(next_time(line)) + ": " + printable(line.next.reason, 1000));
+  if (certificate.damage.empty())
+    say(line.next.due ? "next try" : "renewal", time_text(next_time(line)) + ": " + printable(line.next.reason, 1000));
   for (const PendingHook& hook : line.hooks) say("hooks", "pending: " + to_text(hook));
   if (!line.hooks.empty()) say("", "The next culmen renew runs them.");
   say("revoked", printable(certificate.record.revoked));
@@ -216,8 +230,11 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   const Clock::time_point now = Clock::now();
   std::vector<Line> lines;
   if (flags.names.empty()) {
-    for (culmen::StoredCertificate& certificate : host.certificates())
+    std::vector<culmen::StoredCertificate> certificates = host.certificates();
+    const std::vector<std::string> lost = host.lost_ids(certificates);
+    for (culmen::StoredCertificate& certificate : certificates)
       lines.push_back(line_of(std::move(certificate), host, now, flags.warn_days));
+    for (const std::string& id : lost) lines.push_back(lost_line(id, host));
   } else {
     for (const std::string& name : flags.names)
       lines.push_back(line_of(host.certificate(name), host, now, flags.warn_days));
@@ -225,7 +242,7 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   std::size_t width = 0;
   for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
   std::vector<JsonObject> entries;
-  int bad = 0;
+  int bad = 0, unreadable = 0;
   std::string reasons;
   for (const Line& line : lines) {
     if (details) {
@@ -238,15 +255,21 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
       reasons +=
           (reasons.empty() ? "" : ", ") + printable(line.certificate.id) + ": " + std::string(to_string(line.health));
     }
+    if (!line.certificate.damage.empty()) ++unreadable;
     entries.push_back(entry_of(line, host));
+  }
+  if (lines.empty()) host.check_used();
+  for (const NameChange& change : host.begun_changes()) {
+    output.warn(doing_text(change) + " was begun and not finished; culmen renew does the rest");
+    ++bad;
   }
   if (lines.empty()) output.say("There is no certificate in " + host.place());
   note_twins(lines, output);
   output.result().set("certificates", entries);
   output.result().set("not_fine", bad);
   if (details && bad > 0) output.reason("not_fine", reasons);
-  // For monitoring: `list` only shows.
-  return details && bad > 0 ? exit_failed : exit_ok;
+  // For monitoring. `list` only shows: what cannot be shown is its failure, too.
+  return (details && bad > 0) || unreadable > 0 ? exit_failed : exit_ok;
 }
 
 void add_flags(Command& command, ListFlags& flags) {

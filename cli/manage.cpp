@@ -1,5 +1,6 @@
 // culmen delete, rename and edit.
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <set>
 
@@ -26,25 +27,29 @@ struct DeleteFlags {
 
 int run_delete(const DeleteFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::read, output);
+  for (const auto& [change, error] : finish_begun(host, std::chrono::seconds(30), output, flags.names))
+    output.warn(printable(error.what(), 4000));
+  std::set<std::string> begun;
+  for (const NameChange& change : host.begun_changes()) begun.insert(change.from);
   // All are looked up first: with a misspelled name nothing is deleted.
   std::set<std::string> stored;
   for (const std::string& name : flags.names) {
-    // Another host may have deleted it from a storage that both use.
-    if (!host.keeps_files() && host.has_settings(name) && !host.run(find_certificate(host.storage(), name))) continue;
+    // Another host may have deleted it from a storage that both use, or the storage may have lost it.
+    const bool is_own = host.has_settings(name) || begun.contains(name);
+    if (is_own && !host.run(find_certificate(host.storage(), name))) continue;
     stored.insert(host.certificate(name).id);
   }
   std::vector<std::string> kept;
   for (const std::string& name : flags.names) {
     if (!stored.contains(name)) {
-      host.drop_own(name);
+      (void)host.remove(name);
       output.say("Deleted from this host: " + printable(name) + ". It was not in " + host.place() + " any more.");
       continue;
     }
-    for (const std::string& key : host.run(remove_certificate(host.storage(), name, host.lease()))) {
+    for (const std::string& key : host.remove(name)) {
       output.say("Its key is kept: " + host.place_of_key(key));
       kept.push_back(host.place_of_key(key));
     }
-    host.drop_own(name);
     drop_hooks_record(host.local_folder(), name);
     output.say("Deleted: " + printable(name) + ". It was not revoked.");
   }
@@ -62,15 +67,23 @@ struct RenameFlags {
 
 int run_rename(const RenameFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::read, output);
-  (void)host.certificate(flags.from);
   const std::string to = checked_id(flags.to);
-  if (host.run(find_certificate(host.storage(), to))) {
-    throw Failure(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
-                  "Choose another name, or delete that one first.");
+  const std::vector<NameChange> begun = host.begun_changes();
+  const bool is_begun = std::any_of(begun.begin(), begun.end(), [&](const NameChange& change) {
+    return change.from == flags.from && change.to == to;
+  });
+  require_finished(host, flags.from, output);
+  const bool is_done = is_begun && host.run(find_certificate(host.storage(), to)) &&
+                       !host.run(find_certificate(host.storage(), flags.from));
+  if (!is_done) {
+    (void)host.certificate(flags.from);
+    if (host.run(find_certificate(host.storage(), to)) || host.has_settings(to)) {
+      throw Failure(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
+                    "Choose another name, or delete that one first.");
+    }
+    host.rename(flags.from, to);
   }
   const std::filesystem::path before = host.live_folder(flags.from);
-  host.run(rename_certificate(host.storage(), flags.from, to, host.lease()));
-  host.rename_own(flags.from, to);
   rename_hooks_record(host.local_folder(), flags.from, to);
   output.say("Renamed: " + flags.from + " is now " + to);
   output.say("Servers that read " + before.string() + " have to read " + host.live_folder(to).string() + " now.");
@@ -145,6 +158,7 @@ void say_present(const std::string& name, const Settings& settings, Output& outp
 
 int run_edit(const EditFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::read, output);
+  require_finished(host, flags.name, output);
   const culmen::StoredCertificate certificate = host.certificate(flags.name);
   if (flags.files_only && host.keeps_files())
     throw Failure(exit_usage, "invalid_argument", "--files-only is for certificates that another host renews",

@@ -1,6 +1,8 @@
 // culmen renew: every certificate that is due, as the CA suggests (ARI) or by its lifetime.
 #include <algorithm>
+#include <chrono>
 #include <memory>
+#include <set>
 
 #include "client_options.hpp"
 #include "command.hpp"
@@ -114,15 +116,19 @@ void skip_unknown(Candidate& candidate, const RenewFlags& flags, Output& output)
   output.say(line);
 }
 
-/// Certificates that were removed from the storage by another host.
-void note_removed(const Host& host, const std::vector<Candidate>& candidates, Output& output) {
-  if (host.keeps_files()) return;
-  for (const std::string& id : host.ids_with_settings()) {
-    const auto is_it = [&id](const Candidate& candidate) { return candidate.certificate.id == id; };
-    if (std::any_of(candidates.begin(), candidates.end(), is_it)) continue;
-    output.warn(printable(id) + ": it is not in " + host.place() +
-                " any more. Its files on this host stay as they are; culmen delete " + printable(id) +
-                " removes them.");
+/// Certificates that this host should renew, and that are gone.
+void note_lost(const Host& host, std::vector<Candidate>& candidates, KeepResult& result) {
+  std::vector<culmen::StoredCertificate> certificates;
+  for (const Candidate& candidate : candidates) certificates.push_back(candidate.certificate);
+  for (const std::string& id : host.lost_ids(certificates)) {
+    const Error error(Errc::io_failed, "", host.lost_text(id));
+    result.failed.insert_or_assign(id, error);
+    Candidate candidate;
+    candidate.certificate.id = id;
+    candidate.entry.set("name", id);
+    candidate.entry.set("result", "lost");
+    candidate.entry.set("error", error_object(error));
+    candidates.push_back(std::move(candidate));
   }
 }
 
@@ -207,16 +213,37 @@ int run_hooks_now(std::vector<Candidate>& candidates, const Host& host, Output& 
   return result.exit_code();
 }
 
+/// Finishes names that are being changed. What cannot be finished fails: returns which certificates are only there
+/// twice because of that.
+std::set<std::string> unfinished(const RenewFlags& flags, const Host& host, KeepResult& result, Output& output) {
+  std::set<std::string> doubles;
+  const auto fails = [&](const NameChange& change, const Error& error) {
+    result.failed.insert_or_assign(change.from, error);
+    if (change.to.empty() || !host.run(find_certificate(host.storage(), change.from))) return;
+    result.failed.insert_or_assign(change.to, error);
+    doubles.insert(change.to);
+  };
+  if (flags.dry_run) {
+    for (const NameChange& change : host.begun_changes())
+      fails(change, Error(Errc::io_failed, doing_text(change), "it was not finished; culmen renew does the rest"));
+  } else {
+    for (const auto& [change, error] : finish_begun(host, std::chrono::seconds(30), output)) fails(change, error);
+  }
+  return doubles;
+}
+
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   output.log_as_json(flags.keep.connection.log_format == "json");
   const Host host(flags.state, Host::Access::read, output);
+  KeepResult result;
+  const std::set<std::string> doubles = unfinished(flags, host, result, output);
   std::vector<Candidate> candidates = candidates_of(flags, host);
   if (flags.run_hooks) return run_hooks_now(candidates, host, output);
   std::vector<Kept> wanted;
-  KeepResult result;
   for (Candidate& candidate : candidates) {
     const std::string& id = candidate.certificate.id;
+    if (doubles.contains(id)) continue;
     Intent intent = intent_of(host, candidate.certificate, flags.force);
     if (intent.output_error) result.not_written.insert_or_assign(id, *intent.output_error);
     if (intent.error) {
@@ -237,7 +264,8 @@ int run_renew(const RenewFlags& flags, Output& output) {
       }
     }
   }
-  if (flags.names.empty()) note_removed(host, candidates, output);
+  if (flags.names.empty()) note_lost(host, candidates, result);
+  if (candidates.empty()) host.check_used();
   const bool several = candidates.size() > 1;
   if (!flags.dry_run) {
     KeepResult kept = keep_once(host, wanted, flags.keep, output);

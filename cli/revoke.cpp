@@ -143,6 +143,7 @@ int run_revoke(RevokeFlags flags, Output& output) {
   Certificate certificate;
   bool revoked_before = false;
   if (!flags.name.empty()) {
+    require_finished(host, flags.name, output);
     stored = host.certificate(flags.name);
     if (!stored->damage.empty())
       throw Failure(exit_failed, "io_failed", flags.name + " is damaged: " + stored->damage.front(),
@@ -168,9 +169,7 @@ int run_revoke(RevokeFlags flags, Output& output) {
   output.result().set("already_revoked", revoked_before);
   if (!stored) return exit_ok;
   if (flags.remove) {
-    for (const std::string& key : host.run(remove_certificate(host.storage(), stored->id, host.lease())))
-      output.say("Its key is kept: " + host.place_of_key(key));
-    host.drop_own(stored->id);
+    for (const std::string& key : host.remove(stored->id)) output.say("Its key is kept: " + host.place_of_key(key));
     output.say("Deleted: " + stored->id);
     return exit_ok;
   }

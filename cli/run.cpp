@@ -10,6 +10,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <set>
 #include <system_error>
 
 #include "client_options.hpp"
@@ -91,6 +92,7 @@ class Service {
   std::vector<Kept> wanted(const std::vector<culmen::StoredCertificate>& certificates);
   void tell_of_late(const std::vector<culmen::StoredCertificate>& certificates);
   void say_status(const std::vector<culmen::StoredCertificate>& certificates);
+  void say_lost(const std::vector<culmen::StoredCertificate>& certificates);
   void say_problem(const std::string& id, const std::string& text);
   void wait() const;
 
@@ -152,8 +154,15 @@ void Service::look() {
 /// Whether storage could be read.
 bool Service::look_once() {
   try {
-    const std::vector<culmen::StoredCertificate> certificates = host_.certificates();
+    std::set<std::string> doubles;
+    for (const auto& [change, error] : finish_begun(host_, std::chrono::seconds(1), output_)) {
+      say_problem(change.from, error.what());
+      if (host_.run(find_certificate(host_.storage(), change.from))) doubles.insert(change.to);
+    }
+    std::vector<culmen::StoredCertificate> certificates = host_.certificates();
+    std::erase_if(certificates, [&](const auto& each) { return doubles.contains(each.id); });
     keeper_.keep(wanted(certificates));
+    say_lost(certificates);
     for (const culmen::StoredCertificate& certificate : certificates) keeper_.write_outputs(certificate);
     if (!is_ready_) {
       is_ready_ = true;
@@ -185,6 +194,19 @@ std::vector<Kept> Service::wanted(const std::vector<culmen::StoredCertificate>& 
     }
   }
   return wanted;
+}
+
+void Service::say_lost(const std::vector<culmen::StoredCertificate>& certificates) {
+  for (const std::string& id : host_.lost_ids(certificates)) say_problem(id, host_.lost_text(id));
+  if (!certificates.empty()) return;
+  try {
+    host_.check_used();
+  } catch (const Failure& failure) {
+    LogEntry entry(LogLevel::warning, failure.message + ". " + failure.advice);
+    entry.event = "storage_unused";
+    entry.topic = "storage";
+    output_.line(entry);
+  }
 }
 
 void Service::say_problem(const std::string& id, const std::string& text) {

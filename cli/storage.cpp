@@ -81,6 +81,11 @@ int run_storage_init(const StorageFlags& flags, Output& output) {
   const blocking::Storage storage = opened_for(url, true, output);
   init_storage(url);
   (void)storage.list("certificates/", {}, 1);  // what the other commands need
+  if (const std::filesystem::path own = folder_of(url); !own.empty()) {
+    JsonObject mark;
+    mark.set("format", 1);
+    if (!read_json(own / folder_mark)) write_json(own / folder_mark, mark);
+  }
 
   make_private_folder(folder);
   if (folder_of(url).empty()) keep_settings_of_files(flags.state, output);

@@ -11,6 +11,7 @@
 
 #include "support/culmen_program.hpp"
 #include "support/file_server.hpp"
+#include "support/killed_program.hpp"
 #include "support/text.hpp"
 
 using namespace cli_test;
@@ -105,6 +106,116 @@ TEST_CASE("rename: files, settings and record go along, an existing name is refu
   const Outcome renewed = offline(client, {"renew", "--force", "web"});
   CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
   CHECK(contents(elsewhere / "chain.pem") == contents(client.certificate("web") / "live/fullchain.pem"));
+}
+
+TEST_CASE("rename and delete: killed at any moment, the next command finishes it, and status names it") {
+  using culmen::test::KillOutcome;
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string out = folder / "chain.pem";
+  REQUIRE(client.issue({"a.example"}, {"--out", out, "--deploy-hook", "/bin/true"}).exit_code == 0);
+  const std::vector<std::vector<std::string>> changes = {{"rename", "a.example", "web"}, {"delete", "a.example"}};
+  for (const std::vector<std::string>& change : changes) {
+    int unfinished = 0;
+    for (int n = 1; n < 100; ++n) {
+      const fs::path state = folder.path() / (change.front() + std::to_string(n));
+      fs::copy(client.state(), state, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+      const auto culmen = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), culmen_path());
+        words.insert(words.end(), {"--dir", state.string()});
+        return words;
+      };
+      const KillOutcome outcome = culmen::test::run_killed_at(culmen(change), n);
+      INFO(change.front() << ", killed at change " << n);
+      REQUIRE(outcome != KillOutcome::untraceable);
+      REQUIRE(outcome != KillOutcome::ended_badly);
+      const bool is_begun = fs::exists(state / "local/begun/a.example.json");
+      CHECK(!(is_begun && outcome == KillOutcome::ended_well));
+      const Outcome status = run(culmen({"status"}));
+      CHECK_MESSAGE(status.exit_code == (is_begun ? 1 : 0), status.out, status.err);
+      CHECK(contains(status.err, "was begun and not finished") == is_begun);
+      if (is_begun) {
+        const Outcome next = run(culmen(n % 2 == 0 ? change : std::vector<std::string>{"renew"}));
+        CHECK_MESSAGE(next.exit_code == 0, next.out, next.err);
+        ++unfinished;
+      }
+      std::string names = run(culmen({"list", "--names"})).out;
+      if (change.front() == "delete" && (is_begun || outcome == KillOutcome::ended_well)) {
+        CHECK(names.empty());
+        CHECK(fs::is_empty(state / "local/deploy"));
+      } else {
+        CHECK((names == "a.example\n" || (change.front() == "rename" && names == "web\n")));
+        names.pop_back();
+        const json::object settings = read_object(state / "local/deploy" / (names + ".json"));
+        CHECK(text(settings.at("out")) == out);
+        CHECK(settings.at("deploy_hooks").as_array().size() == 1);
+        CHECK(std::distance(fs::directory_iterator(state / "local/deploy"), {}) == 1);
+        const Outcome renewed = run(culmen({"renew", "--force"}));
+        CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
+        CHECK(contains(renewed.out, "Ran /bin/true"));
+      }
+      fs::remove_all(state);
+      if (outcome == KillOutcome::ended_well) break;
+    }
+    CHECK(unfinished > 5);
+  }
+}
+
+TEST_CASE("what is lost is an error: no certificates, an empty folder, a disk that is not mounted") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  REQUIRE(client.issue({"b.example"}).exit_code == 0);
+  const auto at = [](const std::string& command, const fs::path& state) {
+    return run({culmen_path(), command, "--dir", state.string()});
+  };
+  const auto all_fail = [&](const fs::path& state, const std::string& text) {
+    for (const char* command : {"renew", "status", "list"}) {
+      const Outcome outcome = at(command, state);
+      INFO(command << " " << state);
+      CHECK(outcome.exit_code == 1);
+      CHECK_MESSAGE(contains(outcome.out + outcome.err, text), outcome.out, outcome.err);
+    }
+  };
+  const auto copy = [&](const std::string& name) {
+    fs::copy(client.state(), folder / name, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    return folder.path() / name;
+  };
+  const fs::path gone = copy("gone");
+  fs::remove_all(gone / "certificates");
+  all_fail(gone, "culmen delete a.example forgets it");
+  const fs::path emptied = copy("emptied");
+  fs::remove_all(emptied / "certificates/b.example");
+  fs::create_directory(emptied / "certificates/b.example");
+  all_fail(emptied, "culmen delete b.example forgets it");
+  CHECK(contains(at("status", emptied).out, "a.example: valid"));
+  CHECK(contains(at("status", emptied).out, "b.example: lost"));
+  CHECK(run({culmen_path(), "status", "b.example", "--dir", emptied.string()}).exit_code == 1);
+  CHECK(run({culmen_path(), "delete", "b.example", "--dir", emptied.string()}).exit_code == 0);
+  CHECK(at("renew", emptied).exit_code == 0);
+
+  const fs::path empty = folder.path() / "empty";
+  fs::create_directory(empty);
+  all_fail(empty, "culmen has stored nothing in " + empty.string());
+  CHECK(fs::is_empty(empty));
+
+  // A storage beside the state folder: it is marked, so that also issue sees that it is not there.
+  const fs::path host = folder.path() / "host", disk = folder.path() / "disk/store";
+  fs::create_directory(disk.parent_path());
+  REQUIRE(run({culmen_path(), "storage", "init", "file:" + disk.string(), "--dir", host.string()}).exit_code == 0);
+  for (const char* command : {"renew", "status", "list"}) CHECK(at(command, host).exit_code == 0);
+  std::vector<std::string> issue = client.issue_words({"c.example"});
+  for (std::string& word : issue = client.command(issue)) {
+    if (word == client.state().string()) word = host.string();
+  }
+  REQUIRE(run(issue).exit_code == 0);
+  fs::rename(disk, folder.path() / "elsewhere");
+  fs::create_directory(disk);
+  all_fail(host, "see whether its disk is mounted");
+  CHECK(run(issue).exit_code == 1);
+  CHECK(fs::is_empty(disk));
 }
 
 TEST_CASE("settings last: a command without flags keeps them, and edit changes them (F8)") {
