@@ -373,11 +373,13 @@ Flow<Result<void>> check_names(Findings& findings, const CheckupRequest& request
   Result<std::vector<dns::Server>> servers = servers_of(request);
   if (!servers) co_return servers.error();
   Silent silent;
+  bool dns_is_down = false;
   for (const Identifier& identifier : identifiers) {
+    if (dns_is_down && identifier.type != "ip") continue;
     NameCheck check(findings, request, ca, *servers, identifier, silent);
     Result<void> checked = co_await check.run();
     if (!checked) co_return checked;
-    if (check.dns_is_down()) break;
+    dns_is_down = dns_is_down || check.dns_is_down();
   }
   co_return Result<void>();
 }

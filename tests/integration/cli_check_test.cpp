@@ -97,6 +97,14 @@ TEST_CASE("check: names that the DNS does not have, or has no address of, or can
   CHECK(finding(broken, "dns", "broken.example") == "temporary: the DNS answers with SERVFAIL");
   bench.dns.rcode = 5;
   CHECK(contains(finding(bench.check_names({"good.example"}), "dns"), "temporary: the DNS answers with REFUSED"));
+  // A DNS server that is not there: names are not asked for one by one, and addresses need none.
+  const Outcome absent = bench.client.run(
+      {"check", "--json", "--dns-server", "127.0.0.1:" + std::to_string(free_port()), "--public-port",
+       bench.ca.http_port(), "--http-port", bench.ca.http_port(), "-d", "good.example,b.example,127.0.0.1"});
+  CHECK(absent.exit_code == 3);
+  CHECK(contains(finding(absent, "dns", "good.example"), "temporary: asking the DNS server 127.0.0.1"));
+  CHECK(finding(absent, "dns", "b.example") == "no finding");
+  CHECK(finding(absent, "http", "127.0.0.1") == "good: port 80 of 127.0.0.1 gives the answer");
 }
 
 TEST_CASE("check: CAA records") {
