@@ -169,6 +169,9 @@ Result<void> plan(Validation& validation, Authorization authorization) {
         guarded_call([&]() -> Result<bool> { return solver->can_solve(pending.identifier, pending.wildcard); }, doing);
     if (!can_solve) return can_solve.error();
     if (!*can_solve) continue;
+    const bool needs_token = challenge->type == "http-01" || challenge->type == "dns-01" ||
+                             challenge->type == "tls-alpn-01" || challenge->type == "dns-account-01";
+    if (needs_token && challenge->token.empty()) return Error(Errc::bad_response, doing, "the challenge has no token");
     if (!challenge->token.empty() && !base::is_token(challenge->token)) {
       return Error(Errc::bad_response, doing,
                    "the token has characters a token cannot have: " + printable(challenge->token, 80));
