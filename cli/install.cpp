@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <set>
+#include <sstream>
 
 #include "client_options.hpp"
 #include "command.hpp"
@@ -27,16 +28,22 @@ namespace fs = std::filesystem;
 constexpr std::string_view marker = "# Written by: culmen install ";
 enum class UnitKind { timer, service };
 
+constexpr const char* default_calendar = "*-*-* 00,12:00:00";
+/// Of an option that no line of a unit shows.
+constexpr std::string_view writable_mark = "# --writable ";
+
 struct InstallFlags {
   InstallFlags() = default;
   std::string dir;
   std::string systemd_dir = "/etc/systemd/system";
-  std::string on_calendar = "*-*-* 00,12:00:00";
+  std::string on_calendar = default_calendar;
   std::string user, on_failure_unit;
   std::vector<std::string> writable;
   bool print_only = false;
   bool force = false;
+  bool uninstall = false;
   bool json = false;
+  std::vector<Option> lasting;  ///< Those that hold until they are given anew.
 };
 
 struct Unit {
@@ -64,17 +71,28 @@ std::string shared_text(const InstallFlags& flags, const fs::path& state, const 
 std::string timer_text(const InstallFlags& flags);
 void check_may_be_written(const Unit& unit, bool force);
 bool write_unit(const Unit& unit);
+std::vector<std::string> names_of_units(UnitKind kind);
+std::vector<std::string> keep_former(UnitKind kind, const fs::path& folder, InstallFlags& flags);
+std::string options_listed(const std::vector<std::string>& texts);
 
-int run_install(UnitKind kind, const InstallFlags& flags, Output& output) {
+int run_install(UnitKind kind, InstallFlags flags, Output& output) {
+  if (flags.on_calendar.empty()) flags.on_calendar = default_calendar;
+  std::erase(flags.writable, std::string());
+  const std::vector<std::string> kept = keep_former(kind, fs::absolute(flags.systemd_dir).lexically_normal(), flags);
   std::string user = flags.user;
   if (user.empty() && geteuid() != 0) {
     if (const passwd* self = getpwuid(geteuid())) user = self->pw_name;
   }
   const fs::path folder = fs::absolute(flags.systemd_dir).lexically_normal();
   const fs::path state = state_folder(flags.dir);
+  if (std::error_code none; !fs::is_directory(state, none)) {
+    output.warn("there is no state folder " + state.string() + " yet. What the units start fails until culmen issue " +
+                "has made it; --dir names another one.");
+  }
   const Proxy proxy = proxy_of(state);
   const std::string shared = shared_text(flags, state, user, proxy, output);
   JsonObject& json = output.result();
+  json.set("kept", kept);
   std::vector<Unit> units;
   if (kind == UnitKind::timer) {
     check_calendar_event(flags.on_calendar);
@@ -86,7 +104,10 @@ int run_install(UnitKind kind, const InstallFlags& flags, Output& output) {
   }
   json.set("service", units.front().path.string());
   json.set("state", state.string());
+  const std::string kept_text =
+      "Kept from the units that are there: " + options_listed(kept) + ". An empty value drops one, as in --user ''.";
   if (flags.print_only) {
+    if (!kept.empty()) output.say("# " + kept_text);
     json.set("changed", false);
     json.set("service_text", units.front().text);
     if (kind == UnitKind::timer) json.set("timer_text", units.back().text);
@@ -112,6 +133,7 @@ int run_install(UnitKind kind, const InstallFlags& flags, Output& output) {
     output.say("Wrote " + unit.path.string());
   }
   json.set("changed", changed);
+  if (!kept.empty()) output.say(kept_text);
   if (!changed) output.say("Nothing to do: the units are there already, as they should be");
   const std::string unit = kind == UnitKind::timer ? "culmen-renew.timer" : "culmen.service";
   output.say("Next, as root:\n  systemctl daemon-reload\n  systemctl enable --now " + unit);
@@ -122,6 +144,96 @@ int run_install(UnitKind kind, const InstallFlags& flags, Output& output) {
   output.say("After a change of settings, to have it at once: systemctl reload culmen.service");
   if (fs::exists(folder / "culmen-renew.timer", failed))
     output.say("The timer is not needed beside it: systemctl disable --now culmen-renew.timer");
+  return exit_ok;
+}
+
+std::vector<std::string> names_of_units(UnitKind kind) {
+  if (kind == UnitKind::service) return {"culmen.service"};
+  return {"culmen-renew.service", "culmen-renew.timer"};
+}
+
+std::string options_listed(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += (all.empty() ? "" : ", ") + printable(text, 1000);
+  return all;
+}
+
+/// The texts after `start` in the lines that begin with it.
+std::vector<std::string> lines_with(const std::string& text, std::string_view start) {
+  std::vector<std::string> found;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(start)) found.push_back(line.substr(start.size()));
+  }
+  return found;
+}
+
+/// Options of before that are not given now, from units that culmen wrote. Returns what they are.
+std::vector<std::string> keep_former(UnitKind kind, const fs::path& folder, InstallFlags& flags) {
+  std::string text;
+  for (const std::string& name : names_of_units(kind)) {
+    const std::optional<std::string> unit = read_file(folder / name);
+    if (unit && unit->starts_with(marker)) text += *unit;
+  }
+  std::vector<std::string> kept;
+  const auto former = [&](const std::string& option, std::string_view start) {
+    const bool is_given = std::any_of(flags.lasting.begin(), flags.lasting.end(),
+                                      [&](const Option& each) { return each.is(option) && each.given(); });
+    std::vector<std::string> values = is_given ? std::vector<std::string>() : lines_with(text, start);
+    std::erase(values, option == "--on-calendar" ? default_calendar : "");
+    for (const std::string& value : values) kept.push_back(option + " " + value);
+    return values;
+  };
+  for (const std::string& value : former("--user", "User=")) flags.user = value;
+  for (const std::string& value : former("--on-failure-unit", "OnFailure=")) flags.on_failure_unit = value;
+  for (const std::string& value : former("--on-calendar", "OnCalendar=")) flags.on_calendar = value;
+  for (const std::string& value : former("--writable", writable_mark)) flags.writable.push_back(value);
+  return kept;
+}
+
+/// What systemctl enable has made.
+void remove_links_to(const std::string& unit, const fs::path& folder) {
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end; entry.increment(failed)) {
+    std::error_code none;
+    if (entry->path().extension() == ".wants" && fs::is_symlink(entry->path() / unit, none))
+      fs::remove(entry->path() / unit, none);
+  }
+}
+
+int run_uninstall(UnitKind kind, const InstallFlags& flags, Output& output) {
+  const fs::path folder = fs::absolute(flags.systemd_dir).lexically_normal();
+  std::vector<Unit> units;
+  for (const std::string& name : names_of_units(kind)) {
+    units.push_back({folder / name, {}});
+    check_may_be_written(units.back(), flags.force);
+  }
+  std::vector<std::string> removed;
+  for (const Unit& unit : units) {
+    std::error_code failed;
+    const bool was_there = fs::remove(unit.path, failed);
+    if (failed) {
+      throw Error(Errc::io_failed, "removing " + unit.path.string(), failed.message() + "; run it as root")
+          .with_system_code(failed);
+    }
+    if (!was_there) continue;
+    remove_links_to(unit.path.filename().string(), folder);
+    output.say("Removed " + unit.path.string());
+    removed.push_back(unit.path.string());
+  }
+  std::error_code none;
+  const bool has_other =
+      fs::exists(folder / "culmen.service", none) || fs::exists(folder / "culmen-renew.service", none);
+  const fs::path proxy = state_folder(flags.dir) / "local" / "proxy.env";
+  if (!removed.empty() && !has_other && fs::remove(proxy, none)) output.say("Removed " + proxy.string());
+  output.result().set("removed", removed);
+  output.result().set("changed", !removed.empty());
+  if (removed.empty()) {
+    output.say("Nothing to do: there are no such units in " + folder.string());
+    return exit_ok;
+  }
+  output.say("Next, as root:\n  systemctl stop " + names_of_units(kind).back() + "\n  systemctl daemon-reload");
+  output.say("Certificates and settings stay; nothing renews them now.");
   return exit_ok;
 }
 
@@ -275,7 +387,12 @@ std::string running_text(const InstallFlags& flags, const fs::path& state, const
 std::string shared_text(const InstallFlags& flags, const fs::path& state, const std::string& user, const Proxy& proxy,
                         Output& output) {
   std::set<fs::path> places = places_of_certificates(state, output);
-  for (const std::string& place : flags.writable) places.insert(fs::absolute(place).lexically_normal());
+  std::string given_places;
+  for (const std::string& given : flags.writable) {
+    const fs::path place = fs::absolute(given).lexically_normal();
+    places.insert(place);
+    given_places += std::string(writable_mark) + place.string() + "\n";
+  }
   const fs::path self = program();
   bool uses_tmp = is_below(self, "/tmp") || is_below(self, "/var/tmp");
   // "-": a folder that is not there yet is no reason to fail.
@@ -300,7 +417,7 @@ std::string shared_text(const InstallFlags& flags, const fs::path& state, const 
       "# All that is written to. Hooks run in here, too: one that writes elsewhere needs --writable FOLDER of culmen\n"
       "# install.\n"
       "ProtectSystem=strict\n" +
-      writable + "PrivateTmp=" + (uses_tmp ? "no" : "yes") +
+      writable + given_places + "PrivateTmp=" + (uses_tmp ? "no" : "yes") +
       "\n"
       "PrivateDevices=yes\n"
       "ProtectClock=yes\n"
@@ -360,7 +477,7 @@ bool write_unit(const Unit& unit) {
 
 /// Empty when it may stand in a unit; systemd says itself what it makes of it.
 std::string check_calendar(const std::string& text) {
-  const bool fine = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+  const bool fine = std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view(" *-:,./~_+").find(c) != std::string_view::npos;
   });
@@ -369,15 +486,16 @@ std::string check_calendar(const std::string& text) {
 
 std::string check_unit(const std::string& name) {
   const bool fine =
-      name.find('.') != std::string::npos && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               std::string_view("_-.@:\\%").find(c) != std::string_view::npos;
-      });
+      name.empty() ||
+      (name.find('.') != std::string::npos && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                std::string_view("_-.@:\\%").find(c) != std::string_view::npos;
+       }));
   return fine ? std::string() : "\"" + printable(name) + "\" is not a unit, as \"mail-root@%n.service\"";
 }
 
 std::string check_user(const std::string& name) {
-  const bool fine = !name.empty() && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+  const bool fine = !name.starts_with('-') && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
            c == '.';
   });
@@ -390,21 +508,28 @@ void define_install(Command& command) {
   const auto define = [&command](UnitKind kind, const char* name, const char* description) {
     auto flags = std::make_shared<InstallFlags>();
     Command unit = command.subcommand(name, description);
+    const auto lasting = [&flags](const Option& option) { flags->lasting.push_back(option); };
     add_dir_flag(unit, flags->dir);
     unit.text("--systemd-dir FOLDER", flags->systemd_dir, "Where the units go");
     if (kind == UnitKind::timer) {
-      unit.text("--on-calendar EVENT", flags->on_calendar, "When to run, in the format of systemd.time(7)")
-          .check(check_calendar);
+      lasting(unit.text("--on-calendar EVENT", flags->on_calendar, "When to run, in the format of systemd.time(7)")
+                  .check(check_calendar));
     }
-    unit.text("--user NAME", flags->user, "User to run as (default: the user who runs this command)").check(check_user);
-    unit.list("--writable FOLDER", flags->writable, "A folder that a hook writes to; repeatable");
-    unit.text("--on-failure-unit UNIT", flags->on_failure_unit,
-              "Unit that systemd starts when the service fails (OnFailure=)")
-        .check(check_unit);
+    lasting(unit.text("--user NAME", flags->user, "User to run as (default: the user who runs this command)")
+                .check(check_user));
+    lasting(unit.list("--writable FOLDER", flags->writable, "A folder that a hook writes to; repeatable"));
+    lasting(unit.text("--on-failure-unit UNIT", flags->on_failure_unit,
+                      "Unit that systemd starts when the service fails (OnFailure=)")
+                .check(check_unit));
+    unit.flag("--uninstall", flags->uninstall, "Remove the units that this command wrote")
+        .excludes("--writable")
+        .excludes("--user");
     unit.flag("--print-only", flags->print_only, "Show the units and write nothing");
     unit.flag("--force", flags->force, "Replace units of that name that culmen did not write");
     add_json_flag(unit, flags->json);
-    unit.set_action([flags, kind](Output& output) { return run_install(kind, *flags, output); });
+    unit.set_action([flags, kind](Output& output) {
+      return flags->uninstall ? run_uninstall(kind, *flags, output) : run_install(kind, *flags, output);
+    });
   };
   define(UnitKind::timer, "timer", "Write systemd units that run culmen renew twice a day");
   define(UnitKind::service, "service", "Write a systemd unit that runs culmen run");

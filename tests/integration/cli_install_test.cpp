@@ -110,6 +110,70 @@ TEST_CASE("install timer: its own units are replaced, others are not") {
   CHECK(contains(nowhere.err, "--systemd-dir"));
 }
 
+TEST_CASE("install: options of before hold until they are given anew, and are named") {
+  const InstallBench bench;
+  const std::vector<std::string> options = {"--user",     "nobody", "--on-failure-unit", "mail@culmen.service",
+                                            "--writable", "/srv/a", "--writable",        "/srv/b 1"};
+  for (const std::string kind : {"timer", "service"}) {
+    CAPTURE(kind);
+    const fs::path unit = kind == "timer" ? bench.service() : fs::path(bench.units) / "culmen.service";
+    std::vector<std::string> first = options;
+    if (kind == "timer") first.insert(first.end(), {"--on-calendar", "hourly"});
+    const Outcome fresh = bench.install(first, kind);
+    CHECK_FALSE(contains(fresh.out, "Kept"));
+    CHECK(contains(fresh.err, "there is no state folder " + bench.state));
+    const std::string before = contents(unit);
+    const Outcome again = bench.install({}, kind);
+    CHECK(again.exit_code == 0);
+    CHECK(contents(unit) == before);
+    CHECK(contains(again.out,
+                   "Kept from the units that are there: --user nobody, --on-failure-unit mail@culmen.service, "));
+    CHECK(contains(again.out, "--writable /srv/a, --writable /srv/b 1"));
+    // Given anew, or empty, they do not hold.
+    REQUIRE(bench.install({"--writable", "/srv/c", "--user", ""}, kind).exit_code == 0);
+    const std::string changed = contents(unit);
+    CHECK(contains(changed, "/srv/c\""));
+    CHECK_FALSE(contains(changed, "/srv/a"));
+    CHECK_FALSE(contains(changed, "User=nobody"));
+    CHECK(contains(changed, "OnFailure=mail@culmen.service\n"));
+  }
+  CHECK(contains(contents(bench.timer()), "OnCalendar=hourly\n"));
+  REQUIRE(bench.install({"--on-calendar", ""}).exit_code == 0);
+  CHECK(contains(contents(bench.timer()), "OnCalendar=*-*-* 00,12:00:00\n"));
+  fs::create_directory(bench.state);
+  CHECK_FALSE(contains(bench.install().err, "no state folder"));
+}
+
+TEST_CASE("install --uninstall: removes what culmen wrote, and nothing else") {
+  const InstallBench bench;
+  REQUIRE(bench.install({}, "timer", {"https_proxy=http://me:secret@proxy.example"}).exit_code == 0);
+  REQUIRE(bench.install({}, "service", {"https_proxy=http://me:secret@proxy.example"}).exit_code == 0);
+  const fs::path proxy = fs::path(bench.state) / "local/proxy.env";
+  REQUIRE(fs::exists(proxy));
+  const fs::path wants = fs::path(bench.units) / "timers.target.wants";
+  fs::create_directory(wants);
+  fs::create_symlink(bench.timer(), wants / "culmen-renew.timer");
+  fs::create_symlink("/usr/lib/systemd/system/other.timer", wants / "other.timer");
+
+  const Outcome outcome = bench.install({"--uninstall"});
+  CHECK_MESSAGE(outcome.exit_code == 0, outcome.err);
+  CHECK(contains(outcome.out, "Removed " + bench.service().string()));
+  CHECK(contains(outcome.out, "systemctl stop culmen-renew.timer\n  systemctl daemon-reload"));
+  CHECK_FALSE(fs::exists(bench.timer()));
+  CHECK_FALSE(fs::exists(bench.service()));
+  CHECK_FALSE(fs::is_symlink(wants / "culmen-renew.timer"));
+  CHECK(fs::is_symlink(wants / "other.timer"));
+  CHECK(fs::exists(fs::path(bench.units) / "culmen.service"));
+  CHECK(fs::exists(proxy));  // the service reads it
+  CHECK(contains(bench.install({"--uninstall"}).out, "Nothing to do"));
+  CHECK(bench.install({"--uninstall"}, "service").exit_code == 0);
+  CHECK_FALSE(fs::exists(proxy));
+
+  std::ofstream(bench.timer()) << "[Timer]\nOnCalendar=weekly\n";
+  CHECK(bench.install({"--uninstall"}).exit_code == 1);
+  CHECK(fs::exists(bench.timer()));
+}
+
 TEST_CASE("install timer: what renewals write to may be written to") {
   const TestCaProcess ca;
   const Client client(ca);
