@@ -59,6 +59,7 @@ class Option {
   /// A number within these bounds, both included.
   Option& between(std::int64_t least, std::int64_t most);
   Option& one_of(std::vector<std::string> values);
+  /// An empty value is possible, too. What is missing is a Failure of this machine (exit_failed).
   Option& existing_file();
   Option& existing_folder();
   /// Values that completion offers. Others are possible, as far as other checks go.
@@ -67,6 +68,8 @@ class Option {
   Option& names_certificate();
   /// `find_fault` says what is wrong with a value; an empty text: nothing.
   Option& check(std::string (*find_fault)(const std::string& value));
+  /// `canonical` turns a value into the one that is meant, before it is checked.
+  Option& rewrite(std::string (*canonical)(const std::string& value));
   /// One value is split into several at this character.
   Option& delimiter(char separator);
   /// The environment variable that is read when the command line does not have the option.

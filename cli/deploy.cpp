@@ -33,6 +33,11 @@ Failure usage(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
 }
 
+/// What is not as the command line says, on this machine.
+Failure not_here(const std::string& what, const std::string& advice = {}) {
+  return Failure(exit_failed, "not_found", what, advice);
+}
+
 unsigned mode_of(const std::string& text) {
   unsigned mode = 0;
   std::from_chars(text.data(), text.data() + text.size(), mode, 8);
@@ -44,8 +49,8 @@ gid_t group_of(const std::string& text) {
   gid_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failed == std::errc() && end == text.data() + text.size()) return number;
-  throw usage("--key-group: there is no group \"" + printable(text) + "\" on this machine",
-              "Create it with groupadd, or use another group.");
+  throw not_here("--key-group: there is no group \"" + printable(text) + "\" on this machine",
+                 "Create it with groupadd, or use another group.");
 }
 
 /// How files with the key are to be, as far as the settings say.
@@ -65,7 +70,7 @@ void check_output(const std::string& flag, const std::string& path) {
   if (fs::exists(status) && !fs::is_regular_file(status))
     throw usage(flag + ": " + path + " is not a regular file", "Name another file: it is replaced at each renewal.");
   if (!fs::is_directory(folder, failed))
-    throw usage(flag + ": there is no folder " + folder.string(), "Make it first: mkdir -p " + folder.string());
+    throw not_here(flag + ": there is no folder " + folder.string(), "Make it first: mkdir -p " + folder.string());
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
     throw Failure(exit_failed, "io_failed", flag + ": this user cannot write to the folder " + folder.string(),
                   "Change its mode or owner, name another file, or run culmen as another user.");
@@ -75,7 +80,7 @@ void check_output(const std::string& flag, const std::string& path) {
 void check_programs(const char* flag, const std::vector<std::string>& programs) {
   for (const std::string& program : programs) {
     if (const std::string why = obstacle_of_program(program); !why.empty())
-      throw usage(std::string(flag) + ": " + printable(program) + " cannot be run: " + why);
+      throw not_here(std::string(flag) + ": " + printable(program) + " cannot be run: " + why);
   }
 }
 
@@ -174,7 +179,7 @@ void Deployment::put(const InstalledCertificate& certificate, const HostSettings
   const FileAccess access = access_of(settings);
   const auto copy = [&](const std::string& path, const std::string& contents, unsigned mode, const FileAccess& wanted) {
     if (path.empty()) return;
-    if (replace_file(path, contents, mode, wanted)) output_.say("Wrote " + path);
+    if (replace_file(path, contents, mode, wanted)) output_.say_of(certificate.id, "output_written", "Wrote " + path);
   };
   if (is_standard_output(settings.out)) {
     output_.print(certificate.chain_pem);

@@ -12,6 +12,7 @@
 #include "culmen/attempt.hpp"
 #include "culmen/certificate.hpp"
 #include "deploy.hpp"
+#include "hint.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
 #include "progress_lines.hpp"
@@ -253,12 +254,15 @@ void Keeper::say_of_single_run(const ManagerEvent& event) {
   switch (event.kind) {
     case Kind::issuing: {
       const std::string verb = event.not_after ? "renewing" : "issuing";
-      return output_.say(printable(event.id) + ": " + verb + ": " + printable(event.detail));
+      return output_.say_of(event.id, to_string(event.kind),
+                            printable(event.id) + ": " + verb + ": " + printable(event.detail));
     }
     case Kind::warning:
     case Kind::lease_lost:
     case Kind::expired:
-      return output_.warn((event.id.empty() ? "" : printable(event.id) + ": ") + printable(event.detail, 2000));
+      return output_.say_of(event.id, to_string(event.kind),
+                            (event.id.empty() ? "" : printable(event.id) + ": ") + printable(event.detail, 2000),
+                            LogLevel::warning);
     default: return output_.log(to_text(event));
   }
 }
@@ -370,7 +374,8 @@ Intent intent_of(const Host& host, const culmen::StoredCertificate& certificate,
     return intent;
   }
   if (!certificate.record.revoked.empty() && !force) {
-    intent.obstacle = "it was revoked on " + printable(certificate.record.revoked) + "; culmen issue gets a new one";
+    intent.obstacle = "it was revoked on " + printable(certificate.record.revoked) +
+                      "; to get a new one: " + hint("issue --name " + printable(certificate.id));
     return intent;
   }
   try {
@@ -532,15 +537,21 @@ void say_failures(const KeepResult& result, bool several, Output& output) {
   const auto named = [&](const std::string& id, const Error& error) {
     return several ? error.while_doing(printable(id)) : error;
   };
-  for (const auto& [id, error] : result.failed) output.fail(named(id, error));
-  for (const auto& [id, error] : result.not_written) output.fail(named(id, error));
+  for (const auto& [id, error] : result.failed) output.fail(named(id, error), id);
+  for (const auto& [id, error] : result.not_written) output.fail(named(id, error), id);
   for (const auto& [id, why] : result.waiting)
-    output.warn(printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
+    output.say_of(id, "waiting",
+                  printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then",
+                  LogLevel::warning);
   for (const std::string& id : result.held_elsewhere)
-    output.warn(printable(id) + ": another culmen works on it; run the same command again when it is done");
+    output.say_of(id, "held_elsewhere",
+                  printable(id) + ": another culmen works on it; run the same command again when it is done",
+                  LogLevel::warning);
   for (const auto& [program, why] : result.hooks_failed)
-    output.warn("the hook " + printable(program) + " failed: " + printable(why, 2000) +
-                "; it runs again the next time");
+    output.say_of({}, "hook_failed",
+                  "the hook " + printable(program) + " failed: " + printable(why, 2000) +
+                      "; it runs again at the next culmen renew",
+                  LogLevel::warning);
 }
 
 }  // namespace culmen::cli

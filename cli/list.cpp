@@ -9,6 +9,7 @@
 #include "command.hpp"
 #include "command_line.hpp"
 #include "describe.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "output.hpp"
 
@@ -148,8 +149,8 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
   say("revoked", printable(certificate.record.revoked));
   say("last failure", printable(certificate.record.last_error, 2000));
   if (line.health == Health::not_issued) {
-    output.say("  Finish it with culmen issue --name " + certificate.id + ", or remove it with culmen delete " +
-               certificate.id + ".");
+    output.say("  Finish it with: " + hint("issue --name " + printable(certificate.id)) +
+               "; or remove it with: " + hint("delete " + printable(certificate.id)));
   }
 }
 

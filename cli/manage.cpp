@@ -7,6 +7,7 @@
 #include "command_line.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "output.hpp"
 #include "settings.hpp"
@@ -29,7 +30,7 @@ int run_delete(const DeleteFlags& flags, Output& output) {
   for (const std::string& name : flags.names) {
     // Another host may have deleted it from a storage that both use.
     if (!host.keeps_files() && host.has_settings(name) && !host.run(find_certificate(host.storage(), name))) continue;
-    stored.insert(host.certificate(name).id);
+    stored.insert(host.certificate(name, Host::Guess::none).id);
   }
   std::vector<std::string> kept;
   for (const std::string& name : flags.names) {
@@ -59,11 +60,11 @@ struct RenameFlags {
 
 int run_rename(const RenameFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::read, output);
-  (void)host.certificate(flags.from);
+  (void)host.certificate(flags.from, Host::Guess::none);
   const std::string to = checked_id(flags.to);
   if (host.run(find_certificate(host.storage(), to))) {
     throw Failure(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
-                  "Choose another name, or delete that one first.");
+                  "Choose another name, or remove that one first: " + hint("delete " + to));
   }
   const std::filesystem::path before = host.live_folder(flags.from);
   host.run(rename_certificate(host.storage(), flags.from, to, host.lease()));

@@ -6,6 +6,7 @@
 #include "command.hpp"
 #include "command_line.hpp"
 #include "describe.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
 #include "late.hpp"
@@ -22,6 +23,7 @@ struct RenewFlags {
   std::vector<std::string> names;
   bool dry_run = false;
   bool force = false;
+  bool quiet = false;
 };
 
 /// A certificate of the run, and what --json says of it.
@@ -79,12 +81,13 @@ void conclude(Candidate& candidate, const KeepResult& result, const RenewFlags& 
     entry.set("result", "renewed");
   } else if (flags.dry_run && (next.due || flags.force)) {
     entry.set("result", "would renew");
-    output.say(printable(id) + ": would be renewed: " + (flags.force ? "--force is given" : printable(next.reason)));
+    output.say_of(id, "would_renew",
+                  printable(id) + ": would be renewed: " + (flags.force ? "--force is given" : printable(next.reason)));
   } else if (next.due) {
     entry.set("result", "waiting");
   } else {
     entry.set("result", "not due");
-    output.say(printable(id) + ": not due: " + printable(next.reason));
+    output.say_of(id, "not_due", printable(id) + ": not due: " + printable(next.reason));
   }
 }
 
@@ -102,8 +105,8 @@ void skip_unknown(Candidate& candidate, const RenewFlags& flags, Output& output)
   const std::string why = "another host renews it, and this host was never told to take its files";
   candidate.entry.set("result", "skipped");
   candidate.entry.set("reason", why);
-  const std::string line = printable(candidate.certificate.id) + ": skipped: " + why + "; culmen edit " +
-                           printable(candidate.certificate.id) + " does that";
+  const std::string line = printable(candidate.certificate.id) + ": skipped: " + why +
+                           "; to do that: " + hint("edit " + printable(candidate.certificate.id));
   // In a run over all it is normal.
   if (flags.names.empty()) return output.log(line);
   output.say(line);
@@ -115,9 +118,9 @@ void note_removed(const Host& host, const std::vector<Candidate>& candidates, Ou
   for (const std::string& id : host.ids_with_settings()) {
     const auto is_it = [&id](const Candidate& candidate) { return candidate.certificate.id == id; };
     if (std::any_of(candidates.begin(), candidates.end(), is_it)) continue;
-    output.warn(printable(id) + ": it is not in " + host.place() +
-                " any more. Its files on this host stay as they are; culmen delete " + printable(id) +
-                " removes them.");
+    output.warn(
+        printable(id) + ": it is not in " + host.place() +
+        " any more. Its files on this host stay as they are; to remove them: " + hint("delete " + printable(id)));
   }
 }
 
@@ -159,6 +162,7 @@ void tell_of_late(const std::vector<Candidate>& candidates, const Host& host, Ou
 
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
+  output.quiet(flags.quiet);
   output.log_as_json(flags.keep.connection.log_format == "json");
   const Host host(flags.state, Host::Access::read, output);
   std::vector<Candidate> candidates = candidates_of(flags, host);
@@ -181,7 +185,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
         skip_unknown(candidate, flags, output);
       } else {
         candidate.entry.set("reason", intent.obstacle);
-        output.say(printable(id) + ": not renewed: " + intent.obstacle);
+        output.say_of(id, "not_kept", printable(id) + ": not renewed: " + intent.obstacle);
       }
     }
   }
@@ -206,6 +210,7 @@ void define_renew(Command& command) {
       .names_certificate();
   command.flag("--dry-run", flags->dry_run, "Report what would be done and why, and change nothing");
   command.flag("--force", flags->force, "Renew even what is not due");
+  command.flag("-q,--quiet", flags->quiet, "Say only warnings and errors, as for cron");
   command.flag("--ask-again", flags->keep.ask_again, "Ask the CAs when to renew, even if they were asked recently");
   add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);

@@ -89,6 +89,7 @@ class Service {
   std::vector<Kept> wanted(const std::vector<culmen::StoredCertificate>& certificates);
   void tell_of_late(const std::vector<culmen::StoredCertificate>& certificates);
   void say_status(const std::vector<culmen::StoredCertificate>& certificates);
+  void say_start(const std::vector<culmen::StoredCertificate>& certificates);
   void say_problem(const std::string& id, const std::string& text);
   void wait() const;
 
@@ -115,7 +116,7 @@ void Service::run() {
   while (!interrupted()) {
     const bool hung_up = take_hangup(), was_ready = is_ready_;
     if (hung_up) {
-      output_.say("SIGHUP: looking at certificates and settings again");
+      output_.say_of({}, "reloading", "SIGHUP: reading certificates and settings again");
       if (is_ready_) manager_.reloading();
     }
     if (has_changed_.exchange(false)) look_at_ = std::min(look_at_, looked_at_ + event_pause);
@@ -126,7 +127,7 @@ void Service::run() {
     if (!interrupted()) wait();
   }
   manager_.stopping();
-  output_.say("Stopping");
+  output_.say_of({}, "stopping", "Stopping");
   keeper_.stop();
 }
 
@@ -156,6 +157,7 @@ bool Service::look_once() {
     if (!is_ready_) {
       is_ready_ = true;
       manager_.ready();
+      say_start(certificates);
     }
     say_status(certificates);
     tell_of_late(certificates);
@@ -183,6 +185,21 @@ std::vector<Kept> Service::wanted(const std::vector<culmen::StoredCertificate>& 
     }
   }
   return wanted;
+}
+
+/// What is kept, and until when.
+void Service::say_start(const std::vector<culmen::StoredCertificate>& certificates) {
+  if (certificates.empty()) {
+    output_.say_of({}, "started",
+                   "There is no certificate in " + host_.place() + "; new ones are seen within a minute");
+  }
+  for (const culmen::StoredCertificate& certificate : certificates) {
+    if (!certificate.damage.empty() || !certificate.live) continue;
+    const Shown seen = shown(certificate);
+    output_.say_of(certificate.id, "started",
+                   printable(certificate.id) + ": valid until " + time_text(seen.leaf.not_after) + ", renewal on " +
+                       time_text(seen.due.at));
+  }
 }
 
 void Service::say_problem(const std::string& id, const std::string& text) {
@@ -232,6 +249,7 @@ void Service::say_status(const std::vector<culmen::StoredCertificate>& certifica
 int run_service(const RunFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   output.log_as_json(flags.keep.connection.log_format == "json");
+  output.with_times();
   output.collapse_repeats();
   ServiceManager manager;
   const Doorbell bell;
