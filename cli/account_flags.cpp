@@ -76,7 +76,7 @@ std::vector<std::string> contact_urls(const std::vector<std::string>& contacts) 
     const bool has_scheme = url.find(':') != std::string::npos;
     const std::string address = url.starts_with("mailto:") ? url.substr(7) : url;
     if ((!has_scheme || url.starts_with("mailto:")) && !is_address(address)) {
-      throw Failure(exit_usage, "invalid_argument", "--contact: \"" + printable(url) + "\" is not an e-mail address",
+      throw Failure(exit_usage, "invalid_argument", "the contact \"" + printable(url) + "\" is not an e-mail address",
                     "Give one such as ops@example.com, or a URL.");
     }
     urls.push_back(has_scheme ? url : "mailto:" + url);

@@ -48,6 +48,7 @@ void ask_person(Output& output, const std::string& what, const TxtRecord& record
   output.say(what + "\n    name   " + printable(record.name, 260) + "\n    type   TXT\n    value  " +
              printable(record.value, 1000));
   output.say("Press Enter when it is done, or Ctrl-C to stop.");
+  output.progress_ended();
   for (;;) {
     pollfd both[] = {{STDIN_FILENO, POLLIN, 0}, {interrupt_token().descriptor(), POLLIN, 0}};
     if (poll(both, 2, -1) < 0 && errno != EINTR) throw Error(Errc::io_failed, "waiting for Enter");

@@ -7,6 +7,7 @@
 #include "culmen/directory_url.hpp"
 #include "culmen/private_key.hpp"
 #include "interrupt.hpp"
+#include "nearest.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -17,6 +18,11 @@ std::string with_commas(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;
+}
+
+std::string key_type_meant(const std::string& type) {
+  const std::string same = written_alike(type, key_type_names());
+  return same.empty() ? type : same;
 }
 
 std::string check_key_type(const std::string& type) {
@@ -99,7 +105,8 @@ Option add_key_type_flag(const Command& command, const std::string& name, std::s
   return Command(command)
       .text(name + " TYPE", type, help + ": " + with_commas(key_type_names()))
       .suggest(key_type_names())
-      .check(check_key_type);
+      .check(check_key_type)
+      .rewrite(key_type_meant);
 }
 
 std::vector<std::string> known_ca_names() {

@@ -1,13 +1,17 @@
 #include "command_line.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <filesystem>
 #include <set>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 #include <CLI/CLI.hpp>
 
 #include "command.hpp"
+#include "meant.hpp"
 #include "nearest.hpp"
 #include "output.hpp"
 
@@ -102,40 +106,136 @@ std::string path_of(const CLI::App& command) {
   return (parent ? path_of(*parent) + " " : std::string()) + command.get_name();
 }
 
-std::string near_option(const CLI::App& command, const std::string& word) {
+std::string words_joined(const std::vector<std::string>& words, const std::string& separator) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : separator) + word;
+  return text;
+}
+
+std::vector<std::string> names_of_commands(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : commands_below(command)) names.push_back(sub->get_name());
+  return names;
+}
+
+bool has_option(const CLI::App& command, const std::string& name) {
+  return command.get_option_no_throw(name) != nullptr;
+}
+
+bool takes_certificates(const CLI::App& command, const CommandLineNotes& notes) {
+  const std::vector<const CLI::Option*> options = command.get_options();
+  return std::any_of(options.begin(), options.end(), [&](const CLI::Option* option) {
+    return option->get_positional() && notes.certificates.contains(option);
+  });
+}
+
+/// What to do about an option that the command does not have.
+std::string advice_on_option(const CLI::App& command, const CommandLineNotes& notes,
+                             const std::vector<std::string>& words, const std::string& given) {
+  const std::string word = given.substr(0, given.find('='));
+  if (!command.get_parent()) {
+    const std::vector<std::string> names = names_of_commands(command);
+    const auto is_name = [&](const std::string& each) {
+      return std::find(names.begin(), names.end(), each) != names.end();
+    };
+    const auto sub = std::find_if(words.begin(), words.end(), is_name);
+    if (sub != words.end()) return "Options come after the command: culmen " + *sub + " " + word + " …";
+  }
+  for (const char* name : {"-d", "--domain", "--domains", "--name", "--cert-name"}) {
+    if (word == name && takes_certificates(command, notes) && !has_option(command, "--name"))
+      return "The name of a certificate is given without an option: " + path_of(command) + " NAME";
+  }
+  if (word.starts_with("--no-") && has_option(command, "--" + word.substr(5)))
+    return "Give --" + word.substr(5) + "=false to turn it off";
+  if (std::string meant = meant_option(word); !meant.empty()) return meant;
   std::vector<std::string> known;
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
   }
-  return nearest(word.substr(0, word.find('=')), known);
+  // The opposite is never meant.
+  std::erase_if(known, [&](const std::string& name) { return name.starts_with("--no-") != word.starts_with("--no-"); });
+  const std::string near = nearest(word, known);
+  return near.empty() ? std::string() : "Did you mean " + near + "?";
 }
 
 std::string near_command(const CLI::App& command, const std::string& word) {
-  std::vector<std::string> known;
-  for (const CLI::App* sub : commands_below(command)) known.push_back(sub->get_name());
+  if (std::string meant = meant_command(path_of(command), word); !meant.empty()) return meant;
+  std::vector<std::string> known = names_of_commands(command);
+  std::erase_if(known, [&](const std::string& name) { return is_destructive(name) && !differs_by_one(word, name); });
   return nearest(word, known);
 }
 
-/// What is wrong, in words of this program; CLI11's otherwise.
-Failure explained(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
+/// What --help shows of it: "--server URL", "NAME".
+std::string shown_option(const CLI::Option& option) {
+  if (option.get_positional()) return option.get_type_name();
+  const std::string name = option.get_lnames().empty() ? option.get_name() : "--" + option.get_lnames().front();
+  return option.get_type_name().empty() ? name : name + " " + option.get_type_name();
+}
+
+/// The two sides of `separator` in CLI11's message.
+std::optional<std::pair<std::string, std::string>> sides_of(const std::string& message, const std::string& separator) {
+  const auto at = message.find(separator);
+  if (at == std::string::npos) return std::nullopt;
+  return std::pair(message.substr(0, at), message.substr(at + separator.size()));
+}
+
+/// What CLI11 found, in words of this program.
+std::string translated(const CLI::App& command, const CLI::ParseError& error) {
+  const std::string message = error.what();
+  switch (static_cast<CLI::ExitCodes>(error.get_exit_code())) {
+    case CLI::ExitCodes::RequiredError: {
+      std::vector<std::string> missing;
+      for (const CLI::Option* option : command.get_options()) {
+        if (option->get_required() && option->count() == 0) missing.push_back(shown_option(*option));
+      }
+      return missing.empty() ? message : path_of(command) + " needs " + words_joined(missing, " and ");
+    }
+    case CLI::ExitCodes::ExcludesError:
+      if (const auto both = sides_of(message, " excludes "))
+        return both->first + " and " + both->second + " cannot be given together";
+      return message;
+    case CLI::ExitCodes::ArgumentMismatch:
+      if (const auto name = sides_of(message, ": At Most 1 required")) return name->first + " is given more than once";
+      if (const auto name = sides_of(message, ": 1 required")) {
+        const CLI::Option* option = command.get_option_no_throw(name->first);
+        return name->first + " needs a value" + (option ? ": " + shown_option(*option) : std::string());
+      }
+      return message;
+    case CLI::ExitCodes::ConversionError:
+      if (const auto value = sides_of(message, " = ")) {
+        if (const auto name = sides_of(value->first, "Could not convert: "))
+          return name->second + ": \"" + value->second + "\" is not a number that it can have";
+      }
+      if (const auto name = sides_of(message, ": Should be true/false")) return name->first + " takes no value";
+      return message;
+    default: return message;
+  }
+}
+
+/// What is wrong, in words of this program.
+Failure explained(const CLI::App& app, const CommandLineNotes& notes, const CLI::ParseError& error,
+                  const std::vector<std::string>& words) {
   const CLI::App& command = *command_of(app, words);
-  std::string message = error.what(), near;
+  std::string message, advice;
   const std::vector<std::string> unknown = app.remaining(true);
   const bool has_commands = !commands_below(command).empty();
   if (!unknown.empty() && unknown.front().starts_with("-")) {
     message = "there is no option " + printable(unknown.front());
-    near = near_option(command, unknown.front());
+    advice = advice_on_option(command, notes, words, unknown.front());
   } else if (!unknown.empty() && has_commands) {
     message = "\"" + printable(unknown.front()) + "\" is not a command";
-    near = near_command(command, unknown.front());
+    if (const std::string near = near_command(command, unknown.front()); !near.empty())
+      advice = "Did you mean " + near + "?";
   } else if (!unknown.empty()) {
     message = "unexpected argument: " + printable(unknown.front());
+    if (has_option(command, "--domain")) advice = "Names are given with -d: -d " + printable(unknown.front());
   } else if (has_commands && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
-    message = path_of(command) + " needs a command:";
-    for (const CLI::App* sub : commands_below(command)) message += " " + sub->get_name();
+    message = path_of(command) + " needs a command: " + words_joined(names_of_commands(command), ", ");
+  } else {
+    message = translated(command, error);
   }
-  return Failure(exit_usage, "usage", printable(message, 1000),
-                 (near.empty() ? "See " : "Did you mean " + near + "? See ") + path_of(command) + " --help.");
+  if (!advice.empty()) advice += advice.ends_with('.') || advice.ends_with('?') ? " " : ". ";
+  return Failure(exit_usage, "usage", printable(message, 1000), advice + "See " + path_of(command) + " --help.");
 }
 
 OptionDescription described(const CLI::Option& option, const CommandLineNotes& notes) {
@@ -173,15 +273,9 @@ CommandDescription described(const CLI::App& app, const CommandLineNotes& notes)
   return command;
 }
 
-// Without a description: CLI11 would add it to the value's name in --help.
-template <class Validator>
-CLI::Validator undescribed(const Validator& validator) {
-  return CLI::Validator(validator).description("");
-}
-
-CLI::Validator unless_empty(const CLI::Validator& validator) {
-  return CLI::Validator([validator](std::string& value) { return value.empty() ? std::string() : validator(value); },
-                        "");
+/// What is wrong with this machine, not with the command line.
+Failure missing_here(const std::string& option, const std::string& path, const std::string& what) {
+  return Failure(exit_failed, "not_found", option + ": " + printable(path, 1000) + " " + what);
 }
 
 }  // namespace
@@ -192,23 +286,54 @@ Option& Option::required() {
 }
 
 Option& Option::between(std::int64_t least, std::int64_t most) {
-  option_->check(undescribed(CLI::Range(least, most)));
+  option_->check(CLI::Validator(
+      [least, most](const std::string& value) -> std::string {
+        std::int64_t number = 0;
+        const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), number);
+        const bool good = failed == std::errc() && end == value.data() + value.size();
+        if (good && number >= least && number <= most) return {};
+        return "\"" + value + "\" is not a number from " + std::to_string(least) + " to " + std::to_string(most);
+      },
+      ""));
   return *this;
 }
 
 Option& Option::one_of(std::vector<std::string> values) {
   suggest(values);
-  option_->check(undescribed(CLI::IsMember(std::move(values))));
+  option_->transform(CLI::Validator(
+      [values](std::string& value) -> std::string {
+        const std::string same = written_alike(value, values);
+        if (same.empty()) return "\"" + value + "\" is not one of " + words_joined(values, ", ");
+        value = same;
+        return {};
+      },
+      ""));
   return *this;
 }
 
-Option& Option::existing_file(bool or_empty) {
-  option_->check(or_empty ? unless_empty(CLI::ExistingFile) : undescribed(CLI::ExistingFile));
+Option& Option::existing_file() {
+  const std::string name = option_->get_name();
+  option_->check(CLI::Validator(
+      [name](const std::string& path) -> std::string {
+        std::error_code failed;
+        if (path.empty() || std::filesystem::is_regular_file(path, failed)) return {};
+        if (std::filesystem::exists(path, failed)) throw missing_here(name, path, "is not a file");
+        throw missing_here(name, path, "does not exist");
+      },
+      ""));
   return *this;
 }
 
-Option& Option::existing_folder(bool or_empty) {
-  option_->check(or_empty ? unless_empty(CLI::ExistingDirectory) : undescribed(CLI::ExistingDirectory));
+Option& Option::existing_folder() {
+  const std::string name = option_->get_name();
+  option_->check(CLI::Validator(
+      [name](const std::string& path) -> std::string {
+        std::error_code failed;
+        if (path.empty() || std::filesystem::is_directory(path, failed)) return {};
+        if (std::filesystem::exists(path, failed)) throw missing_here(name, path, "is not a folder");
+        throw missing_here(name, path, "does not exist");
+      },
+      ""));
   return *this;
 }
 
@@ -224,6 +349,16 @@ Option& Option::names_certificate() {
 
 Option& Option::check(std::string (*find_fault)(const std::string& value)) {
   option_->check(CLI::Validator(find_fault, ""));
+  return *this;
+}
+
+Option& Option::rewrite(std::string (*canonical)(const std::string& value)) {
+  option_->transform(CLI::Validator(
+      [canonical](std::string& value) -> std::string {
+        value = canonical(value);
+        return {};
+      },
+      ""));
   return *this;
 }
 
@@ -321,8 +456,16 @@ Option Command::number(const std::string& spec, std::uint64_t& value, const std:
 Option Command::choice(const std::string& spec, int& value, const std::map<std::string, int>& words,
                        const std::string& help) {
   const Option option = add(spec, value, help);
-  option.option_->transform(undescribed(CLI::CheckedTransformer(words)));
-  for (const auto& [word, number] : words) notes_->words[option.option_].push_back(word);
+  std::vector<std::string>& known = notes_->words[option.option_];
+  for (const auto& [word, number] : words) known.push_back(word);
+  option.option_->transform(CLI::Validator(
+      [words, known](std::string& word) -> std::string {
+        const std::string same = written_alike(word, known);
+        if (same.empty()) return "\"" + word + "\" is not one of " + words_joined(known, ", ");
+        word = std::to_string(words.at(same));
+        return {};
+      },
+      ""));
   return option;
 }
 
@@ -365,7 +508,7 @@ std::optional<std::string> CommandLine::parse(const std::vector<std::string>& wo
     app.exit(success, text);
     return text.str();
   } catch (const CLI::ParseError& error) {
-    throw explained(app, error, words);
+    throw explained(app, parser_->notes, error, words);
   }
 }
 

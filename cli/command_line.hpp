@@ -59,15 +59,17 @@ class Option {
   /// A number within these bounds, both included.
   Option& between(std::int64_t least, std::int64_t most);
   Option& one_of(std::vector<std::string> values);
-  /// `or_empty`: an empty text, too, which unsets it.
-  Option& existing_file(bool or_empty = false);
-  Option& existing_folder(bool or_empty = false);
+  /// An empty value is possible, too. What is missing is a Failure of this machine (exit_failed).
+  Option& existing_file();
+  Option& existing_folder();
   /// Values that completion offers. Others are possible, as far as other checks go.
   Option& suggest(std::vector<std::string> values);
   /// The value is the name of a certificate that is kept: completion offers those.
   Option& names_certificate();
   /// `find_fault` says what is wrong with a value; an empty text: nothing.
   Option& check(std::string (*find_fault)(const std::string& value));
+  /// `canonical` turns a value into the one that is meant, before it is checked.
+  Option& rewrite(std::string (*canonical)(const std::string& value));
   /// One value is split into several at this character.
   Option& delimiter(char separator);
   /// The environment variable that is read when the command line does not have the option.

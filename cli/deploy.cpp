@@ -36,6 +36,11 @@ Failure usage(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
 }
 
+/// What is not as the command line says, on this machine.
+Failure not_here(const std::string& what, const std::string& advice = {}) {
+  return Failure(exit_failed, "not_found", what, advice);
+}
+
 unsigned mode_of(const std::string& text) {
   unsigned mode = 0;
   std::from_chars(text.data(), text.data() + text.size(), mode, 8);
@@ -47,8 +52,8 @@ gid_t group_of(const std::string& text) {
   gid_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failed == std::errc() && end == text.data() + text.size()) return number;
-  throw usage("--key-group: there is no group \"" + printable(text) + "\" on this machine",
-              "Create it with groupadd, or use another group.");
+  throw not_here("--key-group: there is no group \"" + printable(text) + "\" on this machine",
+                 "Create it with groupadd, or use another group.");
 }
 
 /// How files with the key are to be, as far as the settings say.
@@ -72,7 +77,7 @@ void check_output(const std::string& flag, const std::string& path) {
                 "It would be replaced. Move it away, or name another file.");
   }
   if (!fs::is_directory(folder, failed))
-    throw usage(flag + ": there is no folder " + folder.string(), "Make it first: mkdir -p " + folder.string());
+    throw not_here(flag + ": there is no folder " + folder.string(), "Make it first: mkdir -p " + folder.string());
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
     throw Failure(exit_failed, "io_failed", flag + ": this user cannot write to the folder " + folder.string(),
                   "Change its mode or owner, name another file, or run culmen as another user.");
@@ -97,10 +102,10 @@ void check_programs(const char* flag, const std::vector<std::string>& programs) 
   for (const std::string& program : programs) {
     const std::string why = obstacle_of_program(program);
     if (why.empty()) continue;
-    throw usage(std::string(flag) + ": " + printable(program) + " cannot be run: " + why,
-                program.find(' ') == std::string::npos
-                    ? ""
-                    : "Hooks are programs without arguments: put the command into a script, and name that.");
+    throw not_here(std::string(flag) + ": " + printable(program) + " cannot be run: " + why,
+                   program.find(' ') == std::string::npos
+                       ? ""
+                       : "Hooks are programs without arguments: put the command into a script, and name that.");
   }
 }
 
@@ -331,7 +336,7 @@ void Deployment::put(const InstalledCertificate& certificate, const HostSettings
   const FileAccess access = access_of(settings);
   const auto copy = [&](const std::string& path, const std::string& contents, unsigned mode, const FileAccess& wanted) {
     if (path.empty()) return;
-    if (replace_file(path, contents, mode, wanted)) output_.say("Wrote " + path);
+    if (replace_file(path, contents, mode, wanted)) output_.say_of(certificate.id, "output_written", "Wrote " + path);
   };
   if (is_standard_output(settings.out)) {
     output_.print(certificate.chain_pem);

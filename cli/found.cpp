@@ -10,6 +10,7 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/program.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "output.hpp"
 
@@ -214,7 +215,7 @@ void renew_as_chosen(FoundCertificate& certificate, const std::string& client, c
 }
 
 std::string edit_command(const FoundCertificate& certificate, const std::string& flags) {
-  return "culmen edit " + id_for(certificate) + " " + flags;
+  return hint("edit " + id_for(certificate) + " " + flags);
 }
 
 void take_hook(FoundCertificate& certificate, const std::string& client, const std::string& hook,

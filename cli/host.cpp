@@ -1,15 +1,18 @@
 #include "host.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <random>
 
 #include "client_options.hpp"
 #include "command.hpp"
 #include "culmen/file_storage.hpp"
 #include "files.hpp"
+#include "hint.hpp"
 #include "interrupt.hpp"
 #include "key_file_accounts.hpp"
 #include "live_files.hpp"
@@ -45,16 +48,46 @@ void remove_file(const fs::path& file) {
   if (failed) throw Error(Errc::io_failed, "removing " + file.string(), failed.message()).with_system_code(failed);
 }
 
+std::function<void(const std::string&)> warner(Output& output) {
+  return [&output](const std::string& warning) { output.warn(printable(warning)); };
+}
+
+const fs::path& folder_of_root() {
+  static const fs::path folder = "/var/lib/culmen";
+  return folder;
+}
+
+/// Whether it is there, also if this user may not look into it.
+bool is_folder(const fs::path& folder) {
+  std::error_code failed;
+  return fs::is_directory(folder, failed) || failed == std::errc::permission_denied;
+}
+
+Failure no_folder(const fs::path& folder) {
+  std::string advice =
+      "Nothing was issued yet? Begin with: culmen issue -d NAME. "
+      "If it should be there, see whether its disk is mounted; --dir FOLDER names another one.";
+  if (geteuid() != 0 && folder != folder_of_root() && is_folder(folder_of_root()))
+    advice = folder_of_root().string() + " is there: run as root (sudo), or give --dir FOLDER.";
+  return Failure(exit_failed, "not_found", "there is no state folder " + folder.string(), advice);
+}
+
+/// A folder of another user is said to be one, instead of a file in it that could not be opened.
+void check_readable(const fs::path& folder) {
+  if (access(folder.c_str(), R_OK | X_OK) == 0 || errno != EACCES) return;
+  struct stat about {};
+  const bool is_roots = stat(folder.c_str(), &about) != 0 || about.st_uid == 0;
+  throw Failure(exit_failed, "io_failed", "the state folder " + folder.string() + " may not be read by this user",
+                is_roots ? "Run as root (sudo)." : "Run as the user who owns it, or as root.");
+}
+
 std::string chosen_url(const StateFlags& flags, const fs::path& folder) {
+  check_readable(folder);
   if (!flags.storage.empty()) return flags.storage;
   if (const auto kept = read_json(folder / "local" / "storage.json")) {
     if (const std::string url = kept->text("url"); !url.empty()) return url;
   }
   return "file:" + folder.string();
-}
-
-std::function<void(const std::string&)> warner(Output& output) {
-  return [&output](const std::string& warning) { output.warn(printable(warning)); };
 }
 
 /// Whether culmen has ever stored something in the folder.
@@ -76,14 +109,29 @@ std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& 
     make_private_folder(folder);
   } else if (!fs::is_directory(folder, failed)) {
     if (access == Host::Access::if_there) return memory_storage();
-    throw Failure(exit_failed, "not_found", "there is no state folder " + folder.string(),
-                  "If it should be there, see whether its disk is mounted; --dir FOLDER names another one.");
+    throw no_folder(folder);
   }
   // One that `culmen storage init` was told of has its mark.
   const fs::path own = folder_of(url);
   if (is_kept && !own.empty() && own != folder && !is_used(own))
     refuse_unused(own, "If it is new: culmen storage init file:" + own.string());
   return open_storage(url, access == Host::Access::write, warner(output));
+}
+
+std::string advice_on_name(const std::string& id, const std::vector<std::string>& ids, Host::Guess guess) {
+  if (ids.empty()) return "There is none at all.";
+  // A wildcard is kept under a name that a folder can have.
+  if (id.starts_with("*.")) {
+    const std::string stored = id_of(CertificateSpec({id}));
+    if (std::find(ids.begin(), ids.end(), stored) != ids.end()) return "It is called " + printable(stored) + " here.";
+  }
+  const std::string near = guess == Host::Guess::nearest ? nearest(id, ids) : std::string();
+  if (!near.empty()) return "Did you mean \"" + printable(near) + "\"?";
+  constexpr std::size_t most = 10;
+  std::string names;
+  for (std::size_t i = 0; i < ids.size() && i < most; ++i) names += (i ? ", " : "") + printable(ids[i]);
+  if (ids.size() <= most) return "There are: " + names + ".";
+  return "There are: " + names + " and " + std::to_string(ids.size() - most) + " more (" + hint("list") + ").";
 }
 
 }  // namespace
@@ -131,8 +179,8 @@ std::string checked_id(const std::string& id) {
   if (id.empty() || id.size() > 253 || id.front() == '.' || id.front() == '-' || !characters_fine) {
     throw Failure(exit_usage, "invalid_argument",
                   "\"" + printable(id) +
-                      "\" is not a name for a certificate: it consists of letters, digits, '.', '-', '_' and ':', and "
-                      "begins with neither '.' nor '-'");
+                      "\" cannot be the name of a certificate: a name has letters, digits, '.', '-', '_' and ':' only, "
+                      "and begins with neither '.' nor '-'");
   }
   return id;
 }
@@ -174,15 +222,14 @@ LeaseOptions Host::lease() const {
   return lease;
 }
 
-culmen::StoredCertificate Host::certificate(const std::string& id) const {
+culmen::StoredCertificate Host::certificate(const std::string& id, Guess guess) const {
   std::optional<culmen::StoredCertificate> found = run(find_certificate(storage_, id));
   if (found) return std::move(*found);
   if (has_settings(id)) throw Failure(exit_failed, "not_found", printable(id) + ": " + lost_text(id));
   std::vector<std::string> ids;
   for (const culmen::StoredCertificate& other : certificates()) ids.push_back(other.id);
-  const std::string near = nearest(id, ids);
   throw Failure(exit_usage, "not_found", "there is no certificate \"" + printable(id) + "\" in " + shown_url(url_),
-                near.empty() ? "culmen list shows the names." : "Did you mean \"" + near + "\"?");
+                advice_on_name(id, ids, guess));
 }
 
 std::optional<Settings> Host::settings(const culmen::StoredCertificate& certificate) const {

@@ -61,8 +61,10 @@ class Host {
   }
 
   std::vector<culmen::StoredCertificate> certificates() const { return run(list_certificates(storage_)); }
-  /// Throws Failure if there is none: exit_usage with the nearest names, exit_failed if this host has settings for it.
-  culmen::StoredCertificate certificate(const std::string& id) const;
+  enum class Guess { nearest, none };
+  /// Throws Failure if there is none, exit_failed if this host has settings for it, else exit_usage: with the nearest
+  /// name, or with all names for what must not be done to another one.
+  culmen::StoredCertificate certificate(const std::string& id, Guess guess = Guess::nearest) const;
 
   /// What is wanted, and what this host does about it; nullopt: this host was never told. With files, settings of the
   /// release before are read from meta.json.

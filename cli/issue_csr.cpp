@@ -25,10 +25,12 @@ namespace {
 
 constexpr std::size_t longest_csr = 1 << 20;
 
+const std::string advice_on_csr =
+    "; make one with: openssl req -new -key key.pem -subj / -addext subjectAltName=DNS:NAME";
+
 /// What people give in place of a CSR; empty: it may be one.
 std::string why_no_csr(const std::string& contents) {
-  const std::string advice = "; make one with: openssl req -new -key key.pem -subj / -addext subjectAltName=DNS:NAME";
-  if (contents.empty()) return "it is empty" + advice;
+  if (contents.empty()) return "it is empty" + advice_on_csr;
   if (contents.starts_with("\xff\xfe") || contents.starts_with("\xfe\xff"))
     return "it is UTF-16 text, as PowerShell writes it; save it as ASCII";
   if (contents.find("-----BEGIN") != std::string::npos || contents.front() == 0x30) return {};  // PEM, or DER
@@ -37,7 +39,7 @@ std::string why_no_csr(const std::string& contents) {
   });
   if (is_base64)
     return "it is base64 without the lines \"-----BEGIN CERTIFICATE REQUEST-----\" and \"-----END …\"; add them";
-  return "it is neither PEM nor DER" + advice;
+  return "it is neither PEM nor DER" + advice_on_csr;
 }
 
 Bytes read_csr(const std::string& path) {
@@ -46,6 +48,9 @@ Bytes read_csr(const std::string& path) {
   if (!contents) throw Error(Errc::io_failed, doing, "there is no such file");
   if (const std::string why = why_no_csr(*contents); !why.empty()) throw Error(Errc::crypto_failed, doing, why);
   if (contents->find("-----BEGIN") == std::string::npos) return Bytes(contents->begin(), contents->end());
+  if (contents->find("PRIVATE KEY-----") != std::string::npos &&
+      contents->find("CERTIFICATE REQUEST-----") == std::string::npos)
+    throw Error(Errc::crypto_failed, doing, "it is a private key, not a request" + advice_on_csr);
   if (contents->find("CERTIFICATE REQUEST-----") == std::string::npos)
     throw Error(Errc::crypto_failed, doing,
                 "it has no CERTIFICATE REQUEST: " + contents->substr(0, contents->find('\n')));
@@ -167,6 +172,7 @@ int issue_for_csr(const CsrFlags& flags, Output& output) {
   output.result().set("account", account.url);
   output.result().set("order", issued.order.url);
   output.say("Valid until " + time_text(leaf.not_after) + "\n  chain  " + local.out);
+  output.say("Nothing renews it: give the same command again before it ends, or from a timer.");
   return exit_ok;
 }
 

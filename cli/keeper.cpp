@@ -13,6 +13,7 @@
 #include "culmen/attempt.hpp"
 #include "culmen/certificate.hpp"
 #include "deploy.hpp"
+#include "hint.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
 #include "progress_lines.hpp"
@@ -291,12 +292,15 @@ void Keeper::say_of_single_run(const ManagerEvent& event) {
   switch (event.kind) {
     case Kind::issuing: {
       const std::string verb = event.not_after ? "renewing" : "issuing";
-      return output_.say(printable(event.id) + ": " + verb + ": " + printable(event.detail));
+      return output_.say_of(event.id, to_string(event.kind),
+                            printable(event.id) + ": " + verb + ": " + printable(event.detail));
     }
     case Kind::warning:
     case Kind::lease_lost:
     case Kind::expired:
-      return output_.warn((event.id.empty() ? "" : printable(event.id) + ": ") + printable(event.detail, 2000));
+      return output_.say_of(event.id, to_string(event.kind),
+                            (event.id.empty() ? "" : printable(event.id) + ": ") + printable(event.detail, 2000),
+                            LogLevel::warning);
     default: return output_.log(to_text(event));
   }
 }
@@ -433,7 +437,8 @@ Intent intent_of(const Host& host, const culmen::StoredCertificate& certificate,
     return intent;
   }
   if (!certificate.record.revoked.empty() && !force) {
-    intent.obstacle = "it was revoked on " + printable(certificate.record.revoked) + "; culmen issue gets a new one";
+    intent.obstacle = "it was revoked on " + printable(certificate.record.revoked) +
+                      "; to get a new one: " + hint("issue --name " + printable(certificate.id));
     return intent;
   }
   try {
@@ -601,20 +606,21 @@ void say_failures(const KeepResult& result, bool several, Output& output) {
   const auto named = [&](const std::string& id, const Error& error) {
     return several ? error.while_doing(printable(id)) : error;
   };
-  for (const auto& [id, error] : result.failed) output.fail(named(id, error));
-  for (const auto& [id, error] : result.not_written) output.fail(named(id, error));
-  const auto warn = [&output](const char* code, const std::string& text) {
-    output.warn(text);
-    output.reason(code, text);
+  for (const auto& [id, error] : result.failed) output.fail(named(id, error), id);
+  for (const auto& [id, error] : result.not_written) output.fail(named(id, error), id);
+  const auto warn = [&output](const std::string& id, const char* event, const std::string& text) {
+    output.say_of(id, event, text, LogLevel::warning);
+    output.reason(event, text);
   };
   for (const auto& [program, why] : result.hooks_failed) {
-    warn("hook_failed",
-         "the hook " + printable(program) + " failed: " + printable(why, 2000) + "; it runs again the next time");
+    warn({}, "hook_failed",
+         "the hook " + printable(program) + " failed: " + printable(why, 2000) +
+             "; it runs again at the next culmen renew");
   }
   for (const std::string& id : result.held_elsewhere)
-    warn("held", printable(id) + ": another culmen works on it; run the same command again when it is done");
+    warn(id, "held", printable(id) + ": another culmen works on it; run the same command again when it is done");
   for (const auto& [id, why] : result.waiting)
-    warn("not_now", printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
+    warn(id, "not_now", printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
 }
 
 }  // namespace culmen::cli

@@ -10,6 +10,7 @@
 #include "command_line.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "output.hpp"
 #include "shown_settings.hpp"
@@ -199,8 +200,8 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     say_settings(*line.settings, output);
   }
   if (line.health == Health::not_issued) {
-    output.say("  Finish it with culmen issue --name " + certificate.id + ", or remove it with culmen delete " +
-               certificate.id + ".");
+    output.say("  Finish it with: " + hint("issue --name " + printable(certificate.id)) +
+               "; or remove it with: " + hint("delete " + printable(certificate.id)));
   }
 }
 

@@ -11,6 +11,7 @@
 #include "command_line.hpp"
 #include "commands.hpp"
 #include "culmen/version.hpp"
+#include "hint.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
 
@@ -28,6 +29,7 @@ int main(int argc, char** argv) {
   }
   const std::string chosen = words.empty() ? std::string() : words.front();
   const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
+  remember_for_hints(words);
   Output output(json && chosen != "test-ca");
   if (chosen != "test-ca") cancel_on_interrupt(json);
 

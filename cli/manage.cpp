@@ -9,6 +9,7 @@
 #include "command_line.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "output.hpp"
 #include "settings.hpp"
@@ -37,7 +38,7 @@ int run_delete(const DeleteFlags& flags, Output& output) {
     // Another host may have deleted it from a storage that both use, or the storage may have lost it.
     const bool is_own = host.has_settings(name) || begun.contains(name);
     if (is_own && !host.run(find_certificate(host.storage(), name))) continue;
-    stored.insert(host.certificate(name).id);
+    stored.insert(host.certificate(name, Host::Guess::none).id);
   }
   std::vector<std::string> kept;
   for (const std::string& name : flags.names) {
@@ -76,10 +77,10 @@ int run_rename(const RenameFlags& flags, Output& output) {
   const bool is_done = is_begun && host.run(find_certificate(host.storage(), to)) &&
                        !host.run(find_certificate(host.storage(), flags.from));
   if (!is_done) {
-    (void)host.certificate(flags.from);
+    (void)host.certificate(flags.from, Host::Guess::none);
     if (host.run(find_certificate(host.storage(), to)) || host.has_settings(to)) {
       throw Failure(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
-                    "Choose another name, or delete that one first.");
+                    "Choose another name, or remove that one first: " + hint("delete " + to));
     }
     host.rename(flags.from, to);
   }

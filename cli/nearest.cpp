@@ -1,6 +1,7 @@
 #include "nearest.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
 
 namespace culmen::cli {
@@ -23,7 +24,23 @@ std::size_t distance_of(std::string_view from, std::string_view to) {
   return row.back();
 }
 
+std::string bare(std::string_view text) {
+  std::string letters;
+  for (const unsigned char c : text) {
+    if (c != '-' && c != ':' && c != '_') letters += static_cast<char>(std::tolower(c));
+  }
+  return letters;
+}
+
 }  // namespace
+
+bool differs_by_one(std::string_view one, std::string_view other) { return distance_of(one, other) == 1; }
+
+std::string written_alike(std::string_view text, const std::vector<std::string>& known) {
+  const auto is_it = [text = bare(text)](const std::string& word) { return bare(word) == text; };
+  const auto found = std::find_if(known.begin(), known.end(), is_it);
+  return found == known.end() ? std::string() : *found;
+}
 
 std::string nearest(std::string_view text, const std::vector<std::string>& known) {
   std::string best;

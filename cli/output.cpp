@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "command.hpp"
+#include "interrupt.hpp"
 
 namespace culmen::cli {
 
@@ -128,13 +129,21 @@ void Output::line(const LogEntry& entry) {
   write_entry(entry);
 }
 
+void Output::say_of(const std::string& certificate, std::string_view event, std::string text, LogLevel level) {
+  LogEntry entry(level, std::move(text));
+  entry.certificate = certificate;
+  entry.event = event;
+  line(entry);
+}
+
 void Output::write_entry(const LogEntry& entry) {
   clear_progress();
-  const bool is_quiet = entry.level == LogLevel::info && json_;
+  const bool is_quiet = entry.level == LogLevel::info && (json_ || quiet_);
   if (is_quiet && !verbose_) return;
   const bool to_out = entry.level == LogLevel::info && !json_ && !log_as_json_;
   const bool to_journal = to_out ? journal_out_ : journal_err_;
   std::string text;
+  if (with_times_ && !to_journal && !log_as_json_) text += time_text(std::chrono::system_clock::now()) + " ";
   if (to_journal) text += std::string("<") + priority_of(entry.level) + ">";
   if (log_as_json_) {
     text += as_json(entry);
@@ -186,6 +195,12 @@ void Output::progress_ended(const std::string& subject) {
   show_progress();
 }
 
+void Output::progress_ended() {
+  const std::lock_guard lock(mutex_);
+  waits_.clear();
+  clear_progress();
+}
+
 void Output::update_progress(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
@@ -234,9 +249,24 @@ JsonObject error_object(const Error& error) {
   return json;
 }
 
-int Output::fail(const Error& error) {
+void Output::failure_line(LogLevel level, std::string text, const std::string& certificate) {
+  say_of(certificate, level == LogLevel::error ? "failed" : "advice", std::move(text), level);
+}
+
+int Output::fail(const Error& error, const std::string& certificate) {
   const int exit_code = exit_code_of(error);
   JsonObject json = error_object(error);
+  const auto error_line = [&](const std::string& text) { failure_line(LogLevel::error, text, certificate); };
+  const auto advise = [&](const std::string& text) { failure_line(LogLevel::warning, text, certificate); };
+  if (exit_code == exit_interrupted && interrupted()) {
+    const std::string advice =
+        std::string(had_challenges_ ? "Challenges were cleaned up. " : "") + "Run the same command again to go on.";
+    json.set("advice", advice);
+    result_.set("error", json);
+    error_line("interrupted");
+    advise(advice);
+    return exit_code;
+  }
 
   if (error.problems().size() > 1) {
     // One line would be long, and says things twice; the reader wants to see which name has which problem.
@@ -258,16 +288,13 @@ int Output::fail(const Error& error) {
     advice = "Register a new account: culmen account register --server URL --agree-tos";
   if (const auto wait = error.retry_after()) {
     json.set("retry_after", std::int64_t{wait->count()});
-    warn("The server asks to wait " + duration_text(*wait) + " before the next try.");
+    advise("The server asks to wait " + duration_text(*wait) + " before the next try.");
   } else if (exit_code == exit_temporary && advice.empty()) {
     advice = "This may be temporary: run the same command again in a few minutes.";
   }
-  if (exit_code == exit_interrupted) {
-    advice = "Challenges were cleaned up. Run the same command again to go on.";
-  }
   if (!advice.empty()) {
     json.set("advice", advice);
-    warn(advice);
+    advise(advice);
   }
   result_.set("error", json);
   return exit_code;
@@ -279,8 +306,8 @@ int Output::fail(const Failure& failure) {
   json.set("message", printable(failure.message, 4000));
   if (!failure.advice.empty()) json.set("advice", failure.advice);
   result_.set("error", json);
-  error_line(printable(failure.message, 4000));
-  if (!failure.advice.empty()) warn(printable(failure.advice, 4000));
+  failure_line(LogLevel::error, printable(failure.message, 4000), {});
+  if (!failure.advice.empty()) failure_line(LogLevel::warning, printable(failure.advice, 4000), {});
   return failure.exit_code;
 }
 

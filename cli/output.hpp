@@ -1,6 +1,7 @@
 // What the program says: lines for people, or one JSON object for programs.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -57,6 +58,12 @@ class Output {
   void verbose(bool on) noexcept { verbose_ = on; }
   /// From here on all lines go to standard error, each as a JSON object: --log-format json.
   void log_as_json(bool on) noexcept { log_as_json_ = on; }
+  /// From here on only warnings and errors are said: --quiet.
+  void quiet(bool on) noexcept { quiet_ = on; }
+  /// From here on lines of text begin with the time, except in the journal, which has its own.
+  void with_times() noexcept { with_times_ = true; }
+  /// A challenge was presented: after an interruption it was cleaned up.
+  void note_challenge() noexcept { had_challenges_ = true; }
   /// From here on warnings that repeat are said seldom. For what runs for days.
   void collapse_repeats();
   /// Says what was held back, if it is time. Returns when there is more; nullopt: nothing is held back.
@@ -69,11 +76,16 @@ class Output {
   void print(std::string_view text);
   /// False if standard output could not take something, as when the disk is full.
   bool written() const noexcept { return written_; }
+  /// A line about a certificate. `event` is for programs.
+  void say_of(const std::string& certificate, std::string_view event, std::string text,
+              LogLevel level = LogLevel::info);
   /// What is being waited for: shown on a terminal, and for how long; nowhere else. `detail` may change meanwhile:
   /// "a.example: waiting for the CA to validate, 3 of 9 names (12 s)". Of several, the one that takes longest; an empty
   /// subject only if there is no other.
   void progress(const std::string& subject, std::string_view waits_for, std::string_view detail = {});
   void progress_ended(const std::string& subject);
+  /// Of all subjects: somebody is asked for something.
+  void progress_ended();
   bool shows_progress() const noexcept { return terminal_ && !json_ && !log_as_json_; }
   void warn(std::string_view text) { line(LogEntry(LogLevel::warning, std::string(text))); }
   /// A line of -v.
@@ -82,8 +94,8 @@ class Output {
   /// The object for programs, to be filled in.
   JsonObject& result() noexcept { return result_; }
 
-  /// Reports what went wrong; returns the exit code for it.
-  int fail(const Error& error);
+  /// Reports what went wrong; returns the exit code for it. `certificate`: its name, if it is about one.
+  int fail(const Error& error, const std::string& certificate = {});
   int fail(const Failure& failure);
   /// For the object, why the command did not do all that it should, if nothing has failed yet.
   void reason(std::string_view code, std::string_view message);
@@ -96,7 +108,7 @@ class Output {
     std::string waits_for, detail;
     std::chrono::steady_clock::time_point since;
   };
-  void error_line(std::string text) { line(LogEntry(LogLevel::error, std::move(text))); }
+  void failure_line(LogLevel level, std::string text, const std::string& certificate);
   // With the mutex locked:
   void write_entry(const LogEntry& entry);
   void write_out(std::string_view line);
@@ -109,6 +121,8 @@ class Output {
   const bool journal_out_, journal_err_;
   bool verbose_ = false;
   bool log_as_json_ = false;
+  bool quiet_ = false, with_times_ = false;
+  std::atomic<bool> had_challenges_ = false;
   bool written_ = true;
   JsonObject result_;
   std::recursive_mutex mutex_;

@@ -12,6 +12,7 @@ ProgressLines::ProgressLines(Output& output, std::string id, std::string title, 
 void ProgressLines::say(const std::string& text) {
   LogEntry entry(level_, title_ + text);
   entry.certificate = id_;
+  entry.event = "progress";
   output_.line(entry);
 }
 
@@ -32,9 +33,9 @@ void ProgressLines::show(const IssueProgress& progress) {
     case Step::order_created: say("Ordered: " + subject); return waits("setting up challenges");
     case Step::order_resumed:
       say("Resuming the order of an earlier run: " + subject);
-      return waits("setting up challenges");
+      return waits("resuming the order");
     case Step::already_valid: return name_done(subject + ": validated before");
-    case Step::presented: return output_.log(subject + ": challenge presented");
+    case Step::presented: output_.note_challenge(); return output_.log(subject + ": challenge presented");
     case Step::triggered: return name_done(subject + ": challenge published; waiting for the CA to validate it");
     case Step::validated: say("All names validated"); return waits("requesting the certificate");
     case Step::key_ready: return say("The private key is stored (" + subject + ")");
@@ -42,7 +43,8 @@ void ProgressLines::show(const IssueProgress& progress) {
       say("The CA accepted the request for a certificate");
       return waits("waiting for the CA to issue");
     case Step::downloaded: say("Downloaded: " + subject); return waits("storing the certificate");
-    case Step::replaces_dropped: return say("Ordered without naming the predecessor: " + subject);
+    case Step::replaces_dropped:
+      return say("The CA did not accept the \"replaces\" field; ordered without it: " + subject);
     case Step::refused: return output_.log(title_ + "the certificate is refused: " + subject);
     case Step::cleanup_failed: return output_.warn(title_ + "a challenge could not be cleaned up: " + subject);
   }

@@ -9,6 +9,7 @@
 #include "command_line.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
 #include "late.hpp"
@@ -26,6 +27,7 @@ struct RenewFlags {
   bool dry_run = false;
   bool force = false;
   bool run_hooks = false;
+  bool quiet = false;
 };
 
 /// A certificate of the run, and what --json says of it.
@@ -86,12 +88,13 @@ void conclude(Candidate& candidate, const KeepResult& result, const RenewFlags& 
     output.say(printable(id) + ": would not be renewed yet: " + printable(next.reason));
   } else if (flags.dry_run && (next.due || flags.force)) {
     entry.set("result", "would renew");
-    output.say(printable(id) + ": would be renewed: " + (flags.force ? "--force is given" : printable(next.reason)));
+    output.say_of(id, "would_renew",
+                  printable(id) + ": would be renewed: " + (flags.force ? "--force is given" : printable(next.reason)));
   } else if (next.due) {
     entry.set("result", "waiting");
   } else {
     entry.set("result", "not due");
-    output.say(printable(id) + ": not due: " + printable(next.reason));
+    output.say_of(id, "not_due", printable(id) + ": not due: " + printable(next.reason));
   }
 }
 
@@ -109,8 +112,8 @@ void skip_unknown(Candidate& candidate, const RenewFlags& flags, Output& output)
   const std::string why = "another host renews it, and this host was never told to take its files";
   candidate.entry.set("result", "skipped");
   candidate.entry.set("reason", why);
-  const std::string line = printable(candidate.certificate.id) + ": skipped: " + why + "; culmen edit " +
-                           printable(candidate.certificate.id) + " does that";
+  const std::string line = printable(candidate.certificate.id) + ": skipped: " + why +
+                           "; to do that: " + hint("edit " + printable(candidate.certificate.id));
   // In a run over all it is normal.
   if (flags.names.empty()) return output.log(line);
   output.say(line);
@@ -234,6 +237,7 @@ std::set<std::string> unfinished(const RenewFlags& flags, const Host& host, Keep
 
 int run_renew(const RenewFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
+  output.quiet(flags.quiet);
   output.log_as_json(flags.keep.connection.log_format == "json");
   const Host host(flags.state, Host::Access::read, output);
   KeepResult result;
@@ -260,7 +264,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
         skip_unknown(candidate, flags, output);
       } else {
         candidate.entry.set("reason", intent.obstacle);
-        output.say(printable(id) + ": not renewed: " + intent.obstacle);
+        output.say_of(id, "not_kept", printable(id) + ": not renewed: " + intent.obstacle);
       }
     }
   }
@@ -290,6 +294,7 @@ void define_renew(Command& command) {
   command.flag("--run-hooks", flags->run_hooks, "Run deploy hooks now, and renew nothing; with -v, show what they say")
       .excludes("--dry-run")
       .excludes("--force");
+  command.flag("-q,--quiet", flags->quiet, "Say only warnings and errors, as for cron");
   command.flag("--ask-again", flags->keep.ask_again, "Ask the CAs when to renew, even if they were asked recently");
   add_account_flags(command, flags->keep.account);
   add_state_flags(command, flags->state);

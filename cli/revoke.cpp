@@ -9,8 +9,10 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/stored_accounts.hpp"
 #include "culmen/stored_certificates.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
+#include "nearest.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -44,7 +46,8 @@ constexpr Reason reasons[] = {{"unspecified", 0},        {"keyCompromise", 1}, {
 std::optional<int> reason_number(const std::string& text) {
   if (text.empty()) return std::nullopt;
   for (const Reason& reason : reasons) {
-    if (reason.name == text || std::to_string(reason.number) == text) return reason.number;
+    if (!written_alike(text, {std::string(reason.name)}).empty() || std::to_string(reason.number) == text)
+      return reason.number;
   }
   return std::nullopt;
 }
@@ -66,7 +69,7 @@ std::string check_reason(const std::string& text) {
 
 PrivateKey key_from(const std::string& path, const Certificate& certificate) {
   const std::optional<std::string> pem = read_file(path);
-  if (!pem) throw Failure(exit_usage, "not_found", "--cert-key: there is no file " + path);
+  if (!pem) throw Failure(exit_failed, "not_found", "--cert-key: there is no file " + path);
   PrivateKey key = PrivateKey::from_pem(*pem);
   if (!certificate.matches(key))
     throw Failure(exit_usage, "invalid_argument", "the key in " + path + " is not that certificate's");
@@ -134,7 +137,7 @@ int run_revoke(RevokeFlags flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   if (flags.name.empty() == flags.cert.empty()) {
     throw Failure(exit_usage, "invalid_argument", "say which certificate: its name, or --cert FILE",
-                  "culmen list shows the names.");
+                  hint("list") + " shows the names.");
   }
   const std::optional<int> reason = reason_number(flags.reason);
   // A certificate in a file can be revoked without anything else.
@@ -144,7 +147,7 @@ int run_revoke(RevokeFlags flags, Output& output) {
   bool revoked_before = false;
   if (!flags.name.empty()) {
     require_finished(host, flags.name, output);
-    stored = host.certificate(flags.name);
+    stored = host.certificate(flags.name, Host::Guess::none);
     if (!stored->damage.empty())
       throw Failure(exit_failed, "io_failed", flags.name + " is damaged: " + stored->damage.front(),
                     "A certificate that is elsewhere can be revoked with --cert FILE.");
@@ -153,7 +156,7 @@ int run_revoke(RevokeFlags flags, Output& output) {
     certificate = Certificate::from_pem(stored->live->chain_pem);
   } else {
     const std::optional<std::string> pem = read_file(flags.cert);
-    if (!pem) throw Failure(exit_usage, "not_found", "--cert: there is no file " + flags.cert);
+    if (!pem) throw Failure(exit_failed, "not_found", "--cert: there is no file " + flags.cert);
     certificate = Certificate::from_pem(*pem);
     stored = find_by_serial(host, certificate);
   }
@@ -164,7 +167,7 @@ int run_revoke(RevokeFlags flags, Output& output) {
     revoked_before = revoke_file(flags, host, certificate, reason, output);
     if (stored) mark_revoked(host, stored->id, reason);
   }
-  output.say((revoked_before ? "Was revoked before: " : "Revoked: ") + names_text(certificate.identifiers));
+  output.say((revoked_before ? "Already revoked: " : "Revoked: ") + names_text(certificate.identifiers));
   output.result().set("names", name_list(certificate.identifiers));
   output.result().set("already_revoked", revoked_before);
   if (!stored) return exit_ok;
@@ -174,8 +177,8 @@ int run_revoke(RevokeFlags flags, Output& output) {
     return exit_ok;
   }
   if (!flags.reissue) {
-    output.say("It is not renewed any more. Replace it: culmen issue --name " + stored->id +
-               "; or remove it: culmen delete " + stored->id);
+    output.say("It is not renewed any more. Replace it: " + hint("issue --name " + stored->id) +
+               "; or remove it: " + hint("delete " + stored->id));
     return exit_ok;
   }
   Kept kept;

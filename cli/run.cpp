@@ -93,6 +93,7 @@ class Service {
   void tell_of_late(const std::vector<culmen::StoredCertificate>& certificates);
   void say_status(const std::vector<culmen::StoredCertificate>& certificates);
   void say_lost(const std::vector<culmen::StoredCertificate>& certificates);
+  void say_start(const std::vector<culmen::StoredCertificate>& certificates);
   void say_problem(const std::string& id, const std::string& text);
   void wait() const;
 
@@ -119,7 +120,7 @@ void Service::run() {
   while (!interrupted()) {
     const bool hung_up = take_hangup(), was_ready = is_ready_;
     if (hung_up) {
-      output_.say("SIGHUP: looking at certificates and settings again");
+      output_.say_of({}, "reloading", "SIGHUP: reading certificates and settings again");
       if (is_ready_) manager_.reloading();
     }
     if (has_changed_.exchange(false)) look_at_ = std::min(look_at_, looked_at_ + event_pause);
@@ -130,7 +131,7 @@ void Service::run() {
     if (!interrupted()) wait();
   }
   manager_.stopping();
-  output_.say("Stopping");
+  output_.say_of({}, "stopping", "Stopping");
   keeper_.stop();
 }
 
@@ -167,6 +168,7 @@ bool Service::look_once() {
     if (!is_ready_) {
       is_ready_ = true;
       manager_.ready();
+      say_start(certificates);
     }
     say_status(certificates);
     tell_of_late(certificates);
@@ -206,6 +208,21 @@ void Service::say_lost(const std::vector<culmen::StoredCertificate>& certificate
     entry.event = "storage_unused";
     entry.topic = "storage";
     output_.line(entry);
+  }
+}
+
+/// What is kept, and until when.
+void Service::say_start(const std::vector<culmen::StoredCertificate>& certificates) {
+  if (certificates.empty()) {
+    output_.say_of({}, "started",
+                   "There is no certificate in " + host_.place() + "; new ones are seen within a minute");
+  }
+  for (const culmen::StoredCertificate& certificate : certificates) {
+    if (!certificate.damage.empty() || !certificate.live) continue;
+    const Shown seen = shown(certificate);
+    output_.say_of(certificate.id, "started",
+                   printable(certificate.id) + ": valid until " + time_text(seen.leaf.not_after) + ", renewal on " +
+                       time_text(seen.due.at));
   }
 }
 
@@ -269,6 +286,7 @@ ProcessLock only_one(const Host& host) {
 int run_service(const RunFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   output.log_as_json(flags.keep.connection.log_format == "json");
+  output.with_times();
   output.collapse_repeats();
   ServiceManager manager;
   const Doorbell bell;

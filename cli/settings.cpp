@@ -90,7 +90,7 @@ void SettingFlags::add_to(const Command& command) {
       [this](const Settings&, Settings& settings) { settings.spec.cas = {directory_url(server_)}; });
   add(ca.text("--server-ca FILE", values_.host.server_ca,
               "PEM file of roots to trust for the CA, in addition to the system's")
-          .existing_file(true),
+          .existing_file(),
       [](const Settings& given, Settings& settings) { settings.host.server_ca = absolute_path(given.host.server_ca); });
   add(ca.text("--account-key FILE", values_.host.account_key,
               "Account key file to use instead of the state folder's; its URL is kept in FILE.account-url"),
@@ -162,7 +162,7 @@ void SettingFlags::add_http(const Command& heading) {
   add(command
           .text("--webroot FOLDER", values_.host.webroot,
                 "Folder that a running web server serves: write http-01 answers there instead")
-          .existing_folder(true)
+          .existing_folder()
           .excludes("--http-port")
           .excludes("--http-address"),
       [](const Settings& given, Settings& settings) {

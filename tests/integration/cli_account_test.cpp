@@ -232,7 +232,7 @@ TEST_CASE("usage: wrong flags") {
     CHECK(contains(outcome.err, "--help"));
     CHECK(outcome.out.empty());
   };
-  refuses({}, "culmen needs a command: issue ");
+  refuses({}, "culmen needs a command: issue, ");
   refuses({"isue"}, "\"isue\" is not a command");
   refuses({"account", "shw"}, "\"shw\" is not a command");
   refuses({"issue", "-d", "a.example", "--http-port", "99999"}, "99999");
@@ -240,11 +240,36 @@ TEST_CASE("usage: wrong flags") {
   refuses({"issue", "-d", "a.example", "--cert-key-type", "rsa:1000"}, "ec:P-256, ec:P-384");
   refuses({"issue", "-d", "a.example", "--key-type", "dsa"}, "\"dsa\" is not a key type");
   refuses({"issue", "-d", "a.example", "--challenge", "dns-99"}, "not a challenge type");
-  refuses({"issue", "-d", "a.example", "--server-ca", "/no/such/file"}, "/no/such/file");
   refuses({"issue", "-d", "a.example", "stray"}, "stray");
   refuses({"account"}, "culmen account needs a command: ");
   refuses({"issue", "-d", "a.example", "--agre-tos"}, "Did you mean --agree-tos?");
   refuses({"renw"}, "Did you mean renew?");
+  // What other clients call it, and never the opposite or what cannot be undone.
+  refuses({"remove"}, "Did you mean delete?");
+  refuses({"certificates"}, "Did you mean list?");
+  refuses({"unregister"}, "Did you mean account deactivate?");
+  refuses({"version"}, "Did you mean --version?");
+  CHECK_FALSE(contains(culmen({"dleete"}).err, "Did you mean"));
+  refuses({"issue", "-d", "a.example", "--no-must-staple"}, "Give --must-staple=false to turn it off.");
+  refuses({"issue", "-d", "a.example", "--standalone"}, "answers on port 80 itself");
+  refuses({"renew", "-d", "a.example"}, "without an option: culmen renew NAME");
+  refuses({"--dir", "x", "list"}, "culmen list --dir");
+  refuses({"issue", "a.example"}, "-d a.example");
+  // In words of this program, not of its parser.
+  refuses({"rename"}, "culmen rename needs OLD and NEW");
+  refuses({"issue", "-d", "a.example", "--webroot", "/", "--http-port", "1"}, "cannot be given together");
+  refuses({"issue", "-d", "a.example", "--name", "a", "--name", "b"}, "--name is given more than once");
+  refuses({"run", "--log-format", "xml"}, "\"xml\" is not one of text, json");
+  refuses({"test-ca", "--port", "99999999"}, "not a number that it can have");
+  refuses({"issue", "-d"}, "--domain needs a value: --domain NAME");
+  const culmen::test::TemporaryFolder folder;
+  // What is missing on this machine is not wrong on the command line.
+  for (const char* option : {"--server-ca", "--webroot", "--deploy-hook", "--out"}) {
+    const Outcome missing = culmen({"issue", "-d", "a.example", "--dir", folder / "state", option, "/no/such/file"});
+    INFO(option << ": " << missing.err);
+    CHECK(missing.exit_code == 1);
+    CHECK(contains(missing.err, "/no/such"));
+  }
   const Outcome nameless = culmen({"issue"});
   CHECK(nameless.exit_code == 2);
   CHECK(contains(nameless.err, "-d NAME"));

@@ -212,7 +212,7 @@ TEST_CASE("issue: names of certificates cannot leave the folder") {
     const Outcome refused = client.issue({"a.example"}, {"--name=" + std::string(name)});
     if (*name == '\0') continue;  // as if not given
     CHECK_MESSAGE(refused.exit_code == 2, name);
-    CHECK_MESSAGE(contains(refused.err, "is not a name for a certificate"), refused.err);
+    CHECK_MESSAGE(contains(refused.err, "cannot be the name of a certificate"), refused.err);
   }
   CHECK(client.issue({"b.example"}, {"--name", "web"}).exit_code == 0);
   CHECK(fs::exists(client.certificate("web") / "live/key.pem"));
@@ -453,7 +453,7 @@ TEST_CASE("revoke") {
     CHECK(contains(first.out, "Revoked: a.example"));
     const Outcome second = run(revoke);
     CHECK(second.exit_code == 0);
-    CHECK(contains(second.out, "Was revoked before"));
+    CHECK(contains(second.out, "Already revoked"));
     CHECK(ca.logged("revoke-cert") == 2);
     const Outcome replaced = client.issue({"a.example"});
     CHECK_MESSAGE(replaced.exit_code == 0, replaced.err);
@@ -481,7 +481,7 @@ TEST_CASE("revoke") {
     }
     const Outcome unknown = client.run({"revoke", "b.example"});
     CHECK(unknown.exit_code == 2);
-    CHECK(contains(unknown.err, "Did you mean \"a.example\"?"));
+    CHECK_FALSE(contains(unknown.err, "Did you mean"));
     CHECK(client.run({"revoke"}).exit_code == 2);
   }
 }

@@ -41,6 +41,7 @@ TEST_CASE("list and status: without a CA, the exit code is for monitoring (E6)")
   const Outcome nothing = offline(client, {"list"});
   CHECK(nothing.exit_code == 1);  // a folder that is not there may not be mounted (A3)
   CHECK(contains(nothing.err, "there is no state folder"));
+  CHECK(contains(nothing.err, "culmen issue -d NAME"));
   REQUIRE(client.issue({"a.example", "b.example"}).exit_code == 0);
   REQUIRE(client.issue({"c.example"}, {"--cert-key-type", "ec:P-384"}).exit_code == 0);
   ca.process().signal(SIGKILL);
@@ -61,6 +62,13 @@ TEST_CASE("list and status: without a CA, the exit code is for monitoring (E6)")
   CHECK(offline(client, {"status", "--warn-days", "365"}).exit_code == 1);
   CHECK(offline(client, {"status", "a.exmple"}).exit_code == 2);
   CHECK(contains(offline(client, {"status", "a.exmple"}).err, "Did you mean \"a.example\"?"));
+  // Nothing is suggested to who would destroy it: the names are shown.
+  for (const char* command : {"delete", "revoke"}) {
+    const Outcome refused = offline(client, {command, "a.exmple"});
+    CHECK(refused.exit_code == 2);
+    CHECK_FALSE(contains(refused.err, "Did you mean"));
+    CHECK(contains(refused.err, "There are: a.example, c.example."));
+  }
 
   // Damage is named, and does not hide the others (E1).
   std::ofstream(client.certificate("a.example") / "record.json") << "oops";
@@ -77,6 +85,9 @@ TEST_CASE("delete: the key is kept, what was never issued goes too, and a misspe
   REQUIRE(client.issue({"a.example"}).exit_code == 0);
   CHECK(client.issue({"bad.example"}).exit_code == 4);
   CHECK(contains(offline(client, {"list"}).out, "bad.example  not issued"));
+  // What is to be typed has the folder that was given.
+  CHECK(contains(offline(client, {"status", "bad.example"}).out,
+                 "culmen delete bad.example --dir " + client.state().string()));
   const std::string key = contents(client.certificate("a.example") / "live/key.pem");
 
   CHECK(offline(client, {"delete", "a.example", "nothing.example"}).exit_code == 2);
