@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -31,6 +32,8 @@ constexpr std::chrono::seconds batch_pause(3), longest_batch_wait(60);
 // A web server that a pre-hook stopped has to be started also when the program is told to end.
 constexpr std::chrono::seconds post_hooks_after_cancel(30);
 constexpr std::chrono::milliseconds lock_pause(50);
+/// For hooks: the process that runs them.
+constexpr const char* hook_variable = "CULMEN_HOOK_OF";
 
 Failure usage(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
@@ -126,7 +129,8 @@ std::vector<std::string> programs_in(const fs::path& folder) {
   return programs;
 }
 
-void run_hook(const std::string& doing, const ProgramRun& run, Output& output) {
+void run_hook(const std::string& doing, ProgramRun run, Output& output) {
+  run.variables.emplace_back(hook_variable, std::to_string(getpid()));
   output.progress(run.words.front(), "running");
   std::string said;
   try {
@@ -300,19 +304,26 @@ Deployment::Deployment(fs::path local, fs::path hooks_folder, std::chrono::secon
   run_ = [&output](const std::string& doing, const ProgramRun& run) { run_hook(doing, run, output); };
 }
 
-std::optional<ProcessLock> Deployment::locked(std::chrono::seconds after_cancel) const {
-  make_private_folder(local_);
-  const fs::path file = local_ / "hooks.lock";
+std::optional<ProcessLock> lock_hooks(const fs::path& local, std::chrono::seconds after_cancel, Output& output) {
+  make_private_folder(local);
+  const fs::path file = local / "hooks.lock";
   std::optional<std::chrono::steady_clock::time_point> give_up;
   for (;;) {
     if (std::optional<ProcessLock> lock = ProcessLock::take(file)) {
-      output_.progress_ended("hooks");
+      output.progress_ended("hooks");
       return lock;
     }
     const auto now = std::chrono::steady_clock::now();
     if (!give_up && interrupted()) give_up = now + after_cancel;
     if (give_up && now >= *give_up) return std::nullopt;
-    output_.progress("hooks", "waiting for those that process " + std::to_string(ProcessLock::holder(file)) + " runs");
+    const pid_t holder = ProcessLock::holder(file);
+    const char* const parent = std::getenv(hook_variable);
+    if (parent && parent == std::to_string(holder)) {
+      throw Error(Errc::held, "running hooks",
+                  "this culmen was started by a hook, and process " + std::to_string(holder) +
+                      " waits for that hook to end; start it after that");
+    }
+    output.progress("hooks", "waiting for those that process " + std::to_string(holder) + " runs");
     std::this_thread::sleep_for(lock_pause);
   }
 }
@@ -324,7 +335,7 @@ void Deployment::before_order(const HostSettings& settings) {
   std::optional<ProcessLock> lock;
   for (const std::string& program : settings.pre_hooks) {
     if (pre_done_.contains(program)) continue;
-    if (!lock) lock = locked(std::chrono::seconds(0));
+    if (!lock) lock = lock_hooks(local_, std::chrono::seconds(0), output_);
     run_("running the pre-hook " + program, run_of(program, settings.hook_timeout));
     pre_done_.insert(program);  // one that failed keeps the other orders back, too
   }
@@ -464,7 +475,7 @@ std::map<std::string, std::string> Deployment::after_orders() {
   std::map<std::string, std::string> failed;
   std::optional<ProcessLock> lock;
   try {
-    if (!post_wanted_.empty()) lock = locked(post_hooks_after_cancel);
+    if (!post_wanted_.empty()) lock = lock_hooks(local_, post_hooks_after_cancel, output_);
   } catch (const Error& error) {
     // Without the lock rather than not at all: something may have been stopped.
     output_.warn(printable(error.what(), 2000));
@@ -493,8 +504,12 @@ std::map<std::string, std::string> Deployment::run_hooks() {
   std::map<std::string, std::string> failed;
   std::optional<ProcessLock> lock;
   if (!batches(changed).empty()) {
-    lock = locked(std::chrono::seconds(0));
-    if (!lock) changed.clear();  // interrupted: they stay to be run
+    lock = lock_hooks(local_, std::chrono::seconds(0), output_);
+    if (!lock) {  // they stay to be run
+      for (const auto& [program, changes] : batches(changed))
+        failed[program] = "it did not run: interrupted while another culmen ran hooks";
+      changed.clear();
+    }
   }
   std::erase_if(changed, [&](const auto& entry) { return was_done_meanwhile(entry.second, failed); });
   std::map<std::string, std::string> failed_here;

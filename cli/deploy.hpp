@@ -52,6 +52,12 @@ std::vector<JsonObject> to_json(const std::vector<PendingHook>& hooks);
 void rename_hooks_record(const std::filesystem::path& local, const std::string& from, const std::string& to);
 void drop_hooks_record(const std::filesystem::path& local, const std::string& id);
 
+/// For this process to run hooks; `local` as for Deployment. After a cancellation it waits no longer than
+/// `after_cancel`; nullopt: in vain. Throws Error: io_failed; held, if the one that holds it runs this process as a
+/// hook.
+std::optional<ProcessLock> lock_hooks(const std::filesystem::path& local, std::chrono::seconds after_cancel,
+                                      Output& output);
+
 /// In place of run_program().
 using ProgramRunner = std::function<void(const std::string& doing, const ProgramRun& run)>;
 
@@ -100,8 +106,6 @@ class Deployment {
   bool is_done(const Change& change) const;
   bool was_done_meanwhile(const Change& change, std::map<std::string, std::string>& failed) const;
   void remember(const Change& change, const std::map<std::string, std::string>& failed) const;
-  /// For this process to run hooks. After a cancellation it waits no longer than `after_cancel`; nullopt: in vain.
-  std::optional<ProcessLock> locked(std::chrono::seconds after_cancel) const;
   Batches batches(const std::map<std::string, Change>& changes) const;
   void run_batch(const std::string& program, const std::vector<const Change*>& changes) const;
 

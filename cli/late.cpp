@@ -6,6 +6,7 @@
 
 #include "culmen/program.hpp"
 #include "culmen/storage.hpp"
+#include "deploy.hpp"
 #include "describe.hpp"
 #include "files.hpp"
 #include "host.hpp"
@@ -30,6 +31,15 @@ bool is_late(const culmen::StoredCertificate& certificate, Clock::time_point now
   if (!certificate.damage.empty() || !certificate.live || !certificate.record.revoked.empty()) return false;
   if (certificate.record.not_after && *certificate.record.not_after <= now) return true;
   return next_action(certificate, planner::Policy(), now).late;
+}
+
+/// A short time ago.
+bool was_told(const fs::path& file, Clock::time_point now) {
+  const std::optional<JsonObject> record = read_json(file);
+  const std::int64_t told = record ? record->number("told", std::int64_t{0}) : 0;
+  const std::int64_t passed = unix_seconds(now) - told;
+  // A clock that was set back is no reason to be silent for long.
+  return passed >= 0 && passed < std::chrono::seconds(told_again_after).count();
 }
 
 std::string all_joined(const std::vector<std::string>& texts, const char* separator) {
@@ -64,10 +74,7 @@ std::vector<Late> LateAlarm::untold(const Host& host,
     const std::optional<Settings> settings = host.settings(certificate);
     if (!settings || settings->host.failure_hooks.empty()) continue;
     const std::optional<JsonObject> before = read_json(file);
-    const std::int64_t told = before ? before->number("told", std::int64_t{0}) : 0;
-    const std::int64_t passed = unix_seconds(now) - told;
-    // A clock that was set back is no reason to be silent for long.
-    if (passed >= 0 && passed < std::chrono::seconds(told_again_after).count()) continue;
+    if (was_told(file, now)) continue;
     Late late;
     late.id = certificate.id;
     late.error = certificate.record.last_error;
@@ -82,7 +89,12 @@ std::vector<Late> LateAlarm::untold(const Host& host,
   return found;
 }
 
-void LateAlarm::tell(const std::vector<Late>& late) const {
+void LateAlarm::tell(std::vector<Late> late) const {
+  if (late.empty()) return;
+  const std::optional<ProcessLock> lock = lock_hooks(local_, std::chrono::seconds(0), output_);
+  if (!lock) return;
+  // Another process may have done it meanwhile.
+  std::erase_if(late, [this](const Late& each) { return was_told(record_of(each.id), Clock::now()); });
   std::map<std::string, std::vector<const Late*>> by_program;
   for (const Late& each : late) {
     for (const std::string& program : each.programs) by_program[program].push_back(&each);

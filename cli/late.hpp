@@ -34,7 +34,7 @@ class LateAlarm {
   /// late any more, what was remembered is dropped. Throws Error (io_failed).
   std::vector<Late> untold(const Host& host, const std::vector<culmen::StoredCertificate>& certificates) const;
   /// Runs each program once, for all its certificates. What fails is a warning, and not remembered as told.
-  void tell(const std::vector<Late>& late) const;
+  void tell(std::vector<Late> late) const;
 
  private:
   std::filesystem::path record_of(const std::string& id) const;

@@ -247,6 +247,18 @@ TEST_CASE("deploy hooks: of two processes at once, one runs them") {
   CHECK(hook.runs() == 2);
 }
 
+TEST_CASE("deploy hooks: a culmen that a hook starts does not wait for that hook") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string again = culmen_path() + " renew --run-hooks --dir " + client.state().string() + " 2>&1";
+  const Hook hook(folder, "hook", again + " || exit 5");
+  const Outcome outcome = client.issue({"a.example"}, {"--deploy-hook", hook.path()});
+  CHECK(outcome.exit_code == 1);
+  CHECK(contains(outcome.err, "this culmen was started by a hook"));
+  CHECK(hook.runs() == 1);
+}
+
 TEST_CASE("renew --run-hooks: runs deploy hooks now, and orders nothing") {
   const TestCaProcess ca;
   const Client client(ca);
