@@ -225,7 +225,10 @@ LeaseOptions Host::lease() const {
 culmen::StoredCertificate Host::certificate(const std::string& id, Guess guess) const {
   std::optional<culmen::StoredCertificate> found = run(find_certificate(storage_, id));
   if (found) return std::move(*found);
-  if (has_settings(id)) throw Failure(exit_failed, "not_found", printable(id) + ": " + lost_text(id));
+  const std::vector<NameChange> changes = begun_changes();
+  const bool is_changing =
+      std::any_of(changes.begin(), changes.end(), [&](const NameChange& each) { return each.concerns(id); });
+  if (has_settings(id) && !is_changing) throw Failure(exit_failed, "not_found", printable(id) + ": " + lost_text(id));
   std::vector<std::string> ids;
   for (const culmen::StoredCertificate& other : certificates()) ids.push_back(other.id);
   throw Failure(exit_usage, "not_found", "there is no certificate \"" + printable(id) + "\" in " + shown_url(url_),
@@ -236,7 +239,8 @@ std::optional<Settings> Host::settings(const culmen::StoredCertificate& certific
   // What a database says of a host is not obeyed.
   if (!keeps_files_ && !has_settings(certificate.id)) return std::nullopt;
   Settings settings = settings_to_change(certificate);
-  if (settings.spec.names.empty()) return std::nullopt;
+  // A spec without names is damaged, and an error where it is used.
+  if (settings.spec.names.empty() && !certificate.record.spec) return std::nullopt;
   return settings;
 }
 
@@ -247,7 +251,7 @@ Settings Host::settings_to_change(const culmen::StoredCertificate& certificate) 
   if (!keeps_files_) settings.host = HostSettings();
   if (certificate.record.spec) settings.spec = *certificate.record.spec;
   if (const std::optional<JsonObject> kept = read_json(settings_file(local_folder(), certificate.id)))
-    settings.host = host_settings_from(*kept);
+    settings.host = checked_host_settings(*kept, settings_file(local_folder(), certificate.id).string());
   return settings;
 }
 
@@ -359,9 +363,10 @@ void Host::rename(const std::string& from, const std::string& to) const {
   write_json(begun_file(from), begun);
   try {
     (void)carry_out(change, lease());
-  } catch (const Error&) {
+  } catch (const Error& error) {
     std::error_code failed;
     if (!run(find_certificate(storage_, to))) fs::remove(begun_file(from), failed);  // nothing was begun
+    if (error.code() == Errc::not_found) (void)certificate(from);                    // another program was faster
     throw;
   }
 }

@@ -140,6 +140,16 @@ JsonObject JsonObject::object(std::string_view name) const {
   return out;
 }
 
+std::string JsonObject::type_of(std::string_view name) const {
+  const json::value* value = members_->object.if_contains(name);
+  if (!value) return {};
+  if (value->is_string()) return "text";
+  if (value->is_int64()) return "number";
+  if (value->is_bool()) return "flag";
+  if (value->is_array()) return "list";
+  return value->is_object() ? "object" : "other";
+}
+
 bool JsonObject::includes(const JsonObject& other) const {
   const json::object& theirs = other.members_->object;
   return std::all_of(theirs.begin(), theirs.end(), [this](const json::key_value_pair& member) {

@@ -50,6 +50,9 @@ class JsonObject {
   std::vector<std::string> texts(std::string_view name) const;
   JsonObject object(std::string_view name) const;
 
+  /// "text", "number" (an integer), "flag", "list", "object" or "other"; empty: there is no such member.
+  std::string type_of(std::string_view name) const;
+
   /// Whether it has every member of `other`, with the same value.
   bool includes(const JsonObject& other) const;
 

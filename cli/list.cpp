@@ -8,10 +8,13 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "culmen/stored_accounts.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
+#include "files.hpp"
 #include "hint.hpp"
 #include "host.hpp"
+#include "keeper.hpp"
 #include "output.hpp"
 #include "shown_settings.hpp"
 
@@ -31,7 +34,7 @@ struct ListFlags {
 };
 
 /// How a certificate is, in the order of severity.
-enum class Health { fine, not_issued, hooks_pending, late, revoked, expired, damaged, lost };
+enum class Health { fine, not_issued, hooks_pending, late, failing, revoked, expired, damaged, lost };
 
 std::string_view to_string(Health health) {
   switch (health) {
@@ -39,6 +42,7 @@ std::string_view to_string(Health health) {
     case Health::not_issued: return "not issued";
     case Health::hooks_pending: return "hooks pending";
     case Health::late: return "late";
+    case Health::failing: return "failing";
     case Health::revoked: return "revoked";
     case Health::expired: return "expired";
     case Health::damaged: return "damaged";
@@ -53,6 +57,7 @@ struct Line {
   culmen::StoredCertificate certificate;
   planner::Action next;
   Health health = Health::fine;
+  std::vector<std::string> problems;  ///< Why the next renewal fails, or its outputs.
   std::optional<Clock::time_point> not_after;
   std::optional<Settings> settings;  ///< nullopt: this host was never told.
   std::vector<PendingHook> hooks;
@@ -103,6 +108,23 @@ Line line_of(culmen::StoredCertificate certificate, const Host& host, Clock::tim
   return line;
 }
 
+/// What can be seen without a CA: settings, outputs, hooks and accounts that cannot be used.
+void find_problems(Line& line, const Host& host, const std::vector<StoredAccount>& accounts) {
+  if (!line.certificate.damage.empty()) return;
+  const Intent intent = intent_of(host, line.certificate, false);
+  if (intent.error) line.problems.push_back(printable(intent.error->what(), 2000));
+  if (intent.output_error) line.problems.push_back(printable(intent.output_error->what(), 2000));
+  if (intent.kept && !intent.kept->settings.host.files_only && intent.kept->settings.host.account_key.empty()) {
+    for (const std::string& directory : intent.kept->settings.spec.cas) {
+      for (const StoredAccount& account : accounts) {
+        if (!account.damage.empty() && account.server == server_slug(directory))
+          line.problems.push_back("its account cannot be used: " + printable(account.damage, 2000));
+      }
+    }
+  }
+  if (!line.problems.empty() && line.health < Health::failing) line.health = Health::failing;
+}
+
 /// When it is renewed or tried again.
 Clock::time_point next_time(const Line& line) {
   const bool is_fine = line.health == Health::fine || line.health == Health::hooks_pending;
@@ -136,6 +158,7 @@ JsonObject entry_of(const Line& line, const Host& host) {
     entry.set("damage", damage);
   }
   entry.set("status", to_string(line.health));
+  if (!line.problems.empty()) entry.set("problems", line.problems);
   if (certificate.damage.empty()) {
     entry.set("renewal_due", line.next.due);
     entry.set("next", time_text(next_time(line)));
@@ -163,6 +186,7 @@ void say_line(const Line& line, std::size_t width, Clock::time_point now, Output
     missing += (missing.empty() ? "; missing: " : ", ") + printable(left_out.first);
   const std::vector<std::string>& damage = line.certificate.damage;
   output.say(text + (damage.empty() ? names_of(line.certificate) + missing : printable(damage.front(), 2000)));
+  for (const std::string& problem : line.problems) output.say("  " + problem);
 }
 
 void say_block(const Line& line, const Host& host, Clock::time_point now, Output& output) {
@@ -174,6 +198,7 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
   const culmen::StoredCertificate& certificate = line.certificate;
   output.say(printable(certificate.id) + ": " + std::string(to_string(line.health)));
   for (const std::string& damage : certificate.damage) say("damage", printable(damage, 2000));
+  for (const std::string& problem : line.problems) say("problem", problem);
   say("names", names_of(certificate));
   for (const auto& [name, left_out] : missing_names(certificate)) {
     say("missing", printable(name) + " since " + time_text(left_out.since) + ": " + printable(left_out.why, 1000) +
@@ -240,6 +265,8 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
     for (const std::string& name : flags.names)
       lines.push_back(line_of(host.certificate(name), host, now, flags.warn_days));
   }
+  const std::vector<StoredAccount> accounts = host.run(list_accounts(host.storage()));
+  for (Line& line : lines) find_problems(line, host, accounts);
   std::size_t width = 0;
   for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
   std::vector<JsonObject> entries;
@@ -256,7 +283,7 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
       reasons +=
           (reasons.empty() ? "" : ", ") + printable(line.certificate.id) + ": " + std::string(to_string(line.health));
     }
-    if (!line.certificate.damage.empty()) ++unreadable;
+    if (!line.certificate.damage.empty() || !line.problems.empty()) ++unreadable;
     entries.push_back(entry_of(line, host));
   }
   if (lines.empty()) host.check_used();
@@ -269,7 +296,7 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   output.result().set("certificates", entries);
   output.result().set("not_fine", bad);
   if (details && bad > 0) output.reason("not_fine", reasons);
-  // For monitoring. `list` only shows: what cannot be shown is its failure, too.
+  // For monitoring. `list` only shows, but what is damaged or cannot be renewed is its failure, too.
   return (details && bad > 0) || unreadable > 0 ? exit_failed : exit_ok;
 }
 

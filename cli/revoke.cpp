@@ -161,7 +161,12 @@ int run_revoke(RevokeFlags flags, Output& output) {
     stored = find_by_serial(host, certificate);
   }
   if (stored && flags.cert_key.empty()) {
-    revoked_before = revoke_stored(flags, host, *stored, reason, output);
+    try {
+      revoked_before = revoke_stored(flags, host, *stored, reason, output);
+    } catch (const Error& error) {
+      if (error.code() == Errc::not_found) (void)host.certificate(stored->id);  // another program was faster
+      throw;
+    }
   } else {
     if (stored && !flags.server_given) flags.server.server = stored->record.server;
     revoked_before = revoke_file(flags, host, certificate, reason, output);

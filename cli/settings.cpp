@@ -45,6 +45,8 @@ std::string check_mode(const std::string& mode) {
   const bool octal = mode.size() >= 3 && mode.size() <= 4 &&
                      std::all_of(mode.begin(), mode.end(), [](char c) { return c >= '0' && c <= '7'; });
   if (!octal || (mode.size() == 4 && mode.front() != '0')) return "\"" + mode + "\" is not a mode, such as 0640";
+  const char owner = mode[mode.size() - 3];
+  if (((owner - '0') & 4) == 0) return "\"" + mode + "\" does not let the owner read the key";
   if (mode.back() != '0') return "\"" + mode + "\" lets everybody on this machine use the key";
   return {};
 }
@@ -439,6 +441,61 @@ JsonObject to_json(const HostSettings& settings) {
   if (settings.files_only) object.set("files_only", true);
   if (settings.cert_key_is_input) object.set("cert_key_is_input", true);
   return object;
+}
+
+namespace {
+
+struct NumberMember {
+  const char* name;
+  std::int64_t least, most;
+};
+constexpr NumberMember challenge_numbers[] = {
+    {"http_port", 0, 65535}, {"tls_port", 0, 65535}, {"dns_hook_timeout", 1, 86400}, {"dns_wait", 0, 86400}};
+constexpr NumberMember hook_timeout_number = {"hook_timeout", 1, 86400};
+constexpr std::int64_t settings_format = 1;
+
+/// What is wrong with members that are there; empty: nothing.
+std::string wrong_number(const JsonObject& object, const NumberMember& member) {
+  const std::string type = object.type_of(member.name);
+  const std::int64_t number = object.number(member.name, member.least - 1);
+  if (type.empty() || (type == "number" && number >= member.least && number <= member.most)) return {};
+  return std::string(member.name) + " is not a number from " + std::to_string(member.least) + " to " +
+         std::to_string(member.most);
+}
+
+std::string wrong_type(const JsonObject& object, const char* name, const std::string& type) {
+  const std::string is = object.type_of(name);
+  return is.empty() || is == type ? std::string() : std::string(name) + " is a " + is + ", not a " + type;
+}
+
+std::string wrong_member(const JsonObject& object) {
+  const std::int64_t format = object.number("format", std::int64_t{0});
+  if (format > settings_format)
+    return "its format is " + std::to_string(format) + ", and this culmen knows " + std::to_string(settings_format) +
+           ": use a newer culmen";
+  std::vector<std::string> wrong = {wrong_type(object, "format", "number"), wrong_type(object, "challenge", "object"),
+                                    wrong_number(object, hook_timeout_number), wrong_type(object, "files_only", "flag"),
+                                    wrong_type(object, "cert_key_is_input", "flag")};
+  for (const TextMember& member : text_members) wrong.push_back(wrong_type(object, member.name, "text"));
+  for (const ListMember& member : list_members) wrong.push_back(wrong_type(object, member.name, "list"));
+  const JsonObject challenge = object.object("challenge");
+  for (const NumberMember& member : challenge_numbers) wrong.push_back(wrong_number(challenge, member));
+  for (const char* name : {"webroot", "http_address", "tls_address", "dns_hook", "onion_key", "onion_caa"})
+    wrong.push_back(wrong_type(challenge, name, "text"));
+  if (const std::string type = challenge.text("type"); !type.empty()) wrong.push_back(check_challenge(type));
+  if (const std::string mode = object.text("key_mode"); !mode.empty()) {
+    if (const std::string why = check_mode(mode); !why.empty()) wrong.push_back("key_mode: " + why);
+  }
+  const auto found = std::find_if(wrong.begin(), wrong.end(), [](const std::string& text) { return !text.empty(); });
+  return found == wrong.end() ? std::string() : *found;
+}
+
+}  // namespace
+
+HostSettings checked_host_settings(const JsonObject& object, const std::string& file) {
+  const std::string wrong = wrong_member(object);
+  if (!wrong.empty()) throw Error(Errc::io_failed, "reading " + file, printable(wrong));
+  return host_settings_from(object);
 }
 
 HostSettings host_settings_from(const JsonObject& object) {

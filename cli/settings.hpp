@@ -112,6 +112,9 @@ void check_settings(const Settings& settings);
 /// As a JSON object for the file, and back. Members that have their default are left out.
 JsonObject to_json(const HostSettings& settings);
 HostSettings host_settings_from(const JsonObject& object);
+/// The same for a file that people may have edited. Throws Error with the name of the file and of a member that has a
+/// value that it cannot have.
+HostSettings checked_host_settings(const JsonObject& object, const std::string& file);
 /// What the release before wants in meta.json of a generation, to renew it.
 JsonObject meta_for_release_before(const Settings& settings);
 /// From meta.json of a generation that the program of the release before made.

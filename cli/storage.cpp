@@ -1,6 +1,7 @@
 // culmen storage: where certificates are kept.
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +11,8 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "culmen/records.hpp"
+#include "culmen/stored_accounts.hpp"
 #include "culmen/version.hpp"
 #include "files.hpp"
 #include "host.hpp"
@@ -31,9 +34,12 @@ struct StorageFlags {
   bool json = false;
 };
 
+std::function<void(const std::string&)> warner_of(Output& output) {
+  return [&output](const std::string& text) { output.warn(printable(text)); };
+}
+
 blocking::Storage opened_for(const std::string& url, bool make, Output& output) {
-  auto storage = open_storage(url, make, [&output](const std::string& text) { output.warn(printable(text)); });
-  return blocking::Storage(std::move(storage), {}, interrupt_token());
+  return blocking::Storage(open_storage(url, make, warner_of(output)), {}, interrupt_token());
 }
 
 /// Runs it, and says how long it took.
@@ -143,14 +149,46 @@ int run_storage_check(const StorageFlags& flags, Output& output) {
   return exit_ok;
 }
 
+/// Whatever the folders are called.
+void check_apart(const std::string& from, const std::string& to) {
+  const std::filesystem::path source = folder_of(from), target = folder_of(to);
+  std::error_code failed;
+  const bool are_folders = !source.empty() && !target.empty();
+  const std::string one = std::filesystem::weakly_canonical(source / "", failed).string(),
+                    other = std::filesystem::weakly_canonical(target / "", failed).string();
+  const auto with_slash = [](const std::string& path) { return path.ends_with('/') ? path : path + "/"; };
+  const bool is_same = from == to || (are_folders && with_slash(one) == with_slash(other));
+  if (is_same) throw Failure(exit_usage, "invalid_argument", "both storages are the same: " + shown_url(from));
+  if (!are_folders) return;
+  if (with_slash(other).starts_with(with_slash(one)) || with_slash(one).starts_with(with_slash(other))) {
+    throw Failure(exit_usage, "invalid_argument", "one of the two folders is in the other: " + one + " and " + other,
+                  "Name a folder beside it.");
+  }
+}
+
+/// What can be read and is of no use, such as a certificate with the key of another one.
+std::map<std::string, std::string> damaged_units(const blocking::Storage& source,
+                                                 const std::shared_ptr<culmen::Storage>& storage) {
+  std::map<std::string, std::string> damaged;
+  for (const culmen::StoredCertificate& certificate : source.run(list_certificates(storage))) {
+    if (!certificate.damage.empty()) damaged.emplace(certificate_lease(certificate.id), certificate.damage.front());
+  }
+  for (const StoredAccount& account : source.run(list_accounts(storage))) {
+    if (!account.damage.empty()) damaged.emplace("accounts/" + storage_part(account.server), account.damage);
+  }
+  return damaged;
+}
+
 int run_storage_copy(const StorageFlags& flags, Output& output) {
   const std::string from = absolute_url(flags.from), to = absolute_url(flags.to);
-  if (from == to) throw Failure(exit_usage, "invalid_argument", "both storages are the same: " + shown_url(from));
+  check_apart(from, to);
   const std::string doing = "copying " + shown_url(from) + " to " + shown_url(to);
   try {
-    const blocking::Storage source = opened_for(from, false, output);
+    const std::shared_ptr<culmen::Storage> stored = open_storage(from, false, warner_of(output));
+    const blocking::Storage source(stored, {}, interrupt_token());
+    const std::map<std::string, std::string> damaged = damaged_units(source, stored);
     init_storage(to);
-    const CopyResult copied = copy_storage(source, opened_for(to, true, output), output);
+    const CopyResult copied = copy_storage(source, opened_for(to, true, output), damaged, output);
     JsonObject counts;
     std::string text;
     for (const auto& [kind, count] : copied.verified) {

@@ -58,8 +58,9 @@ bool says_the_same(const std::string& one, const std::string& other) {
 
 class StorageCopy {
  public:
-  StorageCopy(const blocking::Storage& from, const blocking::Storage& to, Output& output)
-      : from_(from), to_(to), output_(output) {}
+  StorageCopy(const blocking::Storage& from, const blocking::Storage& to,
+              const std::map<std::string, std::string>& damaged, Output& output)
+      : from_(from), to_(to), damaged_(damaged), output_(output) {}
   CopyResult run();
 
  private:
@@ -71,6 +72,7 @@ class StorageCopy {
 
   const blocking::Storage& from_;
   const blocking::Storage& to_;
+  const std::map<std::string, std::string>& damaged_;
   Output& output_;
   CopyResult result_;
 };
@@ -81,7 +83,12 @@ CopyResult StorageCopy::run() {
   std::size_t done = 0;
   for (const std::vector<std::string>& unit : units(keys)) {
     output_.progress("copy", "copying", std::to_string(done) + " of " + std::to_string(keys.size()) + " values");
-    copy_unit(unit);
+    const auto damaged = damaged_.find(unit_of(unit.front()));
+    if (damaged == damaged_.end()) {
+      copy_unit(unit);
+    } else {
+      result_.refused.push_back(damaged->first + ": " + printable(damaged->second, 2000));
+    }
     done += unit.size();
   }
   output_.progress_ended("copy");
@@ -153,8 +160,9 @@ void StorageCopy::copy_unit(const std::vector<std::string>& keys) {
 
 }  // namespace
 
-CopyResult copy_storage(const blocking::Storage& from, const blocking::Storage& to, Output& output) {
-  return StorageCopy(from, to, output).run();
+CopyResult copy_storage(const blocking::Storage& from, const blocking::Storage& to,
+                        const std::map<std::string, std::string>& damaged, Output& output) {
+  return StorageCopy(from, to, damaged, output).run();
 }
 
 }  // namespace culmen::cli

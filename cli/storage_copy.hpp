@@ -24,6 +24,8 @@ struct CopyResult {
 /// leases, nor answers to challenges, which expire. What belongs to one account or certificate is copied in one step,
 /// read again and compared. If `to` has something that `from` has not, nothing is changed: Failure (exit_failed) names
 /// it. So it can be run again after a failure. Programs that change `from` meanwhile must be stopped. Throws Error.
-CopyResult copy_storage(const blocking::Storage& from, const blocking::Storage& to, Output& output);
+/// `damaged`: what is left out, and why, by the common part of its keys, as "certificates/a.example".
+CopyResult copy_storage(const blocking::Storage& from, const blocking::Storage& to,
+                        const std::map<std::string, std::string>& damaged, Output& output);
 
 }  // namespace culmen::cli

@@ -229,6 +229,90 @@ TEST_CASE("what is lost is an error: no certificates, an empty folder, a disk th
   CHECK(fs::is_empty(disk));
 }
 
+TEST_CASE("storage copy: a damaged key or another certificate's is named, and nowhere copied into itself") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  REQUIRE(client.issue({"b.example"}).exit_code == 0);
+  const std::string from = "file:" + client.state().string();
+  const fs::path key = client.certificate("a.example") / "live/key.pem";
+  const std::string other = contents(client.certificate("b.example") / "live/key.pem");
+  int number = 0;
+  for (const std::string& damage : {std::string("garbage\n"), contents(key).substr(0, 100), other}) {
+    std::ofstream(key) << damage;
+    const std::string to = "file:" + (folder.path() / ("copy" + std::to_string(++number))).string();
+    const Outcome copied = run({culmen_path(), "storage", "copy", from, to, "--json"});
+    INFO(damage << copied.out);
+    CHECK(copied.exit_code == 1);
+    REQUIRE(copied.json().at("not_copied").as_array().size() == 1);
+    CHECK(contains(text(copied.json().at("not_copied").as_array()[0]), "certificates/a.example: "));
+    CHECK(copied.json().at("copied").at("certificates") == 1);
+    CHECK(offline(client, {"list"}).exit_code == 1);
+  }
+  for (const std::string& to : {from + "/", from + "/sub", from + "/../" + client.state().filename().string()}) {
+    const Outcome copied = run({culmen_path(), "storage", "copy", from, to});
+    CHECK_MESSAGE(copied.exit_code == 2, to);
+  }
+  CHECK_FALSE(fs::exists(client.state() / "sub"));
+}
+
+TEST_CASE("status: what makes the next renewal fail is said before it fails") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string out = folder / "chain.pem";
+  REQUIRE(client.issue({"a.example"}, {"--out", out, "--deploy-hook", "/bin/true"}).exit_code == 0);
+  CHECK(offline(client, {"status"}).exit_code == 0);
+  const fs::path settings = client.state() / "local/deploy/a.example.json";
+  const auto fails = [&](const std::string& why) {
+    for (const char* command : {"status", "list"}) {
+      const Outcome outcome = offline(client, {command});
+      INFO(command << ": " << outcome.out << outcome.err);
+      CHECK(outcome.exit_code == 1);
+      CHECK(contains(outcome.out, "failing"));
+      CHECK(contains(outcome.out, why));
+    }
+  };
+  const auto with = [&](const fs::path& file, const std::string& damage, const std::string& why) {
+    const std::string before = contents(file);
+    std::ofstream(file) << damage;
+    fails(why);
+    std::ofstream(file) << before;
+  };
+  const auto changed = [&](const std::string& name, const json::value& value) {
+    json::object object = read_object(settings);
+    object[name] = value;
+    return json::serialize(object);
+  };
+  with(settings, "{", "is not a JSON object");
+  with(settings, changed("deploy_hooks", json::array({"/nonexistent/hook"})), "/nonexistent/hook");
+  with(client.account() / "account.json", "{", "its account cannot be used");
+  with(client.account() / "account.key", "x", "its account cannot be used");
+  // Values that no option takes: the file and the member are named.
+  const std::string file = settings.filename().string();
+  with(settings, changed("format", 99), file + ": its format is 99");
+  with(settings, changed("hook_timeout", -5), file + ": hook_timeout");
+  with(settings, changed("key_mode", "07777"), file + ": key_mode");
+  with(settings, changed("key_mode", "0644"), file + ": key_mode");
+  with(settings, changed("deploy_hooks", "/bin/true"), file + ": deploy_hooks");
+  with(settings, changed("challenge", json::object({{"http_port", 99999999999}})), file + ": http_port");
+  with(settings, changed("challenge", json::object({{"http_port", -1}})), file + ": http_port");
+  with(settings, changed("challenge", json::object({{"type", "no-such"}})), file + ": \"no-such\"");
+  const fs::path record = client.certificate("a.example") / "record.json";
+  json::object empty = read_object(record);
+  empty.at("spec").as_object()["names"] = json::array();
+  with(record, json::serialize(empty), "no names");
+  fs::remove(out);
+  fs::create_directory(out);
+  fails("is a folder");
+  fs::remove(out);
+  CHECK(offline(client, {"status"}).exit_code == 0);
+  for (const char* mode : {"0000", "0200", "0040"})
+    CHECK(offline(client, {"edit", "a.example", "--key-mode", mode}).exit_code == 2);
+  CHECK(offline(client, {"edit", "a.example", "--key-mode", "0440"}).exit_code == 0);
+}
+
 TEST_CASE("settings last: a command without flags keeps them, and edit changes them (F8)") {
   const TestCaProcess ca;
   const TestCaProcess other;
