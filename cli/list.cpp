@@ -1,6 +1,9 @@
 // culmen list and culmen status: what is kept here, without asking a CA.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -8,7 +11,9 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "culmen/directory.hpp"
 #include "describe.hpp"
+#include "found.hpp"
 #include "hint.hpp"
 #include "host.hpp"
 #include "output.hpp"
@@ -49,6 +54,7 @@ struct Line {
   culmen::StoredCertificate certificate;
   planner::Action next;
   Health health = Health::fine;
+  bool warned = false;  ///< It is late only for --warn-days.
   std::optional<Clock::time_point> not_after;
 };
 
@@ -67,15 +73,33 @@ Line line_of(culmen::StoredCertificate certificate, Clock::time_point now, int w
     line.health = Health::expired;
   } else if (line.next.late || warned) {
     line.health = Health::late;
+    line.warned = !line.next.late;
   }
   line.certificate = std::move(certificate);
   return line;
 }
 
+/// Whether the next renewal is known: the certificate can be read, and is not due.
+bool has_due_date(const Line& line) {
+  return line.certificate.damage.empty() && line.certificate.live && !line.next.due;
+}
+
+/// Whether the next `culmen renew` orders.
+bool is_tried_at_once(const Line& line) { return line.next.due && line.next.kind == planner::Action::Kind::issue; }
+
 /// When it is renewed or tried again.
-Clock::time_point next_time(const Line& line) {
-  const bool has_due = line.health == Health::fine && line.certificate.live && !line.next.due;
-  return has_due ? shown(line.certificate).due.at : line.next.wake_at;
+Clock::time_point next_time(const Line& line, Clock::time_point now) {
+  if (has_due_date(line)) return shown(line.certificate).due.at;
+  return is_tried_at_once(line) ? now : line.next.wake_at;
+}
+
+void say_next(const Line& line, Clock::time_point now, const std::function<void(std::string, std::string)>& say) {
+  const std::string reason = printable(line.next.reason, 1000);
+  if (line.health == Health::damaged || line.health == Health::revoked) return;  // culmen renew leaves it alone
+  if (is_tried_at_once(line)) return say("next try", "at the next culmen renew: " + reason);
+  const std::string time = time_text(next_time(line, now));
+  const bool has_time = reason.find(time) != std::string::npos;
+  say(line.next.due ? "next try" : "renewal", has_time ? reason : time + ": " + reason);
 }
 
 std::string names_of(const culmen::StoredCertificate& certificate) {
@@ -92,7 +116,7 @@ std::string in_words(Clock::time_point time, Clock::time_point now) {
   return distance.count() >= 0 ? "in " + duration_text(distance) : duration_text(-distance) + " ago";
 }
 
-JsonObject entry_of(const Line& line, const Host& host) {
+JsonObject entry_of(const Line& line, const Host& host, Clock::time_point now) {
   const culmen::StoredCertificate& certificate = line.certificate;
   JsonObject entry;
   if (certificate.damage.empty()) {
@@ -105,7 +129,7 @@ JsonObject entry_of(const Line& line, const Host& host) {
   }
   entry.set("status", to_string(line.health));
   entry.set("renewal_due", line.next.due);
-  entry.set("next", time_text(next_time(line)));
+  entry.set("next", time_text(next_time(line, now)));
   entry.set("reason", printable(line.next.reason, 1000));
   if (!certificate.record.revoked.empty()) entry.set("revoked", certificate.record.revoked);
   if (!certificate.record.last_error.empty()) entry.set("last_error", printable(certificate.record.last_error, 2000));
@@ -115,14 +139,47 @@ JsonObject entry_of(const Line& line, const Host& host) {
   return entry;
 }
 
-void say_line(const Line& line, std::size_t width, Clock::time_point now, Output& output) {
-  std::string text = printable(line.certificate.id);
+std::string padded(std::string text, std::size_t width) {
   text.resize(std::max(text.size(), width), ' ');
-  std::string health(to_string(line.health));
-  health.resize(std::max<std::size_t>(health.size(), 10), ' ');
-  text += "  " + health + "  ";
-  if (line.not_after) text += "expires " + time_text(*line.not_after) + " (" + in_words(*line.not_after, now) + ")  ";
-  output.say(text + names_of(line.certificate));
+  return text + "  ";
+}
+
+/// "letsencrypt", or the host of the CA.
+std::string short_name_of_ca(const culmen::StoredCertificate& certificate) {
+  std::string url = certificate.record.server;
+  if (url.empty() && certificate.record.spec && !certificate.record.spec->cas.empty())
+    url = certificate.record.spec->cas.front();
+  for (const KnownCa& ca : known_cas()) {
+    if (ca.directory_url == url) return std::string(ca.name);
+  }
+  const std::string path = path_of_server(url);
+  return printable(path.substr(0, path.find('/')));
+}
+
+/// A table: its first line names the columns, on a terminal only.
+void say_table(const std::vector<Line>& lines, Clock::time_point now, bool has_header, Output& output) {
+  std::size_t width = 4;
+  for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
+  if (has_header && !lines.empty()) {
+    output.say(padded("NAME", width) + padded("STATUS", 10) + padded("EXPIRES", 20) + padded("RENEWAL", 20) +
+               padded("CA", 11) + "NAMES");
+  }
+  for (const Line& line : lines) {
+    const std::string expires = line.not_after ? time_text(*line.not_after) : "-";
+    const std::string renewal = has_due_date(line) ? time_text(next_time(line, now)) : "-";
+    output.say(padded(printable(line.certificate.id), width) + padded(std::string(to_string(line.health)), 10) +
+               padded(expires, 20) + padded(renewal, 20) + padded(short_name_of_ca(line.certificate), 11) +
+               names_of(line.certificate));
+  }
+}
+
+void say_remedy(const Line& line, Output& output) {
+  const std::string id = printable(line.certificate.id);
+  const std::string issue = hint("issue --name " + id), remove = hint("delete " + id);
+  if (line.health == Health::not_issued) output.say("  Finish it with: " + issue + "; or remove it with: " + remove);
+  if (line.health == Health::damaged) output.say("  Replace it with: " + issue);
+  if (line.health == Health::revoked)
+    output.say("  It is not renewed. Replace it with: " + issue + "; or remove it with: " + remove);
 }
 
 void say_block(const Line& line, const Host& host, Clock::time_point now, Output& output) {
@@ -132,7 +189,8 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     output.say("  " + label + text);
   };
   const culmen::StoredCertificate& certificate = line.certificate;
-  output.say(printable(certificate.id) + ": " + std::string(to_string(line.health)));
+  output.say(printable(certificate.id) + ": " + std::string(to_string(line.health)) +
+             (line.warned ? " (it expires within --warn-days)" : ""));
   for (const std::string& damage : certificate.damage) say("damage", printable(damage, 2000));
   say("names", names_of(certificate));
   say("CA", printable(certificate.record.server));
@@ -145,13 +203,10 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     say("issuer", printable(seen.leaf.issuer_common_name));
     say("files", host.live_folder(certificate.id).string());
   }
-  say(line.next.due ? "next try" : "renewal", time_text(next_time(line)) + ": " + printable(line.next.reason, 1000));
+  say_next(line, now, say);
   say("revoked", printable(certificate.record.revoked));
   say("last failure", printable(certificate.record.last_error, 2000));
-  if (line.health == Health::not_issued) {
-    output.say("  Finish it with: " + hint("issue --name " + printable(certificate.id)) +
-               "; or remove it with: " + hint("delete " + printable(certificate.id)));
-  }
+  say_remedy(line, output);
 }
 
 /// Two certificates with the same names are seldom wanted, and count twice against a CA's limits.
@@ -185,18 +240,13 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   } else {
     for (const std::string& name : flags.names) lines.push_back(line_of(host.certificate(name), now, flags.warn_days));
   }
-  std::size_t width = 0;
-  for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
+  if (!details) say_table(lines, now, isatty(STDOUT_FILENO) == 1, output);
   std::vector<JsonObject> entries;
   int bad = 0;
   for (const Line& line : lines) {
-    if (details) {
-      say_block(line, host, now, output);
-    } else {
-      say_line(line, width, now, output);
-    }
+    if (details) say_block(line, host, now, output);
     if (line.health != Health::fine) ++bad;
-    entries.push_back(entry_of(line, host));
+    entries.push_back(entry_of(line, host, now));
   }
   if (lines.empty()) output.say("There is no certificate in " + host.place());
   note_twins(lines, output);
