@@ -123,9 +123,16 @@ std::string directory_url(const std::string& server) {
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   }
   if (url.starts_with("https://") || url.starts_with("http://")) return url;
+  std::string advice;
+  if (const std::string near = nearest(server, known_ca_names()); !near.empty()) {
+    advice = "Did you mean " + near + "? ";
+  } else if (server.find_first_of(".:") != std::string::npos && server.find("://") == std::string::npos) {
+    const bool has_path = server.find('/') != std::string::npos;
+    advice = "Did you mean https://" + printable(server) + (has_path ? "" : "/directory") + "? ";
+  }
+  advice += "Known names: " + with_commas(known_ca_names());
   throw Failure(exit_usage, "invalid_argument",
-                "--server: \"" + printable(server) + "\" is neither a URL nor a known name",
-                "Known names: " + with_commas(known_ca_names()));
+                "--server: \"" + printable(server) + "\" is neither a URL nor a known name", advice);
 }
 
 ClientOptions client_options(const ConnectionFlags& flags, const std::string& server_ca, Output& output) {

@@ -516,7 +516,10 @@ std::map<std::string, std::string> Deployment::run_hooks() {
   for (const auto& [program, changes] : batches(changed)) {
     try {
       run_batch(program, changes);
-      output_.say("Ran " + program);
+      std::vector<std::string> ids;
+      for (const Change* change : changes) ids.push_back(printable(change->id));
+      output_.say_of(changes.size() == 1 ? changes.front()->id : std::string(), "hook_ran",
+                     "Ran " + program + " for " + joined(ids, ", "));
     } catch (const Error& error) {
       failed_here[program] = error.detail();
     }

@@ -9,6 +9,7 @@
 #include "command_line.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "issue_csr.hpp"
 #include "keeper.hpp"
@@ -113,6 +114,10 @@ int run_issue(const IssueFlags& flags, Output& output) {
     }
   }
   output.result().set("changed", changed);
+  if (!before && !changed && result.exit_code() != exit_ok) {
+    output.warn("It is kept: culmen renew tries again. To change it: " + hint("edit " + id) +
+                " …; to remove it: " + hint("delete " + id));
+  }
   return result.exit_code();
 }
 

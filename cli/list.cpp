@@ -1,6 +1,9 @@
 // culmen list and culmen status: what is kept here, without asking a CA.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -8,10 +11,12 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "culmen/directory.hpp"
 #include "culmen/stored_accounts.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
 #include "files.hpp"
+#include "found.hpp"
 #include "hint.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
@@ -58,6 +63,7 @@ struct Line {
   planner::Action next;
   Health health = Health::fine;
   std::vector<std::string> problems;  ///< Why the next renewal fails, or its outputs.
+  bool warned = false;                ///< It is late only for --warn-days.
   std::optional<Clock::time_point> not_after;
   std::optional<Settings> settings;  ///< nullopt: this host was never told.
   std::vector<PendingHook> hooks;
@@ -101,6 +107,7 @@ Line line_of(culmen::StoredCertificate certificate, const Host& host, Clock::tim
     line.health = Health::expired;
   } else if (line.next.late || warned) {
     line.health = Health::late;
+    line.warned = !line.next.late;
   } else if (!line.hooks.empty()) {
     line.health = Health::hooks_pending;
   }
@@ -125,11 +132,27 @@ void find_problems(Line& line, const Host& host, const std::vector<StoredAccount
   if (!line.problems.empty() && line.health < Health::failing) line.health = Health::failing;
 }
 
+/// Whether the next renewal is known: the certificate can be read, and is not due.
+bool has_due_date(const Line& line) {
+  return line.certificate.damage.empty() && line.certificate.live && !line.next.due;
+}
+
+/// Whether the next `culmen renew` orders.
+bool is_tried_at_once(const Line& line) { return line.next.due && line.next.kind == planner::Action::Kind::issue; }
+
 /// When it is renewed or tried again.
-Clock::time_point next_time(const Line& line) {
-  const bool is_fine = line.health == Health::fine || line.health == Health::hooks_pending;
-  const bool has_due = is_fine && line.certificate.live && !line.next.due;
-  return has_due ? shown(line.certificate).due.at : line.next.wake_at;
+Clock::time_point next_time(const Line& line, Clock::time_point now) {
+  if (has_due_date(line)) return shown(line.certificate).due.at;
+  return is_tried_at_once(line) ? now : line.next.wake_at;
+}
+
+void say_next(const Line& line, Clock::time_point now, const std::function<void(std::string, std::string)>& say) {
+  const std::string reason = printable(line.next.reason, 1000);
+  if (line.health == Health::damaged || line.health == Health::revoked) return;  // culmen renew leaves it alone
+  if (is_tried_at_once(line)) return say("next try", "at the next culmen renew: " + reason);
+  const std::string time = time_text(next_time(line, now));
+  const bool has_time = reason.find(time) != std::string::npos;
+  say(line.next.due ? "next try" : "renewal", has_time ? reason : time + ": " + reason);
 }
 
 std::string names_of(const culmen::StoredCertificate& certificate) {
@@ -146,7 +169,7 @@ std::string in_words(Clock::time_point time, Clock::time_point now) {
   return distance.count() >= 0 ? "in " + duration_text(distance) : duration_text(-distance) + " ago";
 }
 
-JsonObject entry_of(const Line& line, const Host& host) {
+JsonObject entry_of(const Line& line, const Host& host, Clock::time_point now) {
   const culmen::StoredCertificate& certificate = line.certificate;
   JsonObject entry;
   if (certificate.damage.empty()) {
@@ -161,7 +184,7 @@ JsonObject entry_of(const Line& line, const Host& host) {
   if (!line.problems.empty()) entry.set("problems", line.problems);
   if (certificate.damage.empty()) {
     entry.set("renewal_due", line.next.due);
-    entry.set("next", time_text(next_time(line)));
+    entry.set("next", time_text(next_time(line, now)));
     entry.set("reason", printable(line.next.reason, 1000));
   }
   if (!certificate.record.revoked.empty()) entry.set("revoked", certificate.record.revoked);
@@ -174,19 +197,57 @@ JsonObject entry_of(const Line& line, const Host& host) {
   return entry;
 }
 
-void say_line(const Line& line, std::size_t width, Clock::time_point now, Output& output) {
-  std::string text = printable(line.certificate.id);
+std::string padded(std::string text, std::size_t width) {
   text.resize(std::max(text.size(), width), ' ');
-  std::string health(to_string(line.health));
-  health.resize(std::max<std::size_t>(health.size(), 13), ' ');
-  text += "  " + health + "  ";
-  if (line.not_after) text += "expires " + time_text(*line.not_after) + " (" + in_words(*line.not_after, now) + ")  ";
+  return text + "  ";
+}
+
+/// "letsencrypt", or the host of the CA.
+std::string short_name_of_ca(const culmen::StoredCertificate& certificate) {
+  std::string url = certificate.record.server;
+  if (url.empty() && certificate.record.spec && !certificate.record.spec->cas.empty())
+    url = certificate.record.spec->cas.front();
+  for (const KnownCa& ca : known_cas()) {
+    if (ca.directory_url == url) return std::string(ca.name);
+  }
+  const std::string path = path_of_server(url);
+  return printable(path.substr(0, path.find('/')));
+}
+
+std::string names_or_damage(const Line& line) {
+  const std::vector<std::string>& damage = line.certificate.damage;
+  if (!damage.empty()) return printable(damage.front(), 2000);
   std::string missing;
   for (const auto& left_out : missing_names(line.certificate))
     missing += (missing.empty() ? "; missing: " : ", ") + printable(left_out.first);
-  const std::vector<std::string>& damage = line.certificate.damage;
-  output.say(text + (damage.empty() ? names_of(line.certificate) + missing : printable(damage.front(), 2000)));
-  for (const std::string& problem : line.problems) output.say("  " + problem);
+  return names_of(line.certificate) + missing;
+}
+
+/// A table: its first line names the columns, on a terminal only.
+void say_table(const std::vector<Line>& lines, Clock::time_point now, bool has_header, Output& output) {
+  std::size_t width = 4;
+  for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
+  if (has_header && !lines.empty()) {
+    output.say(padded("NAME", width) + padded("STATUS", 13) + padded("EXPIRES", 20) + padded("RENEWAL", 20) +
+               padded("CA", 11) + "NAMES");
+  }
+  for (const Line& line : lines) {
+    const std::string expires = line.not_after ? time_text(*line.not_after) : "-";
+    const std::string renewal = has_due_date(line) ? time_text(next_time(line, now)) : "-";
+    output.say(padded(printable(line.certificate.id), width) + padded(std::string(to_string(line.health)), 13) +
+               padded(expires, 20) + padded(renewal, 20) + padded(short_name_of_ca(line.certificate), 11) +
+               names_or_damage(line));
+    for (const std::string& problem : line.problems) output.say("  " + problem);
+  }
+}
+
+void say_remedy(const Line& line, Output& output) {
+  const std::string id = printable(line.certificate.id);
+  const std::string issue = hint("issue --name " + id), remove = hint("delete " + id);
+  if (line.health == Health::not_issued) output.say("  Finish it with: " + issue + "; or remove it with: " + remove);
+  if (line.health == Health::damaged) output.say("  Replace it with: " + issue);
+  if (line.health == Health::revoked)
+    output.say("  It is not renewed. Replace it with: " + issue + "; or remove it with: " + remove);
 }
 
 void say_block(const Line& line, const Host& host, Clock::time_point now, Output& output) {
@@ -196,7 +257,8 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     output.say("  " + label + text);
   };
   const culmen::StoredCertificate& certificate = line.certificate;
-  output.say(printable(certificate.id) + ": " + std::string(to_string(line.health)));
+  output.say(printable(certificate.id) + ": " + std::string(to_string(line.health)) +
+             (line.warned ? " (it expires within --warn-days)" : ""));
   for (const std::string& damage : certificate.damage) say("damage", printable(damage, 2000));
   for (const std::string& problem : line.problems) say("problem", problem);
   say("names", names_of(certificate));
@@ -214,8 +276,7 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     say("issuer", printable(seen.leaf.issuer_common_name));
     say("files", host.live_folder(certificate.id).string());
   }
-  if (certificate.damage.empty())
-    say(line.next.due ? "next try" : "renewal", time_text(next_time(line)) + ": " + printable(line.next.reason, 1000));
+  if (certificate.damage.empty()) say_next(line, now, say);
   for (const PendingHook& hook : line.hooks) say("hooks", "pending: " + to_text(hook));
   if (!line.hooks.empty()) say("", "The next culmen renew runs them.");
   say("revoked", printable(certificate.record.revoked));
@@ -224,10 +285,7 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     output.say("  Remembered settings:");
     say_settings(*line.settings, output);
   }
-  if (line.health == Health::not_issued) {
-    output.say("  Finish it with: " + hint("issue --name " + printable(certificate.id)) +
-               "; or remove it with: " + hint("delete " + printable(certificate.id)));
-  }
+  say_remedy(line, output);
 }
 
 /// Two certificates with the same names are seldom wanted, and count twice against a CA's limits.
@@ -267,24 +325,19 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   }
   const std::vector<StoredAccount> accounts = host.run(list_accounts(host.storage()));
   for (Line& line : lines) find_problems(line, host, accounts);
-  std::size_t width = 0;
-  for (const Line& line : lines) width = std::max(width, line.certificate.id.size());
+  if (!details) say_table(lines, now, isatty(STDOUT_FILENO) == 1, output);
   std::vector<JsonObject> entries;
   int bad = 0, unreadable = 0;
   std::string reasons;
   for (const Line& line : lines) {
-    if (details) {
-      say_block(line, host, now, output);
-    } else {
-      say_line(line, width, now, output);
-    }
+    if (details) say_block(line, host, now, output);
     if (line.health != Health::fine) {
       ++bad;
       reasons +=
           (reasons.empty() ? "" : ", ") + printable(line.certificate.id) + ": " + std::string(to_string(line.health));
     }
     if (!line.certificate.damage.empty() || !line.problems.empty()) ++unreadable;
-    entries.push_back(entry_of(line, host));
+    entries.push_back(entry_of(line, host, now));
   }
   if (lines.empty()) host.check_used();
   for (const NameChange& change : host.begun_changes()) {

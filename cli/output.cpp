@@ -80,6 +80,18 @@ std::string advice_for(Errc code) {
   }
 }
 
+/// What a web server that answers for culmen may have wrong.
+std::string advice_for(const Problem& problem) {
+  if (problem.detail.find("/.well-known/acme-challenge/") != std::string::npos) {
+    if (problem.detail.find("403") != std::string::npos)
+      return "The web server refused to serve the challenge file: see whether it may read the folder of --webroot.";
+    if (problem.detail.find("404") != std::string::npos)
+      return "The web server did not find the challenge file: see whether it serves the folder of --webroot for this "
+             "name, on port 80.";
+  }
+  return advice_for(errc_from_type(problem.type));
+}
+
 JsonObject json_problem(const Problem& problem) {
   JsonObject out;
   out.set("type", printable(problem.type));
@@ -281,7 +293,7 @@ int Output::fail(const Error& error, const std::string& certificate) {
   std::string advice = advice_for(error.code());
   // An order that failed: what its problems say tells more.
   for (const Problem& problem : error.problems()) {
-    if (advice.empty()) advice = advice_for(errc_from_type(problem.type));
+    if (advice.empty()) advice = advice_for(problem);
   }
   // Not the CA's answer: what the manager found out about the account.
   if (error.code() == Errc::unauthorized && error.problems().empty() && advice.empty())

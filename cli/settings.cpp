@@ -285,12 +285,19 @@ bool SettingFlags::given() const {
   return std::any_of(members_.begin(), members_.end(), [](const Member& member) { return member.option.given(); });
 }
 
+/// Whether a way to change the DNS was given: it says the challenge, if nothing else does.
+bool SettingFlags::is_dns_told() const {
+  return std::any_of(members_.begin(), members_.end(), [](const Member& member) {
+    return member.option.given() && (member.option.is("--dns-hook") || member.option.is("--manual"));
+  });
+}
+
 Settings SettingFlags::merged(std::optional<Settings> before) const {
   Settings settings = before ? std::move(*before) : Settings();
   if (settings.spec.cas.empty()) {
     settings.spec.cas = {directory_url("letsencrypt")};
   }
-  if (settings.spec.challenge.empty()) settings.spec.challenge = "http-01";
+  if (settings.spec.challenge.empty()) settings.spec.challenge = is_dns_told() ? "dns-01" : "http-01";
   // The challenge comes first: another one makes what belongs to the old one meaningless.
   for (const bool challenge_first : {true, false}) {
     for (const Member& member : members_) {
@@ -352,8 +359,10 @@ void check_settings(const Settings& settings) {
   if (settings.host.files_only) return;  // what proves the names is another host's
   for (const std::string& name : settings.spec.names) {
     if (name.starts_with("*.") && (challenge == "http-01" || challenge == "tls-alpn-01")) {
-      throw wrong_setting(challenge + " cannot prove the wildcard name " + name,
-                          "CAs want dns-01 for wildcards (--challenge dns-01), or name each host instead.");
+      throw wrong_setting(
+          challenge + " cannot prove the wildcard name " + name,
+          "CAs want dns-01 for wildcards: give --dns-hook PROGRAM (docs/dns-hooks.md) or --manual, with "
+          "--challenge dns-01 if another challenge was used before; or name each host instead.");
     }
   }
   if (!settings.host.webroot.empty() && challenge != "http-01")

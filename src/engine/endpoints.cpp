@@ -31,7 +31,7 @@ Flow<Result<Directory>> fetch_directory(std::string url, SessionOptions options)
   request.accept = "application/json";
   Result<HttpResponse> response = co_await fetch(options, request, "fetching the directory " + printable(url, 200));
   if (!response && response.error().http_status() == 404)
-    co_return response.error().while_doing("looking for a directory URL of ACME, and this is none");
+    co_return response.error().while_doing("reading the ACME directory (its URL often ends with /directory)");
   if (!response) co_return response.error();
   co_return protocol::parse_directory(*response);
 }

@@ -38,7 +38,7 @@ Error bind_error(const error_code& why, const tcp::endpoint& where, const Respon
         ": ports below 1024 need a permission. Run as root, or give the program CAP_NET_BIND_SERVICE (setcap "
         "'cap_net_bind_service=+ep' PROGRAM, or AmbientCapabilities in its systemd unit), or listen on another "
         "port and redirect port " +
-        error_text.public_port + " to it";
+        error_text.public_port + " to it, or " + error_text.alternative;
   } else if (why == errc::address_in_use) {
     text += ": another program has port " + port + " (`ss -ltnp 'sport = :" + port + "'` shows which). Stop it, or " +
             error_text.alternative;

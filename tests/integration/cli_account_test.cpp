@@ -276,6 +276,17 @@ TEST_CASE("usage: wrong flags") {
   const Outcome no_hook = culmen({"issue", "-d", "a.example", "--challenge", "dns-01"});
   CHECK(no_hook.exit_code == 2);
   CHECK(contains(no_hook.err, "--dns-hook PROGRAM"));
+  // A wildcard needs a way to change the DNS; one that is given says the challenge.
+  const Outcome wildcard = culmen({"issue", "-d", "*.a.example", "--dir", folder / "state"});
+  CHECK(wildcard.exit_code == 2);
+  CHECK(contains(wildcard.err, "give --dns-hook PROGRAM"));
+  const Outcome manual = culmen({"issue", "-d", "*.a.example", "--manual", "--dir", folder / "state"});
+  CHECK(manual.exit_code == 2);
+  CHECK(contains(manual.err, "--manual waits for you to press Enter"));
+  const Outcome typo = culmen({"issue", "-d", "a.example", "--server", "letsencypt", "--dir", folder / "state"});
+  CHECK(contains(typo.err, "Did you mean letsencrypt?"));
+  const Outcome bare = culmen({"issue", "-d", "a.example", "--server", "127.0.0.1:1", "--dir", folder / "state"});
+  CHECK(contains(bare.err, "Did you mean https://127.0.0.1:1/directory?"));
   const Outcome bad_name = culmen({"issue", "-d", "not a name", "--dir", "/nonexistent"});
   CHECK(bad_name.exit_code == 2);
   CHECK(contains(bad_name.err, "not a name"));

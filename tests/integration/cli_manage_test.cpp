@@ -59,7 +59,11 @@ TEST_CASE("list and status: without a CA, the exit code is for monitoring (E6)")
   CHECK(entry.at("key_type") == "ec:P-384");
   CHECK(text(entry.at("server")) == ca.url());
   CHECK(fs::exists(text(entry.at("files").at("key"))));
-  CHECK(offline(client, {"status", "--warn-days", "365"}).exit_code == 1);
+  const Outcome warned = offline(client, {"status", "c.example", "--warn-days", "365"});
+  CHECK(warned.exit_code == 1);
+  CHECK(contains(warned.out, "c.example: late (it expires within --warn-days)"));
+  // The time of the renewal, once, and not that of the next question to the CA.
+  CHECK(contains(warned.out, "renewal       it is due on " + text(entry.at("due"))));
   CHECK(offline(client, {"status", "a.exmple"}).exit_code == 2);
   CHECK(contains(offline(client, {"status", "a.exmple"}).err, "Did you mean \"a.example\"?"));
   // Nothing is suggested to who would destroy it: the names are shown.
@@ -76,6 +80,7 @@ TEST_CASE("list and status: without a CA, the exit code is for monitoring (E6)")
   CHECK(damaged.exit_code == 1);
   CHECK(contains(damaged.out, "a.example: damaged"));
   CHECK(contains(damaged.out, "record.json"));
+  CHECK(contains(damaged.out, "Replace it with: culmen issue --name a.example --dir "));
   CHECK(contains(damaged.out, "c.example: valid"));
 }
 
@@ -83,7 +88,9 @@ TEST_CASE("delete: the key is kept, what was never issued goes too, and a misspe
   const TestCaProcess ca({"--block", "bad.example"});
   const Client client(ca);
   REQUIRE(client.issue({"a.example"}).exit_code == 0);
-  CHECK(client.issue({"bad.example"}).exit_code == 4);
+  const Outcome bad = client.issue({"bad.example"});
+  CHECK(bad.exit_code == 4);
+  CHECK(contains(bad.err, "to remove it: culmen delete bad.example --dir " + client.state().string()));
   CHECK(contains(offline(client, {"list"}).out, "bad.example  not issued"));
   // What is to be typed has the folder that was given.
   CHECK(contains(offline(client, {"status", "bad.example"}).out,
