@@ -13,6 +13,10 @@ namespace culmen::cli {
 /// --dir, or /var/lib/culmen for root and the XDG data folder for everybody else.
 std::filesystem::path state_folder(const std::string& dir_option);
 
+/// The absolute path of what is remembered, in JSON. Throws Failure (exit_usage) when it is not UTF-8, or has control
+/// characters in it.
+std::filesystem::path remembered_path(const std::string& path);
+
 /// Makes the folder with mode 0700, and its parents as the umask has it. Throws Error (io_failed).
 void make_private_folder(const std::filesystem::path& folder);
 

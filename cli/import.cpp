@@ -44,7 +44,7 @@ struct OtherClient {
 };
 
 std::string absolute_or_empty(const std::string& path) {
-  return path.empty() ? path : fs::absolute(path).lexically_normal().string();
+  return path.empty() ? path : remembered_path(path).string();
 }
 
 ImportChoices choices_of(const ImportFlags& flags) {

@@ -44,6 +44,18 @@ char priority_of(LogLevel level) {
   return '6';
 }
 
+/// Without what moves the cursor or turns the direction of text, as paths may have it; lines stay lines.
+std::string without_controls(std::string_view text) {
+  std::string out;
+  while (true) {
+    const std::size_t end = std::min(text.find_first_of("\n\t"), text.size());
+    out += printable(text.substr(0, end), std::string::npos);
+    if (end == text.size()) return out;
+    out += text[end];
+    text.remove_prefix(end + 1);
+  }
+}
+
 std::string as_json(const LogEntry& entry) {
   JsonObject object;
   object.set("time", time_text(std::chrono::system_clock::now()));
@@ -142,7 +154,7 @@ void Output::write_entry(const LogEntry& entry) {
     // The journal knows the program's name.
     const bool is_named = entry.level == LogLevel::error || entry.level == LogLevel::warning;
     if (is_named && !to_journal) text += "culmen: ";
-    text += entry.text;
+    text += without_controls(entry.text);
   }
   if (to_out) {
     write_out(text + "\n");
