@@ -65,7 +65,8 @@ class Keeper {
         output_(output),
         on_change_(std::move(on_change)),
         deployment_(host.local_folder(), system_hooks(), on_change_ ? running_hook_pause : std::chrono::seconds(0),
-                    output) {}
+                    output),
+        servers_(output) {}
 
   KeepResult once(std::vector<Kept> certificates);
   /// Replaces what is wanted.

@@ -10,7 +10,6 @@ namespace culmen::cli {
 namespace {
 
 constexpr std::string_view hidden = "***";
-constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view letters_and_digits = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// Parameters of libpq whose values are shown: PostgreSQL manual, "Parameter Key Words".
