@@ -108,6 +108,19 @@ std::vector<JsonObject> json_problems(const std::vector<Problem>& problems) {
   return out;
 }
 
+/// It refused, or its answer is not what ACME allows.
+bool is_fault_of_ca(const Error& error) noexcept {
+  constexpr int proxy_wants_password = 407;
+  switch (error.code()) {
+    case Errc::bad_response:
+    case Errc::response_too_large: return true;
+    case Errc::http_status: return error.http_status() != proxy_wants_password;
+    // From storage, where the CA was not asked.
+    case Errc::account_does_not_exist: return error.http_status() != 0;
+    default: return error.kind() == ErrorKind::acme;
+  }
+}
+
 }  // namespace
 
 Output::Output(bool json)
@@ -310,9 +323,7 @@ int exit_code_of(const Error& error) noexcept {
   if (error.code() == Errc::cancelled) return exit_interrupted;
   if (error.code() == Errc::invalid_argument) return exit_usage;
   if (is_worth_retrying(error)) return exit_temporary;
-  // It is not here; the CA was not asked.
-  if (error.code() == Errc::account_does_not_exist && error.http_status() == 0) return exit_failed;
-  return error.kind() == ErrorKind::acme ? exit_refused : exit_failed;
+  return is_fault_of_ca(error) ? exit_refused : exit_failed;
 }
 
 std::string serial_text(const Bytes& serial) {
