@@ -167,3 +167,12 @@ TEST_CASE("paths that are not UTF-8 are refused before the CA is asked, and JSON
   CHECK(fs::exists(turned));  // the settings have the path as it is
   CHECK_FALSE(contains(again.out + again.err, "\u202e"));
 }
+
+TEST_CASE("output that is lost is exit code 1, whichever streams are closed") {
+  const std::string program = culmen_path();
+  for (const char* closed : {">&-", "<&- >&- 2>&-", ">/dev/full"}) {
+    CAPTURE(closed);
+    CHECK(run({"sh", "-c", "\"$0\" --version " + std::string(closed), program}).exit_code == 1);
+  }
+  CHECK(run({"sh", "-c", "timeout 20 \"$0\" test-ca >/dev/full", program}).exit_code == 1);
+}
