@@ -288,7 +288,7 @@ void Import::one_account(const FoundAccount& account, JsonObject& entry) {
 void Import::one_certificate(FoundCertificate& certificate, JsonObject& entry) {
   if (certificate.wrong) throw *certificate.wrong;
   const Settings& settings = certificate.settings;
-  if (!JsonObject::parse(to_json(settings.host).serialized())) {
+  if (!to_json(settings.host).has_only_utf8()) {
     throw Error(Errc::io_failed, "importing " + printable(certificate.name),
                 "a path or a program in " + printable(certificate.source.string(), 4096) + " is not UTF-8");
   }

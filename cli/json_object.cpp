@@ -74,6 +74,8 @@ std::optional<JsonObject> JsonObject::parse(std::string_view text) {
   return parsed;
 }
 
+bool JsonObject::has_only_utf8() const { return is_utf8(json::serialize(members_->object)); }
+
 std::string JsonObject::serialized() const {
   const std::string text = json::serialize(members_->object);
   // What is not ASCII is in strings.

@@ -29,6 +29,8 @@ class JsonObject {
   /// On one line, without a line break at its end. Always valid JSON: octets that are not UTF-8 become U+FFFD; control
   /// characters, and those that turn the direction of text, are escaped.
   std::string serialized() const;
+  /// Whether all texts are UTF-8: whether serialized() keeps them as they are.
+  bool has_only_utf8() const;
 
   // Each adds the member, or replaces its value.
   void set(std::string_view name, std::string_view text);
