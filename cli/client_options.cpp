@@ -9,6 +9,7 @@
 #include "interrupt.hpp"
 #include "nearest.hpp"
 #include "output.hpp"
+#include "secrets.hpp"
 
 namespace culmen::cli {
 
@@ -121,6 +122,11 @@ std::string directory_url(const std::string& server) {
     // RFC 3986 §3.1: schemes are case-insensitive.
     std::transform(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(colon), url.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  }
+  if (shown_server(url) != url) {
+    throw Failure(exit_usage, "invalid_argument",
+                  "--server: " + printable(shown_server(url)) + " is not a URL of the kind https://host/path",
+                  "It has neither a user nor a password in it.");
   }
   if (url.starts_with("https://") || url.starts_with("http://")) return url;
   std::string advice;

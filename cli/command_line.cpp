@@ -11,9 +11,11 @@
 #include <CLI/CLI.hpp>
 
 #include "command.hpp"
+#include "json_object.hpp"
 #include "meant.hpp"
 #include "nearest.hpp"
 #include "output.hpp"
+#include "secrets.hpp"
 
 namespace culmen::cli {
 
@@ -220,15 +222,16 @@ Failure explained(const CLI::App& app, const CommandLineNotes& notes, const CLI:
   const std::vector<std::string> unknown = app.remaining(true);
   const bool has_commands = !commands_below(command).empty();
   if (!unknown.empty() && unknown.front().starts_with("-")) {
-    message = "there is no option " + printable(unknown.front());
+    message = "there is no option " + printable(shown_word(unknown.front()));
     advice = advice_on_option(command, notes, words, unknown.front());
   } else if (!unknown.empty() && has_commands) {
-    message = "\"" + printable(unknown.front()) + "\" is not a command";
+    message = "\"" + printable(shown_word(unknown.front())) + "\" is not a command";
     if (const std::string near = near_command(command, unknown.front()); !near.empty())
       advice = "Did you mean " + near + "?";
   } else if (!unknown.empty()) {
-    message = "unexpected argument: " + printable(unknown.front());
-    if (has_option(command, "--domain")) advice = "Names are given with -d: -d " + printable(unknown.front());
+    message = "unexpected argument: " + printable(shown_word(unknown.front()));
+    if (has_option(command, "--domain"))
+      advice = "Names are given with -d: -d " + printable(shown_word(unknown.front()));
   } else if (has_commands && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
     message = path_of(command) + " needs a command: " + words_joined(names_of_commands(command), ", ");
   } else {
@@ -383,6 +386,13 @@ Option& Option::hide_default() {
 }
 
 bool Option::given() const { return option_->count() > 0; }
+
+std::string Option::name() const { return option_->get_name(); }
+
+bool Option::is_utf8() const {
+  const std::vector<std::string> values = option_->results();
+  return std::all_of(values.begin(), values.end(), [](const std::string& value) { return cli::is_utf8(value); });
+}
 
 bool Option::is(const std::string& name) const { return option_->check_name(name); }
 

@@ -83,6 +83,10 @@ class Option {
   bool given() const;
   /// Whether it has that name, such as "--out".
   bool is(const std::string& name) const;
+  /// As messages call it, such as "--out".
+  std::string name() const;
+  /// Whether all values that were given are UTF-8.
+  bool is_utf8() const;
 
  private:
   friend class Command;

@@ -17,6 +17,7 @@
 #include "culmen/program.hpp"
 #include "culmen/storage.hpp"
 #include "files.hpp"
+#include "hook_variable.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
 
@@ -112,9 +113,9 @@ void check_programs(const char* flag, const std::vector<std::string>& programs) 
   }
 }
 
-std::string joined(const std::vector<std::string>& texts, const char* separator) {
+std::string joined(const std::vector<std::string>& texts) {
   std::string out;
-  for (const std::string& text : texts) out += (out.empty() ? "" : separator) + text;
+  for (const std::string& text : texts) out += (out.empty() ? "" : ",") + text;
   return out;
 }
 
@@ -447,12 +448,12 @@ void Deployment::run_batch(const std::string& program, const std::vector<const C
     run.time_limit = std::max(run.time_limit, std::chrono::seconds(change->settings.hook_timeout));
     ids.push_back(change->id);
     names.insert(names.end(), change->names.begin(), change->names.end());
-    run.input += change->id + " " + joined(change->names, ",") + " " + (change->live / "fullchain.pem").string() + " " +
+    run.input += change->id + " " + joined(change->names) + " " + (change->live / "fullchain.pem").string() + " " +
                  (change->live / "key.pem").string() + "\n";
   }
   const Change& first = *changes.front();
-  run.variables = {{"CULMEN_ID", joined(ids, " ")},
-                   {"CULMEN_NAMES", joined(names, " ")},
+  run.variables = {{"CULMEN_ID", hook_variable(ids)},
+                   {"CULMEN_NAMES", hook_variable(names)},
                    {"CULMEN_FULLCHAIN", (first.live / "fullchain.pem").string()},
                    {"CULMEN_KEY", (first.live / "key.pem").string()},
                    {"CULMEN_CAUSE", first.cause}};

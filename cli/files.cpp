@@ -41,14 +41,28 @@ PassingFolder::~PassingFolder() {
 }
 
 fs::path state_folder(const std::string& dir_option) {
-  if (!dir_option.empty()) return fs::absolute(dir_option).lexically_normal();
+  if (!dir_option.empty()) return remembered_path(dir_option);
   if (geteuid() == 0) return "/var/lib/culmen";
   // XDG Base Directory Specification: "All paths set in these environment variables must be absolute. If an
   // implementation encounters a relative path … it should consider the path invalid and ignore it."
-  if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data == '/') return fs::path(data) / "culmen";
-  if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / ".local/share/culmen";
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data == '/')
+    return remembered_path(std::string(data) + "/culmen");
+  if (const char* home = std::getenv("HOME"); home && *home == '/')
+    return remembered_path(std::string(home) + "/.local/share/culmen");
   throw Failure(exit_usage, "invalid_argument", "HOME is not set, so there is no folder for accounts and certificates",
                 "Say where with --dir FOLDER.");
+}
+
+fs::path remembered_path(const std::string& path) {
+  fs::path absolute = fs::absolute(path).lexically_normal();
+  const std::string& text = absolute.native();
+  const bool has_controls =
+      std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (is_utf8(text) && !has_controls) return absolute;
+  throw Failure(exit_usage, "invalid_argument",
+                "the path " + printable(text) + (has_controls ? " has a control character in it" : " is not UTF-8") +
+                    ", and cannot be remembered",
+                "Name it with other characters.");
 }
 
 void make_private_folder(const fs::path& folder) {

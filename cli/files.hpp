@@ -16,6 +16,10 @@ std::filesystem::path state_folder(const std::string& dir_option);
 /// A file in a folder that is to keep certificates: without it, the folder may be one where a disk should be mounted.
 inline constexpr const char* folder_mark = "culmen.json";
 
+/// The absolute path of what is remembered, in JSON. Throws Failure (exit_usage) when it is not UTF-8, or has control
+/// characters in it.
+std::filesystem::path remembered_path(const std::string& path);
+
 /// Makes the folder with mode 0700, and its parents as the umask has it. Throws Error (io_failed).
 void make_private_folder(const std::filesystem::path& folder);
 

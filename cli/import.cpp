@@ -43,9 +43,7 @@ struct OtherClient {
   enum class Server { known, may_be_unknown, unknown } server;  ///< Whether the client keeps which CA it was.
 };
 
-std::string absolute_or_empty(const std::string& path) {
-  return path.empty() ? path : fs::absolute(path).lexically_normal().string();
-}
+std::string absolute_or_empty(const std::string& path) { return path.empty() ? path : remembered_path(path).string(); }
 
 ImportChoices choices_of(const ImportFlags& flags) {
   ImportChoices choices;
@@ -288,7 +286,7 @@ void Import::one_account(const FoundAccount& account, JsonObject& entry) {
 void Import::one_certificate(FoundCertificate& certificate, JsonObject& entry) {
   if (certificate.wrong) throw *certificate.wrong;
   const Settings& settings = certificate.settings;
-  if (!JsonObject::parse(to_json(settings.host).serialized())) {
+  if (!to_json(settings.host).has_only_utf8()) {
     throw Error(Errc::io_failed, "importing " + printable(certificate.name),
                 "a path or a program in " + printable(certificate.source.string(), 4096) + " is not UTF-8");
   }

@@ -238,12 +238,13 @@ int run_uninstall(UnitKind kind, const InstallFlags& flags, Output& output) {
 }
 
 // systemd.syntax(7): quotes and backslashes are escaped in a quoted word, "%" begins a specifier (systemd.unit(5)).
-std::string unit_word(const std::string& text) {
+std::string unit_word(const std::string& text, const std::string& what = {}) {
   std::string out = "\"";
   for (const char c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
       throw Failure(exit_usage, "invalid_argument",
-                    "\"" + printable(text) + "\" has a control character in it, which no systemd unit can hold");
+                    (what.empty() ? "\"" + printable(text) + "\"" : what) +
+                        " has a control character in it, which no systemd unit can hold");
     }
     if (c == '"' || c == '\\') out += '\\';
     out += c;
@@ -305,7 +306,7 @@ Proxy proxy_of(const fs::path& state) {
     if (!value || !*value) continue;
     const std::string assignment = std::string(name) + "=" + value;
     is_secret = is_secret || has_credentials(value);
-    in_unit += "Environment=" + unit_word(assignment) + "\n";
+    in_unit += "Environment=" + unit_word(assignment, std::string("the environment variable ") + name) + "\n";
     // systemd.exec(5), EnvironmentFile=: in double quotes these are escaped; "%" is only itself.
     in_file += std::string(name) + "=\"";
     for (const char* c = value; *c; ++c) {

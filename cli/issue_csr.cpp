@@ -144,7 +144,7 @@ int issue_for_csr(const CsrFlags& flags, Output& output) {
   const Account account = client.run(register_stored_account(
       host.storage_with_account(local.account_key), client.session(), flags.keep.account.key_type,
       [&] { return account_options(flags.keep.account, client.directory()); }, false, host.lease()));
-  ServerSolvers servers;
+  ServerSolvers servers(output);
   const std::shared_ptr<ChallengeSolver> solver =
       needs_no_server(settings.spec.challenge)
           ? std::shared_ptr<ChallengeSolver>(make_challenge_solver(settings.spec.challenge, local.challenge,

@@ -17,26 +17,46 @@ namespace json = boost::json;
 
 namespace {
 
-/// Whether a terminal would obey that code point, such as one that turns the direction of text, which JSON may have as
-/// it is. What is not UTF-8 is not one.
-bool is_control(const std::string& code_point) {
-  if (code_point.size() == 1) return code_point[0] == 0x7f;
-  return printable(code_point) == "?";
+/// Takes a code point from the front of a text; nullopt, and one octet taken, when there is none.
+std::optional<std::uint32_t> take_code_point(std::string_view& text) {
+  const auto octet = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = octet(0);
+  std::size_t octets = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+  if (octets > text.size()) octets = 0;
+  std::uint32_t value = octets <= 1 ? lead : lead & (0x7fu >> octets);
+  for (std::size_t i = 1; i < octets; ++i) {
+    if ((octet(i) & 0xc0) != 0x80) {
+      octets = 0;
+      break;
+    }
+    value = value << 6 | (octet(i) & 0x3fu);
+  }
+  constexpr std::uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = value >= 0xd800 && value <= 0xdfff;
+  const bool is_valid = octets > 0 && value >= smallest[octets] && value <= 0x10ffff && !is_surrogate;
+  text.remove_prefix(is_valid ? octets : 1);
+  return is_valid ? std::optional(value) : std::nullopt;
 }
 
-/// Of one to three octets of UTF-8.
-std::string escaped(const std::string& code_point) {
-  const auto octet = [&](std::size_t at) { return static_cast<unsigned char>(code_point[at]); };
-  const unsigned value = code_point.size() == 1 ? octet(0)
-                         : code_point.size() == 2
-                             ? (octet(0) & 0x1fu) << 6 | (octet(1) & 0x3fu)
-                             : (octet(0) & 0x0fu) << 12 | (octet(1) & 0x3fu) << 6 | (octet(2) & 0x3fu);
-  std::array<char, 7> text{};
-  std::snprintf(text.data(), text.size(), "\\u%04x", value);
-  return text.data();
+/// What readers do not see, or see in another order: controls, and characters that turn the direction of text.
+bool is_unseen(std::uint32_t c) {
+  return (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+         (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+std::string escape_of(std::uint32_t c) {
+  constexpr char digits[] = "0123456789abcdef";
+  return {'\\', 'u', digits[c >> 12 & 15], digits[c >> 8 & 15], digits[c >> 4 & 15], digits[c & 15]};
 }
 
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    if (!take_code_point(text)) return false;
+  }
+  return true;
+}
 
 struct JsonObject::Members {
   json::object object;
@@ -58,16 +78,19 @@ std::optional<JsonObject> JsonObject::parse(std::string_view text) {
   return parsed;
 }
 
+bool JsonObject::has_only_utf8() const { return is_utf8(json::serialize(members_->object)); }
+
 std::string JsonObject::serialized() const {
-  const std::string plain = json::serialize(members_->object);
-  std::string text;
-  for (std::size_t at = 0, length = 0; at < plain.size(); at += length) {
-    const auto lead = static_cast<unsigned char>(plain[at]);
-    length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    const std::string piece = plain.substr(at, length);
-    text += is_control(piece) ? escaped(piece) : piece;
+  const std::string text = json::serialize(members_->object);
+  // What is not ASCII is in strings.
+  std::string out;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view before = rest;
+    const std::optional<std::uint32_t> c = take_code_point(rest);
+    const std::string_view taken = before.substr(0, before.size() - rest.size());
+    out += c && !is_unseen(*c) ? std::string(taken) : escape_of(c.value_or(0xfffd));
   }
-  return text;
+  return out;
 }
 
 void JsonObject::set(std::string_view name, std::string_view text) { members_->object[name] = text; }

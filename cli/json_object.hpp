@@ -11,6 +11,9 @@
 
 namespace culmen::cli {
 
+/// Whether the text is UTF-8, as JSON needs it.
+bool is_utf8(std::string_view text);
+
 /// Keeps its members in the order in which they were set. A plain value; once moved from, it can only be assigned to.
 class JsonObject {
  public:
@@ -23,8 +26,11 @@ class JsonObject {
 
   /// nullopt when the text is anything but one JSON object.
   static std::optional<JsonObject> parse(std::string_view text);
-  /// On one line, without a line break at its end.
+  /// On one line, without a line break at its end. Always valid JSON: octets that are not UTF-8 become U+FFFD; control
+  /// characters, and those that turn the direction of text, are escaped.
   std::string serialized() const;
+  /// Whether all texts are UTF-8: whether serialized() keeps them as they are.
+  bool has_only_utf8() const;
 
   // Each adds the member, or replaces its value.
   void set(std::string_view name, std::string_view text);

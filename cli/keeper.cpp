@@ -68,7 +68,8 @@ class Keeper {
         output_(output),
         on_change_(std::move(on_change)),
         deployment_(host.local_folder(), options.system_hooks ? system_hooks() : std::filesystem::path(),
-                    on_change_ ? running_hook_pause : std::chrono::seconds(0), output) {}
+                    on_change_ ? running_hook_pause : std::chrono::seconds(0), output),
+        servers_(output) {}
 
   KeepResult once(std::vector<Kept> certificates);
   /// Replaces what is wanted.

@@ -9,6 +9,7 @@
 #include "deploy.hpp"
 #include "describe.hpp"
 #include "files.hpp"
+#include "hook_variable.hpp"
 #include "host.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
@@ -114,8 +115,8 @@ void LateAlarm::tell(std::vector<Late> late) const {
     // Of several, the one that ends first; the others are on standard input.
     const Late& first = **std::min_element(certificates.begin(), certificates.end(),
                                            [](const Late* a, const Late* b) { return a->not_after < b->not_after; });
-    run.variables = {{"CULMEN_ID", all_joined(ids, " ")},
-                     {"CULMEN_NAMES", all_joined(names, " ")},
+    run.variables = {{"CULMEN_ID", hook_variable(ids)},
+                     {"CULMEN_NAMES", hook_variable(names)},
                      {"CULMEN_NOT_AFTER", time_text(first.not_after)},
                      {"CULMEN_ERROR", printable(first.error, 2000)},
                      {"CULMEN_SINCE", time_text(first.since)}};

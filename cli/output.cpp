@@ -45,6 +45,18 @@ char priority_of(LogLevel level) {
   return '6';
 }
 
+/// Without what moves the cursor or turns the direction of text, as paths may have it; lines stay lines.
+std::string without_controls(std::string_view text) {
+  std::string out;
+  while (true) {
+    const std::size_t end = std::min(text.find_first_of("\n\t"), text.size());
+    out += printable(text.substr(0, end), std::string::npos);
+    if (end == text.size()) return out;
+    out += text[end];
+    text.remove_prefix(end + 1);
+  }
+}
+
 std::string as_json(const LogEntry& entry) {
   JsonObject object;
   object.set("time", time_text(std::chrono::system_clock::now()));
@@ -109,6 +121,19 @@ std::vector<JsonObject> json_problems(const std::vector<Problem>& problems) {
   return out;
 }
 
+/// It refused, or its answer is not what ACME allows.
+bool is_fault_of_ca(const Error& error) noexcept {
+  constexpr int proxy_wants_password = 407;
+  switch (error.code()) {
+    case Errc::bad_response:
+    case Errc::response_too_large: return true;
+    case Errc::http_status: return error.http_status() != proxy_wants_password;
+    // From storage, where the CA was not asked.
+    case Errc::account_does_not_exist: return error.http_status() != 0;
+    default: return error.kind() == ErrorKind::acme;
+  }
+}
+
 }  // namespace
 
 Output::Output(bool json)
@@ -163,7 +188,7 @@ void Output::write_entry(const LogEntry& entry) {
     // The journal knows the program's name.
     const bool is_named = entry.level == LogLevel::error || entry.level == LogLevel::warning;
     if (is_named && !to_journal) text += "culmen: ";
-    text += entry.text;
+    text += without_controls(entry.text);
   }
   if (to_out) {
     write_out(text + "\n");
@@ -348,9 +373,7 @@ int exit_code_of(const Error& error) noexcept {
   if (error.code() == Errc::cancelled) return exit_interrupted;
   if (error.code() == Errc::invalid_argument) return exit_usage;
   if (is_worth_retrying(error)) return exit_temporary;
-  // It is not here; the CA was not asked.
-  if (error.code() == Errc::account_does_not_exist && error.http_status() == 0) return exit_failed;
-  return error.kind() == ErrorKind::acme ? exit_refused : exit_failed;
+  return is_fault_of_ca(error) ? exit_refused : exit_failed;
 }
 
 std::string serial_text(const Bytes& serial) {

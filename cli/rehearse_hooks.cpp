@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -103,8 +104,9 @@ void RehearsedHooks::run(const std::string& doing, ProgramRun run) {
   HookCall call;
   call.at = now_;
   call.program = run.words.front();
-  for (const auto& [name, value] : run.variables)
-    if (name == "CULMEN_ID") call.ids = value;
+  std::istringstream lines(run.input);
+  for (std::string line; std::getline(lines, line);)
+    call.ids += (call.ids.empty() ? "" : " ") + line.substr(0, line.find(' '));
   calls_.push_back(std::move(call));
   if (!runs_) return;
   run.variables.emplace_back("CULMEN_REHEARSAL", "1");

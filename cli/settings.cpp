@@ -10,6 +10,7 @@
 #include "culmen/atomic_file.hpp"
 #include "culmen/directory_url.hpp"
 #include "culmen/identifier.hpp"
+#include "files.hpp"
 #include "output.hpp"
 
 namespace culmen::cli {
@@ -22,9 +23,7 @@ Failure wrong_setting(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
 }
 
-std::string absolute_path(const std::string& path) {
-  return path.empty() ? path : fs::absolute(path).lexically_normal().string();
-}
+std::string absolute_path(const std::string& path) { return path.empty() ? path : remembered_path(path).string(); }
 
 std::string check_challenge(const std::string& type) {
   if (type == "http-01" || type == "tls-alpn-01" || needs_no_server(type)) return {};
@@ -303,6 +302,8 @@ Settings SettingFlags::merged(std::optional<Settings> before) const {
     for (const Member& member : members_) {
       if (!member.option.given()) continue;
       if (member.option.is("--challenge") != challenge_first) continue;
+      if (!member.option.is_utf8())
+        throw wrong_setting(member.option.name() + ": the value is not UTF-8", "It could not be remembered.");
       member.take(values_, settings);
     }
   }

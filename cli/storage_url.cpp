@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 
-#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "culmen/blocking/storage.hpp"
 #include "culmen/file_storage.hpp"
 #include "culmen/version.hpp"
+#include "files.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
 #include "storage_module.hpp"
@@ -72,28 +72,8 @@ fs::path folder_of(const std::string& url) {
   std::string path = url.substr(5);
   if (path.starts_with("///")) path.erase(0, 2);  // file:///path
   if (path.empty() || path.starts_with("//")) refuse(url);
-  return fs::absolute(path).lexically_normal();
+  return remembered_path(path);
 }
-
-std::string shown_url(const std::string& url) {
-  const auto scheme = url.find("://");
-  if (scheme == std::string::npos) return url;
-  const auto end = std::min(url.find('/', scheme + 3), url.size());
-  const auto at = url.rfind('@', end);
-  const auto colon = url.find(':', scheme + 3);
-  std::string shown = url;
-  if (at != std::string::npos && at < end && colon != std::string::npos && colon < at)
-    shown.replace(colon + 1, at - colon - 1, "***");
-  // libpq takes passwords as parameters too: password, sslpassword.
-  const std::string parameter = "password=";
-  for (auto found = shown.find(parameter); found != std::string::npos; found = shown.find(parameter, found)) {
-    found += parameter.size();
-    shown.replace(found, std::min(shown.find('&', found), shown.size()) - found, "***");
-  }
-  return shown;
-}
-
-bool has_password(const std::string& url) { return is_postgres(url) && shown_url(url) != url; }
 
 std::shared_ptr<Storage> open_storage(const std::string& url, bool make,
                                       std::function<void(const std::string&)> on_warning) {

@@ -7,13 +7,9 @@
 #include <string>
 
 #include "culmen/storage.hpp"
+#include "secrets.hpp"
 
 namespace culmen::cli {
-
-/// A storage URL, with its password hidden: for messages and logs.
-std::string shown_url(const std::string& url);
-
-bool has_password(const std::string& url);
 
 /// "file:/path" or "postgresql://…" (also "postgres://…"), which is a module that is loaded on first use. `make`: makes
 /// what is missing of a folder. Does no I/O apart from loading the module. Throws Failure (exit_usage) for a URL of

@@ -69,8 +69,8 @@ int run_test_ca(const TestCaFlags& flags) {
   TestCa ca(options);
   for (TestCaFault& fault : faults) ca.plan(std::move(fault));
   ca.start();
-  std::printf("%s\n", ca.directory_url().c_str());
-  std::fflush(stdout);
+  if (std::printf("%s\n", ca.directory_url().c_str()) < 0 || std::fflush(stdout) != 0)
+    throw Failure(exit_failed, "io_failed", "the URL of the CA could not be written to standard output");
   int received = 0;
   sigwait(&stop_signals, &received);
   ca.stop();

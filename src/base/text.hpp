@@ -13,6 +13,9 @@ std::string_view trimmed(std::string_view text, std::string_view blank = " \t\r\
 /// A to Z become a to z; everything else stays.
 std::string to_lower(std::string_view text);
 
+/// A URL for messages, without user and password; "***" where the host should be when a password may be there.
+std::string without_credentials(std::string_view url);
+
 /// What is said of stored data that a newer version wrote.
 std::string newer_format_text(std::uint64_t found, std::uint64_t known);
 

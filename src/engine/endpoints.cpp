@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/text.hpp"
 #include "engine/fetch.hpp"
 #include "engine/session.hpp"
 #include "protocol/directory.hpp"
@@ -29,7 +30,8 @@ Flow<Result<void>> refresh(Session session) {
 Flow<Result<Directory>> fetch_directory(std::string url, SessionOptions options) {
   HttpRequest request(HttpMethod::get, url);
   request.accept = "application/json";
-  Result<HttpResponse> response = co_await fetch(options, request, "fetching the directory " + printable(url, 200));
+  Result<HttpResponse> response =
+      co_await fetch(options, request, "fetching the directory " + printable(base::without_credentials(url), 200));
   if (!response && response.error().http_status() == 404)
     co_return response.error().while_doing("reading the ACME directory (its URL often ends with /directory)");
   if (!response) co_return response.error();

@@ -18,14 +18,6 @@ std::string host_of(const std::string& url) {
   return printable(url.substr(begin, url.find_first_of("/?#", begin) - begin));
 }
 
-/// Without the user and the password.
-std::string without_credentials(const std::string& proxy) {
-  const std::size_t at = proxy.rfind('@');
-  if (at == std::string::npos) return proxy;
-  const std::size_t slashes = proxy.find("//");
-  return proxy.substr(0, slashes == std::string::npos || slashes > at ? 0 : slashes + 2) + proxy.substr(at + 1);
-}
-
 /// The proxy that curl takes for that URL, unless no_proxy has its host in another form; empty: none.
 std::string proxy_in_environment(const std::string& url) {
   const auto value = [](const char* name) {
@@ -67,7 +59,7 @@ CurlFailure::CurlFailure(CURL* handle, CURLcode code, const char* text, const Tr
 Error CurlFailure::error(std::string_view doing, const std::string& url) const {
   const std::string host = host_of(url);
   const std::string proxy =
-      options_.proxy.empty() ? "from the environment" : printable(without_credentials(options_.proxy));
+      options_.proxy.empty() ? "from the environment" : printable(base::without_credentials(options_.proxy));
   switch (static_cast<int>(code_)) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
@@ -94,7 +86,7 @@ Error CurlFailure::error(std::string_view doing, const std::string& url) const {
       if (!options_.proxy.empty()) {
         detail += " by the proxy " + proxy;
       } else if (const std::string own = proxy_in_environment(url); options_.proxy_from_environment && !own.empty()) {
-        detail += " by the proxy " + printable(without_credentials(own)) + " from the environment";
+        detail += " by the proxy " + printable(base::without_credentials(own)) + " from the environment";
       }
       if (why) detail += ": " + why.message();
       return connection(doing, detail + said()).with_system_code(why);

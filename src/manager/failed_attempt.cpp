@@ -1,4 +1,5 @@
 // What is remembered of an attempt that failed: by its certificate, its CA, and the use of the CA's limits.
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -56,7 +57,10 @@ void ManagerCore::say_ca_events() {
 void ManagerCore::count_failure(Issuance& issuance, planner::Failure failure, const Error& error, planner::Time now) {
   Ca& ca = *issuance.ca;
   planner::Attempts& attempts = issuance.record.attempts[ca.directory];
+  const unsigned before = attempts.in_a_row;
   attempts = planner::updated_attempts(attempts, failure, now, error.retry_after());
+  // Another process has what is needed, such as a port: that passes, and is no reason to wait longer each time.
+  if (error.code() == Errc::held) attempts.in_a_row = std::max(1U, before);
   issuance.record.last_error = error.what();
   issuance.entry->attempts = issuance.record.attempts;
   issuance.entry->last_error = issuance.record.last_error;

@@ -29,10 +29,12 @@ Problem read_problem_at(const json::object& object, int depth) {
 }
 }  // namespace
 
-Result<json::object> parse_object(std::string_view body, std::string_view doing) {
+Result<json::object> parse_object(std::string_view body, std::string_view doing, TextOctets octets) {
   boost::system::error_code failure;
+  json::parse_options options;
+  options.allow_invalid_utf8 = octets == TextOctets::any;
   // One block of memory for all of it, in place of one for each member.
-  json::value value = json::parse(body, failure, json::make_shared_resource<json::monotonic_resource>());
+  json::value value = json::parse(body, failure, json::make_shared_resource<json::monotonic_resource>(), options);
   if (failure) return Error(Errc::bad_response, doing, "the answer is not JSON: " + printable(body, 80));
   json::object* object = value.if_object();
   if (!object) return Error(Errc::bad_response, doing, "the answer is JSON, but not an object");

@@ -19,8 +19,10 @@ namespace culmen::protocol {
 
 namespace json = boost::json;
 
+/// Whether texts may have octets that are not UTF-8.
+enum class TextOctets { utf8, any };
 /// The body as a JSON object; bad_response otherwise.
-Result<json::object> parse_object(std::string_view body, std::string_view doing);
+Result<json::object> parse_object(std::string_view body, std::string_view doing, TextOctets octets = TextOctets::utf8);
 
 const json::object* object_member(const json::object& object, std::string_view name);
 const json::array* array_member(const json::object& object, std::string_view name);

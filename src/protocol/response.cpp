@@ -15,6 +15,8 @@ constexpr std::size_t max_nonce_length = 1024;
 std::optional<Problem> problem_in(const HttpResponse& response) {
   // Some servers label problem documents as text/html or as plain JSON: the body decides, not its label.
   Result<json::object> object = parse_object(response.body, "reading an error");
+  // The type counts also when the detail is not UTF-8.
+  if (!object) object = parse_object(response.body, "reading an error", TextOctets::any);
   if (!object) return std::nullopt;
   if (text_member(*object, "type").empty() && text_member(*object, "detail").empty()) return std::nullopt;
   return read_problem(*object);

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <fstream>
@@ -343,6 +344,7 @@ TEST_CASE("issue: the port is in use") {
   CHECK(refused.exit_code != 0);
   CHECK(contains(refused.err, ca.http_port()));
   CHECK(contains(refused.err, "in use"));
+  CHECK(contains(refused.err, "(process " + std::to_string(getpid()) + ")"));
 }
 
 TEST_CASE("issue: 100 names with rejected nonces") {

@@ -19,3 +19,16 @@ TEST_CASE("to_lower: ASCII letters only") {
 }
 
 }  // namespace culmen::base
+
+TEST_CASE("a URL is shown without user and password") {
+  using culmen::base::without_credentials;
+  for (const char* url : {"https://ca.example:14000/dir", "http://[::1]:3128", "proxy.example:3128", "letsencrypt"})
+    CHECK(without_credentials(url) == url);
+  CHECK(without_credentials("http://u:secret@proxy.example:3128") == "http://proxy.example:3128");
+  CHECK(without_credentials("u:secret@proxy.example:3128") == "proxy.example:3128");
+  for (const char* url : {"http://u:sec@ret@h:1", "http://u:a/secret@h:1", "http://u:secret", "http://u:se//cret",
+                          "https://u:a?secret@h/d", "u:secret"}) {
+    CAPTURE(url);
+    CHECK(without_credentials(url).find("ret") == std::string::npos);
+  }
+}

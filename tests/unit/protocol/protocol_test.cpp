@@ -103,6 +103,14 @@ TEST_CASE("problems: an HTML page, an empty body and a problem without a type ar
         Errc::bad_nonce);
 }
 
+TEST_CASE("problems: the type counts also when the detail is not UTF-8") {
+  const Error error = protocol::error_from(
+      response(400, "{\"type\":\"urn:ietf:params:acme:error:rejectedIdentifier\",\n \"detail\":\"bad \xff name\"}"),
+      "x", present);
+  CHECK(error.code() == Errc::rejected_identifier);
+  CHECK(std::string(error.what()).find("bad ? name") != std::string::npos);
+}
+
 TEST_CASE("problems: userActionRequired brings its link, badSignatureAlgorithm its list, rateLimited its time") {
   const Error terms = protocol::error_from(
       response(403, R"({"type":"urn:ietf:params:acme:error:userActionRequired","instance":"https://ca.test/agree"})",
