@@ -471,7 +471,7 @@ class Disturber {
 ProgramResult disturb_program(const ProgramOptions& options) { return Disturber(options).run(); }
 
 std::ostream& operator<<(std::ostream& out, const ProgramResult& result) {
-  const auto row = [&](const char* what, int number) { out << std::left << std::setw(40) << what << number << '\n'; };
+  const auto row = [&](const char* what, int number) { out << std::left << std::setw(46) << what << number << '\n'; };
   row("kills", result.kills);
   row("  at a random moment, while it ran", result.alive);
   row("  at a system call", result.steps);
