@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .PHONY: help demo test test-in check asan tsan clang fuzz simulation chaos bench bench-storage headers \
-        install package test-packages clean simulate simulation-table simulation-scale chaos-manager soak
+        install package test-packages clean simulate simulation-table simulation-scale chaos-manager chaos-program soak
 .NOTPARALLEL:
 
 PREFIX ?= /usr/local
@@ -19,6 +19,8 @@ FIRST_SEED ?= 1
 ROWS ?= 100 x
 KILLS ?= 1000
 EVERY_STEP ?= 1
+ROUNDS ?= 200
+EVERY_FAULT ?= 1
 SECONDS ?= 600
 SOAK_ARGS ?= files
 BENCH_ARGS ?=
@@ -42,6 +44,7 @@ help:
 	@echo 'make simulation-table  the large runs of docs/simulation.md whose line contains ROWS ($(ROWS)); ROWS=all takes hours'
 	@echo 'make simulation-scale  what many certificates cost, in memory and on PostgreSQL, as docs/simulation-scale.svg'
 	@echo 'make chaos-manager  a manager killed KILLS ($(KILLS)) times, and at every EVERY_STEP-th ($(EVERY_STEP); 0: none) step that changes or sends something'
+	@echo 'make chaos-program  the same for the program; ROUNDS ($(ROUNDS)) of twenty commands at once; a storage that fails from each EVERY_FAULT-th ($(EVERY_FAULT); 0: none) call on'
 	@echo 'make soak     a manager with 300 short-lived certificates and bad CAs for SECONDS ($(SECONDS)); SOAK_ARGS ($(SOAK_ARGS)): files or memory'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
 	@echo 'make bench-storage  what each function of each storage engine costs'
@@ -93,6 +96,11 @@ chaos-manager:
 	@tools/install-deps.sh build test
 	@tools/build.sh dev culmen_manager_kills
 	@build/dev/tests/chaos/culmen_manager_kills $(KILLS) $(EVERY_STEP)
+
+chaos-program:
+	@tools/install-deps.sh build test
+	@tools/build.sh dev culmen_program_chaos
+	@build/dev/tests/chaos/culmen_program_chaos $(KILLS) $(EVERY_STEP) $(ROUNDS) $(EVERY_FAULT)
 
 soak:
 	@tools/install-deps.sh build test

@@ -116,6 +116,7 @@ std::optional<JsonObject> read_json(const fs::path& path) {
 std::string json_file_text(const JsonObject& object) { return object.serialized() + "\n"; }
 
 void write_json(const fs::path& path, const JsonObject& object) {
+  remove_unfinished_files(path.parent_path(), std::chrono::seconds(0));
   write_file_atomically(path, json_file_text(object), 0600);
 }
 

@@ -123,6 +123,7 @@ class KeyFileAccounts final : public Storage {
       throw Error(Errc::invalid_argument, "removing " + key_file_.string(), "key files are not removed");
     const Result<AccountRecord> record = decode_account(*change.value);
     if (!record) throw record.error();
+    remove_unfinished_files(key_file_.parent_path().empty() ? "." : key_file_.parent_path(), std::chrono::seconds(0));
     // What is new comes first, so that there is no moment without the key that counts.
     if (!record->next_key_pem.empty()) write_file_atomically(beside(".new"), record->next_key_pem, 0600);
     if (read_file(key_file_) != record->key_pem) write_file_atomically(key_file_, record->key_pem, 0600);

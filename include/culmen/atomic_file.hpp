@@ -51,8 +51,8 @@ bool replace_file(const std::filesystem::path& path, std::string_view contents, 
 void set_access(const std::filesystem::path& folder, const std::filesystem::path& top, const FileAccess& access);
 
 /// Removes from the folder what the functions above left when they were killed: regular files with the name of their
-/// temporary files that belong to this user and were last written `age` ago or earlier. They may contain keys. Errors
-/// are ignored.
+/// temporary files that belong to this user, were last written `age` ago or earlier, and are not being written by any
+/// process. They may contain keys. Errors are ignored.
 void remove_unfinished_files(const std::filesystem::path& folder, std::chrono::seconds age);
 
 /// The contents of the file; nullopt if it does not exist. Throws Error (io_failed) on any other failure, and if the

@@ -148,7 +148,7 @@ Flow<Result<void>> ManagerCore::fail(Issuance& issuance, Error error) {
     Result<bool> changed = co_await cas_.account_was_changed(*issuance.ca, *issuance.account);
     if (changed && *changed) {
       failure = planner::Failure::local;
-      error = error.while_doing("issuing, while another process changed the account's key");
+      error = Error(Errc::conflict, "issuing, while another process changed the account's key", error.what());
     } else if (error.code() == Errc::unauthorized) {
       Result<bool> ended = co_await cas_.account_has_ended(*issuance.ca, *issuance.account);
       if (ended && *ended) error = cas_.ended_account(*issuance.ca);

@@ -1,6 +1,7 @@
 #include "culmen/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -80,6 +81,20 @@ void refuse_special_file(const fs::path& file, const std::string& doing) {
   throw Error(Errc::io_failed, doing, S_ISDIR(found.st_mode) ? "it is a directory" : "it is not a regular file");
 }
 
+/// Shows the others that somebody writes this file; false if one of them removes it.
+bool is_held(int file) {
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;  // others: not on this file system
+  struct stat found {};
+  return ::fstat(file, &found) != 0 || found.st_nlink > 0;
+}
+
+/// Removes a file unless somebody writes it.
+void remove_if_left(const fs::path& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (file && ::flock(file.number(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return;
+  ::unlink(path.c_str());
+}
+
 /// A new file in the same folder, closed to everyone else until it has its mode.
 std::pair<Descriptor, fs::path> make_file_beside(const fs::path& file, const std::string& doing) {
   static std::atomic<unsigned> counter = 0;
@@ -88,7 +103,8 @@ std::pair<Descriptor, fs::path> make_file_beside(const fs::path& file, const std
                              std::to_string(counter++) + std::string(temporary_end);
     fs::path path = folder_of(file) / name;
     Descriptor made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (made) return {std::move(made), std::move(path)};
+    if (made && is_held(made.number())) return {std::move(made), std::move(path)};
+    if (made) continue;  // somebody took it for a file that was left
     if (errno != EEXIST && errno != EINTR) break;
   }
   storage::throw_errno(doing, "making a file in the folder " + folder_of(file).string());
@@ -164,8 +180,8 @@ class Replacement {
   }
   void give(const FileAccess& access) { give_access(made_.first.number(), access, doing_); }
   void sync() {
+    // It is closed, and so no longer held, after it was put in its place.
     if (::fsync(made_.first.number()) != 0) storage::throw_errno(doing_, "syncing its contents");
-    if (!made_.first.close()) storage::throw_errno(doing_, "closing it");
   }
   void put_in_place() {
     if (::rename(fresh_.path().c_str(), file_.c_str()) != 0)
@@ -213,6 +229,7 @@ void write_files_atomically(const fs::path& folder, const std::vector<FileConten
 
 bool replace_file(const fs::path& path, std::string_view contents, unsigned mode, const FileAccess& access) {
   const std::string doing = "writing " + path.string();
+  remove_unfinished_files(folder_of(behind_links(path, doing)), std::chrono::seconds(0));
   struct stat before {};
   const bool exists = ::stat(path.c_str(), &before) == 0;
   if (exists && S_ISREG(before.st_mode) && before.st_size == static_cast<off_t>(contents.size()) &&
@@ -278,7 +295,7 @@ void remove_unfinished_files(const fs::path& folder, std::chrono::seconds age) {
                          S_ISREG(found.st_mode) && found.st_uid == ::geteuid() && found.st_mtime <= newest;
     if (is_ours) left.push_back(path);
   }
-  for (const fs::path& path : left) ::unlink(path.c_str());
+  for (const fs::path& path : left) remove_if_left(path);
 }
 
 std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {

@@ -43,11 +43,11 @@ std::string new_epoch() {
 
 }  // namespace
 
-ChangeLog::ChangeLog(const Folder& folder) : file_(folder.open_or_make(log_name)) {}
+ChangeLog::ChangeLog(const Folder& folder) : path_(folder.path() / log_name), file_(folder.open_or_make(log_name)) {}
 
 void ChangeLog::add(const std::string& lines) const {
   struct stat found {};
-  const std::string doing = "adding to " + std::string(log_name);
+  const std::string doing = "adding to " + path_.string();
   if (::fstat(file_.number(), &found) != 0) throw_errno(doing, "looking at it");
   if (found.st_size > largest_log) {
     if (::ftruncate(file_.number(), 0) != 0) throw_errno(doing, "beginning it anew");

@@ -1,6 +1,7 @@
 // What was changed in a folder. Errors are thrown: Error (io_failed).
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,7 @@ class ChangeLog {
                                                   const std::string& prefix);
 
  private:
+  std::filesystem::path path_;
   Descriptor file_;
 };
 

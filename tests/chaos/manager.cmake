@@ -8,7 +8,7 @@ foreach(target manager_worker soak_cas)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
 endforeach()
 
-set(manager_kills_sources manager_kills.cpp victim.cpp ../support/culmen_program.cpp)
+set(manager_kills_sources manager_kills.cpp inspector.cpp victim.cpp ../support/culmen_program.cpp)
 set(manager_soak_sources manager_soak.cpp)
 culmen_test(manager_chaos SOURCES manager_chaos_test.cpp ${manager_kills_sources} ${manager_soak_sources}
   LINKS ${manager_chaos_links} LABELS threads)

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "inspector.hpp"
+
 namespace chaos {
 
 struct KillOptions {
@@ -16,7 +18,7 @@ struct KillOptions {
   bool verbose = false;
 };
 
-struct KillResult {
+struct KillResult : Findings {
   int kills = 0;
   int in_recovery = 0;  // of those: before the first success after the kill before
   int steps = 0;        // where a traced one was killed
@@ -25,8 +27,6 @@ struct KillResult {
   int failed_attempts = 0;
   int extra_orders = 0;  // more than certificates
   int most_extra = 0;    // after one kill
-  int lost_keys = 0, half_states = 0, litter = 0;
-  std::vector<std::string> faults;
 };
 
 /// Throws if it cannot run at all.

@@ -1,12 +1,15 @@
 #include "victim.hpp"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +19,7 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -54,9 +58,126 @@ bool is_to_a_file(pid_t process, std::uint64_t descriptor) {
 
 [[noreturn]] void fail(const std::string& doing) { throw std::system_error(errno, std::generic_category(), doing); }
 
+/// Which argument of a call is a path, and which the descriptor of the folder that it is relative to; -1: none.
+struct PathArguments {
+  int path = -1, folder = -1;
+  int flags = -1;  // of open
+};
+
+/// The calls that a failing storage lets fail.
+const std::map<long, PathArguments>& storage_calls() {
+  static const std::map<long, PathArguments> calls = {
+      {SYS_openat, {1, 0, 2}},  {SYS_mkdirat, {1, 0}},    {SYS_symlinkat, {2, 1}},   {SYS_linkat, {3, 2}},
+      {SYS_renameat, {3, 2}},   {SYS_renameat2, {3, 2}},  {SYS_unlinkat, {1, 0}},    {SYS_newfstatat, {1, 0}},
+      {SYS_fchmodat, {1, 0}},   {SYS_readlinkat, {1, 0}}, {SYS_write, {-1, 0}},      {SYS_pwrite64, {-1, 0}},
+      {SYS_ftruncate, {-1, 0}}, {SYS_fsync, {-1, 0}},     {SYS_fdatasync, {-1, 0}},  {SYS_fchmod, {-1, 0}},
+      {SYS_read, {-1, 0}},      {SYS_pread64, {-1, 0}},   {SYS_getdents64, {-1, 0}},
+#ifdef SYS_rename
+      {SYS_open, {0, -1, 1}},   {SYS_rename, {1, -1}},    {SYS_unlink, {0, -1}},     {SYS_link, {1, -1}},
+      {SYS_mkdir, {0, -1}},     {SYS_rmdir, {0, -1}},     {SYS_symlink, {1, -1}},    {SYS_stat, {0, -1}},
+      {SYS_lstat, {0, -1}},     {SYS_readlink, {0, -1}},  {SYS_chmod, {0, -1}},
+#endif
+  };
+  return calls;
+}
+
+std::string link_target(const std::string& link) {
+  char target[PATH_MAX];
+  const ssize_t size = ::readlink(link.c_str(), target, sizeof target);
+  return size > 0 ? std::string(target, static_cast<std::size_t>(size)) : std::string();
+}
+
+std::string text_at(pid_t process, std::uint64_t address) {
+  // By pages: the text may end right before one that is not there.
+  std::string text;
+  for (constexpr std::size_t page = 4096; text.size() < PATH_MAX;) {
+    char buffer[page];
+    const std::size_t size = page - address % page;
+    const iovec here{buffer, size}, there{reinterpret_cast<void*>(address), size};  // NOLINT(performance-no-int-to-ptr)
+    const ssize_t got = ::process_vm_readv(process, &here, 1, &there, 1, 0);
+    if (got <= 0) break;
+    const std::string_view read(buffer, static_cast<std::size_t>(got));
+    text += read.substr(0, read.find('\0'));
+    if (read.find('\0') != read.npos) break;
+    address += size;
+  }
+  return text;
+}
+
+/// The file that a call is about; "" if it is about none.
+std::string target_of(pid_t process, const __ptrace_syscall_info& info) {
+  const auto found = storage_calls().find(static_cast<long>(info.entry.nr));
+  if (found == storage_calls().end()) return "";
+  const PathArguments& where = found->second;
+  const std::string path = where.path < 0 ? "" : text_at(process, info.entry.args[where.path]);
+  if (path.starts_with("/")) return path;
+  const std::string of_process = "/proc/" + std::to_string(process);
+  const int descriptor = where.folder < 0 ? AT_FDCWD : static_cast<int>(info.entry.args[where.folder]);
+  const std::string folder =
+      link_target(of_process + (descriptor == AT_FDCWD ? "/cwd" : "/fd/" + std::to_string(descriptor)));
+  return path.empty() ? folder : folder + "/" + path;
+}
+
+bool is_hit(const StorageFault& fault, pid_t process, const __ptrace_syscall_info& info) {
+  const auto found = storage_calls().find(static_cast<long>(info.entry.nr));
+  if (found == storage_calls().end()) return false;
+  static const std::set<long> reading = {SYS_read,       SYS_pread64,   SYS_getdents64,
+#ifdef SYS_stat
+                                         SYS_stat,       SYS_lstat,     SYS_readlink,
+#endif
+                                         SYS_newfstatat, SYS_readlinkat};
+  static const std::set<long> on_full = {SYS_write,    SYS_pwrite64, SYS_mkdirat,   SYS_symlinkat, SYS_linkat,
+                                         SYS_renameat, SYS_fsync,    SYS_fdatasync, SYS_renameat2,
+#ifdef SYS_rename
+                                         SYS_rename,   SYS_link,     SYS_mkdir,     SYS_symlink
+#endif
+  };
+  const bool opens = found->second.flags >= 0;
+  const std::uint64_t flags = opens ? info.entry.args[found->second.flags] : 0;
+  bool counts = true;
+  switch (fault.kind) {
+    case StorageFault::Kind::full: counts = on_full.contains(found->first) || (flags & O_CREAT) != 0; break;
+    case StorageFault::Kind::read_only:
+      counts = opens ? (flags & (O_CREAT | O_WRONLY | O_RDWR)) != 0 : !reading.contains(found->first);
+      break;
+    case StorageFault::Kind::lost: break;
+  }
+  if (!counts) return false;
+  const std::string target = target_of(process, info);
+  return target == fault.folder || target.starts_with(fault.folder.string() + "/");
+}
+
+/// Lets the call that it enters fail.
+void refuse([[maybe_unused]] pid_t thread, [[maybe_unused]] int error) {
+#if defined(__x86_64__)
+  user_regs_struct registers{};
+  ::ptrace(PTRACE_GETREGS, thread, 0, &registers);
+  registers.orig_rax = static_cast<unsigned long long>(-1);
+  registers.rax = static_cast<unsigned long long>(-error);
+  if (::ptrace(PTRACE_SETREGS, thread, 0, &registers) != 0) fail("letting a system call fail");
+#else
+  throw Untraceable("on this architecture the test lets no system call fail");
+#endif
+}
+
+__ptrace_syscall_info info_of(pid_t thread) {
+  __ptrace_syscall_info info{};
+  ::ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info);
+  return info;
+}
+
 }  // namespace
 
-Victim::Victim(std::vector<std::string> words, How how) : is_traced_(how == How::traced) {
+int StorageFault::error() const noexcept {
+  switch (kind) {
+    case Kind::full: return ENOSPC;
+    case Kind::read_only: return EROFS;
+    case Kind::lost: return EIO;
+  }
+  return EIO;
+}
+
+Victim::Victim(std::vector<std::string> words, How how, Errors errors) : is_traced_(how == How::traced) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -70,6 +191,7 @@ Victim::Victim(std::vector<std::string> words, How how) : is_traced_(how == How:
     ::setrlimit(RLIMIT_CORE, &cores);
     ::dup2(in[0], STDIN_FILENO);
     ::dup2(out[1], STDOUT_FILENO);
+    if (errors == Errors::read) ::dup2(out[1], STDERR_FILENO);
     if (is_traced_ && ::ptrace(PTRACE_TRACEME, 0, 0, 0) != 0) ::_exit(exit_untraceable);
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
@@ -130,13 +252,18 @@ void Victim::write_line(const std::string& line) const {
 
 bool Victim::resume(int thread, int signal) const { return ::ptrace(PTRACE_SYSCALL, thread, 0, signal) == 0; }
 
-bool Victim::step(milliseconds limit) {
+/// Lets it run until a thread enters or leaves a system call. Returns that thread; 0 once it has ended.
+int Victim::next_call(milliseconds limit) {
   const Clock::time_point end = Clock::now() + limit;
   if (stopped_thread_ != 0) resume(stopped_thread_, 0);
   stopped_thread_ = 0;
-  while (process_ > 0) {
+  for (int tries = 0; process_ > 0; ++tries) {
     int status = 0;
     const pid_t thread = ::waitpid(-1, &status, __WALL | WNOHANG);
+    if (thread == 0 && tries < 50) {
+      std::this_thread::yield();
+      continue;
+    }
     if (thread == 0) {
       if (Clock::now() > end) throw std::runtime_error("the traced program does nothing any more");
       std::this_thread::sleep_for(std::chrono::microseconds(50));
@@ -145,22 +272,28 @@ bool Victim::step(milliseconds limit) {
     if (thread < 0) {
       if (errno == EINTR) continue;
       process_ = -1;
-      return false;
+      return 0;
     }
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
       if (thread != process_) continue;
       exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
       process_ = -1;
-      return false;
+      return 0;
     }
     const int stop = WSTOPSIG(status);
-    if (stop != (SIGTRAP | 0x80)) {
-      const bool is_own = stop == SIGTRAP || stop == SIGSTOP;  // of ptrace: exec, clone, and a new thread
-      resume(thread, is_own ? 0 : stop);
-      continue;
+    if (stop == (SIGTRAP | 0x80)) {
+      stopped_thread_ = thread;
+      return thread;
     }
-    __ptrace_syscall_info info{};
-    ::ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info);
+    const bool is_own = stop == SIGTRAP || stop == SIGSTOP;  // of ptrace: exec, clone, and a new thread
+    resume(thread, is_own ? 0 : stop);
+  }
+  return 0;
+}
+
+bool Victim::step(milliseconds limit) {
+  while (const int thread = next_call(limit)) {
+    const __ptrace_syscall_info info = info_of(thread);
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
       const auto call = changing_calls().find(static_cast<long>(info.entry.nr));
       const bool counts =
@@ -170,20 +303,31 @@ bool Victim::step(milliseconds limit) {
       pending_[thread] = counts && !quiet.contains(call->first) ? call->second : std::string();
       if (counts) {
         stopped_at_ = "before " + call->second;
-        stopped_thread_ = thread;
         return true;
       }
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
       const std::string call = std::exchange(pending_[thread], "");
       if (!call.empty()) {
         stopped_at_ = "after " + call;
-        stopped_thread_ = thread;
         return true;
       }
     }
-    resume(thread, 0);
   }
   return false;
+}
+
+int Victim::run_on(const StorageFault& fault, milliseconds limit) {
+  int calls = 0, failed = 0;
+  while (const int thread = next_call(limit)) {
+    lines();
+    const __ptrace_syscall_info info = info_of(thread);
+    if (info.op != PTRACE_SYSCALL_INFO_ENTRY || !is_hit(fault, process_, info)) continue;
+    ++calls;
+    if (calls < fault.first || (calls > fault.first && !fault.lasts)) continue;
+    refuse(thread, fault.error());
+    if (failed++ == 0) stopped_at_ = target_of(process_, info);
+  }
+  return failed;
 }
 
 bool Victim::reap(bool wait) {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -380,6 +381,20 @@ TEST_CASE("read_file: a pipe in place of a file is an error, and does not wait f
   const Folder folder;
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
   CHECK_THROWS_WITH_AS(read_file(folder / "pipe"), doctest::Contains("it is a pipe"), Error);
+}
+
+TEST_CASE("replace_file: what a killed program left beside the file is removed, what another writes now is not") {
+  const Folder folder;
+  folder.write(".culmen-1-0.tmp", "a key");
+  folder.write(".culmen-1-1.tmp", "a key");
+  folder.write(".culmen-mine.tmp", "another program's");
+  const int other = ::open((folder / ".culmen-1-1.tmp").c_str(), O_WRONLY | O_CLOEXEC);
+  REQUIRE(::flock(other, LOCK_EX | LOCK_NB) == 0);
+  CHECK(replace_file(folder / "key.pem", "new", 0600));
+  CHECK(folder.names() == std::vector<std::string>{".culmen-1-1.tmp", ".culmen-mine.tmp", "key.pem"});
+  ::close(other);
+  CHECK_FALSE(replace_file(folder / "key.pem", "new", 0600));
+  CHECK(folder.names() == std::vector<std::string>{".culmen-mine.tmp", "key.pem"});
 }
 
 }  // namespace

@@ -1,0 +1,495 @@
+#include "program_chaos.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include <boost/json.hpp>
+
+#include "culmen/test_ca.hpp"
+#include "support/culmen_program.hpp"
+#include "support/file_server.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/text.hpp"
+#include "victim.hpp"
+
+namespace chaos {
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace culmen;
+using cli_test::Outcome;
+using culmen::test::file_text;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds patience(90);          // for what a busy machine does in one or two
+constexpr int kills_in_one_folder = 25;  // more would come near the limits of a CA that the program keeps count of
+
+enum class Command { first, issue, force, renew, rollover, revoke, remove, import };
+constexpr Command all_commands[] = {Command::first,    Command::issue,  Command::force,  Command::renew,
+                                    Command::rollover, Command::revoke, Command::remove, Command::import};
+
+const char* name_of(Command command) {
+  switch (command) {
+    case Command::first: return "the first issue";
+    case Command::issue: return "issue";
+    case Command::force: return "issue --force";
+    case Command::renew: return "renew --force";
+    case Command::rollover: return "account rollover";
+    case Command::revoke: return "revoke";
+    case Command::remove: return "delete";
+    case Command::import: return "import";
+  }
+  return "";
+}
+
+std::vector<std::string> lines_of(const Outcome& outcome) {
+  std::vector<std::string> lines;
+  for (const std::string& text : {outcome.out, outcome.err}) {
+    std::size_t begin = 0;
+    for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+      lines.push_back(text.substr(begin, end - begin));
+  }
+  return lines;
+}
+
+std::string contents_of(const fs::path& folder) {
+  std::string all = ":";
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
+    all += " " + fs::relative(entry.path(), folder).string();
+  return all;
+}
+
+bool says(const std::vector<std::string>& lines, const std::string& text) {
+  return std::ranges::any_of(lines, [&](const std::string& line) { return contains(line, text); });
+}
+
+/// A CA and a state folder: kept.example is always there, other.example comes and goes, lego.example is imported.
+class Ground {
+ public:
+  enum class Answers { listen, webroot };
+
+  /// `webroot`: many programs may answer challenges at once.
+  explicit Ground(ProgramResult& result, Answers answers = Answers::listen)
+      : result_(result),
+        port_(cli_test::free_port()),
+        ca_(options(port_)),
+        root_((ca_.start(), files_.write("root.pem", ca_.root_pem()))),
+        inspector_(result, ca_, root_, state()) {
+    if (answers == Answers::webroot) server_ = std::make_unique<FileServer>(port_, webroot());
+  }
+  ~Ground() {
+    result_.orders += static_cast<int>(ca_.sizes().orders);
+    result_.certificates += static_cast<int>(ca_.issued().size());
+    result_.accounts += static_cast<int>(ca_.sizes().accounts);
+  }
+  Ground(const Ground&) = delete;
+  Ground& operator=(const Ground&) = delete;
+
+  fs::path state() const { return files_ / "state"; }
+  Inspector& inspector() noexcept { return inspector_; }
+
+  std::vector<std::string> issue(const std::string& name, const std::string& more = {}) const {
+    std::vector<std::string> words = at_ca({"issue", "--agree-tos", "-d", name});
+    if (server_) {
+      words.insert(words.end(), {"--webroot", webroot()});
+    } else {
+      words.insert(words.end(), {"--http-port", std::to_string(port_)});
+    }
+    if (!more.empty()) words.push_back(more);
+    return words;
+  }
+  std::vector<std::string> words(Command command) const {
+    switch (command) {
+      case Command::first: return issue("kept.example");
+      case Command::issue: return issue("other.example");
+      case Command::force: return issue("kept.example", "--force");
+      case Command::renew: return here({"renew", "--force"});
+      case Command::rollover: return at_ca({"account", "rollover"});
+      case Command::revoke: return at_ca({"revoke", "other.example"});
+      case Command::remove: return here({"delete", "other.example"});
+      case Command::import:
+        return at_ca({"import", "lego", "--from", (files_ / "lego").string(), "--webroot", webroot()});
+    }
+    throw std::logic_error("an unknown command");
+  }
+  std::vector<std::string> here(std::vector<std::string> words) const {
+    words.insert(words.begin(), cli_test::culmen_path());
+    words.insert(words.end(), {"--dir", state().string()});
+    return words;
+  }
+  std::vector<std::string> at_ca(std::vector<std::string> words) const {
+    words.insert(words.end(), {"--server", ca_.directory_url(), "--server-ca", root_});
+    return here(std::move(words));
+  }
+
+  /// Makes what the command needs; undisturbed.
+  void prepare(Command command) {
+    inspector_.now_at(std::string("before ") + name_of(command));
+    switch (command) {
+      case Command::first: break;
+      case Command::issue:
+        need("kept.example");
+        remove("other.example");
+        break;
+      case Command::revoke:
+        // Also one that was revoked before would do; but then nothing is sent.
+        remove("other.example");
+        need("other.example");
+        break;
+      case Command::remove:
+        need("kept.example");
+        need("other.example");
+        break;
+      case Command::renew:
+        remove("lego.example");  // nobody answers for it
+        need("kept.example");
+        break;
+      case Command::force:
+      case Command::rollover: need("kept.example"); break;
+      case Command::import:
+        need("kept.example");
+        remove("lego.example");
+        make_lego_folder();
+        break;
+    }
+  }
+
+  /// Whatever was killed or refused: what is on the disk is whole.
+  void check_disturbed(const std::string& where, std::vector<std::string> details) {
+    inspector_.now_at(where, std::move(details));
+    check(false);
+  }
+
+  /// The same command again, undisturbed, has to succeed or to say that it is done; and what is there then is whole.
+  void check_next(Command command) {
+    const Outcome next = cli_test::run(words(command));
+    if (!is_done(command, next)) bad("the next run failed with " + std::to_string(next.exit_code), next);
+    settle(command);
+  }
+  /// After several at once, each has to succeed, or to say that failures made it wait.
+  void finish(const std::vector<Command>& commands) {
+    bool waits = false;
+    for (const Command command : commands) {
+      const Outcome outcome = cli_test::run(words(command));
+      waits = waits || outcome.exit_code == 3;
+      if (outcome.exit_code != 0 && outcome.exit_code != 3)
+        bad("the next run failed with " + std::to_string(outcome.exit_code), outcome);
+    }
+    if (!waits) return settle(Command::issue);
+    ++result_.waiting;
+    check(false);
+  }
+  /// What has to be there after the command, and what must not.
+  void settle(Command command) {
+    std::vector<std::string> ids;
+    if (command != Command::remove && command != Command::revoke) ids = {"kept.example"};
+    if (command == Command::issue || command == Command::revoke) ids.push_back("other.example");
+    if (command == Command::import) ids.push_back("lego.example");
+    check(true, ids);
+    // The empty folder may stay: it is removed last, and the next run says that nothing is there.
+    const fs::path removed = state() / "certificates" / "other.example";
+    if (command == Command::remove && fs::exists(removed) && !fs::is_empty(removed))
+      inspector_.half("other.example is still there" + contents_of(removed));
+    for (const char* what : {"list", "status"}) {
+      const Outcome outcome = cli_test::run(here({what}));
+      // status answers 1 for one that is revoked.
+      const bool may_be_one = std::strcmp(what, "status") == 0 && contains(outcome.out, ": revoked");
+      if (outcome.exit_code != 0 && !(may_be_one && outcome.exit_code == 1))
+        bad(std::string(what) + " fails with " + std::to_string(outcome.exit_code), outcome);
+    }
+  }
+  void bad(const std::string& what, const Outcome& outcome) {
+    std::string whole = what;
+    for (const std::string& line : lines_of(outcome)) whole += "\n    " + line;
+    inspector_.fault(whole);
+  }
+  static bool is_done(Command command, const Outcome& outcome) {
+    return outcome.exit_code == 0 ||
+           (command == Command::remove && contains(outcome.err, "there is no certificate \"other.example\""));
+  }
+  void remove(const std::string& id) {
+    if (has(id)) run(here({"delete", id}));
+  }
+  void count_accounts() {
+    if (ca_.sizes().accounts > 1) result_.extra_accounts += static_cast<int>(ca_.sizes().accounts) - 1;
+  }
+
+ private:
+  static TestCaOptions options(std::uint16_t port) {
+    TestCaOptions options;
+    options.http_port = port;
+    options.resolve["*"] = "127.0.0.1";
+    return options;
+  }
+
+  std::string webroot() const {
+    fs::create_directories(files_ / "webroot");
+    return (files_ / "webroot").string();
+  }
+  bool has(const std::string& id) const { return fs::exists(state() / "certificates" / id / "record.json"); }
+  void run(const std::vector<std::string>& words) {
+    const Outcome outcome = cli_test::run(words);
+    if (outcome.exit_code != 0) bad("an undisturbed run failed with " + std::to_string(outcome.exit_code), outcome);
+  }
+  void need(const std::string& id) {
+    if (!has(id)) run(issue(id));
+  }
+  void check(bool settled, const std::vector<std::string>& ids = {}) {
+    inspector_.check(settled, ids);
+    if (!settled || !fs::exists(state())) return;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(state())) {
+      const std::string name = entry.path().filename().string();
+      const std::string path = fs::relative(entry.path(), state()).string();
+      if (name.starts_with(".culmen") || name == "account.key.new") inspector_.litter(path);
+    }
+  }
+
+  /// The account as it is now, and a certificate, as lego leaves them.
+  void make_lego_folder() const {
+    const fs::path folder = files_ / "lego";
+    fs::remove_all(folder);
+    std::string host = ca_.directory_url().substr(std::strlen("https://"));
+    host.resize(host.find('/'));
+    std::ranges::replace(host, ':', '_');
+    const fs::path account = folder / "accounts" / host / "me@example.com";
+    fs::create_directories(account / "keys");
+    fs::create_directories(folder / "certificates");
+    for (const fs::directory_entry& entry : fs::directory_iterator(state() / "accounts")) {
+      fs::copy_file(entry.path() / "account.key", account / "keys" / "me@example.com.key");
+      const boost::json::object known = cli_test::read_object(entry.path() / "account.json");
+      std::ofstream(account / "account.json") << boost::json::serialize(boost::json::object{
+          {"email", "me@example.com"}, {"registration", {{"body", boost::json::object()}, {"uri", known.at("url")}}}});
+    }
+    const fs::path live = state() / "certificates" / "kept.example" / "live", to = folder / "certificates";
+    fs::copy_file(live / "fullchain.pem", to / "lego.example.crt");
+    fs::copy_file(live / "key.pem", to / "lego.example.key");
+    std::ofstream(to / "lego.example.json") << R"({"domain": "lego.example"})";
+  }
+
+  ProgramResult& result_;
+  const std::uint16_t port_;
+  const test::TemporaryFolder files_;
+  TestCa ca_;
+  const std::string root_;
+  Inspector inspector_;
+  std::unique_ptr<FileServer> server_;
+};
+
+class Disturber {
+ public:
+  explicit Disturber(const ProgramOptions& options) : options_(options), random_(options.seed) {}
+
+  ProgramResult run() {
+    while (result_.kills < options_.kills && goes_on()) kill_at_random();
+    while (result_.rounds < options_.rounds && goes_on()) many_at_once();
+    try {
+      for (const Command command : all_commands) {
+        if (options_.every_step > 0) kill_at_each_step(command);
+      }
+      for (const Command command : all_commands) {
+        if (options_.every_fault <= 0) break;
+        for (const StorageFault::Kind kind :
+             {StorageFault::Kind::full, StorageFault::Kind::read_only, StorageFault::Kind::lost})
+          fail_at_each_step(command, kind);
+      }
+    } catch (const Untraceable& error) {
+      std::cerr << error.what() << std::endl;
+    }
+    return std::move(result_);
+  }
+
+ private:
+  bool goes_on() const {
+    const bool late = options_.limit > seconds(0) && std::chrono::steady_clock::now() - begin_ > options_.limit;
+    return !late && result_.faults.size() < most_faults;
+  }
+  int below(int limit) { return static_cast<int>(random_() % static_cast<unsigned>(limit)); }
+
+  void kill_at_random() {
+    Ground ground(result_);
+    const int end = std::min(result_.kills + kills_in_one_folder, options_.kills);
+    for (bool first = true; result_.kills < end && goes_on(); first = false) {
+      const Command command = first ? Command::first : all_commands[1 + below(std::size(all_commands) - 1)];
+      ground.prepare(command);
+      Victim victim(ground.words(command), Victim::How::untraced, Victim::Errors::read);
+      milliseconds& typical = typical_.try_emplace(command, 300).first->second;
+      std::this_thread::sleep_for(std::chrono::microseconds(below(static_cast<int>(typical.count()) * 1100 + 1)));
+      const bool ended = victim.end(milliseconds(0));
+      victim.kill();
+      ++result_.kills;
+      result_.alive += ended ? 0 : 1;
+      const std::string where = "kill " + std::to_string(result_.kills) + " of seed " + std::to_string(options_.seed) +
+                                ", " + name_of(command);
+      ground.check_disturbed(where, victim.lines());
+      const auto begin = std::chrono::steady_clock::now();
+      ground.check_next(command);
+      const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
+      typical = (typical * 3 + std::min<milliseconds>(took, seconds(2))) / 4;
+    }
+    ground.count_accounts();
+  }
+
+  void kill_at_each_step(Command command) {
+    std::unique_ptr<Ground> ground;
+    for (int step = 1 + static_cast<int>(options_.seed) % options_.every_step; goes_on(); step += options_.every_step) {
+      if (!ground || command == Command::first) ground = std::make_unique<Ground>(result_);
+      ground->prepare(command);
+      Victim victim(ground->words(command), Victim::How::traced, Victim::Errors::read);
+      bool running = true;
+      for (int i = 0; i < step && running; ++i) running = victim.step(patience);
+      if (!running) {
+        if (!victim.ended_well()) {
+          ground->check_disturbed(std::string(name_of(command)) + ", traced", victim.lines());
+          ground->inspector().fault("it failed with " + std::to_string(victim.exit_code()));
+        }
+        return;
+      }
+      victim.kill();
+      ++result_.kills;
+      ++result_.steps;
+      ground->check_disturbed(
+          std::string(name_of(command)) + ", step " + std::to_string(step) + ", " + victim.stopped_at(),
+          victim.lines());
+      ground->check_next(command);
+      ground->count_accounts();
+    }
+  }
+
+  void fail_at_each_step(Command command, StorageFault::Kind kind) {
+    std::unique_ptr<Ground> ground;
+    for (int step = 1 + static_cast<int>(options_.seed) % options_.every_fault; goes_on();
+         step += options_.every_fault) {
+      if (!ground || command == Command::first) ground = std::make_unique<Ground>(result_);
+      ground->prepare(command);
+      StorageFault fault;
+      fault.folder = ground->state();
+      fault.first = step;
+      fault.kind = kind;
+      Victim victim(ground->words(command), Victim::How::traced, Victim::Errors::read);
+      const int failed = victim.run_on(fault, patience);
+      if (failed == 0) return;
+      ++result_.storage_faults;
+      const std::vector<std::string> lines = victim.lines();
+      const std::string reason = std::strerror(fault.error());
+      ground->check_disturbed(std::string(name_of(command)) + ", \"" + reason + "\" from call " + std::to_string(step) +
+                                  " on, at " + victim.stopped_at(),
+                              lines);
+      if (victim.ended_well()) {
+        ++result_.survived;
+      } else {
+        if (victim.exit_code() >= 128)
+          ground->inspector().fault("a signal ended it: " + std::to_string(victim.exit_code() - 128));
+        if (!says(lines, reason)) ground->inspector().fault("it does not say why it failed");
+        // The file of a lease is named without its folder, beside the name of the lease.
+        if (!says(lines, ground->state().string()) && !says(lines, "lease.lock"))
+          ground->inspector().fault("it names no file");
+      }
+      ground->check_next(command);
+      ground->count_accounts();
+    }
+  }
+
+  void many_at_once() {
+    if (!many_ || result_.rounds % 10 == 0) many_ = std::make_unique<Ground>(result_, Ground::Answers::webroot);
+    Ground& ground = *many_;
+    const std::string where =
+        "round " + std::to_string(result_.rounds + 1) + " of seed " + std::to_string(options_.seed);
+    // The first ones of a folder begin with nothing at all.
+    const bool is_new = result_.rounds % 10 == 0;
+    if (!is_new) {
+      ground.prepare(Command::import);
+      ground.prepare(Command::remove);
+    }
+    ++result_.rounds;
+    ground.inspector().now_at(where);
+    std::vector<std::vector<std::string>> all;
+    for (const Command command : {Command::first, Command::issue, Command::force, Command::renew, Command::rollover,
+                                  Command::revoke, Command::remove}) {
+      all.push_back(ground.words(command));
+      all.push_back(ground.words(command));
+    }
+    if (!is_new) all.push_back(ground.words(Command::import));
+    all.push_back(ground.here({"list"}));
+    all.push_back(ground.here({"status"}));
+    all.push_back(ground.here({"account", "list"}));
+    while (all.size() < 20) all.push_back(ground.here({"renew"}));
+    std::ranges::shuffle(all, random_);
+    std::vector<std::unique_ptr<cli_test::Process>> processes;
+    for (const std::vector<std::string>& words : all) processes.push_back(std::make_unique<cli_test::Process>(words));
+    for (std::size_t i = 0; i < processes.size(); ++i) {
+      Outcome outcome;
+      outcome.exit_code = processes[i]->wait();
+      outcome.out = processes[i]->out();
+      outcome.err = processes[i]->err();
+      ++result_.processes;
+      result_.busy += outcome.exit_code == 3 ? 1 : 0;
+      if (may_end_so(all[i], outcome)) continue;
+      std::string command;
+      for (std::size_t word = 1; word < std::min<std::size_t>(all[i].size(), 8); ++word) command += " " + all[i][word];
+      ground.bad("beside others failed with " + std::to_string(outcome.exit_code) + ":" + command, outcome);
+    }
+    ground.check_disturbed(where, {});
+    // Whoever is next goes on with what they left.
+    ground.finish({Command::first, Command::issue, Command::renew, Command::rollover});
+    ground.count_accounts();
+  }
+
+  /// 3: others were in the way. What the others removed, or have not made yet, is not there.
+  static bool may_end_so(const std::vector<std::string>& words, const Outcome& outcome) {
+    if (outcome.exit_code == 0 || outcome.exit_code == 3) return true;
+    // It was deleted after its record was read.
+    if (contains(outcome.err, "it is not in storage, although it counts")) return true;
+    if (words[1] == "status" && outcome.exit_code == 1) return !contains(outcome.out + outcome.err, "cannot be read");
+    return contains(outcome.err, "there is no certificate") || contains(outcome.err, "was never issued") ||
+           contains(outcome.err, "there is none in storage") || contains(outcome.err, "there is no state folder");
+  }
+
+  const ProgramOptions options_;
+  std::mt19937 random_;
+  ProgramResult result_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::map<Command, milliseconds> typical_;
+  std::unique_ptr<Ground> many_;
+};
+
+}  // namespace
+
+ProgramResult disturb_program(const ProgramOptions& options) { return Disturber(options).run(); }
+
+std::ostream& operator<<(std::ostream& out, const ProgramResult& result) {
+  const auto row = [&](const char* what, int number) { out << std::left << std::setw(46) << what << number << '\n'; };
+  row("kills", result.kills);
+  row("  at a random moment, while it ran", result.alive);
+  row("  at a system call", result.steps);
+  row("rounds of many at once", result.rounds);
+  row("  processes", result.processes);
+  row("  that were to try again later", result.busy);
+  row("  after which failures had to be waited for", result.waiting);
+  row("storages that failed", result.storage_faults);
+  row("  after what counts", result.survived);
+  row("orders", result.orders);
+  row("certificates", result.certificates);
+  row("accounts", result.accounts);
+  row("  more than one for a folder", result.extra_accounts);
+  row("lost keys", result.lost_keys);
+  row("half states", result.half_states);
+  row("litter", result.litter);
+  row("faults in all", static_cast<int>(result.faults.size()));
+  return out;
+}
+
+}  // namespace chaos
