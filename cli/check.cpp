@@ -126,7 +126,7 @@ int run_check(const CheckFlags& flags, Output& output) {
   const Settings settings = flags.settings.merged(host.settings_of(flags.name, flags.settings.names()));
 
   CheckupRequest request = checkup_of(flags, settings);
-  ServerSolvers servers;
+  ServerSolvers servers(output);
   std::shared_ptr<ChallengeSolver> solver;
   const bool proven_here = !settings.host.files_only;
   if (proven_here && !needs_no_server(settings.spec.challenge))
