@@ -34,7 +34,7 @@ constexpr std::chrono::seconds batch_pause(3), longest_batch_wait(60);
 constexpr std::chrono::seconds post_hooks_after_cancel(30);
 constexpr std::chrono::milliseconds lock_pause(50);
 /// For hooks: the process that runs them.
-constexpr const char* hook_variable = "CULMEN_HOOK_OF";
+constexpr const char* hook_of = "CULMEN_HOOK_OF";
 
 Failure usage(const std::string& what, const std::string& advice = {}) {
   return Failure(exit_usage, "invalid_argument", what, advice);
@@ -113,9 +113,9 @@ void check_programs(const char* flag, const std::vector<std::string>& programs) 
   }
 }
 
-std::string joined(const std::vector<std::string>& texts) {
+std::string joined(const std::vector<std::string>& texts, const char* separator) {
   std::string out;
-  for (const std::string& text : texts) out += (out.empty() ? "" : ",") + text;
+  for (const std::string& text : texts) out += (out.empty() ? "" : separator) + text;
   return out;
 }
 
@@ -131,7 +131,7 @@ std::vector<std::string> programs_in(const fs::path& folder) {
 }
 
 void run_hook(const std::string& doing, ProgramRun run, Output& output) {
-  run.variables.emplace_back(hook_variable, std::to_string(getpid()));
+  run.variables.emplace_back(hook_of, std::to_string(getpid()));
   output.progress(run.words.front(), "running");
   std::string said;
   try {
@@ -318,7 +318,7 @@ std::optional<ProcessLock> lock_hooks(const fs::path& local, std::chrono::second
     if (!give_up && interrupted()) give_up = now + after_cancel;
     if (give_up && now >= *give_up) return std::nullopt;
     const pid_t holder = ProcessLock::holder(file);
-    const char* const parent = std::getenv(hook_variable);
+    const char* const parent = std::getenv(hook_of);
     if (parent && parent == std::to_string(holder)) {
       throw Error(Errc::held, "running hooks",
                   "this culmen was started by a hook, and process " + std::to_string(holder) +
@@ -448,7 +448,7 @@ void Deployment::run_batch(const std::string& program, const std::vector<const C
     run.time_limit = std::max(run.time_limit, std::chrono::seconds(change->settings.hook_timeout));
     ids.push_back(change->id);
     names.insert(names.end(), change->names.begin(), change->names.end());
-    run.input += change->id + " " + joined(change->names) + " " + (change->live / "fullchain.pem").string() + " " +
+    run.input += change->id + " " + joined(change->names, ",") + " " + (change->live / "fullchain.pem").string() + " " +
                  (change->live / "key.pem").string() + "\n";
   }
   const Change& first = *changes.front();
