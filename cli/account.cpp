@@ -70,9 +70,21 @@ void describe(const Account& account, const Session& session) {
 
 void run_register(Session& session) {
   const Flags& flags = session.flags;
-  const Account account = session.client.run(register_stored_account(
-      session.storage, session.client.session(), flags.account.key_type,
-      [&] { return account_options(flags.account, session.client.directory()); }, flags.new_key, session.host.lease()));
+  const auto registered = [&](bool replace) {
+    return session.client.run(register_stored_account(
+        session.storage, session.client.session(), flags.account.key_type,
+        [&] { return account_options(flags.account, session.client.directory()); }, replace, session.host.lease()));
+  };
+  const Account account = [&] {
+    try {
+      const Account found = registered(flags.new_key);
+      return found.status == AccountStatus::valid ? found : registered(true);
+    } catch (const Error& error) {
+      // One that is deactivated cannot be used any more.
+      if (error.code() != Errc::unauthorized || flags.new_key) throw;
+      return registered(true);
+    }
+  }();
   session.output.say(account.created ? "Made an account"
                                      : "This key already had an account; its contacts are unchanged");
   session.output.result().set("created", account.created);

@@ -76,10 +76,6 @@ void check_output(const std::string& flag, const std::string& path) {
   if (fs::is_directory(status)) throw usage(flag + ": " + path + " is a folder", "Name a file in it.");
   if (fs::exists(status) && !fs::is_regular_file(status))
     throw usage(flag + ": " + path + " is not a regular file", "Name another file: it is replaced at each renewal.");
-  if (const auto there = read_file(path); there && !there->empty() && there->find("-----BEGIN ") == std::string::npos) {
-    throw usage(flag + ": " + path + " is there, and has something else than PEM in it",
-                "It would be replaced. Move it away, or name another file.");
-  }
   if (!fs::is_directory(folder, failed))
     throw not_here(flag + ": there is no folder " + folder.string(), "Make it first: mkdir -p " + folder.string());
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
@@ -277,21 +273,6 @@ std::vector<JsonObject> to_json(const std::vector<PendingHook>& hooks) {
     objects.push_back(std::move(object));
   }
   return objects;
-}
-
-void rename_hooks_record(const fs::path& local, const std::string& from, const std::string& to) {
-  const fs::path file = record_in(local, from);
-  std::error_code failed;
-  if (!fs::exists(file, failed)) return;
-  fs::rename(file, record_in(local, to), failed);
-  if (failed) throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
-}
-
-void drop_hooks_record(const fs::path& local, const std::string& id) {
-  const fs::path file = record_in(local, id);
-  std::error_code failed;
-  fs::remove(file, failed);
-  if (failed) throw Error(Errc::io_failed, "removing " + file.string(), failed.message()).with_system_code(failed);
 }
 
 Deployment::Deployment(fs::path local, fs::path hooks_folder, std::chrono::seconds retry_pause, Output& output,

@@ -48,9 +48,6 @@ std::string to_text(const PendingHook& hook);
 /// Those that run after the certificate has changed: its own, and the system's.
 std::vector<std::string> deploy_programs(const HostSettings& settings, const std::filesystem::path& hooks_folder);
 std::vector<JsonObject> to_json(const std::vector<PendingHook>& hooks);
-/// What is remembered of the hooks goes along, or away. Throws Error (io_failed).
-void rename_hooks_record(const std::filesystem::path& local, const std::string& from, const std::string& to);
-void drop_hooks_record(const std::filesystem::path& local, const std::string& id);
 
 /// For this process to run hooks; `local` as for Deployment. After a cancellation it waits no longer than
 /// `after_cancel`; nullopt: in vain. Throws Error: io_failed; held, if the one that holds it runs this process as a

@@ -10,6 +10,7 @@
 
 #include "client_options.hpp"
 #include "command.hpp"
+#include "culmen/atomic_file.hpp"
 #include "culmen/file_storage.hpp"
 #include "files.hpp"
 #include "hint.hpp"
@@ -147,7 +148,17 @@ void add_state_flags(const Command& command, StateFlags& flags) {
 
 void check_outputs_beside_others(const Host& host, const std::string& id, const HostSettings& settings) {
   const std::vector<std::string> written = written_files(settings);
+  const std::optional<JsonObject> before = read_json(settings_file(host.local_folder(), id));
+  const std::vector<std::string> own_before =
+      before ? written_files(host_settings_from(*before)) : std::vector<std::string>();
   for (const std::string& path : written) {
+    // A copy of before that was damaged is written again.
+    const bool is_new = std::find(own_before.begin(), own_before.end(), path) == own_before.end();
+    const auto there = is_new ? read_file(path) : std::nullopt;
+    if (there && !there->empty() && there->find("-----BEGIN ") == std::string::npos) {
+      throw Failure(exit_usage, "invalid_argument", path + " is there, and has something else than PEM in it",
+                    "It would be replaced. Move it away, or name another file.");
+    }
     for (const fs::path& own : {host.folder(), folder_of(host.storage_url())}) {
       if (own.empty() || !is_below(resolved(path), resolved(own))) continue;
       throw Failure(exit_usage, "invalid_argument", path + " is in the state folder, whose files are culmen's own",
@@ -419,16 +430,14 @@ std::vector<std::string> Host::carry_out(const NameChange& change, const LeaseOp
 void Host::rename_own(const NameChange& change, const LeaseOptions& lease) const {
   if (files_ && run(find_certificate(files_, change.from)))
     run(rename_certificate(files_, change.from, change.to, lease));
-  const fs::path file = settings_file(local_folder(), change.from);
-  std::error_code failed;
-  if (fs::exists(file, failed)) {
-    fs::rename(file, settings_file(local_folder(), change.to), failed);
+  for (const char* folder : {"deployed", "late", "deploy"}) {
+    const fs::path file = local_folder() / folder / (storage_part(change.from) + ".json");
+    std::error_code failed;
+    if (!fs::exists(file, failed)) continue;
+    fs::rename(file, local_folder() / folder / (storage_part(change.to) + ".json"), failed);
     if (failed && failed != std::errc::no_such_file_or_directory)
       throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
   }
-  // Hooks run again: the files have other paths.
-  remove_file(local_folder() / "deployed" / (storage_part(change.from) + ".json"));
-  remove_file(local_folder() / "late" / (storage_part(change.from) + ".json"));
 }
 
 void Host::drop_own(const std::string& id, const LeaseOptions& lease) const {

@@ -79,15 +79,15 @@ Line lost_line(const std::string& id, const Host& host) {
 }
 
 /// What this host remembers: settings, and hooks that have to run.
-void add_own(Line& line, culmen::StoredCertificate& certificate, const Host& host) {
+void add_own(Line& line, const culmen::StoredCertificate& certificate, const Host& host) {
   if (!certificate.damage.empty()) return;
   try {
     line.settings = host.settings(certificate);
     if (!line.settings || !certificate.live) return;
     line.hooks = pending_hooks(host.local_folder(), system_hooks(), line.settings->host, certificate.id,
                                shown(certificate).serial);
-  } catch (const Error& error) {
-    certificate.damage.emplace_back(error.what());
+  } catch (const Error&) {
+    // find_problems() says it.
   }
 }
 

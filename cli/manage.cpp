@@ -33,12 +33,14 @@ int run_delete(const DeleteFlags& flags, Output& output) {
   std::set<std::string> begun;
   for (const NameChange& change : host.begun_changes()) begun.insert(change.from);
   // All are looked up first: with a misspelled name nothing is deleted.
-  std::set<std::string> stored;
+  std::set<std::string> stored, revoked;
   for (const std::string& name : flags.names) {
     // Another host may have deleted it from a storage that both use, or the storage may have lost it.
     const bool is_own = host.has_settings(name) || begun.contains(name);
     if (is_own && !host.run(find_certificate(host.storage(), name))) continue;
-    stored.insert(host.certificate(name, Host::Guess::none).id);
+    const culmen::StoredCertificate certificate = host.certificate(name, Host::Guess::none);
+    stored.insert(name);
+    if (!certificate.record.revoked.empty()) revoked.insert(name);
   }
   std::vector<std::string> kept;
   for (const std::string& name : flags.names) {
@@ -51,8 +53,7 @@ int run_delete(const DeleteFlags& flags, Output& output) {
       output.say("Its key is kept: " + host.place_of_key(key));
       kept.push_back(host.place_of_key(key));
     }
-    drop_hooks_record(host.local_folder(), name);
-    output.say("Deleted: " + printable(name) + ". It was not revoked.");
+    output.say("Deleted: " + printable(name) + (revoked.contains(name) ? "." : ". It was not revoked."));
   }
   output.result().set("deleted", flags.names);
   output.result().set("keys", kept);
@@ -85,7 +86,6 @@ int run_rename(const RenameFlags& flags, Output& output) {
     host.rename(flags.from, to);
   }
   const std::filesystem::path before = host.live_folder(flags.from);
-  rename_hooks_record(host.local_folder(), flags.from, to);
   output.say("Renamed: " + flags.from + " is now " + to);
   output.say("Servers that read " + before.string() + " have to read " + host.live_folder(to).string() + " now.");
   output.result().set("name", to);

@@ -28,6 +28,15 @@ bool is_postgres(const std::string& url) { return url.starts_with("postgresql://
                 "Give file:/absolute/folder, or postgresql://user@host/database.");
 }
 
+/// What libpq would read otherwise than it was meant is refused: parts of a password would be names of hosts.
+void check_well_formed(const std::string& url) {
+  if (!shown_url(url).ends_with("://***")) return;
+  throw Failure(
+      exit_usage, "invalid_argument", "--storage: the PostgreSQL URL cannot be read",
+      "Percent-encode \"@\", \"/\", \"?\" and \"%\" in user and password, or leave the password out and put it "
+      "into ~/.pgpass.");
+}
+
 /// Where a module may be: beside the program, as in a build folder, and where it is installed.
 std::vector<fs::path> module_folders() {
   std::error_code failed;
@@ -77,7 +86,10 @@ fs::path folder_of(const std::string& url) {
 
 std::shared_ptr<Storage> open_storage(const std::string& url, bool make,
                                       std::function<void(const std::string&)> on_warning) {
-  if (is_postgres(url)) return postgres_module().open(url);
+  if (is_postgres(url)) {
+    check_well_formed(url);
+    return postgres_module().open(url);
+  }
   const fs::path folder = folder_of(url);
   if (folder.empty()) refuse(url);
   return file_storage(folder, {.make_folder = make, .on_warning = std::move(on_warning)});
@@ -88,6 +100,7 @@ void init_storage(const std::string& url) {
     if (folder_of(url).empty()) refuse(url);
     return;
   }
+  check_well_formed(url);
   const StorageModule& module = postgres_module();
   blocking::Storage(module.open(url), {}, interrupt_token()).run(module.init(url));
 }

@@ -91,6 +91,25 @@ Flow<Result<void>> ManagerCore::deliver(Mode mode) {
   }
 }
 
+/// Reads the record again. Whether the generation that was to be delivered is still the one that counts.
+Flow<Result<bool>> ManagerCore::still_counts(std::shared_ptr<Entry> entry) {
+  std::vector<std::string> keys(1, certificate_record_key(entry->id));
+  Result<std::vector<Result<std::optional<StoredValue>>>> loaded = co_await store_.load_each(std::move(keys));
+  if (!loaded) co_return loaded.error();
+  const Instant instant = co_await now();
+  std::vector<ManagerEvent> events;
+  bool counts = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t before = entry->live;
+    counts = adopt(entry, loaded->front(), instant.wall, events) && entry->live == before;
+    if (!counts && !entry->is_removed && !entry->in_flight) catalogue_.wake(*entry, instant.wall);
+  }
+  say_all(events);
+  wake_.set();
+  co_return counts;
+}
+
 /// Delivers some of what is ready. Whether anything was.
 Flow<Result<bool>> ManagerCore::deliver_some() {
   const Instant instant = co_await now();
@@ -134,6 +153,12 @@ Flow<Result<bool>> ManagerCore::deliver_some() {
       const std::string& key = keys[next];
       const Result<std::optional<StoredValue>>& value = values[next];
       ++next;
+      if (value && !*value) {
+        // Another process has removed the certificate meanwhile, or replaced it: then it is not delivered now.
+        Result<bool> counts = co_await still_counts(ready[i]);
+        if (!counts) co_return counts.error();
+        if (!*counts) continue;
+      }
       Result<Generation> generation =
           Error(Errc::io_failed, "reading " + key, "it is not in storage, although it counts");
       if (!value) generation = value.error();

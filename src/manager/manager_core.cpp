@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/time.hpp"
 #include "manager/spec_checker.hpp"
 
 namespace culmen::manager {
@@ -154,7 +155,12 @@ Flow<Result<RunSummary>> ManagerCore::run_once() {
     for (const auto& [id, entry] : catalogue_.entries()) {
       if (!entry->is_loaded || entry->is_unreadable || done.contains(id)) continue;
       const planner::Action action = decision(*entry, end.wall);
-      if (action.due) summary.waiting.emplace(id, action.reason);
+      if (!action.due) continue;
+      const planner::Time allowed_at = early_allowed_at(action, end.wall);
+      const std::string until = allowed_at > end.wall ? "; not before " + base::format_rfc3339(allowed_at) +
+                                                            ", since many certificates were replaced early this hour"
+                                                      : std::string();
+      summary.waiting.emplace(id, action.reason + until);
     }
     summary.next = catalogue_.next_wake_up();
   }

@@ -156,6 +156,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   // delivery.cpp
   Flow<Result<void>> deliver(Mode mode);
   Flow<Result<bool>> deliver_some();
+  Flow<Result<bool>> still_counts(std::shared_ptr<Entry> entry);
   bool is_wanted_by_sink(const Entry& entry) const;
   void counts_from_now_on(const std::shared_ptr<Entry>& entry);
   std::optional<planner::Duration> until_next_delivery(planner::Time now) const;

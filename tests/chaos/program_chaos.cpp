@@ -451,11 +451,10 @@ class Disturber {
   /// 3: others were in the way. What the others removed, or have not made yet, is not there.
   static bool may_end_so(const std::vector<std::string>& words, const Outcome& outcome) {
     if (outcome.exit_code == 0 || outcome.exit_code == 3) return true;
-    // It was deleted after its record was read.
-    if (contains(outcome.err, "it is not in storage, although it counts")) return true;
     if (words[1] == "status" && outcome.exit_code == 1) return !contains(outcome.out + outcome.err, "cannot be read");
     return contains(outcome.err, "there is no certificate") || contains(outcome.err, "was never issued") ||
-           contains(outcome.err, "there is none in storage") || contains(outcome.err, "there is no state folder");
+           contains(outcome.err, "there is none in storage") || contains(outcome.err, "there is no state folder") ||
+           contains(outcome.err, "culmen has stored nothing");
   }
 
   const ProgramOptions options_;

@@ -250,7 +250,6 @@ TEST_CASE("usage: wrong flags") {
   refuses({"unregister"}, "Did you mean account deactivate?");
   refuses({"version"}, "Did you mean --version?");
   CHECK_FALSE(contains(culmen({"dleete"}).err, "Did you mean"));
-  refuses({"issue", "-d", "a.example", "--no-must-staple"}, "Give --must-staple=false to turn it off.");
   refuses({"issue", "-d", "a.example", "--standalone"}, "answers on port 80 itself");
   refuses({"renew", "-d", "a.example"}, "without an option: culmen renew NAME");
   refuses({"--dir", "x", "list"}, "culmen list --dir");

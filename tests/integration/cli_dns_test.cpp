@@ -220,7 +220,7 @@ TEST_CASE("issue: flags of challenges that do not go together") {
     return refused.err;
   };
   CHECK(contains(advice({"--challenge", "dns-01"}), "--dns-hook PROGRAM"));
-  CHECK(contains(advice({"--dns-hook", "true"}), "--challenge dns-01"));
+  CHECK(contains(advice({"--challenge", "http-01", "--dns-hook", "true"}), "--challenge dns-01"));
   CHECK(contains(advice({"--challenge", "dns-01", "--manual"}), "not a terminal"));
   CHECK(contains(advice({"--challenge", "onion-csr-01"}), "--onion-key"));
   CHECK(contains(advice({"--onion-caa", "caa 0 issue \"x\""}), "--onion-key"));
