@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <random>
+#include <thread>
 
 #include "client_options.hpp"
 #include "command.hpp"
@@ -26,6 +27,9 @@ namespace culmen::cli {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr int looks_for_lost = 10;
+constexpr std::chrono::milliseconds between_looks(100);
 
 fs::path settings_file(const fs::path& local, const std::string& id) {
   return local / "deploy" / (storage_part(id) + ".json");
@@ -236,10 +240,7 @@ LeaseOptions Host::lease() const {
 culmen::StoredCertificate Host::certificate(const std::string& id, Guess guess) const {
   std::optional<culmen::StoredCertificate> found = run(find_certificate(storage_, id));
   if (found) return std::move(*found);
-  const std::vector<NameChange> changes = begun_changes();
-  const bool is_changing =
-      std::any_of(changes.begin(), changes.end(), [&](const NameChange& each) { return each.concerns(id); });
-  if (has_settings(id) && !is_changing) throw Failure(exit_failed, "not_found", printable(id) + ": " + lost_text(id));
+  if (is_lost(id)) throw Failure(exit_failed, "not_found", printable(id) + ": " + lost_text(id));
   std::vector<std::string> ids;
   for (const culmen::StoredCertificate& other : certificates()) ids.push_back(other.id);
   throw Failure(exit_usage, "not_found", "there is no certificate \"" + printable(id) + "\" in " + shown_url(url_),
@@ -293,6 +294,18 @@ bool Host::has_settings(const std::string& id) const {
 
 std::vector<std::string> Host::ids_with_settings() const { return ids_of_files(local_folder() / "deploy"); }
 
+/// Another program may be issuing or deleting it: settings come before the record, and go after it.
+bool Host::is_lost(const std::string& id) const {
+  for (int looks = 1;; ++looks) {
+    const std::vector<NameChange> changes = begun_changes();
+    const bool is_changing =
+        std::any_of(changes.begin(), changes.end(), [&](const NameChange& each) { return each.concerns(id); });
+    if (is_changing || run(find_certificate(storage_, id)) || !has_settings(id)) return false;
+    if (looks == looks_for_lost || interrupted()) return true;
+    std::this_thread::sleep_for(between_looks);
+  }
+}
+
 std::vector<std::string> Host::lost_ids(const std::vector<culmen::StoredCertificate>& certificates) const {
   const std::vector<NameChange> changes = begun_changes();
   std::vector<std::string> lost;
@@ -300,8 +313,7 @@ std::vector<std::string> Host::lost_ids(const std::vector<culmen::StoredCertific
     const bool is_there =
         std::any_of(certificates.begin(), certificates.end(), [&](const auto& each) { return each.id == id; }) ||
         std::any_of(changes.begin(), changes.end(), [&](const NameChange& each) { return each.concerns(id); });
-    // It may have been issued, or deleted, since the list was read.
-    if (!is_there && !run(find_certificate(storage_, id)) && has_settings(id)) lost.push_back(std::move(id));
+    if (!is_there && is_lost(id)) lost.push_back(std::move(id));
   }
   return lost;
 }

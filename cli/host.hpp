@@ -116,6 +116,8 @@ class Host {
   void rename_own(const NameChange& change, const LeaseOptions& lease) const;
   void drop_own(const std::string& id, const LeaseOptions& lease) const;
 
+  bool is_lost(const std::string& id) const;
+
   std::filesystem::path folder_;
   std::string url_;
   bool keeps_files_ = true;
