@@ -166,7 +166,8 @@ void append(Sections& sections, const ManualParts& parts, const std::string& pag
   if (found == parts.end()) return;
   for (const auto& [name, text] : found->second) {
     std::string& section = sections[name];
-    section += (section.empty() ? "" : ".Pp\n") + text;
+    // A list makes a paragraph of its own.
+    section += (section.empty() || text.starts_with(".Bl") ? "" : ".Pp\n") + text;
   }
 }
 
