@@ -33,7 +33,7 @@ Flow<Result<Directory>> fetch_directory(std::string url, SessionOptions options)
   Result<HttpResponse> response =
       co_await fetch(options, request, "fetching the directory " + printable(base::without_credentials(url), 200));
   if (!response && response.error().http_status() == 404)
-    co_return response.error().while_doing("reading the ACME directory (its URL often ends with /directory)");
+    co_return response.error().while_doing("reading the ACME directory URL (they often end with /directory)");
   if (!response) co_return response.error();
   co_return protocol::parse_directory(*response);
 }

@@ -162,7 +162,7 @@ TEST_CASE("reports: contacts, names and URLs that are nearly right are taken, or
   CHECK((bracketed.exit_code == 0 || contains(bracketed.err, "bracket")));
   const std::string url = at.ca.directory_url(), root = at.folder / "root.pem";
   const std::string base = url.substr(0, url.rfind('/') + 1);
-  CHECK(contains(run({culmen_path(), "ca", "show", base, "--server-ca", root}).err, "directory"));
+  CHECK(contains(run({culmen_path(), "ca", "show", base, "--server-ca", root}).err, "directory URL"));
   CHECK(run({culmen_path(), "ca", "show", "HTTPS" + url.substr(5), "--server-ca", root}).exit_code == 0);
 }
 
