@@ -148,7 +148,7 @@ std::string advice_on_option(const CLI::App& command, const CommandLineNotes& no
       return "The name of a certificate is given without an option: " + path_of(command) + " NAME";
   }
   if (word.starts_with("--no-") && has_option(command, "--" + word.substr(5)))
-    return "Give --" + word.substr(5) + "=false to turn it off";
+    return "Leave --" + word.substr(5) + " out: it is off unless it is given";
   if (std::string meant = meant_option(word); !meant.empty()) return meant;
   std::vector<std::string> known;
   for (const CLI::Option* option : command.get_options()) {

@@ -21,8 +21,8 @@ namespace culmen::cli {
 
 class Output;
 
-/// Throws Failure before the CA is asked: an output whose folder cannot be written to, that is a pipe or a folder, that
-/// has something else than PEM, or is the same file as another output; a group that does not exist, or that this user
+/// Throws Failure before the CA is asked: an output whose folder cannot be written to, that is a pipe or a folder, or
+/// the same file as another output or as what the certificate needs; a group that does not exist, or that this user
 /// cannot give files to; a hook that cannot be run; a web root that is not there.
 void check_outputs(const HostSettings& settings);
 /// The last of these alone: without it no name can be proven.

@@ -113,11 +113,9 @@ std::optional<JsonObject> read_json(const fs::path& path) {
   return object;
 }
 
-std::string json_file_text(const JsonObject& object) { return object.serialized() + "\n"; }
-
 void write_json(const fs::path& path, const JsonObject& object) {
   remove_unfinished_files(path.parent_path(), std::chrono::seconds(0));
-  write_file_atomically(path, json_file_text(object), 0600);
+  write_file_atomically(path, object.serialized() + "\n", 0600);
 }
 
 }  // namespace culmen::cli

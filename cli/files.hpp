@@ -47,8 +47,6 @@ std::string server_slug(std::string_view directory_url);
 
 /// The object in a JSON file; nullopt when there is no file. Throws Error (io_failed) when it is something else.
 std::optional<JsonObject> read_json(const std::filesystem::path& path);
-/// The contents of the file that write_json() writes.
-std::string json_file_text(const JsonObject& object);
 void write_json(const std::filesystem::path& path, const JsonObject& object);
 
 }  // namespace culmen::cli

@@ -135,7 +135,8 @@ std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::ch
 /// warning.
 void require_finished(const Host& host, const std::string& id, Output& output);
 
-/// Throws Failure (exit_usage) if one of these outputs is a file of another certificate, or is in the state folder.
+/// Throws Failure (exit_usage) if one of these outputs is a file of another certificate, is in the state folder, or, if
+/// it was not an output before, is a file with something else than PEM.
 void check_outputs_beside_others(const Host& host, const std::string& id, const HostSettings& settings);
 
 /// Returns the id. Throws Failure (exit_usage) if it cannot be the name of a folder.

@@ -1,8 +1,6 @@
 #include "json_object.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>

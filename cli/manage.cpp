@@ -140,8 +140,8 @@ void say_when(const std::vector<SettingLine>& changed, const culmen::StoredCerti
                ": by the next culmen renew, whether the certificate is due or not; by a culmen run within a minute");
   }
   if (has(Takes::next_change)) {
-    output.say("deploy hook: when the certificate changes; to run it now: culmen renew " + printable(certificate.id) +
-               " --run-hooks");
+    output.say("deploy hook: when the certificate changes; to run it now: " +
+               hint("renew " + printable(certificate.id) + " --run-hooks"));
   }
   if (has(Takes::next_renewal)) {
     output.say(labels_of(changed, Takes::next_renewal) + ": with the next renewal" +

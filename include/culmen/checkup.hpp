@@ -62,7 +62,7 @@ struct CheckupRequest {
   FromHere from_here = FromHere::public_name;
   std::string local_address = "127.0.0.1";  ///< Of the server of this machine.
   std::uint16_t local_port = 80;
-  std::uint16_t public_port = 80;                  ///< Where the CA comes to: another one is for tests.
+  std::uint16_t public_port = 80;                  ///< That the CA connects to; another one is for tests.
   std::vector<std::string> dns_servers;            ///< With or without a port; empty: those of the system.
   std::function<void(const Finding&)> on_finding;  ///< Called as they come; may be empty.
 };
