@@ -172,7 +172,7 @@ void define_check(Command& command) {
       "at all");
   how.list("--dns-server ADDRESS", flags->dns_servers,
            "DNS server to ask, with or without :PORT, in place of the system's; repeatable");
-  how.number("--public-port PORT", flags->public_port, "Port that the CA comes to: another than 80 is for tests")
+  how.number("--public-port PORT", flags->public_port, "Port that the CA connects to; another than 80 is for tests")
       .between(1, 65535);
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->connection);
