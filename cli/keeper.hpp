@@ -12,19 +12,12 @@
 #include "client_options.hpp"
 #include "culmen/manager.hpp"
 #include "host.hpp"
+#include "intent.hpp"
 #include "settings.hpp"
 
 namespace culmen::cli {
 
 class Output;
-
-/// A certificate to be kept.
-struct Kept {
-  Kept() = default;
-  std::string id;
-  Settings settings;
-  std::string force;  ///< Issue at once, even if it is not due: why. Empty: when it is due.
-};
 
 /// For the whole run. A plain value.
 struct KeepOptions {
@@ -52,17 +45,6 @@ struct KeepResult {
   int exit_code() const;
 };
 
-/// What is to be done about a certificate in storage: one of these, or nothing if another host renews it.
-struct Intent {
-  Intent() = default;
-  std::optional<Kept> kept;
-  std::string obstacle;               ///< Why it is left alone.
-  std::optional<Error> output_error;  ///< Why its outputs or hooks will fail. It is renewed all the same.
-  std::optional<Error> error;         ///< Why it cannot be kept.
-};
-/// `force` also renews what was revoked.
-Intent intent_of(const Host& host, const culmen::StoredCertificate& certificate, bool force);
-
 /// Brings the certificates and the outputs of this host up to date, runs hooks, and says what it does. Those with the
 /// same roots and account key share a manager. Throws Error (cancelled, and those of storage).
 KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, const KeepOptions& options,
@@ -72,8 +54,6 @@ KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, co
 KeepResult run_hooks_again(const Host& host, const std::vector<culmen::StoredCertificate>& certificates,
                            Output& output);
 
-/// Why a certificate has to be replaced because of the key that --cert-key names; empty: it has not.
-std::string other_key(const culmen::StoredCertificate& certificate, const HostSettings& settings);
 /// Keeps certificates until it is stopped, on threads of its own. For one thread. All references must outlive it.
 class RunningKeeper {
  public:

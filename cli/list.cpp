@@ -19,7 +19,7 @@
 #include "found.hpp"
 #include "hint.hpp"
 #include "host.hpp"
-#include "keeper.hpp"
+#include "intent.hpp"
 #include "output.hpp"
 #include "shown_settings.hpp"
 
