@@ -180,7 +180,7 @@ TEST_CASE("HAProxy serves a certificate in one file with its key, and its renewa
   folder.write("haproxy.cfg", configuration + "\n" + block_of_page("HAProxy", 4, places));
   REQUIRE(run_with(folder / "bin", {hook}).exit_code == 0);
   const auto number = static_cast<std::uint16_t>(std::stoi(port));
-  REQUIRE(eventually([&] { return server_test::is_listening("127.0.0.1", number); }));
+  REQUIRE_MESSAGE(eventually([&] { return server_test::is_listening("127.0.0.1", number); }), haproxy.process->err());
   const fs::path combined = folder / "certs" / (std::string(host) + ".pem");
   CHECK(access_of(combined) == "100640 " + std::to_string(geteuid()) + " " + key_group());
   for (int i = 0; i < 2; ++i)
