@@ -132,9 +132,11 @@ void say_when(const std::vector<SettingLine>& changed, const culmen::StoredCerti
     output.say("It was not issued yet; the next culmen renew tries it.");
     return;
   }
-  // Names that are only in another order need no other certificate.
-  const bool is_wanted = has(Takes::new_certificate) && next.due;
-  if (is_wanted) output.say(labels_of(changed, Takes::new_certificate) + ": " + when_new(next));
+  // Names that are only in another order need no other certificate, and how one was asked for may not be known.
+  const std::string with_next =
+      ": with the next renewal" + (next.due ? "" : ", due on " + time_text(shown(certificate).due.at));
+  if (has(Takes::new_certificate))
+    output.say(labels_of(changed, Takes::new_certificate) + (next.due ? ": " + when_new(next) : with_next));
   if (has(Takes::next_run)) {
     output.say(labels_of(changed, Takes::next_run) +
                ": by the next culmen renew, whether the certificate is due or not; by a culmen run within a minute");
@@ -143,10 +145,7 @@ void say_when(const std::vector<SettingLine>& changed, const culmen::StoredCerti
     output.say("deploy hook: when the certificate changes; to run it now: " +
                hint("renew " + printable(certificate.id) + " --run-hooks"));
   }
-  if (has(Takes::next_renewal)) {
-    output.say(labels_of(changed, Takes::next_renewal) + ": with the next renewal" +
-               (next.due ? "" : ", due on " + time_text(shown(certificate).due.at)));
-  }
+  if (has(Takes::next_renewal)) output.say(labels_of(changed, Takes::next_renewal) + with_next);
 }
 
 void say_present(const std::string& name, const Settings& settings, Output& output) {

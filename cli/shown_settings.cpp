@@ -64,9 +64,9 @@ std::vector<SettingTexts> texts_of(const Settings& settings) {
   text("account key", host.account_key, Takes::next_renewal);
   list("key type", spec.key_types, Takes::new_certificate);
   text("reuse key", spec.reuse_key ? "yes" : "", Takes::next_renewal);
-  text("profile", spec.profile, Takes::next_renewal);
+  text("profile", spec.profile, Takes::new_certificate);
   text("chain", spec.preferred_chain, Takes::next_renewal);
-  text("must staple", spec.must_staple ? "yes" : "", Takes::next_renewal);
+  text("must staple", spec.must_staple ? "yes" : "", Takes::new_certificate);
   text("challenge", challenge_text(settings), Takes::next_renewal);
   text("DNS wait", seconds_unless(host.challenge.dns_wait, 0), Takes::next_renewal);
   text("DNS limit", seconds_unless(host.challenge.dns_hook_timeout, fresh.challenge.dns_hook_timeout),

@@ -38,6 +38,9 @@ struct CertificateRecord {
   std::string key_type;
   std::string server;   ///< The directory URL of the CA.
   std::string account;  ///< The URL of the account.
+  /// What was asked for, CertificateSpec::profile and must_staple; absent: not known, as for an imported certificate.
+  std::optional<std::string> profile;
+  std::optional<bool> must_staple;
   std::optional<planner::Time> not_before, not_after;
   std::string certificate_id;  ///< CertID (RFC 9773 §4.1), or empty.
   RenewalState renewal;

@@ -43,7 +43,9 @@ bool is_outdated(const CertificateRecord& record, const CertificateSpec& spec, c
       base::to_lower(record.key_type) != base::to_lower(key_type))
     return true;
   if (!record.server.empty() && !known_ca) return true;
-  return record.spec && (record.spec->profile != spec.profile || record.spec->must_staple != spec.must_staple);
+  const CertificateSpec& last = record.spec ? *record.spec : spec;  // for records of releases before
+  return record.profile.value_or(last.profile) != spec.profile ||
+         record.must_staple.value_or(last.must_staple) != spec.must_staple;
 }
 
 std::shared_ptr<Entry> Catalogue::find(std::string_view id) const {

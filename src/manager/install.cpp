@@ -115,6 +115,8 @@ Flow<Result<void>> ManagerCore::install(Issuance& issuance, IssuedCertificate is
   record.key_type = issuance.key_type();
   record.server = issuance.ca->directory;
   record.account = issuance.account->url;
+  record.profile = issuance.spec().profile;
+  record.must_staple = issuance.spec().must_staple;
   record.not_before = leaf.not_before;
   record.not_after = leaf.not_after;
   const Result<std::string> certificate = result_of([&] { return certificate_id(leaf); });

@@ -424,6 +424,8 @@ CertificateRecord read_record(const json::object& object) {
   members.read("key_type", record.key_type);
   members.read("server", record.server);
   members.read("account", record.account);
+  members.read("profile", record.profile);
+  members.read("must_staple", record.must_staple);
   members.read("not_before", record.not_before);
   members.read("not_after", record.not_after);
   members.read("certificate_id", record.certificate_id);
@@ -476,6 +478,8 @@ json::object record_object(const CertificateRecord& record) {
   put(out, "key_type", record.key_type);
   put(out, "server", record.server);
   put(out, "account", record.account);
+  if (record.profile) out["profile"] = *record.profile;
+  if (record.must_staple) out["must_staple"] = *record.must_staple;
   put(out, "not_before", record.not_before);
   put(out, "not_after", record.not_after);
   put(out, "certificate_id", record.certificate_id);

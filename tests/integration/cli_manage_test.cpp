@@ -390,6 +390,18 @@ TEST_CASE("edit: shows what is remembered, what differs, and when it counts") {
   CHECK_MESSAGE(renewed.exit_code == 0, renewed.err);
   CHECK(contains(renewed.out, "1 of 1 renewed"));
   CHECK(ca.logged("new-order") == 2);
+  // How it is asked for counts as well: its profile, and whether its status has to be stapled.
+  for (const std::string option : {"--profile", "--must-staple"}) {
+    CAPTURE(option);
+    const Outcome changed =
+        offline(client, option == "--profile" ? std::vector<std::string>{"edit", "a.example", option, "short"}
+                                              : std::vector<std::string>{"edit", "a.example", option});
+    CHECK(contains(changed.out, "with a new certificate, which the next culmen renew gets"));
+    CHECK(contains(offline(client, {"renew", "--dry-run"}).out,
+                   "a.example: would be renewed: what is wanted has changed"));
+    CHECK(offline(client, {"edit", "a.example", "--profile", "", "--no-must-staple"}).exit_code == 0);
+    CHECK(contains(offline(client, {"renew", "--dry-run"}).out, "not due"));
+  }
   // One command later, the same by issue.
   const Outcome issued = offline(client, {"issue", "-d", "a.example"});
   CHECK(issued.exit_code == 0);

@@ -33,6 +33,8 @@ CertificateRecord full_record() {
   record.key_type = "ec:P-256";
   record.server = "https://ca.test/dir";
   record.account = "https://ca.test/acct/1";
+  record.profile = "shortlived";
+  record.must_staple = false;
   record.not_before = Time(1'800'000'000s);
   record.not_after = Time(1'807'776'000s);
   record.certificate_id = "abc.def";
