@@ -476,12 +476,20 @@ bool RunningKeeper::State::is_working() const {
 }
 
 void RunningKeeper::State::say_hooks() {
-  for (const auto& [program, why] : hooks.get()) {
-    LogEntry entry(LogLevel::warning, "the hook " + printable(program) + " failed: " + printable(why, 2000) +
-                                          "; it is tried again in " + duration_text(running_hook_pause));
+  const auto say = [this](LogLevel level, const std::string& program, const std::string& text) {
+    LogEntry entry(level, text);
     entry.event = "hook_failed";
     entry.topic = entry.event + " " + program;
     output.line(entry);
+  };
+  try {
+    for (const auto& [program, why] : hooks.get()) {
+      say(LogLevel::warning, program,
+          "the hook " + printable(program) + " failed: " + printable(why, 2000) + "; it is tried again in " +
+              duration_text(running_hook_pause));
+    }
+  } catch (const Error& error) {
+    say(LogLevel::error, "", printable(error.while_doing("running hooks").what(), 4000));
   }
 }
 

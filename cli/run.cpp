@@ -88,6 +88,7 @@ class Service {
  private:
   void changed();
   void look();
+  void say_not_looked(const std::string& why);
   bool look_once();
   std::vector<Kept> wanted(const std::vector<culmen::StoredCertificate>& certificates);
   void tell_of_late(const std::vector<culmen::StoredCertificate>& certificates);
@@ -152,6 +153,13 @@ void Service::look() {
   look_at_ = looked_at_ + (good ? look_pause : look_pause_after_failure);
 }
 
+void Service::say_not_looked(const std::string& why) {
+  LogEntry entry(LogLevel::error, printable(why, 4000));
+  entry.event = "storage_failed";
+  entry.topic = "storage";
+  output_.line(entry);
+}
+
 /// Whether storage could be read.
 bool Service::look_once() {
   try {
@@ -174,13 +182,11 @@ bool Service::look_once() {
     tell_of_late(certificates);
     return true;
   } catch (const Error& error) {
-    if (error.code() == Errc::cancelled) return false;
-    LogEntry entry(LogLevel::error, printable(error.while_doing("looking at the certificates").what(), 4000));
-    entry.event = "storage_failed";
-    entry.topic = "storage";
-    output_.line(entry);
-    return false;
+    if (error.code() != Errc::cancelled) say_not_looked(error.while_doing("looking at the certificates").what());
+  } catch (const std::exception& exception) {
+    say_not_looked(std::string("looking at the certificates: ") + exception.what());
   }
+  return false;
 }
 
 std::vector<Kept> Service::wanted(const std::vector<culmen::StoredCertificate>& certificates) {

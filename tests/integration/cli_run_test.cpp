@@ -259,6 +259,29 @@ TEST_CASE("run: short-lived certificates are renewed again and again, and hooks 
   CHECK(contains(said, "a.example b.example|"));
 }
 
+TEST_CASE("run: goes on where what hooks did cannot be remembered, and says so") {
+  const TestCaProcess ca({"--lifetime", "12"});
+  const Client client(ca);
+  const TemporaryFolder folder;
+  const std::string records = client.state() / "local/deployed", asked_to_break = folder / "break";
+  const Hook hook(
+      folder, "hook",
+      "echo ran; if rm '" + asked_to_break + "'; then rm -r '" + records + "'; touch '" + records + "'; fi");
+  REQUIRE(client.issue({"a.example"}, {"--deploy-hook", hook.program}).exit_code == 0);
+  Process process(run_words(client));
+  REQUIRE(eventually([&] { return contains(process.err() + process.out(), "valid until"); }));
+  folder.write("break", "");
+  CHECK(eventually([&] { return contains(process.err(), records); }));
+  const int broken_at = generation(client, "a.example");
+  CHECK(eventually([&] { return generation(client, "a.example") > broken_at + 1; }));
+  CHECK(process.running());
+  fs::remove(records);
+  const int before = lines_in(hook.said());
+  CHECK(eventually([&] { return lines_in(hook.said()) > before && fs::is_directory(records); }));
+  process.signal(SIGTERM);
+  CHECK(process.wait() == 0);
+}
+
 TEST_CASE("run: what other processes change is seen, and lost outputs are written again") {
   const TestCaProcess ca({"--lifetime", "240"});  // a change is ordered after a twentieth of it
   const Client client(ca);
