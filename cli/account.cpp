@@ -1,4 +1,5 @@
 // culmen account: the account's own life.
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "command.hpp"
 #include "command_line.hpp"
 #include "culmen/stored_accounts.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "output.hpp"
 
@@ -137,11 +139,39 @@ constexpr Verb verbs[] = {
     {"recover", "Look up the lost URL of an account by its key", run_recover},
 };
 
-std::string only_server(const Host& host, const std::string& otherwise) {
+/// The CA of the one account that there is. The default CA is not asked about accounts at others. Throws Failure
+/// if there is no account (exit_failed), or no way to choose (exit_usage).
+std::string only_server(const Host& host, const std::string& default_server) {
   std::vector<std::string> servers;
   for (const StoredAccount& account : host.run(list_accounts(host.storage())))
-    if (!account.record.directory_url.empty()) servers.push_back(account.record.directory_url);
-  return servers.size() == 1 ? servers.front() : otherwise;
+    servers.push_back(account.record.directory_url.empty() ? account.server : account.record.directory_url);
+  if (servers.empty())
+    throw Failure(exit_failed, "account_does_not_exist", "there is no account in " + host.place(),
+                  "Create one: " + hint("account register --agree-tos") + ", with --server for another CA than " +
+                      default_server + ".");
+  if (servers.size() == 1) return servers.front();
+  const std::string wanted = directory_url(default_server);
+  if (std::find(servers.begin(), servers.end(), wanted) != servers.end()) return wanted;
+  std::string all;
+  for (const std::string& server : servers) all += (all.empty() ? "" : ", ") + printable(server);
+  throw Failure(exit_usage, "invalid_argument", "there are accounts at several CAs: " + all,
+                "Say which with --server URL.");
+}
+
+/// What this host was told with a certificate of that CA; empty: nothing.
+std::string remembered_roots(const Host& host, const std::string& server, Output& output) {
+  const std::string directory = directory_url(server);
+  for (const culmen::StoredCertificate& certificate : host.certificates()) {
+    try {
+      const std::optional<Settings> settings = host.settings(certificate);
+      if (!settings || settings->host.server_ca.empty()) continue;
+      for (const std::string& ca : settings->spec.cas)
+        if (directory_url(ca) == directory) return settings->host.server_ca;
+    } catch (const Error& error) {
+      output.log(printable(error.what(), 2000));  // no matter of accounts
+    }
+  }
+  return {};
 }
 
 int run_verb(const Verb& verb, Flags flags, bool server_given, Output& output) {
@@ -150,9 +180,12 @@ int run_verb(const Verb& verb, Flags flags, bool server_given, Output& output) {
     throw Failure(exit_usage, "invalid_argument", "say what to change: --contact ADDRESS, or --no-contact");
   eab_of(flags.account);  // bad flags show before anything is done
   contact_urls(flags.account.contacts);
-  // The default CA is not asked when an account at another one is the only one here.
-  if (!server_given && verb.action != run_register && flags.server.account_key.empty())
-    flags.server.server = only_server(Host(flags.state, Host::Access::read, output), flags.server.server);
+  {
+    const bool is_new = verb.action == run_register || !flags.server.account_key.empty();
+    const Host host(flags.state, Host::Access::if_there, output);
+    if (!server_given && !is_new) flags.server.server = only_server(host, flags.server.server);
+    if (flags.server.server_ca.empty()) flags.server.server_ca = remembered_roots(host, flags.server.server, output);
+  }
   Session session(flags, output);
   verb.action(session);
   return exit_ok;

@@ -205,8 +205,10 @@ void Output::print(std::string_view text) {
 
 void Output::write_out(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    const std::string why = std::generic_category().message(errno);
-    if (std::exchange(written_, false)) warn("standard output cannot be written to: " + why);
+    const int error = errno;
+    if (error == EPIPE) return;  // the reader has seen enough, as head does
+    if (std::exchange(written_, false))
+      warn("standard output cannot be written to: " + std::generic_category().message(error));
   }
 }
 

@@ -41,6 +41,34 @@ TEST_CASE("account: register, show and update") {
   CHECK(client.run({"account", "show", "--json"}).json().at("contacts").as_array().empty());
 }
 
+TEST_CASE("account: what is remembered of the CA is used, and the default CA is not asked about accounts elsewhere") {
+  const TestCaProcess ca, other;
+  const Client client(ca);
+  const auto offline = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), culmen_path());
+    words.insert(words.end(), {"--dir", client.state().string()});
+    return run(words);
+  };
+  const Outcome none = offline({"account", "show"});
+  CHECK(none.exit_code == 1);
+  CHECK(contains(none.err, "there is no account in " + client.state().string()));
+  CHECK(contains(none.err, "culmen account register --agree-tos --dir " + client.state().string()));
+
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const Outcome shown = offline({"account", "show", "--json"});
+  REQUIRE_MESSAGE(shown.exit_code == 0, shown.err);
+  CHECK(shown.json().at("status") == "valid");
+
+  REQUIRE(offline({"account", "register", "--agree-tos", "--server", other.url(), "--server-ca", other.root_file()})
+              .exit_code == 0);
+  const Outcome which = offline({"account", "show"});
+  CHECK(which.exit_code == 2);
+  CHECK(contains(which.err, ca.url()));
+  CHECK(contains(which.err, other.url()));
+  CHECK(contains(which.err, "--server"));
+  CHECK(offline({"account", "show", "--server", ca.url()}).exit_code == 0);
+}
+
 TEST_CASE("account: rollover") {
   const TestCaProcess ca;
   const Client client(ca);
