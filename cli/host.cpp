@@ -214,7 +214,7 @@ Host::Host(const StateFlags& flags, Access access, Output& output)
     : folder_(state_folder(flags.dir)),
       url_(chosen_url(flags, folder_)),
       keeps_files_(!folder_of(url_).empty()),
-      warn_(warner(output)),
+      output_(output),
       storage_(opened(url_, folder_, access, flags.storage.empty(), output)),
       blocking_(storage_, {}, interrupt_token()),
       files_(keeps_files_ ? nullptr : open_storage("file:" + folder_.string(), false, warner(output))) {}
@@ -223,7 +223,7 @@ void Host::warn_of_readable_key(const std::string& key_file) const {
   std::error_code none;
   const fs::perms mode = fs::status(key_file, none).permissions();
   if (!none && (mode & fs::perms::others_read) != fs::perms::none)
-    warn_(key_file + " holds a private key, and every user of this machine can read it");
+    output_.warn(key_file + " holds a private key, and every user of this machine can read it");
 }
 
 std::shared_ptr<culmen::Storage> Host::storage_with_account(const std::string& key_file) const {
@@ -234,6 +234,9 @@ std::shared_ptr<culmen::Storage> Host::storage_with_account(const std::string& k
 LeaseOptions Host::lease() const {
   LeaseOptions lease;
   lease.owner = lease_owner();
+  lease.on_wait = [this](const std::string& name, std::chrono::seconds at_most) {
+    output_.say("Waiting up to " + duration_text(at_most) + " for another culmen, which works on " + printable(name));
+  };
   return lease;
 }
 
@@ -371,6 +374,7 @@ std::vector<NameChange> Host::begun_changes() const {
 void Host::finish_change(const NameChange& change, std::chrono::seconds patience) const {
   LeaseOptions options = lease();
   options.patience = patience;
+  if (patience < LeaseOptions().patience) options.on_wait = nullptr;  // in passing
   (void)carry_out(change, options);
 }
 

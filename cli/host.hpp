@@ -121,7 +121,7 @@ class Host {
   std::filesystem::path folder_;
   std::string url_;
   bool keeps_files_ = true;
-  std::function<void(const std::string&)> warn_;
+  Output& output_;
   std::shared_ptr<culmen::Storage> storage_;
   blocking::Storage blocking_;
   std::shared_ptr<culmen::Storage> files_;  ///< For servers of this host; nullptr if the storage keeps files itself.

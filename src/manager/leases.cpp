@@ -51,7 +51,7 @@ Leases::Leases(std::shared_ptr<Storage> storage, LeaseOptions options)
 
 Flow<Result<std::shared_ptr<Hold>>> Leases::take(std::string name) {
   const Instant begin = co_await now();
-  for (;;) {
+  for (bool waits = false;; waits = true) {
     std::function<void()> on_lost = [this] { lost_.set(); };
     Result<std::shared_ptr<Hold>> hold = co_await store_.acquire(name, std::move(on_lost));
     if (!hold) co_return hold.error();
@@ -64,6 +64,15 @@ Flow<Result<std::shared_ptr<Hold>>> Leases::take(std::string name) {
     if (left <= seconds(0)) {
       co_return Error(Errc::held, "waiting for the lease " + name,
                       "another process holds it; try again when that has finished");
+    }
+    if (!waits && options_.on_wait) {
+      const Result<void> told = guarded_call(
+          [&] {
+            options_.on_wait(name, left);
+            return Result<void>();
+          },
+          "telling of the wait for a lease");
+      if (!told) co_return told.error();
     }
     Result<void> waited = co_await wait(std::min(left, between_acquisitions));
     if (!waited) co_return waited.error();

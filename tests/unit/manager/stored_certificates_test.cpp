@@ -242,6 +242,10 @@ TEST_CASE("stored certificates: who finds the lease held waits, and says so afte
     REQUIRE(*held);
     LeaseOptions lease = StoredWorld::lease();
     lease.patience = 7s;
+    std::string told;
+    lease.on_wait = [&](const std::string& name, std::chrono::seconds at_most) {
+      told += name + " " + std::to_string(at_most.count()) + "\n";
+    };
     const auto begin = world.managers.clock.now();
     auto removed = world.drive(remove_certificate(world.storage(), "a.example", lease));
     REQUIRE(!removed);
@@ -249,6 +253,7 @@ TEST_CASE("stored certificates: who finds the lease held waits, and says so afte
     CHECK(std::string(removed.error().what()).find("certificates/a.example") != std::string::npos);
     CHECK(world.managers.clock.now() - begin >= 6s);
     CHECK(world.managers.clock.now() - begin <= 8s);
+    CHECK(told == "certificates/a.example 7\n");
 
     // A cancellation ends the wait at once.
     lease.patience = 600s;
