@@ -68,7 +68,7 @@ Flow<Result<std::shared_ptr<Hold>>> Leases::take(std::string name) {
     if (!waits && options_.on_wait) {
       const Result<void> told = guarded_call(
           [&] {
-            options_.on_wait(name, left);
+            options_.on_wait(name, options_.patience);
             return Result<void>();
           },
           "telling of the wait for a lease");

@@ -106,7 +106,8 @@ TEST_CASE("storage in PostgreSQL: init remembers it, check uses it, list shows k
   const HostState host(ca);
   const Outcome early = host.run({"storage", "check", database.url()});
   CHECK(early.exit_code == 1);  // no tables yet
-  CHECK(contains(early.err, "tables"));
+  CHECK(contains(early.err, "culmen storage init"));
+  CHECK(contains(early.err, "has no tables of culmen; culmen storage init"));
 
   host.done({"storage", "init", database.url()});
   host.done({"storage", "init", database.url()});

@@ -196,7 +196,9 @@ TEST_CASE("PostgreSQL: schemas, and what is said when they are missing or of ano
     return loaded ? std::string() : std::string(loaded.error().what());
   };
   const std::shared_ptr<Storage> storage = open(server);
-  check_contains(error_of(storage), "the schema culmen has no tables of culmen; create_postgres_schema() creates them");
+  check_contains(
+      error_of(storage),
+      "the schema culmen has no tables of culmen; culmen storage init, or create_postgres_schema(), creates them");
   CHECK_FALSE(is_worth_retrying(run_flow(load_one(*storage, "a/value")).error()));
 
   // Several at once, and once more.
@@ -227,7 +229,8 @@ TEST_CASE("PostgreSQL: schemas, and what is said when they are missing or of ano
 
   Psql psql(server);
   psql.run("UPDATE culmen.culmen_schema SET version = 0");
-  check_contains(error_of(open(server)), "version 0; this culmen needs version 1: create_postgres_schema() brings it");
+  check_contains(error_of(open(server)),
+                 "version 0; this culmen needs version 1; culmen storage init, or create_postgres_schema(), brings it");
   CHECK(run_flow(create_postgres_schema(PostgresOptions(server.connection()))));
   CHECK(value_of(*open(server), "a/value") == "in culmen");
   psql.run("UPDATE culmen.culmen_schema SET version = 2");
@@ -261,7 +264,8 @@ TEST_CASE("PostgreSQL: tables that were dropped are made again") {
   psql.run("DROP INDEX culmen.culmen_object_changed_in");
   const auto refused = run_flow(storage->acquire("l", "test", 5s));
   REQUIRE(!refused);
-  check_contains(std::string(refused.error().what()), "create_postgres_schema() creates what is missing");
+  check_contains(std::string(refused.error().what()),
+                 "culmen storage init, or create_postgres_schema(), creates what is missing");
   REQUIRE(run_flow(create_postgres_schema(PostgresOptions(server.connection()))));
   CHECK(run_flow(storage->acquire("l", "test", 5s)));
   CHECK(psql.run("SELECT count(*) FROM pg_indexes WHERE indexname = 'culmen_object_changed_in'") == "1");

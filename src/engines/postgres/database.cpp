@@ -106,7 +106,7 @@ Error Database::error_of(const SqlFailure& failure, std::string_view doing, bool
   std::string detail = pool_.place() + ": " + failure.text;
   if (!failure.sqlstate.empty()) detail += " (SQLSTATE " + failure.sqlstate + ")";
   if (is_one_of(failure.sqlstate, {undefined_table, undefined_schema})) {
-    detail += "; create_postgres_schema() creates what is missing";
+    detail += "; culmen storage init, or create_postgres_schema(), creates what is missing";
   }
   if (changes && failure.unknown) detail += "; the change may have been made: load it before writing again";
   return Error(failure.code, doing, detail);
@@ -393,13 +393,15 @@ void Database::check_version(Connection& connection, Deadline deadline) const {
   const std::string schema = "the schema " + printable(schema_name_);
   const std::string known = std::to_string(schema_version);
   if (!version) {
-    throw SqlFailure{Errc::io_failed, schema + " has no tables of culmen; create_postgres_schema() creates them", "",
-                     false};
+    throw SqlFailure{
+        Errc::io_failed,
+        schema + " has no tables of culmen; culmen storage init, or create_postgres_schema(), creates them", "", false};
   }
   const std::string has = schema + " has version " + std::to_string(*version);
   if (*version < schema_version) {
     throw SqlFailure{Errc::io_failed,
-                     has + "; this culmen needs version " + known + ": create_postgres_schema() brings it up to date",
+                     has + "; this culmen needs version " + known +
+                         "; culmen storage init, or create_postgres_schema(), brings it up to date",
                      "", false};
   }
   throw SqlFailure{Errc::io_failed,
