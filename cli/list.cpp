@@ -143,7 +143,7 @@ bool is_tried_at_once(const Line& line) { return line.next.due && line.next.kind
 /// When it is renewed or tried again.
 Clock::time_point next_time(const Line& line, Clock::time_point now) {
   if (has_due_date(line)) return shown(line.certificate).due.at;
-  return is_tried_at_once(line) ? now : line.next.wake_at;
+  return is_tried_at_once(line) ? now : line.next.not_before.value_or(line.next.wake_at);
 }
 
 void say_next(const Line& line, Clock::time_point now, const std::function<void(std::string, std::string)>& say) {

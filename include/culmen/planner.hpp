@@ -162,6 +162,7 @@ struct Action {
   bool early = false;     ///< An order that is due only because it is an emergency: by its lifetime it is not yet.
   bool left_out = false;  ///< An order that is due only to try names again that were left out.
   bool probe = false;     ///< `ca` was closed: no other order for it until this one has a result. See CaHealth.
+  std::optional<Time> not_before;  ///< It is due, and has to wait for that time.
   /// When to decide again at the latest: after `now`, by no more than 24 h; after an action, when it has had no result.
   Time wake_at;
   /// Less than half of the time between due and the end is left: for alarms.

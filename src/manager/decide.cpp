@@ -243,6 +243,7 @@ void issue_or_wait(const Chooser& chooser, Action& action) {
     return;
   }
   if (const Time end = end_of_rest(situation, outlook, chooser.now); end > chooser.now) {
+    action.not_before = end;
     action.wake_at = wake_up_while_blocked(chooser, end);
     action.reason = outlook.why + "; not before " + at_time(end) + ", because a certificate was issued just now";
     return;
@@ -267,6 +268,7 @@ void issue_or_wait(const Chooser& chooser, Action& action) {
     soonest = std::move(opening);
     soonest_ca = ca;
   }
+  action.not_before = soonest.at;
   action.wake_at = wake_up_while_blocked(chooser, soonest.at);
   action.reason = outlook.why + "; not before " + at_time(soonest.at) + " at " + soonest_ca + ": " + soonest.obstacle;
 }

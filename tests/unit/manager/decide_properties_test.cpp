@@ -167,6 +167,7 @@ TEST_CASE("decide: properties of every decision over random situations") {
     const Situation& situation = world.situation;
     CHECK(same(action, world.decided()));
     CHECK(action.wake_at > world.now);
+    if (action.not_before) CHECK((action.due && action.kind != Kind::issue && *action.not_before > world.now));
     CHECK(action.wake_at <= world.now + 24h);
     CHECK_FALSE(action.reason.empty());
     if (situation.in_flight) CHECK(action.kind == Kind::nothing);

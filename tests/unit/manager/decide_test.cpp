@@ -232,6 +232,8 @@ TEST_CASE("decide: the second CA only when never issued, outdated, in an emergen
     situation.allowed_at[first] = end + days(1);
     CHECK(decided(situation, due).kind == Kind::nothing);
     CHECK(decided(situation, due).wake_at == std::min(turn + 1ns, due + 24h));
+    CHECK(decided(situation, due).not_before == end + days(1));
+    CHECK_FALSE(decided(situation, turn + 1ns).not_before.has_value());
     CHECK(decided(situation, turn).kind == Kind::nothing);
     CHECK(decided(situation, turn + 1ns).kind == Kind::issue);
     CHECK(decided(situation, turn + 1ns).ca == second);
