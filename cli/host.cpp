@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <random>
 #include <thread>
 
@@ -330,6 +331,22 @@ std::string Host::lost_text(const std::string& id) const {
 void Host::check_used() const {
   const fs::path own = folder_of(url_);
   if (!own.empty() && !is_used(own)) refuse_unused(own, "culmen issue gets the first certificate.");
+}
+
+ProcessLock Host::lock_settings() const {
+  make_private_folder(local_folder());
+  const fs::path file = local_folder() / "settings.lock";
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  for (;;) {
+    if (std::optional<ProcessLock> lock = ProcessLock::take(file)) return std::move(*lock);
+    if (interrupted()) throw Error(Errc::cancelled, "waiting for another culmen that changes settings");
+    if (std::chrono::steady_clock::now() > end) {
+      throw Error(
+          Errc::held, "locking " + file.string(),
+          "process " + std::to_string(ProcessLock::holder(file)) + " holds it; try again when that has finished");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
 }
 
 void Host::keep_settings(const std::string& id, const HostSettings& settings) const {

@@ -13,6 +13,7 @@
 #include "culmen/blocking/storage.hpp"
 #include "culmen/manager_options.hpp"
 #include "culmen/stored_certificates.hpp"
+#include "process_lock.hpp"
 #include "settings.hpp"
 
 namespace culmen::cli {
@@ -85,6 +86,9 @@ class Host {
   /// Throws Failure (exit_failed) if culmen has never stored anything in its folder: a disk may not be mounted.
   void check_used() const;
   void keep_settings(const std::string& id, const HostSettings& settings) const;
+  /// Held from the reading of settings to keep_settings(), so that two commands at once both count. Waits for others.
+  /// Throws Error (held).
+  ProcessLock lock_settings() const;
 
   /// With a database: writes the files that servers of this host read. Throws Error.
   void keep_files(const InstalledCertificate& certificate) const;

@@ -75,6 +75,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::write, output);
   const std::string id = id_from(flags);
   require_finished(host, id, output);
+  std::optional<ProcessLock> lock = host.lock_settings();
   const std::optional<culmen::StoredCertificate> before = host.run(find_certificate(host.storage(), id));
   if (!before && flags.settings.names().empty()) (void)host.certificate(id);  // says that there is none
   Kept kept;
@@ -99,6 +100,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
     warn_of_twins(id, kept.settings.spec, host, output);
     host.want(id, kept.settings.spec);
   }
+  lock.reset();
 
   KeepOptions options = flags.keep;
   options.retry_now = true;
@@ -114,6 +116,11 @@ int run_issue(const IssueFlags& flags, Output& output) {
     }
   }
   output.result().set("changed", changed);
+  if (known && after && after->record.spec == known->spec && known->spec != kept.settings.spec) {
+    output.warn(printable(id) +
+                ": nothing was issued, so its names, CA, key type, profile and chain stay as they were. " +
+                "To change them without a certificate: " + hint("edit " + printable(id)) + " …");
+  }
   if (!before && !changed && result.exit_code() != exit_ok) {
     output.warn("It is kept: culmen renew tries again. To change it: " + hint("edit " + id) +
                 " …; to remove it: " + hint("delete " + id));

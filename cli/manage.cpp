@@ -159,6 +159,9 @@ void say_present(const std::string& name, const Settings& settings, Output& outp
 int run_edit(const EditFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::read, output);
   require_finished(host, flags.name, output);
+  const bool has_changes = flags.settings.given() || flags.files_only || flags.renew_here;
+  std::optional<ProcessLock> lock;
+  if (has_changes) lock = host.lock_settings();
   const culmen::StoredCertificate certificate = host.certificate(flags.name);
   if (flags.files_only && host.keeps_files())
     throw Failure(exit_usage, "invalid_argument", "--files-only is for certificates that another host renews",
@@ -166,8 +169,7 @@ int run_edit(const EditFlags& flags, Output& output) {
   Settings before = host.settings_to_change(certificate);
   // A host that is told for the first time has not said how it proves the names.
   const bool is_new = !host.keeps_files() && !host.has_settings(flags.name);
-  const bool is_question = !is_new && !flags.settings.given() && !flags.files_only && !flags.renew_here;
-  if (is_question) {
+  if (!is_new && !has_changes) {
     say_present(flags.name, before, output);
     return exit_ok;
   }

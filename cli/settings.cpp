@@ -115,8 +115,8 @@ void SettingFlags::add_names(const Command& heading) {
       [this](const Settings&, Settings& settings) { settings.spec.key_types = {key_type_}; });
   add(command.switchable("--reuse-key", values_.spec.reuse_key, "Keep the key at renewals"),
       [](const Settings& given, Settings& settings) { settings.spec.reuse_key = given.spec.reuse_key; });
-  add(command.flag("--allow-subset-of-names", values_.spec.allow_subset,
-                   "Leave out a name that the CA refuses, with a warning, and try it again later"),
+  add(command.switchable("--allow-subset-of-names", values_.spec.allow_subset,
+                         "Leave out a name that the CA refuses, with a warning, and try it again later"),
       [](const Settings& given, Settings& settings) { settings.spec.allow_subset = given.spec.allow_subset; });
   add(command.text("--profile NAME", values_.spec.profile, "One of the CA's certificate profiles"),
       [](const Settings& given, Settings& settings) {
@@ -167,6 +167,7 @@ void SettingFlags::add_http(const Command& heading) {
           .excludes("--http-port")
           .excludes("--http-address"),
       [](const Settings& given, Settings& settings) {
+        if (given.host.webroot.empty() && settings.host.webroot.empty()) return;
         forget_challenge(settings.host);
         settings.host.webroot = absolute_path(given.host.webroot);
       });
@@ -284,19 +285,20 @@ bool SettingFlags::given() const {
   return std::any_of(members_.begin(), members_.end(), [](const Member& member) { return member.option.given(); });
 }
 
-/// Whether a way to change the DNS was given: it says the challenge, if nothing else does.
-bool SettingFlags::is_dns_told() const {
-  return std::any_of(members_.begin(), members_.end(), [](const Member& member) {
-    return member.option.given() && (member.option.is("--dns-hook") || member.option.is("--manual"));
-  });
+bool SettingFlags::is_given(const std::string& option) const {
+  return std::any_of(members_.begin(), members_.end(),
+                     [&](const Member& member) { return member.option.is(option) && member.option.given(); });
 }
 
 Settings SettingFlags::merged(std::optional<Settings> before) const {
+  const bool is_new = !before;
   Settings settings = before ? std::move(*before) : Settings();
   if (settings.spec.cas.empty()) {
     settings.spec.cas = {directory_url("letsencrypt")};
   }
-  if (settings.spec.challenge.empty()) settings.spec.challenge = is_dns_told() ? "dns-01" : "http-01";
+  // A way to change the DNS says the challenge, if nothing else does.
+  if (settings.spec.challenge.empty())
+    settings.spec.challenge = is_given("--dns-hook") || is_given("--manual") ? "dns-01" : "http-01";
   // The challenge comes first: another one makes what belongs to the old one meaningless.
   for (const bool challenge_first : {true, false}) {
     for (const Member& member : members_) {
@@ -307,11 +309,18 @@ Settings SettingFlags::merged(std::optional<Settings> before) const {
       member.take(values_, settings);
     }
   }
+  const std::string& challenge = settings.spec.challenge;
+  const bool is_remembered = !is_new && !is_given("--challenge");
+  for (const char* type : {"http-01", "tls-alpn-01"}) {
+    for (const char* what : {"-port", "-address"}) {
+      const std::string option = (std::string(type) == "http-01" ? "--http" : "--tls") + std::string(what);
+      if (!is_remembered || !is_given(option) || challenge == type) continue;
+      throw wrong_setting(option + " is for " + type + ", and the challenge of this certificate is " + challenge,
+                          "To change that: --challenge " + std::string(type) + ".");
+    }
+  }
   if (const std::optional<PrivateKey> key = input_key(settings.host)) {
-    const bool type_given = std::any_of(members_.begin(), members_.end(), [](const Member& member) {
-      return member.option.is("--cert-key-type") && member.option.given();
-    });
-    if (type_given && key->type() != key_type_) {
+    if (is_given("--cert-key-type") && key->type() != key_type_) {
       throw wrong_setting(
           "--cert-key: " + settings.host.cert_key + " holds a key of type " + key->type() + ", not " + key_type_,
           "Leave --cert-key-type out to use it, or name another file.");

@@ -87,7 +87,7 @@ class SettingFlags {
   Settings merged(std::optional<Settings> before) const;
 
  private:
-  bool is_dns_told() const;
+  bool is_given(const std::string& option) const;
   using Take = std::function<void(const Settings& given, Settings& settings)>;
   struct Member {
     Option option;

@@ -63,6 +63,7 @@ std::vector<SettingTexts> texts_of(const Settings& settings) {
   text("CA roots", host.server_ca, Takes::next_renewal);
   text("account key", host.account_key, Takes::next_renewal);
   list("key type", spec.key_types, Takes::new_certificate);
+  text("subset", spec.allow_subset ? "yes" : "", Takes::new_certificate);
   text("reuse key", spec.reuse_key ? "yes" : "", Takes::next_renewal);
   text("profile", spec.profile, Takes::new_certificate);
   text("chain", spec.preferred_chain, Takes::next_renewal);
@@ -97,7 +98,10 @@ std::vector<std::string> missing_in(const std::vector<std::string>& others, std:
 
 std::string difference(const std::vector<std::string>& before, const std::vector<std::string>& after) {
   if (before.size() <= 1 && after.size() <= 1) {
-    const auto one = [](const std::vector<std::string>& texts) { return texts.empty() ? "none" : listed(texts); };
+    const bool is_switch = before == std::vector<std::string>{"yes"} || after == std::vector<std::string>{"yes"};
+    const auto one = [&](const std::vector<std::string>& texts) {
+      return !texts.empty() ? listed(texts) : is_switch ? "no" : "none";
+    };
     return one(before) + " -> " + one(after);
   }
   const std::string added = listed(missing_in(before, after)), dropped = listed(missing_in(after, before));
@@ -143,6 +147,7 @@ JsonObject settings_object(const Settings& settings) {
   object.set("servers", spec.cas);
   object.set("key_types", spec.key_types);
   object.set("reuse_key", spec.reuse_key);
+  if (spec.allow_subset) object.set("allow_subset_of_names", true);
   if (!spec.profile.empty()) object.set("profile", spec.profile);
   if (!spec.preferred_chain.empty()) object.set("preferred_chain", spec.preferred_chain);
   if (spec.must_staple) object.set("must_staple", true);

@@ -163,6 +163,8 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   if (!request) co_return co_await fail(issuance, request.error());
   Result<void> agreed = co_await ask_program(issuance, *request);
   if (!agreed) co_return co_await fail(issuance, agreed.error());
+  Result<void> safe = co_await refuse_compromised_key(issuance, *request);
+  if (!safe) co_return co_await fail(issuance, safe.error());
 
   // Nothing is ordered that could not be stored: this write shows whether it can.
   issuance.record.spec = issuance.spec();

@@ -130,6 +130,7 @@ class ManagerCore : public std::enable_shared_from_this<ManagerCore> {
   Flow<Result<void>> store_pending(Issuance& issuance);
   Flow<Result<IssueRequest>> prepare_request(Issuance& issuance);
   Flow<Result<void>> ask_program(Issuance& issuance, IssueRequest& request);
+  Flow<Result<void>> refuse_compromised_key(const Issuance& issuance, const IssueRequest& request);
   bool is_limited(const Entry& entry, const Ca& ca, planner::Time now, bool with_left_out) const;
   Flow<Result<void>> count_order(Issuance& issuance, std::string replaces);
   Flow<Result<void>> before_order(Issuance& issuance, std::string replaces);

@@ -167,6 +167,25 @@ Flow<Result<void>> ManagerCore::ask_program(Issuance& issuance, IssueRequest& re
   co_return Result<void>();
 }
 
+/// A key that the program brings must not be the one that was given away.
+Flow<Result<void>> ManagerCore::refuse_compromised_key(const Issuance& issuance, const IssueRequest& request) {
+  const bool compromised = issuance.record.key_compromised || issuance.key_compromised;
+  if (!compromised || !request.key || issuance.record.live == 0) co_return Result<void>();
+  std::vector<std::string> keys(1, generation_key(issuance.entry->id, issuance.record.live));
+  Result<std::vector<Result<std::optional<StoredValue>>>> live = co_await store_.load_each(keys);
+  if (!live) co_return live.error();
+  const Result<std::optional<StoredValue>>& stored = live->front();
+  if (!stored || !*stored) co_return Result<void>();
+  const Result<Generation> generation = decode_generation((*stored)->value);
+  if (!generation) co_return Result<void>();
+  const Result<bool> same =
+      result_of([&] { return Certificate::from_pem(generation->chain_pem).matches(*request.key); });
+  if (!same || !*same) co_return Result<void>();
+  co_return Error(Errc::invalid_argument, "preparing the order for " + printable(issuance.entry->id, 200),
+                  "the key that it is to be issued for is compromised: the certificate was revoked for that reason; "
+                  "use another key");
+}
+
 /// With the mutex locked: the CA's limits do not allow the order now.
 bool ManagerCore::is_limited(const Entry& entry, const Ca& ca, planner::Time now, bool with_left_out) const {
   const std::map<std::string, planner::Time> allowed_at = situation(entry, now, with_left_out).allowed_at;

@@ -238,7 +238,9 @@ void Change::put_folder(const std::string& path, const std::vector<NewFile>& fil
   const Folder folder = staging_.make(staged);
   give_to_owner_of(parent.descriptor(), folder.descriptor(), doing);
   for (const NewFile& file : files) {
-    const std::optional<struct stat> model = like.empty() ? std::nullopt : model_of(like + "/" + file.name);
+    std::optional<struct stat> model = like.empty() ? std::nullopt : model_of(like + "/" + file.name);
+    // A key that everybody could read was a mistake, and is not made again.
+    if (model && file.is_key) model->st_mode &= ~static_cast<mode_t>(S_IRWXO);
     write_staged(folder, file.name, file.contents, file.mode, model, parent, doing + "/" + file.name);
   }
   std::optional<struct stat> model;

@@ -60,6 +60,7 @@ class Change {
     std::string name;
     std::string contents;
     mode_t mode = 0600;
+    bool is_key = false;  ///< Others get no access to it, also if they had some to the one before.
   };
   void put_folder(const std::string& path, const std::vector<NewFile>& files, const std::string& like = {});
   /// A file, a link, or a folder and all that is in it. It need not exist.

@@ -433,9 +433,9 @@ std::vector<std::string> names_of(const Place& place) {
   return {};
 }
 
-bool holds_key(const std::string& name) { return name == "key.pem" || name.starts_with("account.key"); }
-
 }  // namespace
+
+bool holds_key(const std::string& name) { return name == "key.pem" || name.starts_with("account.key"); }
 
 Stamp make_stamp(const std::optional<Lease>& fence) {
   std::array<std::uint8_t, 8> random{};
@@ -486,8 +486,7 @@ PlaceFiles read_place(const Folder& root, const Place& place, const Warn& warn) 
     if (!file) continue;
     if (holds_key(name) && (file->status.st_mode & S_IROTH) != 0)
       warn((folder->path() / name).string() +
-           " holds a private key, and every user of this machine can read it, as they can read the keys that replace "
-           "it; to end that: chmod o-rwx " +
+           " holds a private key, and every user of this machine can read it; to end that: chmod o-rwx " +
            (folder->path() / name).string());
     files[name] = std::move(file->contents);
   }

@@ -54,6 +54,8 @@ std::optional<std::uint64_t> live_generation(const Folder& root, const std::stri
 /// The largest number of a generation's folder; 0 if there is none.
 std::uint64_t largest_generation(const Folder& root, const std::string& folder);
 
+/// Whether a file of that name has a private key.
+bool holds_key(const std::string& name);
 /// Of a new file, if there is none to take it from.
 mode_t mode_of_file(const std::string& name);
 

@@ -209,7 +209,7 @@ void add_to(const Folder& root, Change& change, const Planned& planned, WallTime
     root.make(parent_of(place.folder));
     std::vector<Change::NewFile> files;
     for (auto& [name, contents] : fresh) {
-      files.push_back({name, std::move(contents), mode_of_file(name)});
+      files.push_back({name, std::move(contents), mode_of_file(name), holds_key(name)});
     }
     change.put_folder(place.folder, files,
                       place.kind == Place::Kind::generation ? model_generation(root, place) : std::string());

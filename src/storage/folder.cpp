@@ -21,11 +21,16 @@ constexpr std::size_t longest_file = 16 << 20;
 
 std::string reading(const fs::path& path) { return "reading " + path.string(); }
 
-void require_trusted_link(const struct stat& link, const std::string& part, const std::string& doing) {
+/// One to a file beside it, by whoever owns the folder, leads nowhere that its owner could not move that file to.
+void require_trusted_link(int folder, const struct stat& link, const std::string& part, const std::string& target,
+                          const std::string& doing) {
   if (link.st_uid == 0 || link.st_uid == ::geteuid()) return;
+  struct stat owner {};
+  const bool is_beside = target != ".." && target.find('/') == std::string::npos;
+  if (is_beside && ::fstat(folder, &owner) == 0 && owner.st_uid == link.st_uid) return;
   throw Error(Errc::io_failed, doing,
               "\"" + printable(part) + "\" is a symbolic link that belongs to user " + std::to_string(link.st_uid) +
-                  ", and is not followed; remove it, or let root own it (chown -h)");
+                  ", and is not followed; if it is right, give it to the user of this process: chown -h");
 }
 
 std::string link_target(int folder, const char* name, const std::string& doing) {
@@ -67,9 +72,9 @@ Descriptor open_trusted(int base, const std::string& path, int flags, mode_t mod
       const Descriptor link(::openat(current, part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
       if (!link || ::fstat(link.number(), &found) != 0) return {};
       if (!S_ISLNK(found.st_mode)) continue;
-      require_trusted_link(found, part, doing);
-      const std::string beyond = last ? "" : rest.substr(length);
-      rest = link_target(link.number(), "", doing) + beyond;
+      const std::string target = link_target(link.number(), "", doing);
+      require_trusted_link(current, found, part, target, doing);
+      rest = target + (last ? "" : rest.substr(length));
       ++links;
       if (!begin_at_root()) return {};
       continue;
@@ -180,8 +185,9 @@ std::optional<std::string> Folder::read_link(std::string_view name) const {
     throw Error(Errc::io_failed, doing,
                 S_ISDIR(found->st_mode) ? "it is a folder, and must be a symbolic link" : "it is not a link");
   }
-  require_trusted_link(*found, last, doing);
-  return link_target(descriptor_.number(), last.c_str(), doing);
+  std::string target = link_target(descriptor_.number(), last.c_str(), doing);
+  require_trusted_link(descriptor_.number(), *found, last, target, doing);
+  return target;
 }
 
 std::optional<struct stat> Folder::status(std::string_view name) const {

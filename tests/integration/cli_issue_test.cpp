@@ -470,6 +470,20 @@ TEST_CASE("revoke") {
     CHECK_FALSE(revoked.json().at("already_revoked").as_bool());
     CHECK_FALSE(fs::exists(empty / "state"));
   }
+  SUBCASE("for a key that is compromised: no other certificate for it") {
+    const culmen::test::TemporaryFolder folder;
+    const std::string key = folder / "own.key";
+    fs::copy_file(live / "key.pem", key);
+    REQUIRE(client.issue({"b.example"}, {"--cert-key", key}).exit_code == 0);
+    const Outcome refused = client.run({"revoke", "b.example", "--reason", "keyCompromise", "--reissue"});
+    CHECK(refused.exit_code != 0);
+    CHECK(contains(refused.err, "the key that it is to be issued for is compromised"));
+    CHECK(ca.logged("revoke-cert") == 1);
+    CHECK(ca.logged("new-order") == 2);
+    const Outcome other = client.issue({"b.example"}, {"--cert-key", folder / "other.key"});
+    CHECK_MESSAGE(other.exit_code == 0, other.err);
+    CHECK(ca.logged("new-order") == 3);
+  }
   SUBCASE("not with the key of something else") {
     const Outcome refused =
         client.run({"revoke", "--cert", live / "cert.pem", "--cert-key", client.account() / "account.key"});

@@ -408,6 +408,38 @@ TEST_CASE("edit: shows what is remembered, what differs, and when it counts") {
   CHECK(contains(issued.out, "names         dropped c.example\n"));
 }
 
+TEST_CASE("edit: two at once both count, and what belongs to another challenge is refused") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const std::vector<std::pair<std::string, std::string>> changes = {{"--pre-hook", "/bin/true"},
+                                                                    {"--post-hook", "/bin/false"},
+                                                                    {"--hook-timeout", "17"},
+                                                                    {"--on-failure", "/bin/true"}};
+  std::vector<std::unique_ptr<Process>> edits;
+  for (const auto& [option, value] : changes) {
+    edits.push_back(std::make_unique<Process>(
+        std::vector<std::string>{culmen_path(), "edit", "a.example", option, value, "--dir", client.state().string()}));
+  }
+  for (const auto& edit : edits) CHECK(edit->wait() == 0);
+  const std::string shown = offline(client, {"edit", "a.example"}).out;
+  for (const char* line :
+       {"pre-hook      /bin/true", "post-hook     /bin/false", "hook limit    17 s", "on failure    /bin/true"})
+    CHECK_MESSAGE(contains(shown, line), shown);
+
+  const Outcome subset = offline(client, {"edit", "a.example", "--allow-subset-of-names"});
+  CHECK(contains(subset.out, "subset        no -> yes"));
+  CHECK(contains(offline(client, {"status"}).out, "subset        yes"));
+  CHECK(contains(offline(client, {"edit", "a.example", "--no-allow-subset-of-names"}).out, "subset        yes -> no"));
+  CHECK(contains(offline(client, {"edit", "a.example", "--webroot", ""}).out, "nothing was changed"));
+  CHECK(contains(offline(client, {"edit", "a.example"}).out, "http-01 on port " + ca.http_port()));
+
+  CHECK(offline(client, {"edit", "a.example", "--challenge", "tls-alpn-01"}).exit_code == 0);
+  const Outcome refused = offline(client, {"edit", "a.example", "--http-port", "8080"});
+  CHECK(refused.exit_code == 2);
+  CHECK(contains(refused.err, "--http-port is for http-01, and the challenge of this certificate is tls-alpn-01"));
+}
+
 TEST_CASE("issue: a second certificate with exactly these names is warned of before it is ordered") {
   const TestCaProcess ca;
   const Client client(ca);

@@ -148,6 +148,12 @@ TEST_CASE("file storage: modes, owners and groups last") {
     CHECK(mode_of(fresh / "meta.json") == 0600);
     CHECK(mode_of(folder / "record.json") == 0604);
   }
+  // What everybody could read was a mistake, and not one to be repeated with a new key.
+  REQUIRE(::chmod((folder / "4/key.pem").c_str(), 0644) == 0);
+  REQUIRE(state.write(issuance(5)));
+  CHECK(mode_of(folder / "5/key.pem") == 0640);
+  CHECK(mode_of(folder / "5/fullchain.pem") == 0644);
+  REQUIRE(::chmod((folder / "4/key.pem").c_str(), 0640) == 0);
   REQUIRE(state.put(generation(4), generation_text(5)));  // replaced in its place
   CHECK(mode_of(folder / "4/key.pem") == 0640);
   CHECK(state.value(generation(4)) == generation_text(5));
@@ -180,6 +186,15 @@ TEST_CASE("file storage: what root makes in the folder of another user is that u
     ++count;
   }
   CHECK(count > 15);
+
+  // What that user's own process makes there is read by root: a link to what is beside it leads nowhere else.
+  const fs::path live = home / "state/certificates/a.example/live";
+  REQUIRE(::lchown(live.c_str(), user, group) == 0);
+  CHECK(time.drive(storage->load({generation(1)})).value().front().has_value());
+  fs::remove(live);
+  fs::create_directory_symlink("../a.example/1", live);
+  REQUIRE(::lchown(live.c_str(), user, group) == 0);
+  CHECK_FALSE(time.drive(storage->load({generation(1), record_key})));
 }
 
 TEST_CASE("file storage: what others can read or write is reported, once") {
