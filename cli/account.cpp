@@ -112,7 +112,8 @@ void run_deactivate(Session& session) {
       session.client.run(deactivate_stored_account(session.storage, session.client.session(), session.host.lease()));
   const std::string place = session.host.place_of_key(key);
   session.output.say("Deactivated permanently: " + printable(account.url));
-  session.output.say("Its key is kept as " + place + ". Create the next account with culmen account register.");
+  session.output.say("Its key is kept as " + place + ". Create the next account with " + hint("account register") +
+                     ".");
   session.output.result().set("account", account.url);
   session.output.result().set("status", "deactivated");
   session.output.result().set("key", place);

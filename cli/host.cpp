@@ -177,6 +177,16 @@ void check_outputs_beside_others(const Host& host, const std::string& id, const 
     std::vector<std::string> taken = written_files(theirs);
     taken.insert(taken.end(), {theirs.server_ca, theirs.account_key});
     if (theirs.cert_key_is_input) taken.push_back(theirs.cert_key);
+    const std::vector<std::string> theirs_written = written_files(theirs);
+    const bool is_their_key = settings.cert_key_is_input &&
+                              std::any_of(theirs_written.begin(), theirs_written.end(), [&](const std::string& file) {
+                                return resolved(file) == resolved(settings.cert_key);
+                              });
+    if (is_their_key) {
+      throw Failure(exit_usage, "invalid_argument",
+                    "--cert-key: culmen writes " + settings.cert_key + " for the certificate " + printable(other),
+                    "Its next renewal may replace it. Name a file of its own, or a key that is made elsewhere.");
+    }
     for (const std::string& path : written) {
       for (const std::string& file : taken) {
         if (file.empty() || resolved(path) != resolved(file)) continue;

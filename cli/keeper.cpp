@@ -13,6 +13,7 @@
 #include "culmen/attempt.hpp"
 #include "culmen/certificate.hpp"
 #include "deploy.hpp"
+#include "hint.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
 #include "progress_lines.hpp"
@@ -82,6 +83,7 @@ class Keeper {
   void take_files(const std::string& id);
   void keep_groups(const Groups& groups);
   void keep_group(const Group& group, const std::vector<KeptPointer>& certificates);
+  void say_account(const Account& account);
   void prepare(Attempt& attempt);
   void say(const ManagerEvent& event);
   void say_of_single_run(const ManagerEvent& event);
@@ -100,7 +102,7 @@ class Keeper {
   std::map<std::string, std::string> spec_of_;   ///< By the id of the certificate.
   std::map<std::string, std::string> cause_of_;  ///< Of the certificates that were issued.
   bool several_ = false;
-  std::set<std::string> accounts_said_;  ///< Those that were made.
+  std::set<std::string> accounts_said_;
   KeepResult result_;
 };
 
@@ -243,16 +245,32 @@ ManagerOptions Keeper::options_of(const Group& group, const std::vector<KeptPoin
   return options;
 }
 
+/// Once: that it was made, or which flags came too late for it.
+void Keeper::say_account(const Account& account) {
+  const std::string key_type = account.key.private_key().type();
+  const std::lock_guard lock(mutex_);
+  if (!accounts_said_.insert(account.url).second) return;
+  if (account.created) {
+    output_.say("Made an account: " + printable(account.url) +
+                (!options_.account.key_type.empty() ? " (its key: " + key_type + ")" : ""));
+    return;
+  }
+  if (!options_.account.key_type.empty() && key_type != options_.account.key_type) {
+    output_.warn("--key-type is for the key of a new account, and there is one already, with a key of type " +
+                 key_type + "; the certificate's key has --cert-key-type");
+  }
+  if (!options_.account.contacts.empty() && account.contacts != contact_urls(options_.account.contacts)) {
+    output_.say("There is an account already, and its contacts stay as they are; to change them: " +
+                hint("account update") + " …");
+  }
+}
+
 void Keeper::prepare(Attempt& attempt) {
   const KeptPointer certificate = kept(id_of(attempt.spec));
   if (!certificate) throw Error(Errc::cancelled, "preparing the order", "the certificate is not wanted any more");
   const Settings& settings = certificate->settings;
   const HostSettings& host = settings.host;
-  if (attempt.account.created) {
-    const std::lock_guard lock(mutex_);
-    if (accounts_said_.insert(attempt.account.url).second)
-      output_.say("Made an account: " + printable(attempt.account.url));
-  }
+  say_account(attempt.account);
   deployment_.before_order(host);
   IssueRequest& request = attempt.request;
   request.poll_deadline = std::min(request.poll_deadline, std::chrono::seconds(options_.connection.poll_timeout));

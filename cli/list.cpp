@@ -245,7 +245,13 @@ void say_remedy(const Line& line, Output& output) {
   const std::string id = printable(line.certificate.id);
   const std::string issue = hint("issue --name " + id), remove = hint("delete " + id);
   if (line.health == Health::not_issued) output.say("  Finish it with: " + issue + "; or remove it with: " + remove);
-  if (line.health == Health::damaged) output.say("  Replace it with: " + issue);
+  if (line.health == Health::damaged) {
+    const CertificateRecord& record = line.certificate.record;
+    const bool is_known = record.spec || !record.names.empty();
+    output.say(is_known
+                   ? "  Replace it with: " + issue
+                   : "  Mend that, restore it from a backup, or begin again: " + remove + "; " + hint("issue -d …"));
+  }
   if (line.health == Health::revoked)
     output.say("  It is not renewed. Replace it with: " + issue + "; or remove it with: " + remove);
 }
@@ -348,9 +354,10 @@ int run_list(const ListFlags& flags, bool details, Output& output) {
   note_twins(lines, output);
   output.result().set("certificates", entries);
   output.result().set("not_fine", bad);
-  if (details && bad > 0) output.reason("not_fine", reasons);
   // For monitoring. `list` only shows, but what is damaged or cannot be renewed is its failure, too.
-  return (details && bad > 0) || unreadable > 0 ? exit_failed : exit_ok;
+  const bool failed = (details && bad > 0) || unreadable > 0;
+  if (failed) output.reason("not_fine", reasons);
+  return failed ? exit_failed : exit_ok;
 }
 
 void add_flags(Command& command, ListFlags& flags) {

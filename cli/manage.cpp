@@ -77,11 +77,13 @@ int run_rename(const RenameFlags& flags, Output& output) {
   require_finished(host, flags.from, output);
   const bool is_done = is_begun && host.run(find_certificate(host.storage(), to)) &&
                        !host.run(find_certificate(host.storage(), flags.from));
+  if (flags.from == to)
+    throw Failure(exit_usage, "invalid_argument", "the certificate is called \"" + printable(to) + "\" already");
   if (!is_done) {
     (void)host.certificate(flags.from, Host::Guess::none);
     if (host.run(find_certificate(host.storage(), to)) || host.has_settings(to)) {
       throw Failure(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
-                    "Choose another name, or remove that one first: " + hint("delete " + to));
+                    "Choose another name. " + hint("list") + " shows those that there are.");
     }
     host.rename(flags.from, to);
   }

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "command.hpp"
+#include "hint.hpp"
 #include "interrupt.hpp"
 
 namespace culmen::cli {
@@ -78,7 +79,7 @@ std::string advice_for(Errc code) {
     case Errc::external_account_required:
       return "This CA wants accounts bound to one at its web site: give --eab-kid and --eab-key from there.";
     case Errc::account_does_not_exist:
-      return "Register the account key with this server: culmen account register --server URL --agree-tos";
+      return "Register the account key with this server: " + hint("account register --server URL --agree-tos");
     case Errc::user_action_required:
       return "The CA wants something done by hand, often agreeing to new terms of service; see its message.";
     case Errc::connection:
@@ -205,10 +206,8 @@ void Output::print(std::string_view text) {
 
 void Output::write_out(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    const int error = errno;
-    if (error == EPIPE) return;  // the reader has seen enough, as head does
-    if (std::exchange(written_, false))
-      warn("standard output cannot be written to: " + std::generic_category().message(error));
+    const std::string why = std::generic_category().message(errno);
+    if (std::exchange(written_, false)) warn("standard output cannot be written to: " + why);
   }
 }
 
@@ -324,7 +323,7 @@ int Output::fail(const Error& error, const std::string& certificate) {
   }
   // Not the CA's answer: what the manager found out about the account.
   if (error.code() == Errc::unauthorized && error.problems().empty() && advice.empty())
-    advice = "Register a new account: culmen account register --server URL --agree-tos";
+    advice = "Register a new account: " + hint("account register --server URL --agree-tos");
   if (const auto wait = error.retry_after()) {
     json.set("retry_after", std::int64_t{wait->count()});
     advise("The server asks to wait " + duration_text(*wait) + " before the next try.");

@@ -74,7 +74,7 @@ class Output {
   void line(const LogEntry& entry);
   /// Text that was asked for, such as --help.
   void print(std::string_view text);
-  /// False if standard output could not take something, as when the disk is full; not if a pipe was closed.
+  /// False if standard output could not take something, as when the disk is full.
   bool written() const noexcept { return written_; }
   /// A line about a certificate. `event` is for programs.
   void say_of(const std::string& certificate, std::string_view event, std::string text,

@@ -90,7 +90,7 @@ void conclude(Candidate& candidate, const KeepResult& result, const RenewFlags& 
     entry.set("result", "would renew");
     output.say_of(id, "would_renew",
                   printable(id) + ": would be renewed: " + (flags.force ? "--force is given" : printable(next.reason)));
-  } else if (next.due) {
+  } else if (next.due || result.waiting.contains(id)) {  // with --force, what is not due may have to wait
     entry.set("result", "waiting");
   } else {
     entry.set("result", "not due");

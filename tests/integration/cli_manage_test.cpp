@@ -80,7 +80,10 @@ TEST_CASE("list and status: without a CA, the exit code is for monitoring (E6)")
   CHECK(damaged.exit_code == 1);
   CHECK(contains(damaged.out, "a.example: damaged"));
   CHECK(contains(damaged.out, "record.json"));
-  CHECK(contains(damaged.out, "Replace it with: culmen issue --name a.example --dir "));
+  CHECK(contains(damaged.out, "Mend that, restore it from a backup, or begin again: culmen delete a.example --dir "));
+  const Outcome listed = offline(client, {"list", "--json"});
+  CHECK(listed.exit_code == 1);
+  CHECK(contains(text(listed.json().at("error").at("message")), "a.example: damaged"));
   CHECK(contains(damaged.out, "c.example: valid"));
 }
 
@@ -115,7 +118,10 @@ TEST_CASE("rename: files, settings and record go along, an existing name is refu
   REQUIRE(client.issue({"a.example"}, {"--out", elsewhere / "chain.pem"}).exit_code == 0);
   REQUIRE(client.issue({"b.example"}).exit_code == 0);
   const std::string key = contents(client.certificate("a.example") / "live/key.pem");
-  CHECK(offline(client, {"rename", "a.example", "b.example"}).exit_code == 2);
+  const Outcome taken = offline(client, {"rename", "a.example", "b.example"});
+  CHECK(taken.exit_code == 2);
+  CHECK_FALSE(contains(taken.err, "culmen delete"));
+  CHECK(contains(offline(client, {"rename", "a.example", "a.example"}).err, "is called \"a.example\" already"));
   CHECK(offline(client, {"rename", "a.example", "../web"}).exit_code == 2);
   REQUIRE(offline(client, {"rename", "a.example", "web"}).exit_code == 0);
   CHECK_FALSE(fs::exists(client.certificate("a.example")));
@@ -438,6 +444,23 @@ TEST_CASE("edit: two at once both count, and what belongs to another challenge i
   const Outcome refused = offline(client, {"edit", "a.example", "--http-port", "8080"});
   CHECK(refused.exit_code == 2);
   CHECK(contains(refused.err, "--http-port is for http-01, and the challenge of this certificate is tls-alpn-01"));
+}
+
+TEST_CASE("issue: flags that come too late are named, and the key file of another certificate is not used") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const std::string key = folder / "a.key";
+  CHECK(
+      contains(client.issue({"a.example"}, {"--cert-key", key, "--key-type", "ec:P-384"}).out, "(its key: ec:P-384)"));
+  const Outcome late = client.issue({"b.example"}, {"--key-type", "rsa:2048", "-m", "ops@example.org"});
+  CHECK(late.exit_code == 0);
+  CHECK(contains(late.err,
+                 "there is one already, with a key of type ec:P-384; the certificate's key has --cert-key-type"));
+  CHECK(contains(late.out, "culmen account update --dir " + client.state().string()));
+  const Outcome shared = client.issue({"c.example"}, {"--cert-key", key});
+  CHECK(shared.exit_code == 2);
+  CHECK(contains(shared.err, "culmen writes " + key + " for the certificate a.example"));
 }
 
 TEST_CASE("issue: a second certificate with exactly these names is warned of before it is ordered") {

@@ -270,8 +270,13 @@ TEST_CASE("reports: a rate limit's Retry-After is known to the next run (F11)") 
   CHECK(at.requests("new-order") == orders);
   CHECK_MESSAGE(contains(again.out + again.err, "not before 20"), again.out << again.err);
   // One time, although the program looks at it every day.
-  const std::string time = text(at.culmen({"list", "--json"}).json().at("certificates").at(0).at("next"));
-  CHECK_MESSAGE(contains(again.out + again.err, "not before " + time), again.out << again.err);
+  CHECK_FALSE(contains(again.out + again.err, "not due"));
+  at.ca.plan(limited);
+  CHECK(at.issue({"b.example"}).exit_code == 3);
+  const Outcome waits = at.renew({"b.example"});
+  const json::object listed = run({culmen_path(), "list", "--json", "--dir", at.state()}).json();
+  const std::string time = text(listed.at("certificates").at(1).at("next"));
+  CHECK_MESSAGE(contains(waits.out + waits.err, "not before " + time), waits.out << waits.err);
 }
 
 TEST_CASE("reports: what a CA ignores of a request is a warning (F12)") {
