@@ -1,11 +1,13 @@
-// What another client left: accounts and certificates as values, which `culmen import` puts into storage.
+// What another ACME client left in its folder: accounts and certificates as values, for culmen to go on with.
 //
-// A reader for each client makes them. Readers only read. What is wrong with one entry is in that entry, and does not
-// keep the others from being found.
+//   const FoundState found = find_client_state(ClientFolder(OtherClient::certbot, "/etc/letsencrypt"));
+//   const ImportPlan plan = plan_import(found, ImportSelection(), stored_accounts, stored_certificates);
+//
+// What the plan adds goes into storage with import_account() and import_certificate().
 #pragma once
 
+#include <chrono>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,30 +15,76 @@
 
 #include "culmen/account.hpp"
 #include "culmen/certificate.hpp"
+#include "culmen/certificate_spec.hpp"
 #include "culmen/error.hpp"
 #include "culmen/private_key.hpp"
-#include "json_object.hpp"
-#include "settings.hpp"
+#include "culmen/stored_accounts.hpp"
+#include "culmen/stored_certificates.hpp"
 
-namespace culmen::cli {
+namespace culmen {
 
-/// What the user says about it.
-struct ImportChoices {
-  ImportChoices() = default;
-  std::filesystem::path from;  ///< The client's folder, absolute.
-  std::string server;          ///< A directory URL, for what does not name its CA; empty: not given.
-  std::string server_ca;
-  std::string webroot;   ///< Absolute; empty: not given.
-  std::string dns_hook;  ///< Absolute, or a name without a slash.
+/// A client whose folder can be read.
+enum class OtherClient {
+  certbot,
+  lego,
+  acme_sh,
+  persist,  ///< A program that keeps its state in a FilePersist.
+};
+/// "certbot", "lego", "acme.sh", "persist".
+std::string_view to_string(OtherClient client) noexcept;
+
+/// Where a client's files are, and what they may not say. A plain value.
+struct ClientFolder {
+  ClientFolder() = default;
+  ClientFolder(OtherClient client_, std::filesystem::path folder_) : client(client_), folder(std::move(folder_)) {}
+
+  OtherClient client = OtherClient::certbot;
+  std::filesystem::path folder;  ///< Absolute.
+  /// The directory URL for accounts and certificates that do not name their CA; empty: not known. A FilePersist never
+  /// names it.
+  std::string server;
+  /// For certificates whose names the client validated through a web server or in a way that it does not keep.
+  std::string webroot;   ///< Absolute; empty: none.
+  std::string dns_hook;  ///< The program that changes the DNS, in place of the client's; empty: none.
+};
+
+/// What is worth knowing about a certificate. A plain value.
+struct ImportNote {
+  /// A setting that would help.
+  enum class Remedy { none, webroot, dns_hook, pre_hook, deploy_hook, post_hook };
+  ImportNote() = default;
+  explicit ImportNote(std::string text_, Remedy remedy_ = Remedy::none) : text(std::move(text_)), remedy(remedy_) {}
+
+  std::string text;  ///< A sentence without its full stop. May have text of the client's files: see printable().
+  Remedy remedy = Remedy::none;
 };
 
 /// An account of another client. A plain value.
 struct FoundAccount {
   FoundAccount() = default;
-  std::string id;  ///< What the other client calls it.
-  std::string server;
+  std::string name;    ///< What the other client calls it.
+  std::string server;  ///< Its directory URL; if that is not known, what the client calls the CA.
+  /// Its URL is empty if the client does not keep it: find_stored_account() asks the CA for it.
   std::optional<Account> account;
   std::optional<Error> wrong;  ///< Why there is no `account`.
+};
+
+/// What a renewal takes of this host. A plain value.
+struct FoundHostPart {
+  FoundHostPart() = default;
+  bool operator==(const FoundHostPart&) const = default;
+
+  std::string webroot;  ///< For http-01; empty: a server of culmen's on `http_port` of `http_address`.
+  int http_port = 80;
+  std::string http_address;          ///< Empty: all.
+  int tls_port = 443;                ///< For tls-alpn-01.
+  std::string dns_hook;              ///< For dns-01; empty: it cannot be renewed until it has one.
+  std::chrono::seconds dns_wait{0};  ///< Between the change of the DNS and the CA's validation.
+
+  std::string chain_file, key_file;  ///< Where the client installed them, absolute; empty: nowhere.
+
+  /// Absolute paths of programs that can be run, and that nobody but root and this user can change.
+  std::vector<std::string> pre_hooks, deploy_hooks, post_hooks;
 };
 
 /// A certificate of another client. A plain value.
@@ -44,82 +92,83 @@ struct FoundCertificate {
   FoundCertificate() = default;
   std::string name;  ///< What the other client calls it.
   std::string server;
-  std::string account_id;     ///< FoundAccount::id of the account that it came from, or empty.
-  std::string authenticator;  ///< How the other client proves control, in its words.
+  std::string account;        ///< FoundAccount::name of the account that it came from, or empty.
+  std::string authenticator;  ///< How the other client proves control, in its words; empty: it does not keep that.
   std::filesystem::path source;
 
-  std::string fullchain;  ///< PEM blocks and nothing around them.
+  std::string chain_pem;  ///< PEM blocks, leaf first, and nothing around them.
   Certificate leaf;
   std::optional<PrivateKey> key;
 
-  Settings settings;
-  std::string summary;             ///< How it will be renewed, as "http-01 on port 80".
-  std::vector<std::string> notes;  ///< What the user should know.
-  std::optional<Error> wrong;      ///< Why it cannot be imported; then only the name is certain.
+  CertificateSpec spec;  ///< How to renew it, as check_spec() accepts it; always with an id.
+  FoundHostPart host;
+  std::vector<ImportNote> notes;
+  std::optional<Error> wrong;  ///< Why it cannot be imported; then only name and source are certain.
 };
 
-/// All of it.
-struct Found {
-  Found() = default;
+/// All of it. A plain value.
+struct FoundState {
+  FoundState() = default;
+  std::filesystem::path folder;
   std::vector<FoundAccount> accounts;  ///< Those of a server beside each other.
   std::vector<FoundCertificate> certificates;
-  std::vector<std::string> notes;     ///< About all of the certificates.
-  std::string end_of_other_renewals;  ///< What to do about them, such as "end certbot's renewals …".
+  std::vector<ImportNote> notes;  ///< About all of the certificates.
 };
 
-// For the readers.
+/// Reads what the client left; changes nothing, runs nothing, and asks nobody. What is wrong with one account or
+/// certificate is in its value, and does not keep the others from being found. Blocks; thread-safe.
+///
+/// Throws Error: not_found if the folder is not one of that client, io_failed if it may not be read.
+FoundState find_client_state(const ClientFolder& folder);
 
-/// Throws Failure unless one of `parts` is a folder in `folder`.
-void check_client_folder(const std::string& client, const std::filesystem::path& folder,
-                         const std::vector<std::string>& parts);
+/// Which part of it is wanted, by the names that the other client has. A plain value.
+struct ImportSelection {
+  ImportSelection() = default;
+  std::vector<std::string> certificates;  ///< With the accounts that they came from; empty: all.
+  std::vector<std::string> accounts;      ///< In place of those; empty: what `certificates` says.
+};
+/// That part. Throws Error (invalid_argument) for a name that is not there.
+FoundState selected(FoundState found, const ImportSelection& selection);
 
-Error unreadable(const std::filesystem::path& path, const std::string& why);
-/// The contents of a regular file. Throws Error, which names the file.
-std::string required_file(const std::filesystem::path& path);
-/// Throws Error, which names the file.
-JsonObject required_json(const std::filesystem::path& path);
-/// What is in the folder, in the order of their names; none when there is no such folder. Throws Error.
-std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
-/// Runs `work`; returns what it throws, as an Error that says `doing` if it is of another kind. What was cancelled is
-/// thrown.
-std::optional<Error> error_of(const std::string& doing, const std::function<void()>& work);
-/// "https://host/path/" as "host/path".
-std::string path_of_server(std::string_view url);
-/// The directory URL of a known CA with that path, or with that host if there is only one; empty: none.
-std::string known_server(const std::string& path);
+/// What to do about the account at one server. A plain value.
+struct AccountImport {
+  AccountImport() = default;
+  enum class Verdict {
+    add,
+    same,     ///< It is stored already.
+    other,    ///< Another account is stored for that server: that one stays.
+    several,  ///< There are several, of which one has to be selected: storage has one account for a server.
+    damaged,  ///< The stored account cannot be read.
+    wrong,    ///< FoundAccount::wrong says why.
+  };
+  Verdict verdict = Verdict::wrong;
+  std::vector<FoundAccount> found;  ///< One; with `several` all of them.
+  std::string damage;               ///< Of the stored account, with `damaged`.
+};
 
-/// Reads chain and key, and what the certificate itself says of its settings. Throws Error, which names the file: also
-/// if they do not belong together.
-void read_pair(FoundCertificate& certificate, const std::string& chain_pem, const std::filesystem::path& chain_file,
-               const std::string& key_pem, const std::filesystem::path& key_file);
-/// Whether any name is a wildcard.
-bool has_wildcard(const FoundCertificate& certificate);
-/// What the certificate is called here: its name, or its first domain if that cannot be one.
-std::string id_for(const FoundCertificate& certificate);
+/// What to do about one certificate. A plain value.
+struct CertificateImport {
+  CertificateImport() = default;
+  enum class Verdict {
+    add,
+    keep,   ///< There is a certificate with that id: that one stays.
+    wrong,  ///< FoundCertificate::wrong says why.
+  };
+  Verdict verdict = Verdict::wrong;
+  FoundCertificate found;
+  std::string account_url;     ///< Of the account that it came from; empty: not known.
+  bool lacks_account = false;  ///< That account was not found, and none is stored for the server or to be added.
+};
 
-// How it is renewed; each sets challenge and summary.
-void renew_by_port(FoundCertificate& certificate, int port, const std::string& address);
-void renew_by_tls_port(FoundCertificate& certificate, int port);
-void renew_by_webroot(FoundCertificate& certificate, const std::string& folder);
-/// Without --dns-hook, a note says that `plugin` is not there.
-void renew_by_dns(FoundCertificate& certificate, const std::string& plugin, int wait, const ImportChoices& choices);
-/// For clients that do not keep how control was proven: by what the user chose, or else on port 80.
-void renew_as_chosen(FoundCertificate& certificate, const std::string& client, const ImportChoices& choices);
-/// The command that changes how it is renewed.
-std::string edit_command(const FoundCertificate& certificate, const std::string& flags);
+struct ImportPlan {
+  ImportPlan() = default;
+  std::vector<AccountImport> accounts;
+  std::vector<CertificateImport> certificates;
+};
+/// What to do, in that order, for `selection` to be in a storage that has `accounts` and `certificates`. What is stored
+/// stays as it is. Of several accounts at a server those that certificates of the selection came from go before others.
+/// Throws Error as selected() does.
+ImportPlan plan_import(const FoundState& found, const ImportSelection& selection,
+                       const std::vector<StoredAccount>& accounts, const std::vector<StoredCertificate>& certificates);
 
-/// Takes a hook over if it is a program that can be run and that nobody but root and this user can change; adds a note
-/// otherwise. `what`: its name at the other client; `option`: as "--deploy-hook".
-void take_hook(FoundCertificate& certificate, const std::string& client, const std::string& hook,
-               const std::string& what, const std::string& option);
-/// Why a hook is not taken over; empty: it is.
-std::string obstacle_of_hook(const std::string& hook);
-
-// The readers. Each throws Failure if the folder is not one of that client, or may not be read.
-Found find_of_certbot(const ImportChoices& choices);
-Found find_of_lego(const ImportChoices& choices);
-Found find_of_acme_sh(const ImportChoices& choices);
-/// Of a FilePersist.
-Found find_of_persist(const ImportChoices& choices);
-
-}  // namespace culmen::cli
+}  // namespace culmen

@@ -1,22 +1,23 @@
-#include "found.hpp"
+#include "imports/reading.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <system_error>
 
-#include "command.hpp"
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
 #include "culmen/atomic_file.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/program.hpp"
-#include "hint.hpp"
-#include "host.hpp"
-#include "output.hpp"
 
-namespace culmen::cli {
+namespace culmen::imports {
 
 namespace fs = std::filesystem;
+using Remedy = ImportNote::Remedy;
 
 namespace {
 
@@ -38,6 +39,24 @@ bool is_ours_up_to_the_root(const fs::path& path) {
   }
 }
 
+boost::json::object required_json(const fs::path& path) {
+  boost::system::error_code failed;
+  boost::json::value value = boost::json::parse(required_file(path), failed);
+  if (failed || !value.is_object()) throw unreadable(path, "it is not a JSON object");
+  return std::move(value.get_object());
+}
+
+std::string text_of(const boost::json::object& object, std::string_view member) {
+  const boost::json::value* const found = object.if_contains(member);
+  return found && found->is_string() ? std::string(found->get_string()) : std::string();
+}
+
+/// The object in a member; an empty one if there is none.
+boost::json::object object_of(const boost::json::object& object, std::string_view member) {
+  const boost::json::value* const found = object.if_contains(member);
+  return found && found->is_object() ? found->get_object() : boost::json::object();
+}
+
 }  // namespace
 
 void check_client_folder(const std::string& client, const fs::path& folder, const std::vector<std::string>& parts) {
@@ -48,14 +67,9 @@ void check_client_folder(const std::string& client, const fs::path& folder, cons
     if (there && fs::is_directory(folder / part, failed)) return;
     names += (names.empty() ? "no \"" : " and no \"") + part + "\"";
   }
-  if (failed && failed != std::errc::no_such_file_or_directory) {
-    throw Failure(
-        exit_failed, "io_failed", "cannot read " + folder.string() + ": " + failed.message(),
-        "The folder of " + client + " may be for root alone: run this as root, or on a copy that you may read.");
-  }
-  throw Failure(exit_failed, "not_found",
-                folder.string() + " is not " + client + "'s folder: there is " + names + " in it",
-                "Say where it is with --from FOLDER.");
+  if (failed && failed != std::errc::no_such_file_or_directory) throw unreadable(folder, failed.message());
+  throw Error(Errc::not_found, "reading " + folder.string(),
+              "it is not " + client + "'s folder: there is " + names + " in it");
 }
 
 Error unreadable(const fs::path& path, const std::string& why) {
@@ -74,12 +88,6 @@ std::string required_file(const fs::path& path) {
   return std::move(*text);
 }
 
-JsonObject required_json(const fs::path& path) {
-  std::optional<JsonObject> object = JsonObject::parse(required_file(path));
-  if (!object) throw unreadable(path, "it is not a JSON object");
-  return std::move(*object);
-}
-
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::error_code failed;
   std::vector<fs::path> found;
@@ -95,12 +103,37 @@ std::optional<Error> error_of(const std::string& doing, const std::function<void
   try {
     work();
   } catch (const Error& error) {
-    if (error.code() == Errc::cancelled) throw;
     return error;
   } catch (const std::exception& thrown) {
     return Error(Errc::io_failed, doing, thrown.what());
   }
   return std::nullopt;
+}
+
+std::string json_text(const fs::path& file, std::string_view member) { return text_of(required_json(file), member); }
+
+Account read_registration(const fs::path& file, std::string_view below, AccountKey key) {
+  const boost::json::object whole = required_json(file);
+  const boost::json::object about = below.empty() ? whole : object_of(whole, below);
+  Account account(text_of(about, "uri"), std::move(key));
+  if (!account.url.starts_with("https://") && !account.url.starts_with("http://"))
+    throw unreadable(file, "its \"uri\" is not the URL of an account");
+  const boost::json::object body = object_of(about, "body");
+  const boost::json::value* const contacts = body.if_contains("contact");
+  if (!contacts || !contacts->is_array()) return account;
+  for (const boost::json::value& contact : contacts->get_array()) {
+    if (contact.is_string()) account.contacts.emplace_back(contact.get_string());
+  }
+  return account;
+}
+
+AccountKey read_account_key(const fs::path& file) {
+  const std::string text = required_file(file);
+  try {
+    return file.extension() == ".json" ? AccountKey::from_jwk(text) : AccountKey::from_pem(text);
+  } catch (const Error& error) {
+    throw error.while_doing("reading " + file.string());
+  }
 }
 
 std::string path_of_server(std::string_view url) {
@@ -121,11 +154,11 @@ std::string known_server(const std::string& path) {
 
 void read_pair(FoundCertificate& certificate, const std::string& chain_pem, const fs::path& chain_file,
                const std::string& key_pem, const fs::path& key_file) {
-  certificate.fullchain.clear();
+  certificate.chain_pem.clear();
   try {
     const std::vector<Certificate> chain = read_chain(chain_pem);
     certificate.leaf = chain.front();
-    for (const Certificate& one : chain) certificate.fullchain += der_to_pem(one.der);
+    for (const Certificate& one : chain) certificate.chain_pem += der_to_pem(one.der);
   } catch (const Error& error) {
     throw error.while_doing("reading " + chain_file.string());
   }
@@ -137,102 +170,86 @@ void read_pair(FoundCertificate& certificate, const std::string& chain_pem, cons
   }
   if (!certificate.leaf.matches(*certificate.key))
     throw unreadable(key_file, "the key is not that of the certificate in " + chain_file.string());
-  CertificateSpec& spec = certificate.settings.spec;
-  spec.names = name_list(certificate.leaf.identifiers);
+  CertificateSpec& spec = certificate.spec;
+  for (const Identifier& name : certificate.leaf.identifiers) spec.names.push_back(name.value);
   spec.cas = {certificate.server};
   const std::string type = certificate.key->type();
   const std::vector<std::string> types = key_type_names();
   if (std::find(types.begin(), types.end(), type) != types.end()) {
     spec.key_types = {type};
   } else {
-    certificate.notes.push_back("its key is of type " + type + ", which culmen does not make: the next is ec:P-256");
+    certificate.notes.emplace_back("its key is of type " + type + ", which culmen does not make: the next is ec:P-256");
   }
 }
 
 bool has_wildcard(const FoundCertificate& certificate) {
-  const std::vector<Identifier>& names = certificate.leaf.identifiers;
-  return std::any_of(names.begin(), names.end(), [](const Identifier& name) { return name.is_wildcard(); });
+  return std::ranges::any_of(certificate.leaf.identifiers, &Identifier::is_wildcard);
 }
 
-std::string id_for(const FoundCertificate& certificate) {
-  try {
-    return checked_id(certificate.name);
-  } catch (const Failure&) {
-    const std::vector<std::string>& names = certificate.settings.spec.names;
-    const bool is_name = std::find(names.begin(), names.end(), certificate.name) != names.end();
-    if (is_name) return id_of(CertificateSpec({certificate.name}));
-    return names.empty() ? std::string() : id_of(CertificateSpec({names.front()}));
-  }
+int number_in(const std::string& text, int least, int most, int otherwise) {
+  int number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, failed] = std::from_chars(text.data(), end, number);
+  return failed == std::errc() && stopped == end && number >= least && number <= most ? number : otherwise;
 }
 
 void renew_by_port(FoundCertificate& certificate, int port, const std::string& address) {
-  certificate.settings.spec.challenge = "http-01";
-  certificate.settings.host.http_port = port;
-  certificate.settings.host.http_address = address;
-  certificate.summary = "http-01 on port " + std::to_string(port);
+  certificate.spec.challenge = "http-01";
+  certificate.host.http_port = port;
+  certificate.host.http_address = address;
 }
 
 void renew_by_tls_port(FoundCertificate& certificate, int port) {
-  certificate.settings.spec.challenge = "tls-alpn-01";
-  certificate.settings.host.tls_port = port;
-  certificate.summary = "tls-alpn-01 on port " + std::to_string(port);
+  certificate.spec.challenge = "tls-alpn-01";
+  certificate.host.tls_port = port;
 }
 
 void renew_by_webroot(FoundCertificate& certificate, const std::string& folder) {
-  certificate.settings.spec.challenge = "http-01";
-  certificate.settings.host.webroot = folder;
-  certificate.summary = "http-01 through " + folder;
+  certificate.spec.challenge = "http-01";
+  certificate.host.webroot = folder;
   std::error_code failed;
-  if (!fs::is_directory(folder, failed)) certificate.notes.push_back("the web root " + folder + " is not there now");
+  if (!fs::is_directory(folder, failed)) certificate.notes.emplace_back("the web root " + folder + " is not there now");
 }
 
-void renew_by_dns(FoundCertificate& certificate, const std::string& plugin, int wait, const ImportChoices& choices) {
-  certificate.settings.spec.challenge = "dns-01";
-  certificate.settings.host.challenge.dns_hook = choices.dns_hook;
-  certificate.settings.host.challenge.dns_wait = wait;
-  certificate.summary = "dns-01";
-  if (!choices.dns_hook.empty()) {
-    certificate.summary += " with " + choices.dns_hook;
-    return;
-  }
-  certificate.notes.push_back(
-      "the DNS was changed by \"" + plugin +
-      "\", which culmen does not have: it cannot be renewed until it has a hook (docs/dns-hooks.md). "
-      "Import with --dns-hook PROGRAM, or once it is imported: " +
-      edit_command(certificate, "--challenge dns-01 --dns-hook PROGRAM"));
+void renew_by_dns(FoundCertificate& certificate, const std::string& plugin, int wait, const ClientFolder& from) {
+  certificate.spec.challenge = "dns-01";
+  certificate.host.dns_hook = from.dns_hook;
+  certificate.host.dns_wait = std::chrono::seconds(wait);
+  if (!from.dns_hook.empty()) return;
+  certificate.notes.emplace_back("the DNS was changed by \"" + plugin +
+                                     "\", which culmen does not have: it cannot be renewed until it has a hook "
+                                     "(docs/dns-hooks.md)",
+                                 Remedy::dns_hook);
 }
 
-void renew_as_chosen(FoundCertificate& certificate, const std::string& client, const ImportChoices& choices) {
-  if (has_wildcard(certificate) || (!choices.dns_hook.empty() && choices.webroot.empty()))
-    return renew_by_dns(certificate, client, 0, choices);
-  if (!choices.webroot.empty()) return renew_by_webroot(certificate, choices.webroot);
+void renew_as_chosen(FoundCertificate& certificate, const std::string& client, const ClientFolder& from) {
+  if (has_wildcard(certificate) || (!from.dns_hook.empty() && from.webroot.empty()))
+    return renew_by_dns(certificate, client, 0, from);
+  if (!from.webroot.empty()) return renew_by_webroot(certificate, from.webroot);
   renew_by_port(certificate, 80, "");
-  certificate.notes.push_back(
-      client +
-      " does not keep how it proved control; culmen listens on port 80 itself, which has to be free then. With a web "
-      "server on it: import with --webroot FOLDER, or once it is imported: " +
-      edit_command(certificate, "--webroot FOLDER"));
+  certificate.notes.push_back(note_of_port(client + " does not keep how it proved control"));
 }
 
-std::string edit_command(const FoundCertificate& certificate, const std::string& flags) {
-  return hint("edit " + id_for(certificate) + " " + flags);
+ImportNote note_of_port(const std::string& why) {
+  return ImportNote(why + "; culmen listens on port 80 itself, which has to be free then", Remedy::webroot);
 }
 
 void take_hook(FoundCertificate& certificate, const std::string& client, const std::string& hook,
-               const std::string& what, const std::string& option) {
-  const std::string obstacle = obstacle_of_hook(hook);
-  HostSettings& host = certificate.settings.host;
-  std::vector<std::string>& hooks = option == "--pre-hook"    ? host.pre_hooks
-                                    : option == "--post-hook" ? host.post_hooks
-                                                              : host.deploy_hooks;
-  if (obstacle.empty()) {
-    if (std::find(hooks.begin(), hooks.end(), hook) == hooks.end()) hooks.push_back(hook);
-    certificate.notes.push_back("culmen runs " + hook + " (" + what + ") as its " + option +
-                                ": it gets CULMEN_… variables in place of those of " + client);
+               const std::string& what, Remedy kind) {
+  if (const std::string obstacle = obstacle_of_hook(hook); !obstacle.empty()) {
+    certificate.notes.emplace_back(
+        client + " ran \"" + hook + "\" (" + what + "); culmen does not, because " + obstacle, kind);
     return;
   }
-  certificate.notes.push_back(client + " ran \"" + hook + "\" (" + what + "); culmen does not, because " + obstacle +
-                              ": " + edit_command(certificate, option + " PROGRAM"));
+  FoundHostPart& host = certificate.host;
+  const bool is_pre = kind == Remedy::pre_hook, is_post = kind == Remedy::post_hook;
+  std::vector<std::string>& hooks = is_pre ? host.pre_hooks : is_post ? host.post_hooks : host.deploy_hooks;
+  if (std::find(hooks.begin(), hooks.end(), hook) == hooks.end()) hooks.push_back(hook);
+  certificate.notes.emplace_back("culmen runs " + hook + " (" + what + ") as its " +
+                                 (is_pre    ? "pre-hook"
+                                  : is_post ? "post-hook"
+                                            : "deploy hook") +
+                                 ": it gets CULMEN_… variables in place of those of " + client);
 }
 
 std::string obstacle_of_hook(const std::string& hook) {
@@ -246,4 +263,4 @@ std::string obstacle_of_hook(const std::string& hook) {
   return {};
 }
 
-}  // namespace culmen::cli
+}  // namespace culmen::imports
