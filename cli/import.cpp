@@ -79,11 +79,11 @@ FoundState read_state(const Source& source, const ClientFolder& folder) {
   try {
     return find_client_state(folder);
   } catch (const Error& error) {
-    throw Failure(exit_failed, std::string(to_string(error.code())), error.what(),
-                  error.code() == Errc::not_found ? "Say where it is with --from FOLDER."
-                                                  : "The folder of " + name_of(source) +
-                                                        " may be for root alone: run this as root, or on a copy that "
-                                                        "you may read.");
+    if (error.code() == Errc::not_found)
+      throw Failure(exit_failed, "not_found", error.detail(), "Say where it is with --from FOLDER.");
+    throw Failure(exit_failed, "io_failed", error.what(),
+                  "The folder of " + name_of(source) +
+                      " may be for root alone: run this as root, or on a copy that you may read.");
   }
 }
 
@@ -149,22 +149,11 @@ std::string take_outputs(const FoundHostPart& found, HostSettings& settings) {
   return {};
 }
 
-/// What the program of the release before reads from meta.json.
-JsonObject meta_of(const FoundCertificate& certificate, const Settings& settings, const std::string& account_url) {
-  JsonObject meta;
-  meta.set("server", certificate.server);
-  meta.set("account", account_url);
-  meta.set("names", settings.spec.names);
-  meta.set("key_type", settings.spec.key_types.front());
-  meta.set("issued", time_text(certificate.leaf.not_before));
-  meta.set("imported_from", printable(certificate.source.string(), 4096));
-  meta.copy_all(meta_for_release_before(settings));
-  if (settings.spec.challenge == "http-01" && settings.host.webroot.empty()) {
-    JsonObject challenge = meta.object("challenge");
+JsonObject challenge_of(const Settings& settings) {
+  JsonObject challenge = meta_for_release_before(settings).object("challenge");
+  if (settings.spec.challenge == "http-01" && settings.host.webroot.empty())
     challenge.set("http_port", settings.host.http_port);
-    meta.set("challenge", challenge);
-  }
-  return meta;
+  return challenge;
 }
 
 JsonObject entry_of(const FoundAccount& account) {
@@ -185,7 +174,7 @@ JsonObject entry_of(const FoundCertificate& certificate) {
   entry.set("names", certificate.spec.names);
   entry.set("server", printable(certificate.server));
   entry.set("authenticator", printable(certificate.authenticator));
-  entry.set("challenge", meta_of(certificate, settings_of(certificate, ""), "").object("challenge"));
+  entry.set("challenge", challenge_of(settings_of(certificate, "")));
   entry.set("key_type", certificate.key->type());
   entry.set("not_after", time_text(certificate.leaf.not_after));
   return entry;
@@ -351,10 +340,13 @@ void Import::import_one(const CertificateImport& plan, JsonObject& entry) {
   const FoundCertificate& certificate = plan.found;
   if (plan.verdict == Verdict::wrong) throw *certificate.wrong;
   const std::string title = printable(certificate.name) + ": ";
-  if (plan.verdict == Verdict::keep)
-    return conclude(entry, "kept", title + "not imported, culmen has a certificate of that name, and keeps it");
+  const std::string& id = certificate.spec.id;
+  if (plan.verdict == Verdict::keep) {
+    return conclude(entry, "kept",
+                    title + "not imported, culmen has a certificate " +
+                        (id == certificate.name ? "of that name" : "called " + id) + ", and keeps it");
+  }
   Settings settings = settings_of(certificate, server_ca_);
-  const std::string& id = settings.spec.id;
   std::vector<std::string> notes;
   for (const ImportNote& note : certificate.notes) notes.push_back(note_text(note, id));
   if (const std::string obstacle = take_outputs(certificate.host, settings.host); !obstacle.empty()) {
@@ -386,18 +378,16 @@ void Import::import_one(const CertificateImport& plan, JsonObject& entry) {
 
 void Import::store(const CertificateImport& plan, const Settings& settings) {
   const std::string& id = settings.spec.id;
-  CertificateRecord record;
-  record.spec = settings.spec;
-  record.server = plan.found.server;
-  record.account = plan.account_url;
-  Generation generation;
-  generation.key_pem = plan.found.key->to_pem();
-  generation.chain_pem = plan.found.chain_pem;
-  generation.meta = meta_of(plan.found, settings, plan.account_url).serialized();
+  // What the program of the release before reads from meta.json.
+  JsonObject meta = JsonObject::parse(plan.generation.meta).value();
+  meta.copy_all(meta_for_release_before(settings));
+  meta.set("challenge", challenge_of(settings));
+  Generation generation = plan.generation;
+  generation.meta = meta.serialized();
   require_finished(*host_, id, output_);
   // The settings come first: a certificate without them would not be renewed here.
   host_->keep_settings(id, settings.host);
-  host_->run(import_certificate(host_->storage(), id, record, generation, host_->lease()));
+  host_->run(import_certificate(host_->storage(), id, plan.record, generation, host_->lease()));
 }
 
 }  // namespace

@@ -156,7 +156,9 @@ struct CertificateImport {
   };
   Verdict verdict = Verdict::wrong;
   FoundCertificate found;
-  std::string account_url;     ///< Of the account that it came from; empty: not known.
+  // For import_certificate(), under the id of its spec.
+  CertificateRecord record;
+  Generation generation;       ///< Its `meta` also has what it was imported from.
   bool lacks_account = false;  ///< That account was not found, and none is stored for the server or to be added.
 };
 

@@ -89,7 +89,8 @@ class RealmReader {
 FoundState find_of_persist(const ClientFolder& from) {
   std::error_code failed;
   if (!fs::is_directory(from.folder, failed))
-    throw Error(Errc::not_found, "reading " + from.folder.string(), "there is no such folder");
+    throw Error(Errc::not_found, "looking for the files of a FilePersist",
+                "there is no folder " + from.folder.string());
   FoundState found;
   each_part(from.folder, "", 0, [&](const fs::path& folder, const std::string& text) {
     std::error_code ignored;

@@ -2,6 +2,11 @@
 #include <algorithm>
 #include <set>
 
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
+
+#include "base/time.hpp"
 #include "culmen/imports.hpp"
 
 namespace culmen {
@@ -73,15 +78,32 @@ AccountImport plan_server(std::vector<FoundAccount> accounts, bool are_selected,
   return several;
 }
 
+void add_stored_form(const FoundCertificate& found, const std::string& account_url, CertificateImport& plan) {
+  plan.record.spec = found.spec;
+  plan.record.server = found.server;
+  plan.record.account = account_url;
+  plan.generation.key_pem = found.key->to_pem();
+  plan.generation.chain_pem = found.chain_pem;
+  plan.generation.meta =
+      boost::json::serialize(boost::json::object{{"server", found.server},
+                                                 {"account", account_url},
+                                                 {"names", boost::json::value_from(found.spec.names)},
+                                                 {"key_type", found.spec.key_types.front()},
+                                                 {"issued", base::format_rfc3339(found.leaf.not_before)},
+                                                 {"imported_from", printable(found.source.string(), 4096)}});
+}
+
 CertificateImport plan_certificate(FoundCertificate found, const std::vector<FoundAccount>& accounts,
                                    std::set<std::string>& ids) {
   CertificateImport plan;
   const auto account =
       std::ranges::find_if(accounts, [&](const FoundAccount& each) { return comes_from(found, each) && each.account; });
   plan.lacks_account = account == accounts.end();
-  if (!plan.lacks_account) plan.account_url = account->account->url;
-  using Verdict = CertificateImport::Verdict;
-  if (!found.wrong) plan.verdict = ids.insert(found.spec.id).second ? Verdict::add : Verdict::keep;
+  if (!found.wrong) {
+    const bool is_new = ids.insert(found.spec.id).second;
+    plan.verdict = is_new ? CertificateImport::Verdict::add : CertificateImport::Verdict::keep;
+    add_stored_form(found, plan.lacks_account ? std::string() : account->account->url, plan);
+  }
   plan.found = std::move(found);
   return plan;
 }

@@ -68,8 +68,8 @@ void check_client_folder(const std::string& client, const fs::path& folder, cons
     names += (names.empty() ? "no \"" : " and no \"") + part + "\"";
   }
   if (failed && failed != std::errc::no_such_file_or_directory) throw unreadable(folder, failed.message());
-  throw Error(Errc::not_found, "reading " + folder.string(),
-              "it is not " + client + "'s folder: there is " + names + " in it");
+  throw Error(Errc::not_found, "looking for the files of " + client,
+              folder.string() + " is not " + client + "'s folder: there is " + names + " in it");
 }
 
 Error unreadable(const fs::path& path, const std::string& why) {
