@@ -87,6 +87,11 @@ FoundState read_state(const Source& source, const ClientFolder& folder) {
   }
 }
 
+[[noreturn]] void throw_wrong(const Error& wrong) {
+  if (wrong.code() != Errc::not_found) throw wrong;
+  throw Failure(exit_failed, "not_found", wrong.what(), "Say which with --server URL, the URL of its directory.");
+}
+
 std::string edit_command(const std::string& id, const std::string& flags) { return hint("edit " + id + " " + flags); }
 
 std::string note_text(const ImportNote& note, const std::string& id) {
@@ -294,12 +299,12 @@ void Import::conclude(JsonObject& entry, const char* result, const std::string& 
 }
 
 void Import::show(const FoundAccount& account, JsonObject& entry) {
-  if (account.wrong) throw *account.wrong;
+  if (account.wrong) throw_wrong(*account.wrong);
   conclude(entry, "found", account_text(account) + ": " + account.account->key.private_key().type());
 }
 
 void Import::show(const FoundCertificate& certificate, JsonObject& entry) {
-  if (certificate.wrong) throw *certificate.wrong;
+  if (certificate.wrong) throw_wrong(*certificate.wrong);
   const std::string& by = certificate.authenticator;
   conclude(entry, "found",
            printable(certificate.name) + ": " + certificate_text(certificate) +
@@ -310,7 +315,7 @@ void Import::import_one(const AccountImport& plan, JsonObject& entry) {
   const FoundAccount& account = plan.found.front();
   using Verdict = AccountImport::Verdict;
   switch (plan.verdict) {
-    case Verdict::wrong: throw *account.wrong;
+    case Verdict::wrong: throw_wrong(*account.wrong);
     case Verdict::damaged:
       throw Error(Errc::io_failed, "reading " + host_->account_key_file(account.server), plan.damage);
     case Verdict::several: {
@@ -338,7 +343,7 @@ void Import::import_one(const AccountImport& plan, JsonObject& entry) {
 void Import::import_one(const CertificateImport& plan, JsonObject& entry) {
   using Verdict = CertificateImport::Verdict;
   const FoundCertificate& certificate = plan.found;
-  if (plan.verdict == Verdict::wrong) throw *certificate.wrong;
+  if (plan.verdict == Verdict::wrong) throw_wrong(*certificate.wrong);
   const std::string title = printable(certificate.name) + ": ";
   const std::string& id = certificate.spec.id;
   if (plan.verdict == Verdict::keep) {

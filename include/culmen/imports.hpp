@@ -66,7 +66,9 @@ struct FoundAccount {
   std::string server;  ///< Its directory URL; if that is not known, what the client calls the CA.
   /// Its URL is empty if the client does not keep it: find_stored_account() asks the CA for it.
   std::optional<Account> account;
-  std::optional<Error> wrong;  ///< Why there is no `account`.
+  /// Why there is no `account`: not_found if its CA is not known (ClientFolder::server would say), else what is wrong
+  /// with its files.
+  std::optional<Error> wrong;
 };
 
 /// What a renewal takes of this host. A plain value.
@@ -103,7 +105,7 @@ struct FoundCertificate {
   CertificateSpec spec;  ///< How to renew it, as check_spec() accepts it; always with an id.
   FoundHostPart host;
   std::vector<ImportNote> notes;
-  std::optional<Error> wrong;  ///< Why it cannot be imported; then only name and source are certain.
+  std::optional<Error> wrong;  ///< Why it cannot be imported, as for accounts; then only name and source are certain.
 };
 
 /// All of it. A plain value.

@@ -100,10 +100,7 @@ class AcmeShAccounts {
     const auto known = urls_.find(path);
     account.server = known == urls_.end() ? path : known->second;
     account.wrong = std::move(wrong);
-    if (!account.wrong && known == urls_.end()) {
-      account.wrong = unreadable(
-          folder, "it is not known which CA " + path + " is: say so with --server URL, the URL of its directory");
-    }
+    if (!account.wrong && known == urls_.end()) account.wrong = unknown_ca(folder, path + " is");
     if (!account.wrong)
       account.wrong = error_of("reading " + folder.string(), [&] { account.account = read_acme_sh_account(folder); });
     found_.push_back(std::move(account));

@@ -29,11 +29,6 @@ std::string lego_server(const std::string& host, const ClientFolder& from) {
   return known_server(host);
 }
 
-Error lego_server_missing(const fs::path& path, const std::string& host) {
-  return unreadable(
-      path, "it is not known which CA has the host " + host + ": say so with --server URL, the URL of its directory");
-}
-
 Account read_lego_account(const fs::path& folder) {
   AccountKey key = read_account_key(folder / "keys" / (folder.filename().string() + ".key"));
   return read_registration(folder / "account.json", "registration", std::move(key));
@@ -53,7 +48,7 @@ void find_lego_accounts(const ClientFolder& from, std::vector<FoundAccount>& fou
       account.name = folder.filename().string();
       account.server = lego_server(name, from);
       account.wrong = failed;
-      if (!account.wrong && account.server.empty()) account.wrong = lego_server_missing(folder, name);
+      if (!account.wrong && account.server.empty()) account.wrong = unknown_ca(folder, "has the host " + name);
       if (!account.wrong)
         account.wrong = error_of("reading " + folder.string(), [&] { account.account = read_lego_account(folder); });
       if (account.server.empty()) account.server = name;
@@ -76,7 +71,7 @@ std::string lego_server_of(const fs::path& path, const std::string& certificate_
       servers.push_back(account.server);
   }
   if (servers.size() == 1) return servers.front();
-  throw lego_server_missing(path, host.empty() ? "that it came from" : host);
+  throw unknown_ca(path, host.empty() ? "it came from" : "has the host " + host);
 }
 
 void read_lego_certificate(const ClientFolder& from, const std::string& stem, const std::vector<FoundAccount>& accounts,

@@ -76,6 +76,10 @@ Error unreadable(const fs::path& path, const std::string& why) {
   return Error(Errc::io_failed, "reading " + path.string(), why);
 }
 
+Error unknown_ca(const fs::path& path, const std::string& what) {
+  return Error(Errc::not_found, "reading " + path.string(), "it is not known which CA " + what);
+}
+
 std::string required_file(const fs::path& path) {
   std::error_code failed;
   const fs::file_status status = fs::status(path, failed);

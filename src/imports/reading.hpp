@@ -23,6 +23,8 @@ void check_client_folder(const std::string& client, const std::filesystem::path&
                          const std::vector<std::string>& parts);
 
 Error unreadable(const std::filesystem::path& path, const std::string& why);
+/// `what` as in "it is not known which CA has the host a.example".
+Error unknown_ca(const std::filesystem::path& path, const std::string& what);
 /// The contents of a regular file. Throws Error, which names the file.
 std::string required_file(const std::filesystem::path& path);
 /// What is in the folder, in the order of their names; none when there is no such folder. Throws Error.

@@ -247,7 +247,8 @@ TEST_CASE("imports: lego's folders name the host of the CA alone") {
   CHECK(certificate(found, "*.b.example").spec.id == "_wildcard.b.example");
   CHECK(found.accounts.size() == 2);
   const FoundAccount& unknown = found.accounts.front();
-  CHECK(contains(wrong(unknown), "--server URL"));
+  CHECK(unknown.wrong.value().code() == Errc::not_found);
+  CHECK(contains(wrong(unknown), "o@a.example: it is not known which CA has the host ca.example_14000"));
   CHECK(unknown.server == "ca.example_14000");
 
   from.server = "https://ca.example:14000/dir";
