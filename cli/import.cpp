@@ -35,7 +35,7 @@ struct ImportFlags {
 };
 
 /// A client that culmen takes over from.
-struct Source {
+struct ImportSource {
   OtherClient client;
   const char* folder;  ///< By default; "~": below HOME; empty: has to be given.
   const char* description;
@@ -43,23 +43,23 @@ struct Source {
   const char* end_of_renewals;                                  ///< How its own renewals end.
 };
 
-constexpr Source sources[] = {
-    {OtherClient::certbot, "/etc/letsencrypt", "Take over accounts and certificates of certbot", Source::Server::known,
-     "end certbot's renewals, as with: systemctl disable --now certbot.timer"},
-    {OtherClient::lego, "~/.lego", "Take over accounts and certificates of lego", Source::Server::may_be_unknown,
+constexpr ImportSource import_sources[] = {
+    {OtherClient::certbot, "/etc/letsencrypt", "Take over accounts and certificates of certbot",
+     ImportSource::Server::known, "end certbot's renewals, as with: systemctl disable --now certbot.timer"},
+    {OtherClient::lego, "~/.lego", "Take over accounts and certificates of lego", ImportSource::Server::may_be_unknown,
      "remove the crontab line or the timer that runs lego renew"},
     {OtherClient::acme_sh, "~/.acme.sh", "Take over accounts and certificates of acme.sh",
-     Source::Server::may_be_unknown, "end those of acme.sh: acme.sh --uninstall-cronjob"},
+     ImportSource::Server::may_be_unknown, "end those of acme.sh: acme.sh --uninstall-cronjob"},
     {OtherClient::persist, "",
-     "Take over accounts and certificates that a program keeps with the library's FilePersist", Source::Server::unknown,
-     "end the renewals of the program that kept them"},
+     "Take over accounts and certificates that a program keeps with the library's FilePersist",
+     ImportSource::Server::unknown, "end the renewals of the program that kept them"},
 };
 
-std::string name_of(const Source& source) { return std::string(to_string(source.client)); }
+std::string name_of(const ImportSource& source) { return std::string(to_string(source.client)); }
 
 std::string absolute_or_empty(const std::string& path) { return path.empty() ? path : remembered_path(path).string(); }
 
-ClientFolder folder_of(OtherClient client, const ImportFlags& flags) {
+ClientFolder client_folder(OtherClient client, const ImportFlags& flags) {
   std::string from = flags.from;
   if (from.starts_with("~/")) {
     const char* const home = std::getenv("HOME");
@@ -75,7 +75,7 @@ ClientFolder folder_of(OtherClient client, const ImportFlags& flags) {
   return folder;
 }
 
-FoundState read_state(const Source& source, const ClientFolder& folder) {
+FoundState read_state(const ImportSource& source, const ClientFolder& folder) {
   try {
     return find_client_state(folder);
   } catch (const Error& error) {
@@ -197,7 +197,7 @@ std::string certificate_text(const FoundCertificate& certificate) {
 
 class Import {
  public:
-  Import(const Source& source, const ImportFlags& flags, Output& output)
+  Import(const ImportSource& source, const ImportFlags& flags, Output& output)
       : source_(source), flags_(flags), output_(output), server_ca_(absolute_or_empty(flags.server_ca)) {}
 
   int run();
@@ -214,7 +214,7 @@ class Import {
   void store(const CertificateImport& plan, const Settings& settings);
   void say_what_is_next(const std::vector<ImportNote>& notes);
 
-  const Source& source_;
+  const ImportSource& source_;
   const ImportFlags& flags_;
   Output& output_;
   const std::string server_ca_;
@@ -224,7 +224,7 @@ class Import {
 };
 
 int Import::run() {
-  const FoundState found = read_state(source_, folder_of(source_.client, flags_));
+  const FoundState found = read_state(source_, client_folder(source_.client, flags_));
   ImportSelection selection;
   selection.certificates = flags_.names;
   selection.accounts = flags_.accounts;
@@ -313,12 +313,12 @@ void Import::show(const FoundCertificate& certificate, JsonObject& entry) {
 
 void Import::import_one(const AccountImport& plan, JsonObject& entry) {
   const FoundAccount& account = plan.found.front();
-  using Verdict = AccountImport::Verdict;
+  using Planned = AccountImport::Verdict;
   switch (plan.verdict) {
-    case Verdict::wrong: throw_wrong(*account.wrong);
-    case Verdict::damaged:
+    case Planned::wrong: throw_wrong(*account.wrong);
+    case Planned::damaged:
       throw Error(Errc::io_failed, "reading " + host_->account_key_file(account.server), plan.damage);
-    case Verdict::several: {
+    case Planned::several: {
       entry = JsonObject();
       entry.set("server", printable(account.server));
       std::string names;
@@ -328,11 +328,11 @@ void Import::import_one(const AccountImport& plan, JsonObject& entry) {
                         printable(account.server) + ", and culmen keeps one for a server: " + names,
                     "Say which with --account ID.");
     }
-    case Verdict::same: return conclude(entry, "kept", account_text(account) + ": is here already");
-    case Verdict::other:
+    case Planned::same: return conclude(entry, "kept", account_text(account) + ": is here already");
+    case Planned::other:
       return conclude(entry, "kept",
                       account_text(account) + ": not imported, culmen has another account there, and keeps it");
-    case Verdict::add: break;
+    case Planned::add: break;
   }
   if (flags_.dry_run) return conclude(entry, "would import", account_text(account) + ": would be imported");
   host_->run(import_account(host_->storage(), account.server, *account.account, host_->lease()));
@@ -341,12 +341,11 @@ void Import::import_one(const AccountImport& plan, JsonObject& entry) {
 }
 
 void Import::import_one(const CertificateImport& plan, JsonObject& entry) {
-  using Verdict = CertificateImport::Verdict;
   const FoundCertificate& certificate = plan.found;
-  if (plan.verdict == Verdict::wrong) throw_wrong(*certificate.wrong);
+  if (plan.verdict == CertificateImport::Verdict::wrong) throw_wrong(*certificate.wrong);
   const std::string title = printable(certificate.name) + ": ";
   const std::string& id = certificate.spec.id;
-  if (plan.verdict == Verdict::keep) {
+  if (plan.verdict == CertificateImport::Verdict::keep) {
     return conclude(entry, "kept",
                     title + "not imported, culmen has a certificate " +
                         (id == certificate.name ? "of that name" : "called " + id) + ", and keeps it");
@@ -398,7 +397,7 @@ void Import::store(const CertificateImport& plan, const Settings& settings) {
 }  // namespace
 
 void define_import(Command& command) {
-  for (const Source& source : sources) {
+  for (const ImportSource& source : import_sources) {
     auto flags = std::make_shared<ImportFlags>();
     flags->from = source.folder;
     Command sub =
@@ -407,11 +406,11 @@ void define_import(Command& command) {
                                                 "they are, and so does what culmen has already.");
     Option from = sub.text("--from FOLDER", flags->from, "The folder of " + name_of(source));
     if (flags->from.empty()) from.required();
-    if (source.server != Source::Server::known) {
+    if (source.server != ImportSource::Server::known) {
       Option server =
           sub.text("--server URL", flags->server,
                    "The CA, where its folder does not say: its directory URL, or a name that culmen ca list shows");
-      if (source.server == Source::Server::unknown) server.required();
+      if (source.server == ImportSource::Server::unknown) server.required();
     }
     sub.flag("--list", flags->list, "Only show what is there");
     sub.flag("--dry-run", flags->dry_run, "Only report what would be done").excludes("--list");

@@ -129,7 +129,7 @@ struct ImportSelection {
   std::vector<std::string> certificates;  ///< With the accounts that they came from; empty: all.
   std::vector<std::string> accounts;      ///< In place of those; empty: what `certificates` says.
 };
-/// That part. Throws Error (invalid_argument) for a name that is not there.
+/// That part. Does no I/O; thread-safe. Throws Error (invalid_argument) for a name that is not there.
 FoundState selected(FoundState found, const ImportSelection& selection);
 
 /// What to do about the account at one server. A plain value.
@@ -164,13 +164,15 @@ struct CertificateImport {
   bool lacks_account = false;  ///< That account was not found, and none is stored for the server or to be added.
 };
 
+/// A plain value.
 struct ImportPlan {
   ImportPlan() = default;
   std::vector<AccountImport> accounts;
   std::vector<CertificateImport> certificates;
 };
-/// What to do, in that order, for `selection` to be in a storage that has `accounts` and `certificates`. What is stored
-/// stays as it is. Of several accounts at a server those that certificates of the selection came from go before others.
+/// What to do, in that order, for `selection` to be in a storage that has `accounts` (list_accounts()) and
+/// `certificates` (list_certificates()). What is stored stays as it is. Of several accounts at a server those that
+/// certificates of the selection came from go before others, unless accounts were selected. Does no I/O; thread-safe.
 /// Throws Error as selected() does.
 ImportPlan plan_import(const FoundState& found, const ImportSelection& selection,
                        const std::vector<StoredAccount>& accounts, const std::vector<StoredCertificate>& certificates);
