@@ -124,6 +124,7 @@ TEST_CASE("imports: only hooks that nobody else can change are taken over") {
   fs::permissions(certbot.folder / "shared", fs::perms::all);
   const std::string plain = certbot.folder.write("plain", "no program");
   fs::create_symlink(open, certbot.folder / "link");
+  fs::create_symlink(safe, certbot.folder / "shared/link");
   const fs::path hooks = certbot.folder / "renewal-hooks";
   const std::string reload = put_program(hooks / "deploy/reload").string();
   put_program(hooks / "deploy/reload~");
@@ -137,8 +138,9 @@ TEST_CASE("imports: only hooks that nobody else can change are taken over") {
   CHECK(taken.host.pre_hooks.empty());
   CHECK(contains(notes(taken.notes, Remedy::none), "culmen runs " + safe + " (renew_hook) as its deploy hook"));
   CHECK(notes(taken.notes, Remedy::deploy_hook) == "");
-  for (const std::string& hook : {open, shared, plain, (certbot.folder / "link").string(), safe + " now",
-                                  safe + ".missing", std::string("systemctl reload nginx")}) {
+  for (const std::string& hook :
+       {open, shared, plain, (certbot.folder / "link").string(), (certbot.folder / "shared/link").string(),
+        safe + " now", safe + ".missing", std::string("systemctl reload nginx")}) {
     CAPTURE(hook);
     const FoundCertificate left = read(hook);
     CHECK(left.host.deploy_hooks == std::vector<std::string>{reload});
