@@ -2,14 +2,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <set>
 
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
-#include "culmen/stored_accounts.hpp"
+#include "culmen/imports.hpp"
+#include "deploy.hpp"
 #include "files.hpp"
-#include "found.hpp"
+#include "hint.hpp"
 #include "host.hpp"
 #include "output.hpp"
 
@@ -35,18 +35,31 @@ struct ImportFlags {
 };
 
 /// A client that culmen takes over from.
-struct OtherClient {
-  const char* name;
-  const char* from;  ///< Where its folder is by default; "~": below HOME; empty: has to be given.
+struct ImportSource {
+  OtherClient client;
+  const char* folder;  ///< By default; "~": below HOME; empty: has to be given.
   const char* description;
-  Found (*find)(const ImportChoices& choices);
   enum class Server { known, may_be_unknown, unknown } server;  ///< Whether the client keeps which CA it was.
+  const char* end_of_renewals;                                  ///< How its own renewals end.
 };
+
+constexpr ImportSource import_sources[] = {
+    {OtherClient::certbot, "/etc/letsencrypt", "Take over accounts and certificates of certbot",
+     ImportSource::Server::known, "end certbot's renewals, as with: systemctl disable --now certbot.timer"},
+    {OtherClient::lego, "~/.lego", "Take over accounts and certificates of lego", ImportSource::Server::may_be_unknown,
+     "remove the crontab line or the timer that runs lego renew"},
+    {OtherClient::acme_sh, "~/.acme.sh", "Take over accounts and certificates of acme.sh",
+     ImportSource::Server::may_be_unknown, "end those of acme.sh: acme.sh --uninstall-cronjob"},
+    {OtherClient::persist, "",
+     "Take over accounts and certificates that a program keeps with the library's FilePersist",
+     ImportSource::Server::unknown, "end the renewals of the program that kept them"},
+};
+
+std::string name_of(const ImportSource& source) { return std::string(to_string(source.client)); }
 
 std::string absolute_or_empty(const std::string& path) { return path.empty() ? path : remembered_path(path).string(); }
 
-ImportChoices choices_of(const ImportFlags& flags) {
-  ImportChoices choices;
+ClientFolder client_folder(OtherClient client, const ImportFlags& flags) {
   std::string from = flags.from;
   if (from.starts_with("~/")) {
     const char* const home = std::getenv("HOME");
@@ -54,89 +67,186 @@ ImportChoices choices_of(const ImportFlags& flags) {
       throw Failure(exit_usage, "invalid_argument", "there is no HOME to look in", "Say where with --from FOLDER.");
     from = home + from.substr(1);
   }
-  choices.from = fs::absolute(from).lexically_normal();
-  if (!flags.server.empty()) choices.server = directory_url(flags.server);
-  choices.server_ca = absolute_or_empty(flags.server_ca);
-  choices.webroot = absolute_or_empty(flags.webroot);
+  ClientFolder folder(client, fs::absolute(from).lexically_normal());
+  if (!flags.server.empty()) folder.server = directory_url(flags.server);
+  folder.webroot = absolute_or_empty(flags.webroot);
   const bool is_path = flags.dns_hook.find('/') != std::string::npos;
-  choices.dns_hook = is_path ? absolute_or_empty(flags.dns_hook) : flags.dns_hook;
-  return choices;
+  folder.dns_hook = is_path ? absolute_or_empty(flags.dns_hook) : flags.dns_hook;
+  return folder;
 }
 
-/// What the program of the release before reads from meta.json.
-JsonObject meta_of(const FoundCertificate& certificate, const std::string& account_url) {
-  JsonObject meta;
-  meta.set("server", certificate.server);
-  meta.set("account", account_url);
-  meta.set("names", certificate.settings.spec.names);
-  meta.set("key_type", certificate.settings.spec.key_types.front());
-  meta.set("issued", time_text(certificate.leaf.not_before));
-  meta.set("imported_from", printable(certificate.source.string(), 4096));
-  meta.copy_all(meta_for_release_before(certificate.settings));
-  if (certificate.settings.spec.challenge == "http-01" && certificate.settings.host.webroot.empty()) {
-    JsonObject challenge = meta.object("challenge");
-    challenge.set("http_port", certificate.settings.host.http_port);
-    meta.set("challenge", challenge);
+FoundState read_state(const ImportSource& source, const ClientFolder& folder) {
+  try {
+    return find_client_state(folder);
+  } catch (const Error& error) {
+    if (error.code() == Errc::not_found)
+      throw Failure(exit_failed, "not_found", error.detail(), "Say where it is with --from FOLDER.");
+    throw Failure(exit_failed, "io_failed", error.what(),
+                  "The folder of " + name_of(source) +
+                      " may be for root alone: run this as root, or on a copy that you may read.");
   }
-  return meta;
+}
+
+[[noreturn]] void throw_wrong(const Error& wrong) {
+  if (wrong.code() != Errc::not_found) throw wrong;
+  throw Failure(exit_failed, "not_found", wrong.what(), "Say which with --server URL, the URL of its directory.");
+}
+
+std::string edit_command(const std::string& id, const std::string& flags) { return hint("edit " + id + " " + flags); }
+
+std::string note_text(const ImportNote& note, const std::string& id) {
+  using Remedy = ImportNote::Remedy;
+  const auto once_imported = [&](const std::string& flags) {
+    return ", or once it is imported: " + edit_command(id, flags);
+  };
+  switch (note.remedy) {
+    case Remedy::none: return note.text;
+    case Remedy::webroot:
+      return note.text + ". With a web server on it: import with --webroot FOLDER" + once_imported("--webroot FOLDER");
+    case Remedy::dns_hook:
+      return note.text + ". Import with --dns-hook PROGRAM" + once_imported("--challenge dns-01 --dns-hook PROGRAM");
+    case Remedy::pre_hook: return note.text + ": " + edit_command(id, "--pre-hook PROGRAM");
+    case Remedy::deploy_hook: return note.text + ": " + edit_command(id, "--deploy-hook PROGRAM");
+    case Remedy::post_hook: return note.text + ": " + edit_command(id, "--post-hook PROGRAM");
+  }
+  return note.text;
+}
+
+/// "http-01 on port 80"
+std::string challenge_text(const FoundCertificate& certificate) {
+  const FoundHostPart& host = certificate.host;
+  const std::string& type = certificate.spec.challenge;
+  if (type == "dns-01") return host.dns_hook.empty() ? type : type + " with " + printable(host.dns_hook);
+  if (!host.webroot.empty()) return type + " through " + printable(host.webroot);
+  return type + " on port " + std::to_string(type == "http-01" ? host.http_port : host.tls_port);
+}
+
+Settings settings_of(const FoundCertificate& certificate, const std::string& server_ca) {
+  const FoundHostPart& found = certificate.host;
+  Settings settings;
+  settings.spec = certificate.spec;
+  HostSettings& host = settings.host;
+  host.webroot = found.webroot;
+  host.http_port = found.http_port;
+  host.http_address = found.http_address;
+  host.tls_port = found.tls_port;
+  host.challenge.dns_hook = found.dns_hook;
+  host.challenge.dns_wait = static_cast<int>(found.dns_wait.count());
+  host.server_ca = server_ca;
+  host.pre_hooks = found.pre_hooks;
+  host.deploy_hooks = found.deploy_hooks;
+  host.post_hooks = found.post_hooks;
+  return settings;
+}
+
+/// The files where it was installed become outputs; if they cannot be written, returns why.
+std::string take_outputs(const FoundHostPart& found, HostSettings& settings) {
+  HostSettings outputs;
+  outputs.out = found.chain_file;
+  outputs.cert_key = found.key_file;
+  try {
+    check_outputs(outputs);
+  } catch (const Failure& failure) {
+    return failure.message;
+  }
+  settings.out = found.chain_file;
+  settings.cert_key = found.key_file;
+  return {};
+}
+
+JsonObject challenge_of(const Settings& settings) {
+  JsonObject challenge = meta_for_release_before(settings).object("challenge");
+  if (settings.spec.challenge == "http-01" && settings.host.webroot.empty())
+    challenge.set("http_port", settings.host.http_port);
+  return challenge;
+}
+
+JsonObject entry_of(const FoundAccount& account) {
+  JsonObject entry;
+  entry.set("account_id", printable(account.name));
+  entry.set("server", printable(account.server));
+  if (!account.account) return entry;
+  entry.set("account", printable(account.account->url));
+  entry.set("key_type", account.account->key.private_key().type());
+  return entry;
+}
+
+JsonObject entry_of(const FoundCertificate& certificate) {
+  JsonObject entry;
+  entry.set("name", printable(certificate.name));
+  if (certificate.wrong) return entry;
+  entry.set("id", certificate.spec.id);
+  entry.set("names", certificate.spec.names);
+  entry.set("server", printable(certificate.server));
+  entry.set("authenticator", printable(certificate.authenticator));
+  entry.set("challenge", challenge_of(settings_of(certificate, "")));
+  entry.set("key_type", certificate.key->type());
+  entry.set("not_after", time_text(certificate.leaf.not_after));
+  return entry;
+}
+
+std::string account_text(const FoundAccount& account) {
+  return "Account " + printable(account.name) + " at " + printable(account.server) + " (" +
+         printable(account.account->url) + ")";
+}
+
+std::string certificate_text(const FoundCertificate& certificate) {
+  return names_text(certificate.leaf.identifiers) + "; until " + time_text(certificate.leaf.not_after) + "; from " +
+         printable(certificate.server);
 }
 
 class Import {
  public:
-  Import(const OtherClient& client, const ImportFlags& flags, Output& output)
-      : client_(client), flags_(flags), output_(output), choices_(choices_of(flags)) {}
+  Import(const ImportSource& source, const ImportFlags& flags, Output& output)
+      : source_(source), flags_(flags), output_(output), server_ca_(absolute_or_empty(flags.server_ca)) {}
 
   int run();
 
  private:
-  void choose();
   /// Each is done by itself: what is wrong with one is reported and does not keep the others.
   template <class Work>
-  void one(std::vector<JsonObject>& entries, JsonObject entry, Work work);
-  std::vector<const FoundAccount*> chosen_accounts(std::vector<const FoundAccount*> candidates,
-                                                   const std::string& server) const;
-  void accounts_of(const std::string& server, std::vector<const FoundAccount*> candidates,
-                   std::vector<JsonObject>& entries);
-  void one_account(const FoundAccount& account, JsonObject& entry);
-  void one_certificate(FoundCertificate& certificate, JsonObject& entry);
-  void store(const std::string& id, const FoundCertificate& certificate);
-  std::optional<StoredAccount> stored_account(const std::string& server) const;
-  const FoundAccount* account_for(const FoundCertificate& certificate) const;
-  std::string account_url(const FoundCertificate& certificate) const;
-  void note(JsonObject& entry, const std::vector<std::string>& notes);
-  void say_what_is_next();
-  bool writes() const noexcept { return !flags_.list && !flags_.dry_run; }
+  void one(std::vector<JsonObject>& entries, JsonObject entry, const Work& work);
+  void conclude(JsonObject& entry, const char* result, const std::string& text);
+  void show(const FoundAccount& account, JsonObject& entry);
+  void show(const FoundCertificate& certificate, JsonObject& entry);
+  void import_one(const AccountImport& plan, JsonObject& entry);
+  void import_one(const CertificateImport& plan, JsonObject& entry);
+  void store(const CertificateImport& plan, const Settings& settings);
+  void say_what_is_next(const std::vector<ImportNote>& notes);
 
-  const OtherClient& client_;
+  const ImportSource& source_;
   const ImportFlags& flags_;
   Output& output_;
-  ImportChoices choices_;
-  Found found_;
+  const std::string server_ca_;
   std::optional<Host> host_;
   int worst_ = exit_ok;
   int imported_ = 0, failed_ = 0, with_certificate_ = 0;
 };
 
 int Import::run() {
-  found_ = client_.find(choices_);
-  for (FoundCertificate& certificate : found_.certificates) certificate.settings.host.server_ca = choices_.server_ca;
-  choose();
-  host_.emplace(flags_.state, writes() ? Host::Access::write : Host::Access::if_there, output_);
+  const FoundState found = read_state(source_, client_folder(source_.client, flags_));
+  ImportSelection selection;
+  selection.certificates = flags_.names;
+  selection.accounts = flags_.accounts;
+  const FoundState chosen = selected(found, selection);
   std::vector<JsonObject> accounts, certificates;
-  for (auto first = found_.accounts.begin(); first != found_.accounts.end();) {
-    const std::string server = first->server;
-    std::vector<const FoundAccount*> candidates;
-    for (; first != found_.accounts.end() && first->server == server; ++first) candidates.push_back(&*first);
-    accounts_of(server, std::move(candidates), accounts);
-  }
-  for (FoundCertificate& certificate : found_.certificates) {
-    JsonObject entry;
-    entry.set("name", printable(certificate.name));
-    one(certificates, std::move(entry), [&](JsonObject& e) { one_certificate(certificate, e); });
+  if (flags_.list) {
+    for (const FoundAccount& account : chosen.accounts)
+      one(accounts, entry_of(account), [&](JsonObject& entry) { show(account, entry); });
+    for (const FoundCertificate& certificate : chosen.certificates)
+      one(certificates, entry_of(certificate), [&](JsonObject& entry) { show(certificate, entry); });
+  } else {
+    host_.emplace(flags_.state, flags_.dry_run ? Host::Access::if_there : Host::Access::write, output_);
+    const ImportPlan plan =
+        plan_import(found, selection, host_->run(list_accounts(host_->storage())), host_->certificates());
+    for (const AccountImport& account : plan.accounts)
+      one(accounts, entry_of(account.found.front()), [&](JsonObject& entry) { import_one(account, entry); });
+    for (const CertificateImport& certificate : plan.certificates)
+      one(certificates, entry_of(certificate.found), [&](JsonObject& entry) { import_one(certificate, entry); });
   }
   if (accounts.empty() && certificates.empty())
-    output_.say("There is nothing to import in " + printable(choices_.from.string(), 4096));
-  if (with_certificate_ > 0) say_what_is_next();
+    output_.say("There is nothing to import in " + printable(found.folder.string(), 4096));
+  if (with_certificate_ > 0) say_what_is_next(found.notes);
   JsonObject& json = output_.result();
   json.set("changed", imported_ > 0);
   json.set("imported", imported_);
@@ -146,10 +256,9 @@ int Import::run() {
   return worst_;
 }
 
-void Import::say_what_is_next() {
-  for (const std::string& text : found_.notes) output_.say("note: " + printable(text, 1000));
-  const std::string ending =
-      found_.end_of_other_renewals.empty() ? std::string() : "\nand then " + found_.end_of_other_renewals;
+void Import::say_what_is_next(const std::vector<ImportNote>& notes) {
+  for (const ImportNote& note : notes) output_.say("note: " + printable(note_text(note, "NAME"), 1000));
+  const std::string ending = std::string("\nand then ") + source_.end_of_renewals;
   if (host_->keeps_files()) {
     output_.say("culmen renew renews them from now on. Let your servers read key and chain from\n  " +
                 (host_->live_folder("NAME").parent_path().parent_path() / "<name>/live/").string() + ending);
@@ -161,32 +270,8 @@ void Import::say_what_is_next() {
   }
 }
 
-// Names and accounts that are not there are errors before anything is done.
-void Import::choose() {
-  const auto check = [this](const std::string& what, const std::vector<std::string>& asked,
-                            const std::vector<std::string>& known) {
-    for (const std::string& one : asked) {
-      if (std::find(known.begin(), known.end(), one) != known.end()) continue;
-      std::string there;
-      for (const std::string& name : known) there += (there.empty() ? "" : ", ") + printable(name);
-      throw Failure(exit_usage, "not_found",
-                    "there is no " + what + " \"" + printable(one) + "\" in " + choices_.from.string(),
-                    "There is: " + (there.empty() ? "none" : there));
-    }
-  };
-  std::vector<std::string> names, ids;
-  for (const FoundCertificate& certificate : found_.certificates) names.push_back(certificate.name);
-  for (const FoundAccount& account : found_.accounts) ids.push_back(account.id);
-  check("certificate", flags_.names, names);
-  check("account", flags_.accounts, ids);
-  if (flags_.names.empty()) return;
-  std::erase_if(found_.certificates, [this](const FoundCertificate& certificate) {
-    return std::find(flags_.names.begin(), flags_.names.end(), certificate.name) == flags_.names.end();
-  });
-}
-
 template <class Work>
-void Import::one(std::vector<JsonObject>& entries, JsonObject entry, Work work) {
+void Import::one(std::vector<JsonObject>& entries, JsonObject entry, const Work& work) {
   int code = exit_ok;
   try {
     work(entry);
@@ -208,202 +293,124 @@ void Import::one(std::vector<JsonObject>& entries, JsonObject entry, Work work) 
   entries.push_back(std::move(entry));
 }
 
-// culmen has one account for a server; others may have more.
-std::vector<const FoundAccount*> Import::chosen_accounts(std::vector<const FoundAccount*> candidates,
-                                                         const std::string& server) const {
-  std::set<std::string> in_use;
-  for (const FoundCertificate& certificate : found_.certificates) {
-    if (certificate.server == server) in_use.insert(certificate.account_id);
-  }
-  const auto keep = [&candidates](const auto& wanted) {
-    std::erase_if(candidates, [&](const FoundAccount* account) {
-      return std::find(wanted.begin(), wanted.end(), account->id) == wanted.end();
-    });
-  };
-  const bool some_in_use = std::any_of(candidates.begin(), candidates.end(),
-                                       [&](const FoundAccount* account) { return in_use.contains(account->id); });
-  if (!flags_.accounts.empty()) {
-    keep(flags_.accounts);
-  } else if (!flags_.list && (!flags_.names.empty() || (candidates.size() > 1 && some_in_use))) {
-    keep(in_use);
-  }
-  return candidates;
+void Import::conclude(JsonObject& entry, const char* result, const std::string& text) {
+  entry.set("result", result);
+  output_.say(text);
 }
 
-void Import::accounts_of(const std::string& server, std::vector<const FoundAccount*> candidates,
-                         std::vector<JsonObject>& entries) {
-  candidates = chosen_accounts(std::move(candidates), server);
-  if (!flags_.list && candidates.size() > 1) {
-    JsonObject entry;
-    entry.set("server", printable(server));
-    one(entries, std::move(entry), [&](JsonObject&) {
-      std::string ids;
-      for (const FoundAccount* account : candidates) ids += (ids.empty() ? "" : ", ") + printable(account->id);
+void Import::show(const FoundAccount& account, JsonObject& entry) {
+  if (account.wrong) throw_wrong(*account.wrong);
+  conclude(entry, "found", account_text(account) + ": " + account.account->key.private_key().type());
+}
+
+void Import::show(const FoundCertificate& certificate, JsonObject& entry) {
+  if (certificate.wrong) throw_wrong(*certificate.wrong);
+  const std::string& by = certificate.authenticator;
+  conclude(entry, "found",
+           printable(certificate.name) + ": " + certificate_text(certificate) +
+               (by.empty() ? std::string() : "; by " + printable(by)));
+}
+
+void Import::import_one(const AccountImport& plan, JsonObject& entry) {
+  const FoundAccount& account = plan.found.front();
+  using Planned = AccountImport::Verdict;
+  switch (plan.verdict) {
+    case Planned::wrong: throw_wrong(*account.wrong);
+    case Planned::damaged:
+      throw Error(Errc::io_failed, "reading " + host_->account_key_file(account.server), plan.damage);
+    case Planned::several: {
+      entry = JsonObject();
+      entry.set("server", printable(account.server));
+      std::string names;
+      for (const FoundAccount& one : plan.found) names += (names.empty() ? "" : ", ") + printable(one.name);
       throw Failure(exit_usage, "invalid_argument",
-                    std::string(client_.name) + " has " + std::to_string(candidates.size()) + " accounts at " +
-                        printable(server) + ", and culmen keeps one for a server: " + ids,
+                    name_of(source_) + " has " + std::to_string(plan.found.size()) + " accounts at " +
+                        printable(account.server) + ", and culmen keeps one for a server: " + names,
                     "Say which with --account ID.");
-    });
-    return;
-  }
-  for (const FoundAccount* account : candidates) {
-    JsonObject entry;
-    entry.set("account_id", printable(account->id));
-    entry.set("server", printable(account->server));
-    one(entries, std::move(entry), [&](JsonObject& e) { one_account(*account, e); });
-  }
-}
-
-void Import::one_account(const FoundAccount& account, JsonObject& entry) {
-  if (account.wrong) throw *account.wrong;
-  const Account& found = *account.account;
-  entry.set("account", printable(found.url));
-  entry.set("key_type", found.key.private_key().type());
-  const std::string title =
-      "Account " + printable(account.id) + " at " + printable(account.server) + " (" + printable(found.url) + "): ";
-  const auto conclude = [&](const char* result, const std::string& text) {
-    entry.set("result", result);
-    output_.say(title + text);
-  };
-  if (flags_.list) return conclude("found", found.key.private_key().type());
-  if (const std::optional<StoredAccount> present = stored_account(account.server)) {
-    const AccountRecord& record = present->record;
-    if (!present->damage.empty()) {
-      throw Error(Errc::io_failed, "reading " + host_->account_key_file(account.server), present->damage);
     }
-    const bool is_same = AccountKey::from_pem(record.key_pem).private_key().same_key_as(found.key.private_key());
-    if (!record.url.empty() || !record.next_key_pem.empty() || (is_same && found.url.empty())) {
-      return conclude("kept",
-                      is_same ? "is here already" : "not imported, culmen has another account there, and keeps it");
-    }
+    case Planned::same: return conclude(entry, "kept", account_text(account) + ": is here already");
+    case Planned::other:
+      return conclude(entry, "kept",
+                      account_text(account) + ": not imported, culmen has another account there, and keeps it");
+    case Planned::add: break;
   }
-  if (!writes()) return conclude("would import", "would be imported");
-  host_->run(import_account(host_->storage(), account.server, found, host_->lease()));
+  if (flags_.dry_run) return conclude(entry, "would import", account_text(account) + ": would be imported");
+  host_->run(import_account(host_->storage(), account.server, *account.account, host_->lease()));
   ++imported_;
-  conclude("imported", "imported");
+  conclude(entry, "imported", account_text(account) + ": imported");
 }
 
-void Import::one_certificate(FoundCertificate& certificate, JsonObject& entry) {
-  if (certificate.wrong) throw *certificate.wrong;
-  const Settings& settings = certificate.settings;
-  if (!to_json(settings.host).has_only_utf8()) {
-    throw Error(Errc::io_failed, "importing " + printable(certificate.name),
-                "a path or a program in " + printable(certificate.source.string(), 4096) + " is not UTF-8");
+void Import::import_one(const CertificateImport& plan, JsonObject& entry) {
+  const FoundCertificate& certificate = plan.found;
+  if (plan.verdict == CertificateImport::Verdict::wrong) throw_wrong(*certificate.wrong);
+  const std::string title = printable(certificate.name) + ": ";
+  const std::string& id = certificate.spec.id;
+  if (plan.verdict == CertificateImport::Verdict::keep) {
+    return conclude(entry, "kept",
+                    title + "not imported, culmen has a certificate " +
+                        (id == certificate.name ? "of that name" : "called " + id) + ", and keeps it");
   }
-  const std::string id = checked_id(id_for(certificate));
-  entry.set("id", id);
-  entry.set("names", settings.spec.names);
-  entry.set("server", printable(certificate.server));
-  entry.set("authenticator", printable(certificate.authenticator));
-  entry.set("challenge", meta_of(certificate, "").object("challenge"));
-  entry.set("key_type", certificate.key->type());
-  entry.set("not_after", time_text(certificate.leaf.not_after));
-  const auto conclude = [&](const char* result, const std::string& text) {
-    entry.set("result", result);
-    output_.say(printable(certificate.name) + ": " + text);
-  };
-  const std::string what = names_text(certificate.leaf.identifiers) + "; until " +
-                           time_text(certificate.leaf.not_after) + "; from " + printable(certificate.server);
-  if (flags_.list) {
-    const std::string& by = certificate.authenticator;
-    return conclude("found", what + (by.empty() ? std::string() : "; by " + printable(by)));
-  }
-  const std::optional<culmen::StoredCertificate> present = host_->run(find_certificate(host_->storage(), id));
-  // Without a record it is what an import left that did not end.
-  if (present && (present->live || present->record.live > 0 || present->record.spec))
-    return conclude("kept", "not imported, culmen has a certificate of that name, and keeps it");
-  if (!writes()) {
-    conclude("would import", "would be imported: " + what + "; to be renewed by " + printable(certificate.summary));
-  } else {
-    store(id, certificate);
-    ++imported_;
-    ++with_certificate_;
-    conclude("imported", "imported: " + what + "; to be renewed by " + printable(certificate.summary));
+  Settings settings = settings_of(certificate, server_ca_);
+  std::vector<std::string> notes;
+  for (const ImportNote& note : certificate.notes) notes.push_back(note_text(note, id));
+  if (const std::string obstacle = take_outputs(certificate.host, settings.host); !obstacle.empty()) {
+    notes.push_back(name_of(source_) + " wrote it to files that culmen cannot write (" + obstacle +
+                    "): " + edit_command(id, "--out FILE --cert-key FILE"));
   }
   if (id != certificate.name)
-    certificate.notes.push_back("it is called " + id + " here, because its name cannot be one of culmen's");
-  if (!account_for(certificate) && !stored_account(certificate.server)) {
-    certificate.notes.push_back(
-        "the account that it came from cannot be had from the folder of " + std::string(client_.name) +
-        "; before it is renewed: culmen account register --agree-tos --server " + certificate.server);
+    notes.push_back("it is called " + id + " here, because its name cannot be one of culmen's");
+  if (plan.lacks_account) {
+    notes.push_back("the account that it came from cannot be had from the folder of " + name_of(source_) +
+                    "; before it is renewed: culmen account register --agree-tos --server " + certificate.server);
   }
-  note(entry, certificate.notes);
+  const std::string what = certificate_text(certificate) + "; to be renewed by " + challenge_text(certificate);
+  if (flags_.dry_run) {
+    conclude(entry, "would import", title + "would be imported: " + what);
+  } else {
+    store(plan, settings);
+    ++imported_;
+    ++with_certificate_;
+    conclude(entry, "imported", title + "imported: " + what);
+  }
+  if (notes.empty()) return;
+  for (std::string& note : notes) {
+    note = printable(note, 1000);
+    output_.say("  note: " + note);
+  }
+  entry.set("notes", notes);
 }
 
-void Import::store(const std::string& id, const FoundCertificate& certificate) {
-  const Result<void> good = check_spec(certificate.settings.spec);
-  if (!good) throw good.error();
-  CertificateRecord record;
-  record.spec = certificate.settings.spec;
-  record.spec->id = id;
-  record.server = certificate.server;
-  record.account = account_url(certificate);
-  Generation generation;
-  generation.key_pem = certificate.key->to_pem();
-  generation.chain_pem = certificate.fullchain;
-  generation.meta = meta_of(certificate, record.account).serialized();
+void Import::store(const CertificateImport& plan, const Settings& settings) {
+  const std::string& id = settings.spec.id;
+  // What the program of the release before reads from meta.json.
+  JsonObject meta = JsonObject::parse(plan.generation.meta).value();
+  meta.copy_all(meta_for_release_before(settings));
+  meta.set("challenge", challenge_of(settings));
+  Generation generation = plan.generation;
+  generation.meta = meta.serialized();
   require_finished(*host_, id, output_);
   // The settings come first: a certificate without them would not be renewed here.
-  host_->keep_settings(id, certificate.settings.host);
-  host_->run(import_certificate(host_->storage(), id, record, generation, host_->lease()));
+  host_->keep_settings(id, settings.host);
+  host_->run(import_certificate(host_->storage(), id, plan.record, generation, host_->lease()));
 }
-
-std::optional<StoredAccount> Import::stored_account(const std::string& server) const {
-  for (StoredAccount& account : host_->run(list_accounts(host_->storage()))) {
-    if (account.server == server_slug(server)) return std::move(account);
-  }
-  return std::nullopt;
-}
-
-/// The account that the certificate came from; null when it is not there any more, or damaged.
-const FoundAccount* Import::account_for(const FoundCertificate& certificate) const {
-  for (const FoundAccount& account : found_.accounts) {
-    if (account.id == certificate.account_id && account.server == certificate.server && account.account)
-      return &account;
-  }
-  return nullptr;
-}
-
-std::string Import::account_url(const FoundCertificate& certificate) const {
-  const FoundAccount* const account = account_for(certificate);
-  return account ? account->account->url : std::string();
-}
-
-void Import::note(JsonObject& entry, const std::vector<std::string>& notes) {
-  if (notes.empty()) return;
-  std::vector<std::string> shown;
-  for (const std::string& text : notes) shown.push_back(printable(text, 1000));
-  entry.set("notes", shown);
-  for (const std::string& text : shown) output_.say("  note: " + text);
-}
-
-constexpr OtherClient other_clients[] = {
-    {"certbot", "/etc/letsencrypt", "Take over accounts and certificates of certbot", find_of_certbot,
-     OtherClient::Server::known},
-    {"lego", "~/.lego", "Take over accounts and certificates of lego", find_of_lego,
-     OtherClient::Server::may_be_unknown},
-    {"acme.sh", "~/.acme.sh", "Take over accounts and certificates of acme.sh", find_of_acme_sh,
-     OtherClient::Server::may_be_unknown},
-    {"persist", "", "Take over accounts and certificates that a program keeps with the library's FilePersist",
-     find_of_persist, OtherClient::Server::unknown},
-};
 
 }  // namespace
 
 void define_import(Command& command) {
-  for (const OtherClient& client : other_clients) {
+  for (const ImportSource& source : import_sources) {
     auto flags = std::make_shared<ImportFlags>();
-    flags->from = client.from;
-    Command sub = command.subcommand(client.name, std::string(client.description) +
-                                                      ", so that culmen renew goes on with them.\nIts files stay as "
-                                                      "they are, and so does what culmen has already.");
-    Option from = sub.text("--from FOLDER", flags->from, std::string("The folder of ") + client.name);
+    flags->from = source.folder;
+    Command sub =
+        command.subcommand(name_of(source), std::string(source.description) +
+                                                ", so that culmen renew goes on with them.\nIts files stay as "
+                                                "they are, and so does what culmen has already.");
+    Option from = sub.text("--from FOLDER", flags->from, "The folder of " + name_of(source));
     if (flags->from.empty()) from.required();
-    if (client.server != OtherClient::Server::known) {
+    if (source.server != ImportSource::Server::known) {
       Option server =
           sub.text("--server URL", flags->server,
                    "The CA, where its folder does not say: its directory URL, or a name that culmen ca list shows");
-      if (client.server == OtherClient::Server::unknown) server.required();
+      if (source.server == ImportSource::Server::unknown) server.required();
     }
     sub.flag("--list", flags->list, "Only show what is there");
     sub.flag("--dry-run", flags->dry_run, "Only report what would be done").excludes("--list");
@@ -417,7 +424,7 @@ void define_import(Command& command) {
         .existing_file();
     add_state_flags(sub, flags->state);
     add_json_flag(sub, flags->json);
-    sub.set_action([flags, &client](Output& output) { return Import(client, *flags, output).run(); });
+    sub.set_action([flags, &source](Output& output) { return Import(source, *flags, output).run(); });
   }
 }
 

@@ -11,16 +11,15 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
-#include "culmen/directory.hpp"
 #include "culmen/stored_accounts.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
 #include "files.hpp"
-#include "found.hpp"
 #include "hint.hpp"
 #include "host.hpp"
 #include "intent.hpp"
 #include "output.hpp"
+#include "rehearse_report.hpp"
 #include "shown_settings.hpp"
 
 namespace culmen::cli {
@@ -207,11 +206,7 @@ std::string short_name_of_ca(const culmen::StoredCertificate& certificate) {
   std::string url = certificate.record.server;
   if (url.empty() && certificate.record.spec && !certificate.record.spec->cas.empty())
     url = certificate.record.spec->cas.front();
-  for (const KnownCa& ca : known_cas()) {
-    if (ca.directory_url == url) return std::string(ca.name);
-  }
-  const std::string path = path_of_server(url);
-  return printable(path.substr(0, path.find('/')));
+  return ca_name(url);
 }
 
 std::string names_or_damage(const Line& line) {

@@ -1,18 +1,17 @@
-// certbot's renewal files, as the program reads them.
+// certbot's renewal files, as imports read them.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
 #include "culmen/error.hpp"
-
-#include "cli/renewal_conf.cpp"  // the program is no library
+#include "imports/renewal_conf.hpp"
 
 using namespace culmen;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const cli::RenewalConf conf = cli::RenewalConf::parse(text, "name.conf");
+    const imports::RenewalConf conf = imports::RenewalConf::parse(text, "name.conf");
     const std::string server = conf.text("server");
     const std::vector<std::string> servers = conf.texts("server");
     if (servers.empty() ? !server.empty() : servers.front() != server) std::abort();

@@ -1,21 +1,18 @@
-#include "renewal_conf.hpp"
+#include "imports/renewal_conf.hpp"
 
 #include <algorithm>
 #include <optional>
 
+#include "base/text.hpp"
 #include "culmen/error.hpp"
 
-namespace culmen::cli {
+namespace culmen::imports {
 
 namespace {
 
 constexpr std::string_view section_of_interest = "renewalparams/";
 
-std::string_view trimmed(std::string_view text) {
-  const auto start = text.find_first_not_of(" \t\r");
-  if (start == std::string_view::npos) return {};
-  return text.substr(start, text.find_last_not_of(" \t\r") - start + 1);
-}
+using base::trimmed;
 
 /// Takes the quoted text that `rest` begins with; nullopt when the quotes do not end.
 std::optional<std::string> take_quoted(std::string_view& rest) {
@@ -132,4 +129,4 @@ std::string RenewalConf::top_text(const std::string& name) const {
   return found == members_.end() || found->second.empty() ? std::string() : found->second.front();
 }
 
-}  // namespace culmen::cli
+}  // namespace culmen::imports

@@ -5,12 +5,10 @@
 #include <algorithm>
 #include <system_error>
 
-#include "command.hpp"
 #include "culmen/persist.hpp"
-#include "found.hpp"
-#include "output.hpp"
+#include "imports/reading.hpp"
 
-namespace culmen::cli {
+namespace culmen::imports {
 
 namespace fs = std::filesystem;
 
@@ -35,8 +33,8 @@ void each_part(const fs::path& folder, const std::string& before, int depth, con
 /// What is below one realm's folder.
 class RealmReader {
  public:
-  RealmReader(const ImportChoices& choices, std::string realm_text, fs::path folder, Found& found)
-      : choices_(choices), realm_text_(std::move(realm_text)), folder_(std::move(folder)), found_(found) {
+  RealmReader(const ClientFolder& from, std::string realm_text, fs::path folder, FoundState& found)
+      : from_(from), realm_text_(std::move(realm_text)), folder_(std::move(folder)), found_(found) {
     realm_ = PersistKey::parse(realm_text_ + "/account_key/account").realm;
   }
 
@@ -51,17 +49,10 @@ class RealmReader {
  private:
   void add_account() {
     FoundAccount account;
-    account.id = realm_;
-    account.server = choices_.server;
+    account.name = realm_;
+    account.server = from_.server;
     const fs::path file = folder_ / "account/account.pem";
-    account.wrong = error_of("reading " + file.string(), [&] {
-      const std::string pem = required_file(file);
-      try {
-        account.account.emplace("", AccountKey::from_pem(pem));  // the CA is asked for the URL when it is used
-      } catch (const Error& error) {
-        throw error.while_doing("reading " + file.string());
-      }
-    });
+    account.wrong = error_of("reading " + file.string(), [&] { account.account.emplace("", read_account_key(file)); });
     found_.accounts.push_back(std::move(account));
   }
 
@@ -69,53 +60,51 @@ class RealmReader {
     FoundCertificate certificate;
     certificate.name = text;
     certificate.source = file;
-    certificate.server = choices_.server;
-    certificate.account_id = realm_;
+    certificate.server = from_.server;
+    certificate.account = realm_;
     bool is_pending = false;
     certificate.wrong = error_of("reading " + file.string(), [&] {
       const PersistKey key = PersistKey::parse(realm_text_ + "/certificate/" + text);
       certificate.name = key.name;
       is_pending = key.name.ends_with("/pending");
       if (is_pending) return;
-      FilePersist persist(choices_.from);
+      FilePersist persist(from_.folder);
       const std::optional<PersistedCertificate> pair = persist.get_certificate(key.realm, key.name);
       if (!pair) throw unreadable(file, "it does not have both a key and a certificate");
       read_pair(certificate, pair->certificate, file, pair->private_key, file);
-      renew_as_chosen(certificate, "the program", choices_);
+      renew_as_chosen(certificate, "the program", from_);
     });
     if (!is_pending) found_.certificates.push_back(std::move(certificate));
   }
 
-  const ImportChoices& choices_;
+  const ClientFolder& from_;
   std::string realm_text_;
   fs::path folder_;
   std::string realm_;
-  Found& found_;
+  FoundState& found_;
 };
 
 }  // namespace
 
-Found find_of_persist(const ImportChoices& choices) {
+FoundState find_of_persist(const ClientFolder& from) {
   std::error_code failed;
-  if (!fs::is_directory(choices.from, failed)) {
-    throw Failure(exit_failed, "not_found", "there is no folder " + choices.from.string(),
-                  "Say where the FilePersist is with --from FOLDER.");
-  }
-  Found found;
-  each_part(choices.from, "", 0, [&](const fs::path& folder, const std::string& text) {
+  if (!fs::is_directory(from.folder, failed))
+    throw Error(Errc::not_found, "looking for the files of a FilePersist",
+                "there is no folder " + from.folder.string());
+  FoundState found;
+  each_part(from.folder, "", 0, [&](const fs::path& folder, const std::string& text) {
     std::error_code ignored;
     if (!fs::is_directory(folder / "account", ignored) && !fs::is_directory(folder / "certificate", ignored)) return;
     const std::optional<Error> wrong =
-        error_of("reading " + folder.string(), [&] { RealmReader(choices, text, folder, found).read(); });
+        error_of("reading " + folder.string(), [&] { RealmReader(from, text, folder, found).read(); });
     if (!wrong) return;
     FoundAccount account;
-    account.id = text;
-    account.server = choices.server;
+    account.name = text;
+    account.server = from.server;
     account.wrong = wrong;
     found.accounts.push_back(std::move(account));
   });
-  found.end_of_other_renewals = "end the renewals of the program that kept them";
   return found;
 }
 
-}  // namespace culmen::cli
+}  // namespace culmen::imports

@@ -3,40 +3,21 @@
 //   ca/<host>/<path>/account.key, ca.conf     the account's key, and its URL; the host has no port
 //   <name>/, <name>_ecc/                      <name>.conf, <name>.key, fullchain.cer
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <map>
 #include <system_error>
 
+#include "base/base64.hpp"
 #include "culmen/directory.hpp"
-#include "deploy.hpp"
-#include "found.hpp"
-#include "output.hpp"
+#include "imports/reading.hpp"
 
-namespace culmen::cli {
+namespace culmen::imports {
 
 namespace fs = std::filesystem;
+using Remedy = ImportNote::Remedy;
 
 namespace {
 
 constexpr int deepest_acme_sh_path = 8;
-
-std::string decoded_base64(std::string_view text) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string octets;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const auto digit = digits.find(c);
-    if (digit == std::string_view::npos) continue;  // padding, and white space
-    bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xffffff;
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    octets += static_cast<char>(bits >> count & 0xff);
-  }
-  return octets;
-}
 
 /// One of its .conf files: lines of a shell, "Name='value'".
 class ShellConf {
@@ -60,11 +41,7 @@ class ShellConf {
     return found == values_.end() ? std::string() : found->second;
   }
   int number(const std::string& name, int least, int most, int otherwise) const {
-    const std::string value = text(name);
-    int number = 0;
-    const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), number);
-    const bool fine = failed == std::errc() && end == value.data() + value.size();
-    return fine && number >= least && number <= most ? number : otherwise;
+    return number_in(text(name), least, most, otherwise);
   }
 
  private:
@@ -72,9 +49,11 @@ class ShellConf {
     constexpr std::string_view start = "__ACME_BASE64__START_", end = "__ACME_BASE64__END_";
     const bool is_quoted = value.size() >= 2 && (value.front() == '\'' || value.front() == '"');
     if (is_quoted && value.back() == value.front()) value = value.substr(1, value.size() - 2);
-    if (value.starts_with(start) && value.ends_with(end) && value.size() >= start.size() + end.size())
-      return decoded_base64(value.substr(start.size(), value.size() - start.size() - end.size()));
-    return std::string(value);
+    if (!value.starts_with(start) || !value.ends_with(end) || value.size() < start.size() + end.size())
+      return std::string(value);
+    const std::string_view encoded = value.substr(start.size(), value.size() - start.size() - end.size());
+    const std::optional<Bytes> octets = base::base64_decode_lenient(encoded);
+    return octets ? std::string(octets->begin(), octets->end()) : std::string(encoded);
   }
 
   std::map<std::string, std::string> values_;
@@ -93,13 +72,7 @@ Account read_acme_sh_account(const fs::path& folder) {
   std::error_code ignored;
   std::string url;
   if (fs::exists(folder / "ca.conf", ignored)) url = ShellConf(folder / "ca.conf").text("ACCOUNT_URL");
-  const fs::path key_file = folder / "account.key";
-  const std::string pem = required_file(key_file);
-  try {
-    return Account(url, AccountKey::from_pem(pem));
-  } catch (const Error& error) {
-    throw error.while_doing("reading " + key_file.string());
-  }
+  return Account(url, read_account_key(folder / "account.key"));
 }
 
 class AcmeShAccounts {
@@ -123,14 +96,11 @@ class AcmeShAccounts {
  private:
   void add(const fs::path& folder, const std::string& path, std::optional<Error> wrong = std::nullopt) {
     FoundAccount account;
-    account.id = path;
+    account.name = path;
     const auto known = urls_.find(path);
     account.server = known == urls_.end() ? path : known->second;
     account.wrong = std::move(wrong);
-    if (!account.wrong && known == urls_.end()) {
-      account.wrong = unreadable(
-          folder, "it is not known which CA " + path + " is: say so with --server URL, the URL of its directory");
-    }
+    if (!account.wrong && known == urls_.end()) account.wrong = unknown_ca(folder, path + " is");
     if (!account.wrong)
       account.wrong = error_of("reading " + folder.string(), [&] { account.account = read_acme_sh_account(folder); });
     found_.push_back(std::move(account));
@@ -142,7 +112,7 @@ class AcmeShAccounts {
 
 // ---- Certificates ----
 
-void map_acme_sh_challenge(const ShellConf& conf, const ImportChoices& choices, FoundCertificate& certificate) {
+void map_acme_sh_challenge(const ShellConf& conf, const ClientFolder& from, FoundCertificate& certificate) {
   std::vector<std::string> ways;
   const std::string all = certificate.authenticator;
   for (std::size_t at = 0; at <= all.size();) {
@@ -156,89 +126,74 @@ void map_acme_sh_challenge(const ShellConf& conf, const ImportChoices& choices, 
   if (has_wildcard(certificate) || dns != ways.end()) {
     const std::string alias = conf.text("Le_ChallengeAlias");
     if (!alias.empty() && alias != "no")
-      certificate.notes.push_back("acme.sh changed " + alias +
-                                  " instead, to which a CNAME leads: the hook has to, too");
-    return renew_by_dns(certificate, dns == ways.end() ? way : *dns, conf.number("Le_DNSSleep", 0, 86400, 0), choices);
+      certificate.notes.emplace_back("acme.sh changed " + alias +
+                                     " instead, to which a CNAME leads: the hook has to, too");
+    return renew_by_dns(certificate, dns == ways.end() ? way : *dns, conf.number("Le_DNSSleep", 0, 86400, 0), from);
   }
   if (way == "alpn" || way == "tls") return renew_by_tls_port(certificate, conf.number("Le_TLSPort", 1, 65535, 443));
-  if (way != "no" && (!choices.webroot.empty() || way.starts_with('/'))) {
-    renew_by_webroot(certificate, choices.webroot.empty() ? way : choices.webroot);
+  if (way != "no" && (!from.webroot.empty() || way.starts_with('/'))) {
+    renew_by_webroot(certificate, from.webroot.empty() ? way : from.webroot);
     if (std::any_of(ways.begin(), ways.end(), [&way](const std::string& other) { return other != way; })) {
-      certificate.notes.push_back("acme.sh used several ways for it (" + all + "); culmen uses " +
-                                  certificate.settings.host.webroot + " for all of its names");
+      certificate.notes.emplace_back("acme.sh used several ways for it (" + all + "); culmen uses " +
+                                     certificate.host.webroot + " for all of its names");
     }
     return;
   }
-  if (way != "no") {
-    certificate.notes.push_back("acme.sh had \"" + way +
-                                "\" answer the CA; culmen listens on port 80 itself, which has to be free then. With a "
-                                "web server on it: import with --webroot FOLDER, or once it is imported: " +
-                                edit_command(certificate, "--webroot FOLDER"));
-  }
+  if (way != "no") certificate.notes.push_back(note_of_port("acme.sh had \"" + way + "\" answer the CA"));
   const std::string address = conf.text("Le_LocalAddress");
   renew_by_port(certificate, conf.number("Le_HTTPPort", 1, 65535, 80), address == "no" ? std::string() : address);
 }
 
 /// Where acme.sh installed it.
 void map_acme_sh_outputs(const ShellConf& conf, FoundCertificate& certificate) {
-  HostSettings outputs;
-  outputs.out = conf.text("Le_RealFullChainPath");
-  outputs.cert_key = conf.text("Le_RealKeyPath");
-  for (std::string* path : {&outputs.out, &outputs.cert_key}) {
-    if (!path->starts_with('/')) path->clear();
-  }
-  try {
-    check_outputs(outputs);
-    certificate.settings.host.out = outputs.out;
-    certificate.settings.host.cert_key = outputs.cert_key;
-  } catch (const Failure& failure) {
-    certificate.notes.push_back("acme.sh wrote it to files that culmen cannot write (" + failure.message +
-                                "): " + edit_command(certificate, "--out FILE --cert-key FILE"));
+  for (const auto& [member, path] : {std::pair("Le_RealFullChainPath", &certificate.host.chain_file),
+                                     std::pair("Le_RealKeyPath", &certificate.host.key_file)}) {
+    if (conf.text(member).starts_with('/')) *path = conf.text(member);
   }
   for (const auto& [member, file] :
        {std::pair("Le_RealCertPath", "cert.pem"), std::pair("Le_RealCACertPath", "chain.pem")}) {
     if (const std::string path = conf.text(member); path.starts_with('/')) {
-      certificate.notes.push_back("acme.sh wrote " + path + ", which culmen does not: read live/" + file +
-                                  " in the folder of the certificate");
+      certificate.notes.emplace_back("acme.sh wrote " + path + ", which culmen does not: read live/" + file +
+                                     " in the folder of the certificate");
     }
   }
 }
 
-void read_acme_sh_certificate(const ImportChoices& choices, const fs::path& folder, const ShellConf& conf,
+void read_acme_sh_certificate(const ClientFolder& from, const fs::path& folder, const ShellConf& conf,
                               const std::string& base, FoundCertificate& certificate) {
   const fs::path chain_file = folder / "fullchain.cer", key_file = folder / (base + ".key");
   read_pair(certificate, required_file(chain_file), chain_file, required_file(key_file), key_file);
-  map_acme_sh_challenge(conf, choices, certificate);
+  map_acme_sh_challenge(conf, from, certificate);
   map_acme_sh_outputs(conf, certificate);
-  CertificateSpec& spec = certificate.settings.spec;
+  CertificateSpec& spec = certificate.spec;
   spec.reuse_key = conf.text("Le_ForceNewDomainKey") != "1";  // acme.sh keeps the key by default
   spec.must_staple = conf.text("Le_OCSP_Staple") == "1";
   spec.preferred_chain = conf.text("Le_Preferred_Chain");
-  for (const auto& [member, option] :
-       {std::pair("Le_PreHook", "--pre-hook"), std::pair("Le_PostHook", "--post-hook"),
-        std::pair("Le_RenewHook", "--deploy-hook"), std::pair("Le_ReloadCmd", "--deploy-hook")}) {
+  for (const auto& [member, kind] :
+       {std::pair("Le_PreHook", Remedy::pre_hook), std::pair("Le_PostHook", Remedy::post_hook),
+        std::pair("Le_RenewHook", Remedy::deploy_hook), std::pair("Le_ReloadCmd", Remedy::deploy_hook)}) {
     const std::string hook = conf.text(member);
-    if (!hook.empty() && hook != "no") take_hook(certificate, "acme.sh", hook, member, option);
+    if (!hook.empty() && hook != "no") take_hook(certificate, "acme.sh", hook, member, kind);
   }
 }
 
-std::string acme_sh_server(const ShellConf& conf, const ImportChoices& choices) {
+std::string acme_sh_server(const ShellConf& conf, const ClientFolder& from) {
   const std::string url = conf.text("Le_API");
   if (url.starts_with("https://") || url.starts_with("http://")) return url;
-  return choices.server.empty() ? resolve_directory_url("letsencrypt") : choices.server;
+  return from.server.empty() ? resolve_directory_url("letsencrypt") : from.server;
 }
 
 }  // namespace
 
-Found find_of_acme_sh(const ImportChoices& choices) {
-  check_client_folder("acme.sh", choices.from, {"ca"});
-  Found found;
+FoundState find_of_acme_sh(const ClientFolder& from) {
+  check_client_folder("acme.sh", from.folder, {"ca"});
+  FoundState found;
   std::map<std::string, std::string> urls;
   for (const KnownCa& ca : known_cas()) {
     const std::string url(ca.directory_url);
     urls.emplace(acme_sh_path_of(url), url);
   }
-  for (const fs::path& folder : entries_of(choices.from)) {
+  for (const fs::path& folder : entries_of(from.folder)) {
     const std::string name = folder.filename().string();
     const bool is_ecc = name.ends_with("_ecc");
     const std::string base = is_ecc ? name.substr(0, name.size() - 4) : name;
@@ -246,24 +201,21 @@ Found find_of_acme_sh(const ImportChoices& choices) {
     if (!fs::exists(folder / (base + ".conf"), ignored)) continue;
     FoundCertificate certificate;
     // Both may be there, with a key of either kind.
-    certificate.name = is_ecc && !fs::exists(choices.from / base / (base + ".conf"), ignored) ? base : name;
+    certificate.name = is_ecc && !fs::exists(from.folder / base / (base + ".conf"), ignored) ? base : name;
     certificate.source = folder / (base + ".conf");
     certificate.wrong = error_of("reading " + certificate.source.string(), [&] {
       const ShellConf conf(certificate.source);
-      certificate.server = acme_sh_server(conf, choices);
-      certificate.account_id = acme_sh_path_of(certificate.server);
+      certificate.server = acme_sh_server(conf, from);
+      certificate.account = acme_sh_path_of(certificate.server);
       certificate.authenticator = conf.text("Le_Webroot");
-      urls.insert_or_assign(certificate.account_id, certificate.server);
-      read_acme_sh_certificate(choices, folder, conf, base, certificate);
+      urls.insert_or_assign(certificate.account, certificate.server);
+      read_acme_sh_certificate(from, folder, conf, base, certificate);
     });
     found.certificates.push_back(std::move(certificate));
   }
-  if (!choices.server.empty()) urls.insert_or_assign(acme_sh_path_of(choices.server), choices.server);
-  AcmeShAccounts(std::move(urls), found.accounts).below(choices.from / "ca", "", 0);
-  std::stable_sort(found.accounts.begin(), found.accounts.end(),
-                   [](const FoundAccount& a, const FoundAccount& b) { return a.server < b.server; });
-  found.end_of_other_renewals = "end those of acme.sh: acme.sh --uninstall-cronjob";
+  if (!from.server.empty()) urls.insert_or_assign(acme_sh_path_of(from.server), from.server);
+  AcmeShAccounts(std::move(urls), found.accounts).below(from.folder / "ca", "", 0);
   return found;
 }
 
-}  // namespace culmen::cli
+}  // namespace culmen::imports

@@ -5,19 +5,17 @@
 //   renewal-hooks/{pre,deploy,post}/    programs that are run for each certificate
 //   live/<name>/                        privkey.pem, fullchain.pem: links into archive/
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <system_error>
 
-#include "command.hpp"
 #include "culmen/directory.hpp"
-#include "found.hpp"
-#include "output.hpp"
-#include "renewal_conf.hpp"
+#include "imports/reading.hpp"
+#include "imports/renewal_conf.hpp"
 
-namespace culmen::cli {
+namespace culmen::imports {
 
 namespace fs = std::filesystem;
+using Remedy = ImportNote::Remedy;
 
 namespace {
 
@@ -41,21 +39,8 @@ bool is_certbot_account(const fs::path& folder) {
 }
 
 Account read_certbot_account(const fs::path& folder) {
-  const fs::path key_file = folder / "private_key.json", regr_file = folder / "regr.json";
-  const std::string jwk = required_file(key_file);
-  std::optional<AccountKey> key;
-  try {
-    key = AccountKey::from_jwk(jwk);
-  } catch (const Error& error) {
-    throw error.while_doing("reading " + key_file.string());
-  }
-  const JsonObject regr = required_json(regr_file);
-  std::string url = regr.text("uri");
-  if (!url.starts_with("https://") && !url.starts_with("http://"))
-    throw unreadable(regr_file, "its \"uri\" is not the URL of an account");
-  Account account(std::move(url), std::move(*key));
-  account.contacts = regr.object("body").texts("contact");
-  return account;
+  AccountKey key = read_account_key(folder / "private_key.json");
+  return read_registration(folder / "regr.json", "", std::move(key));
 }
 
 class AccountSearch {
@@ -68,7 +53,7 @@ class AccountSearch {
     const std::optional<Error> failed = error_of("reading " + folder.string(), [&] { entries = entries_of(folder); });
     if (failed) {
       FoundAccount account;
-      account.id = folder.filename().string();
+      account.name = folder.filename().string();
       account.server = url_of(server_path);
       account.wrong = failed;
       found_.push_back(std::move(account));
@@ -94,11 +79,11 @@ class AccountSearch {
 
   void add(const fs::path& folder, const std::string& name, const std::string& url) {
     const bool seen = std::any_of(found_.begin(), found_.end(), [&](const FoundAccount& other) {
-      return other.id == name && other.server == url;  // certbot links from one version of a server to the next
+      return other.name == name && other.server == url;  // certbot links from one version of a server to the next
     });
     if (seen) return;
     FoundAccount account;
-    account.id = name;
+    account.name = name;
     account.server = url;
     account.wrong = error_of("reading " + folder.string(), [&] { account.account = read_certbot_account(folder); });
     found_.push_back(std::move(account));
@@ -110,14 +95,6 @@ class AccountSearch {
 
 // ---- Certificates ----
 
-int number_in(const RenewalConf& conf, const std::string& name, int least, int most, int otherwise) {
-  const std::string text = conf.text(name);
-  int number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool fine = failed == std::errc() && end == text.data() + text.size() && !text.empty();
-  return fine && number >= least && number <= most ? number : otherwise;
-}
-
 std::string server_of(const RenewalConf& conf) {
   const std::string url = conf.text("server");
   return url.empty() ? resolve_directory_url("letsencrypt") : newest_url(url);
@@ -127,43 +104,38 @@ void map_certbot_webroot(const RenewalConf& conf, const std::string& folder, Fou
   renew_by_webroot(certificate, folder);
   const std::vector<std::string> map = conf.texts_below("webroot_map");
   if (std::any_of(map.begin(), map.end(), [&folder](const std::string& other) { return other != folder; })) {
-    certificate.notes.push_back(
+    certificate.notes.emplace_back(
         "certbot used several web roots for it; culmen uses " + folder +
         " for all of its names: see that this answers for each, or issue one certificate for each root");
   }
 }
 
-void map_certbot_http(const RenewalConf& conf, const ImportChoices& choices, FoundCertificate& certificate) {
+void map_certbot_http(const RenewalConf& conf, const ClientFolder& from, FoundCertificate& certificate) {
   const std::string& authenticator = certificate.authenticator;
-  if (!choices.webroot.empty() && authenticator != "standalone")
-    return map_certbot_webroot(conf, choices.webroot, certificate);
+  if (!from.webroot.empty() && authenticator != "standalone")
+    return map_certbot_webroot(conf, from.webroot, certificate);
   if (authenticator == "webroot") {
     std::vector<std::string> roots = conf.texts("webroot_path");
     for (std::string& root : conf.texts_below("webroot_map")) roots.push_back(std::move(root));
     if (!roots.empty()) return map_certbot_webroot(conf, roots.front(), certificate);
-    certificate.notes.push_back(
-        "certbot's file names no web root: import with --webroot FOLDER, or port 80 has to be free");
+    certificate.notes.push_back(note_of_port("certbot's file names no web root"));
   } else if (authenticator != "standalone") {
-    certificate.notes.push_back(
-        "certbot had \"" + authenticator +
-        "\" answer the CA; culmen listens on port 80 itself, which has to be free then. With a web server on it: "
-        "import with --webroot FOLDER, or once it is imported: " +
-        edit_command(certificate, "--webroot FOLDER"));
+    certificate.notes.push_back(note_of_port("certbot had \"" + authenticator + "\" answer the CA"));
   }
-  renew_by_port(certificate, number_in(conf, "http01_port", 1, 65535, 80), conf.text("http01_address"));
+  renew_by_port(certificate, number_in(conf.text("http01_port"), 1, 65535, 80), conf.text("http01_address"));
 }
 
-void map_certbot(const RenewalConf& conf, const ImportChoices& choices, FoundCertificate& certificate) {
+void map_certbot(const RenewalConf& conf, const ClientFolder& from, FoundCertificate& certificate) {
   const std::string& authenticator = certificate.authenticator;
   const bool is_dns = authenticator.find("dns") != std::string::npos || conf.text("pref_challs").starts_with("dns");
   if (has_wildcard(certificate) || is_dns) {
     std::string member = authenticator.substr(authenticator.rfind(':') + 1) + "_propagation_seconds";
     std::replace(member.begin(), member.end(), '-', '_');
-    renew_by_dns(certificate, authenticator, number_in(conf, member, 0, 86400, 0), choices);
+    renew_by_dns(certificate, authenticator, number_in(conf.text(member), 0, 86400, 0), from);
   } else {
-    map_certbot_http(conf, choices, certificate);
+    map_certbot_http(conf, from, certificate);
   }
-  CertificateSpec& spec = certificate.settings.spec;
+  CertificateSpec& spec = certificate.spec;
   spec.preferred_chain = conf.text("preferred_chain");
   spec.profile = conf.text("preferred_profile");
   if (const std::string profile = conf.text("required_profile"); !profile.empty()) {
@@ -188,72 +160,69 @@ void read_certbot_pair(const fs::path& folder, const RenewalConf& conf, FoundCer
 /// Programs in renewal-hooks/, which certbot runs for each certificate.
 struct FolderHooks {
   FolderHooks() = default;
-  std::map<std::string, std::vector<std::string>> taken;  ///< By option.
-  std::vector<std::string> notes;
+  std::vector<std::pair<Remedy, std::string>> taken;
+  std::vector<ImportNote> notes;
 };
 
-FolderHooks read_folder_hooks(const fs::path& from) {
+FolderHooks read_folder_hooks(const fs::path& certbot) {
   FolderHooks hooks;
-  for (const auto& [kind, option] :
-       {std::pair("pre", "--pre-hook"), std::pair("deploy", "--deploy-hook"), std::pair("post", "--post-hook")}) {
-    const fs::path folder = from / "renewal-hooks" / kind;
-    std::vector<std::string> left;
-    const std::optional<Error> failed = error_of("reading " + folder.string(), [&, option = option] {
-      for (const fs::path& file : entries_of(folder)) {
-        if (file.string().ends_with('~')) continue;  // certbot leaves these alone
-        if (const std::string obstacle = obstacle_of_hook(file.string()); obstacle.empty()) {
-          hooks.taken[option].push_back(file.string());
-        } else {
-          left.push_back(file.filename().string() + " (" + obstacle + ")");
-        }
+  for (const auto& [name, kind] : {std::pair("pre", Remedy::pre_hook), std::pair("deploy", Remedy::deploy_hook),
+                                   std::pair("post", Remedy::post_hook)}) {
+    const fs::path folder = certbot / "renewal-hooks" / name;
+    const auto leave = [&, kind = kind](const std::string& text) {
+      hooks.notes.emplace_back("certbot ran what is in " + folder.string() + "; culmen does not run " + text, kind);
+    };
+    std::vector<fs::path> files;
+    const std::optional<Error> failed = error_of("reading " + folder.string(), [&] { files = entries_of(folder); });
+    if (failed) leave("it, because it cannot be read: " + failed->detail());
+    for (const fs::path& file : files) {
+      if (file.string().ends_with('~')) continue;  // certbot leaves these alone
+      const std::string obstacle = obstacle_of_hook(file.string());
+      if (obstacle.empty()) {
+        hooks.taken.emplace_back(kind, file.string());
+      } else {
+        leave(file.filename().string() + " (" + obstacle + ")");
       }
-    });
-    if (failed) left.emplace_back(failed->what());
-    for (const std::string& text : left) {
-      hooks.notes.push_back("certbot ran what is in " + folder.string() + "; culmen does not run " + text +
-                            ": culmen edit NAME " + option + " PROGRAM");
     }
   }
   return hooks;
 }
 
-FoundCertificate read_certbot_certificate(const ImportChoices& choices, const std::string& name,
-                                          const FolderHooks& hooks) {
+FoundCertificate read_certbot_certificate(const ClientFolder& from, const std::string& name, const FolderHooks& hooks) {
   FoundCertificate certificate;
   certificate.name = name;
-  certificate.source = choices.from / "renewal" / (name + ".conf");
+  certificate.source = from.folder / "renewal" / (name + ".conf");
   certificate.wrong = error_of("reading " + certificate.source.string(), [&] {
     const RenewalConf conf = RenewalConf::parse(required_file(certificate.source), certificate.source);
     certificate.authenticator = conf.text("authenticator");
     if (certificate.authenticator.empty())
       throw unreadable(certificate.source, "it does not name an authenticator in [renewalparams]");
     certificate.server = server_of(conf);
-    certificate.account_id = conf.text("account");
-    read_certbot_pair(choices.from, conf, certificate);
-    map_certbot(conf, choices, certificate);
-    for (const auto& [member, option] : {std::pair("pre_hook", "--pre-hook"), std::pair("post_hook", "--post-hook"),
-                                         std::pair("renew_hook", "--deploy-hook")}) {
+    certificate.account = conf.text("account");
+    read_certbot_pair(from.folder, conf, certificate);
+    map_certbot(conf, from, certificate);
+    for (const auto& [member, kind] :
+         {std::pair("pre_hook", Remedy::pre_hook), std::pair("post_hook", Remedy::post_hook),
+          std::pair("renew_hook", Remedy::deploy_hook)}) {
       const std::string hook = conf.text(member);
-      if (!hook.empty()) take_hook(certificate, "certbot", hook, member, option);
+      if (!hook.empty()) take_hook(certificate, "certbot", hook, member, kind);
     }
-    for (const auto& [option, programs] : hooks.taken) {
-      for (const std::string& program : programs) take_hook(certificate, "certbot", program, "renewal-hooks", option);
-    }
+    for (const auto& [kind, program] : hooks.taken) take_hook(certificate, "certbot", program, "renewal-hooks", kind);
     if (conf.text("autorenew") == "False")
-      certificate.notes.emplace_back("certbot did not renew it by itself (autorenew = False); culmen renew does");
+      certificate.notes.emplace_back("certbot did not renew it by itself (autorenew = False); culmen does");
   });
   return certificate;
 }
 
 }  // namespace
 
-Found find_of_certbot(const ImportChoices& choices) {
-  check_client_folder("certbot", choices.from, {"renewal", "accounts"});
-  Found found;
-  const FolderHooks hooks = read_folder_hooks(choices.from);
-  for (const fs::path& entry : entries_of(choices.from / "renewal")) {
+FoundState find_of_certbot(const ClientFolder& from) {
+  check_client_folder("certbot", from.folder, {"renewal", "accounts"});
+  FoundState found;
+  const FolderHooks hooks = read_folder_hooks(from.folder);
+  for (const fs::path& entry : entries_of(from.folder / "renewal")) {
     if (entry.extension() == ".conf")
-      found.certificates.push_back(read_certbot_certificate(choices, entry.stem().string(), hooks));
+      found.certificates.push_back(read_certbot_certificate(from, entry.stem().string(), hooks));
   }
   // The folder's name has lost the scheme and a slash at the end; who names the server tells.
   std::map<std::string, std::string> urls;
@@ -261,12 +230,9 @@ Found find_of_certbot(const ImportChoices& choices) {
   for (const FoundCertificate& certificate : found.certificates) {
     if (!certificate.server.empty()) urls.insert_or_assign(path_of_server(certificate.server), certificate.server);
   }
-  AccountSearch(std::move(urls), found.accounts).below(choices.from / "accounts", "", 0);
-  std::stable_sort(found.accounts.begin(), found.accounts.end(),
-                   [](const FoundAccount& a, const FoundAccount& b) { return a.server < b.server; });
+  AccountSearch(std::move(urls), found.accounts).below(from.folder / "accounts", "", 0);
   found.notes = hooks.notes;
-  found.end_of_other_renewals = "end certbot's renewals, as with: systemctl disable --now certbot.timer";
   return found;
 }
 
-}  // namespace culmen::cli
+}  // namespace culmen::imports

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace culmen::cli {
+namespace culmen::imports {
 
 /// A renewal/<name>.conf, in the form of Python's configobj: sections in sections, lists with commas, quotes.
 class RenewalConf {
@@ -28,4 +28,4 @@ class RenewalConf {
   std::map<std::string, std::vector<std::string>> members_;  // by "section/section/name"
 };
 
-}  // namespace culmen::cli
+}  // namespace culmen::imports
