@@ -181,6 +181,8 @@ class Stage {
     manager.on_event = [this](const ManagerEvent& event) {
       now_ = event.at;
       if (event.kind == ManagerEvent::Kind::issuing) causes_[event.id] = event.detail;
+      // Each run reads the copy; of interest is the first.
+      if (event.kind == ManagerEvent::Kind::loaded && std::exchange(said_loaded_, true)) return;
       output_.log(minute_text(event.at) + " " + to_text(event));
     };
     options_.after_run = [this](planner::Time now) { after_run(now); };
@@ -219,6 +221,7 @@ class Stage {
   std::map<std::string, const Taking*> by_id_;
   std::map<std::string, std::string> causes_;
   planner::Time now_;
+  bool said_loaded_ = false;
   RehearsalReport report_;
 };
 

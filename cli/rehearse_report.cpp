@@ -30,7 +30,8 @@ Incident incident(planner::Time at, std::string text) {
   return made;
 }
 
-Incident incident_of(const RehearsedCertificate& certificate, const RehearsedCertificate::Trouble& trouble) {
+Incident incident_of(const RehearsedCertificate& certificate, const RehearsedCertificate::Trouble& trouble,
+                     planner::Time end) {
   Incident made;
   made.at = trouble.from;
   made.text = printable(certificate.id) + ": ";
@@ -38,7 +39,7 @@ Incident incident_of(const RehearsedCertificate& certificate, const RehearsedCer
       trouble.attempts == 0 ? std::string("due, and not ordered") : times_text(trouble.attempts, "attempt") + " failed";
   made.text += trouble.until ? ", issued " + minute_text(*trouble.until) : std::string(", not issued until the end");
   made.text += ": " + printable(trouble.why, 300);
-  made.harmless = trouble.in_outage || trouble.attempts == 0;
+  made.harmless = certificate.is_outlasted(trouble, end);
   return made;
 }
 
@@ -54,6 +55,43 @@ void add_expiries(const RehearsedCertificate& certificate, planner::Time end, st
   }
   if (certificate.lives.empty())
     incidents.push_back(incident(end, printable(certificate.id) + ": there is no certificate at the end"));
+}
+
+/// Calls of one hook that failed.
+struct HookFailures {
+  HookFailures() = default;
+  unsigned calls = 0, failed = 0, first_number = 0;
+  const HookCall* first = nullptr;
+  planner::Time last;
+};
+
+Incident incident_of(const HookFailures& failures) {
+  const HookCall& first = *failures.first;
+  const std::string hook = printable(first.program);
+  const std::string whom = first.ids.empty() ? std::string() : " for " + printable(first.ids);
+  const std::string why = printable(first.failed, 300);
+  if (failures.failed == 1)
+    return incident(first.at, hook + whom + ": call " + std::to_string(failures.first_number) + " failed: " + why);
+  return incident(first.at, hook + ": " + std::to_string(failures.failed) + " of " +
+                                times_text(failures.calls, "call") + " failed, from " + minute_text(first.at) + " to " +
+                                minute_text(failures.last) + "; the first, call " +
+                                std::to_string(failures.first_number) + whom + ": " + why);
+}
+
+void add_hooks(const std::vector<HookCall>& calls, std::vector<Incident>& incidents) {
+  std::map<std::string, HookFailures> by_program;
+  for (const HookCall& call : calls) {
+    HookFailures& failures = by_program[call.program];
+    ++failures.calls;
+    if (call.failed.empty()) continue;
+    if (failures.failed++ == 0) {
+      failures.first = &call;
+      failures.first_number = failures.calls;
+    }
+    failures.last = call.at;
+  }
+  for (const auto& [program, failures] : by_program)
+    if (failures.failed > 0) incidents.push_back(incident_of(failures));
 }
 
 std::string padded(const std::string& text, std::size_t width, bool to_the_right = false) {
@@ -99,19 +137,12 @@ std::vector<Incident> incidents_of(const RehearsalReport& report) {
   std::vector<Incident> incidents;
   for (const RehearsedCertificate& certificate : report.certificates) {
     for (const RehearsedCertificate::Trouble& trouble : certificate.troubles)
-      incidents.push_back(incident_of(certificate, trouble));
+      incidents.push_back(incident_of(certificate, trouble, report.until));
     for (const planner::Time& late : certificate.late)
       incidents.push_back(incident(late, printable(certificate.id) + ": the renewal is late"));
     add_expiries(certificate, report.until, incidents);
   }
-  std::map<std::string, unsigned> calls;
-  for (const HookCall& call : report.hooks) {
-    const unsigned number = ++calls[call.program];
-    if (call.failed.empty()) continue;
-    const std::string whom = call.ids.empty() ? std::string() : " for " + printable(call.ids);
-    incidents.push_back(incident(call.at, printable(call.program) + whom + ": call " + std::to_string(number) +
-                                              " failed: " + printable(call.failed, 300)));
-  }
+  add_hooks(report.hooks, incidents);
   std::ranges::stable_sort(incidents, {}, &Incident::at);
   return incidents;
 }

@@ -27,12 +27,12 @@ struct RehearsalReport {
   bool hooks_ran = false;
 };
 
-/// Something that went wrong. A plain value.
+/// Something that went wrong: with a certificate, or all failed calls of a hook. A plain value.
 struct Incident {
   Incident() = default;
   planner::Time at;
   std::string text;
-  bool harmless = false;  ///< An outage, or a limit, that did no more than hold up a renewal.
+  bool harmless = false;  ///< See RehearsedCertificate::is_outlasted().
 };
 /// In the order of their times.
 std::vector<Incident> incidents_of(const RehearsalReport& report);

@@ -98,6 +98,9 @@ struct RehearsedCertificate {
   /// Whether something goes wrong that an operator has to know of: it is late, expires, is not issued at the end, or an
   /// attempt fails without an outage. An outage that is outlasted is no failure.
   bool fails(planner::Time end) const;
+  /// Whether it was no more than held up, by an outage or a limit: meanwhile it neither became late nor expired, and
+  /// there is a certificate at `end`. `trouble` has to be one of `troubles`.
+  bool is_outlasted(const Trouble& trouble, planner::Time end) const;
 };
 
 /// Runs a manager in virtual time with the real planner, limits and back-off, against test CAs in place of the real

@@ -55,6 +55,8 @@ RehearsalReport example_report() {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
+std::string without_legend(const std::string& svg) { return svg.substr(svg.find("CA outage")); }
+
 }  // namespace
 
 TEST_CASE("rehearse: the table") {
@@ -104,6 +106,55 @@ TEST_CASE("rehearse: what would fail, and what only holds up a renewal") {
   CHECK(hook_table(report) == std::vector<std::string>{"/usr/local/bin/reload: 3 calls"});
   report.hooks_ran = true;
   CHECK(hook_table(report) == std::vector<std::string>{"/usr/local/bin/reload: 3 calls, 1 failed"});
+}
+
+TEST_CASE("rehearse: an outage in which a certificate expires is a failure, and only that") {
+  RehearsalReport report = example_report();
+  report.certificates.erase(report.certificates.begin());
+  RehearsedCertificate& certificate = report.certificates.front();
+  certificate.late.clear();
+  certificate.troubles.front().in_outage = true;
+  for (const bool is_replaced : {false, true}) {
+    if (is_replaced) {
+      certificate.lives.push_back(certificate.lives.front());
+      certificate.lives.back().from = on(2027, 1, 5);
+      certificate.lives.back().until = on(2027, 12, 1);
+      certificate.troubles.front().until = on(2027, 1, 5);
+    }
+    const std::vector<Incident> incidents = incidents_of(report);
+    REQUIRE(incidents.size() == 2);
+    CHECK(has(incidents[0].text, "7 attempts failed"));
+    CHECK(has(incidents[1].text, is_replaced ? "expired, and replaced 2027-01-05" : "expired, and not replaced"));
+    for (const Incident& incident : incidents) CHECK_FALSE(incident.harmless);
+    CHECK_FALSE(has(without_legend(rehearsal_svg(report)), "class=\"outlasted\""));
+  }
+  // Had it lived longer, nothing would have happened.
+  certificate.lives.front().until = on(2027, 1, 6);
+  REQUIRE(incidents_of(report).size() == 1);
+  CHECK(incidents_of(report).front().harmless);
+  CHECK(has(without_legend(rehearsal_svg(report)), "class=\"outlasted\""));
+}
+
+TEST_CASE("rehearse: what failed often is said once for each hook") {
+  RehearsalReport report;
+  report.until = on(2027, 5, 1);
+  for (int i = 0; i < 286; ++i) {
+    HookCall call;
+    call.at = on(2027, 1, 4) + i * hours(12);
+    call.program = i % 2 == 0 ? "/bin/restart" : "/bin/reload";
+    call.ids = "a.example b.example";
+    if (i % 2 == 0 && i > 3) call.failed = "exit code " + std::to_string(i);
+    if (i == 9) call.failed = "exit code 9";
+    report.hooks.push_back(call);
+  }
+  const std::vector<Incident> incidents = incidents_of(report);
+  REQUIRE(incidents.size() == 2);
+  CHECK(incidents[0].at == on(2027, 1, 6));
+  CHECK(incidents[0].text ==
+        "/bin/restart: 141 of 143 calls failed, from 2027-01-06 00:00 to 2027-05-26 00:00; the first, call 3 for "
+        "a.example b.example: exit code 4");
+  CHECK(incidents[1].text == "/bin/reload for a.example b.example: call 5 failed: exit code 9");
+  for (const Incident& incident : incidents) CHECK_FALSE(incident.harmless);
 }
 
 TEST_CASE("rehearse: times and margins") {
