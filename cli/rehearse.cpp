@@ -258,30 +258,29 @@ void say_terms(const RehearsalReport& report, Output& output) {
                minute_text(outage.from) + " to " + minute_text(outage.until));
 }
 
+void say_list(const char* heading, const std::vector<std::string>& lines, Output& output) {
+  if (lines.empty()) return;
+  output.say("");
+  output.say(heading);
+  for (const std::string& line : lines) output.say("  " + line);
+}
+
 void say_incidents(const std::vector<Incident>& incidents, bool harmless, const char* heading, Output& output) {
-  bool first = true;
-  for (const Incident& incident : incidents) {
-    if (incident.harmless != harmless) continue;
-    if (std::exchange(first, false)) {
-      output.say("");
-      output.say(heading);
-    }
-    output.say("  " + minute_text(incident.at) + "  " + incident.text);
-  }
+  std::vector<std::string> lines;
+  for (const Incident& incident : incidents)
+    if (incident.harmless == harmless) lines.push_back(minute_text(incident.at) + "  " + incident.text);
+  say_list(heading, lines, output);
 }
 
 void say_report(const RehearsalReport& report, int every, Output& output) {
   output.say("Rehearsal from " + day_text(report.from) + " to " + day_text(report.until) + ", with a run every " +
              std::to_string(every) + " h; times are UTC. No CA is asked, and nothing real is changed.");
+  output.say("Validation is assumed to succeed, and no name to be refused; culmen check looks for obstacles.");
   say_terms(report, output);
   output.say("");
   for (const std::string& line : rehearsal_table(report)) output.say(line);
-  const std::vector<std::string> hooks = hook_table(report);
-  if (!hooks.empty()) {
-    output.say("");
-    output.say(report.hooks_ran ? "Hooks:" : "Hooks, not run (--hooks real runs them):");
-  }
-  for (const std::string& line : hooks) output.say("  " + line);
+  say_list("Assumed to succeed from now on:", unproven_certificates(report), output);
+  say_list(report.hooks_ran ? "Hooks:" : "Hooks, not run (--hooks real runs them):", hook_table(report), output);
   const std::vector<Incident> incidents = incidents_of(report);
   say_incidents(incidents, true, "Held up, without harm:", output);
   say_incidents(incidents, false, "Would fail:", output);
@@ -296,6 +295,9 @@ JsonObject json_of(const RehearsedCertificate& certificate, planner::Time end) {
     json.set("least_margin_at", time_text(least->at));
   }
   json.set("fails", certificate.fails(end));
+  json.set("never_issued", !certificate.was_there);
+  json.set("failures_so_far", static_cast<int>(certificate.failures));
+  if (!certificate.last_failure.empty()) json.set("last_error", printable(certificate.last_failure, 2000));
   std::vector<JsonObject> lives, troubles;
   for (std::size_t i = 0; i < certificate.lives.size(); ++i) {
     JsonObject life;

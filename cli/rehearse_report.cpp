@@ -173,6 +173,20 @@ std::vector<std::string> rehearsal_table(const RehearsalReport& report) {
   return lines;
 }
 
+std::vector<std::string> unproven_certificates(const RehearsalReport& report) {
+  std::vector<std::string> lines;
+  for (const RehearsedCertificate& certificate : report.certificates) {
+    const bool has_failed = certificate.failures > 0 || !certificate.last_failure.empty();
+    if (certificate.was_there && !has_failed) continue;
+    std::string line = printable(certificate.id) + ": ";
+    if (!certificate.was_there) line += has_failed ? "never issued; " : "never issued";
+    if (has_failed) line += times_text(std::max(certificate.failures, 1U), "attempt") + " failed so far";
+    if (!certificate.last_failure.empty()) line += ": " + printable(certificate.last_failure, 300);
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
 std::vector<std::string> hook_table(const RehearsalReport& report) {
   std::map<std::string, std::pair<unsigned, unsigned>> counts;
   for (const HookCall& call : report.hooks) {

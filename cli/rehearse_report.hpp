@@ -39,6 +39,8 @@ std::vector<Incident> incidents_of(const RehearsalReport& report);
 
 /// The table: a heading, and a line for each certificate.
 std::vector<std::string> rehearsal_table(const RehearsalReport& report);
+/// One line for each certificate that has never been issued, or whose last attempt before the rehearsal failed.
+std::vector<std::string> unproven_certificates(const RehearsalReport& report);
 /// One line for each hook: how often it was called, and how often it failed.
 std::vector<std::string> hook_table(const RehearsalReport& report);
 /// A picture of its own: a row for each certificate, with its lifetimes as bars; renewals, failures and outages on

@@ -88,6 +88,9 @@ struct RehearsedCertificate {
   std::string profile;      ///< That is asked for; empty: none.
   std::vector<Life> lives;  ///< The first is the one in storage, if there is one.
   bool was_there = false;   ///< There was one.
+  // On record before the rehearsal.
+  unsigned failures = 0;     ///< Attempts in a row that failed.
+  std::string last_failure;  ///< Of the last attempt; empty: it succeeded, or there was none.
   std::vector<Trouble> troubles;
   std::vector<planner::Time> late;  ///< See planner::Action::late.
 
@@ -95,12 +98,12 @@ struct RehearsedCertificate {
   std::size_t issued() const noexcept { return lives.size() - (was_there ? 1 : 0); }
   /// The least of all; nullopt if nothing was renewed, and nothing has expired before `end`.
   std::optional<Margin> least_margin(planner::Time end) const;
-  /// Whether something goes wrong that an operator has to know of: it is late, expires, is not issued at the end, or an
-  /// attempt fails without an outage. An outage that is outlasted is no failure.
-  bool fails(planner::Time end) const;
   /// Whether it was no more than held up, by an outage or a limit: meanwhile it neither became late nor expired, and
   /// there is a certificate at `end`. `trouble` has to be one of `troubles`.
   bool is_outlasted(const Trouble& trouble, planner::Time end) const;
+  /// Whether something goes wrong that an operator has to know of: it is late, expires, is not issued at the end, or an
+  /// attempt fails without an outage. An outage that is outlasted is no failure.
+  bool fails(planner::Time end) const;
 };
 
 /// Runs a manager in virtual time with the real planner, limits and back-off, against test CAs in place of the real
@@ -108,8 +111,9 @@ struct RehearsedCertificate {
 ///
 /// `certificates` are copied to memory, in place of ManagerOptions::storage. Accounts, orders in progress and what was
 /// used of rate limits are not. The CAs have the directory URLs and the limits of the real ones. Challenges are
-/// answered here, whatever the solvers are, except onion-csr-01. A CA without terms issues certificates that live as
-/// long as the present one of the same names, or 90 days; of publicly trusted CAs no longer than their rules allow.
+/// answered here, whatever the solvers are, except onion-csr-01: validation succeeds, and no name is refused. A CA
+/// without terms issues certificates that live as long as the present one of the same names, or 90 days; of publicly
+/// trusted CAs no longer than their rules allow. The renewal window that is on record for a present certificate holds.
 ///
 /// Callbacks of the options are called on this thread. Throws Error: invalid_argument for options that are not valid.
 std::vector<RehearsedCertificate> rehearse(ManagerOptions manager, const std::vector<StoredCertificate>& certificates,

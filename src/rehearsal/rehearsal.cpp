@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/time.hpp"
 #include "culmen/attempt.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/test_ca.hpp"
@@ -26,6 +27,8 @@ constexpr const char* challenges[] = {"http-01",        "tls-alpn-01",    "dns-0
                                       "dns-account-01", "dns-persist-01", onion_challenge};
 constexpr hours longest_rehearsal(24 * 366 * 5);
 constexpr std::size_t keys_of_a_type = 4;
+/// When to ask for renewal information again: the answers do not change.
+constexpr hours unchanged_answer(24);
 
 /// Challenges that are answered now, for the CAs to see.
 class PresentedChallenges {
@@ -79,6 +82,23 @@ struct RehearsedCa {
   std::unique_ptr<TestCa> ca;
 };
 
+/// The answer of a CA that goes on saying what it said before.
+HttpResponse renewal_info_response(const std::string& url, const RenewalInfo& info) {
+  HttpResponse response;
+  response.status = 200;
+  response.url = url;
+  response.headers.emplace_back("content-type", "application/json");
+  response.headers.emplace_back("retry-after", std::to_string(seconds(unchanged_answer).count()));
+  response.body = R"({"suggestedWindow":{"start":")" + base::format_rfc3339(info.window_start) + R"(","end":")" +
+                  base::format_rfc3339(info.window_end) + "\"}";
+  // A URL has nothing that JSON would have to escape.
+  const bool is_url =
+      std::ranges::all_of(info.explanation_url, [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; });
+  if (is_url && !info.explanation_url.empty()) response.body += ",\"explanationURL\":\"" + info.explanation_url + "\"";
+  response.body += "}";
+  return response;
+}
+
 class Rehearsal {
  public:
   Rehearsal(ManagerOptions manager, const std::vector<StoredCertificate>& certificates,
@@ -108,6 +128,7 @@ class Rehearsal {
   std::set<std::string> profiles_;
   bool has_onions_ = false;
   std::map<std::pair<std::string, std::string>, seconds> present_lifetimes_;  ///< By directory and name.
+  std::map<std::string, RenewalInfo> known_windows_;                          ///< Of present certificates, by CertID.
   std::map<std::string, std::vector<PrivateKey>> keys_;                       ///< By type.
   std::size_t keys_taken_ = 0;
   std::map<std::string, RehearsedCertificate> found_;  ///< By id.
@@ -154,7 +175,8 @@ Rehearsal::Rehearsal(ManagerOptions manager, const std::vector<StoredCertificate
   if (manager_.owner.empty()) manager_.owner = "rehearsal";
 }
 
-/// What the real CAs alone know is left out: orders, accounts, and the identifier for renewal information.
+/// What the real CAs alone know is left out: orders, accounts, and the identifier for renewal information. The window
+/// that a CA has suggested for a present certificate is kept: the CA that stands in for it goes on suggesting it.
 void Rehearsal::copy(const std::vector<StoredCertificate>& certificates) {
   manager_.storage = memory_storage();
   std::vector<Write> writes;
@@ -162,7 +184,10 @@ void Rehearsal::copy(const std::vector<StoredCertificate>& certificates) {
     const auto found = found_.find(certificate.id);
     if (found == found_.end()) continue;
     CertificateRecord record = certificate.record;
-    record.certificate_id.clear();
+    found->second.last_failure = record.last_error;
+    for (const auto& [ca, attempts] : record.attempts) found->second.failures += attempts.in_a_row;
+    const std::string certificate_id = std::exchange(record.certificate_id, {});
+    if (record.renewal.info && !certificate_id.empty()) known_windows_[certificate_id] = *record.renewal.info;
     if (certificate.live && record.not_before && record.not_after) {
       RehearsedCertificate::Life life;
       life.from = std::min(*record.not_before, options_.from);
@@ -201,7 +226,7 @@ void Rehearsal::add_ca(const std::string& name_or_url) {
   options.dns_persist = TestCaOptions::DnsPersist::account_hash;
   if (has_onions_) options.onion = TestCaOptions::Onion::rfc9799;
   options.faults.reuse_authorizations = true;
-  options.renewal_info_retry_after = hours(24);  // its answers do not change
+  options.renewal_info_retry_after = unchanged_answer;
   options.validate = [this](const TestCaValidation& validation) { return presented_.fault_of(validation); };
   options.certificate_lifetime_of = [this, &ca](const std::vector<Identifier>& names, const std::string& profile) {
     return lifetime(ca, names, profile);
@@ -242,6 +267,8 @@ TimedResponse Rehearsal::answer(const HttpRequest& request) {
     if (is_out(ca->directory))
       return TimedResponse(Error(Errc::connection_failed, "sending a request to " + ca->directory,
                                  "the CA does not answer (an outage of the rehearsal)"));
+    const auto known = known_windows_.find(request.url.substr(request.url.rfind('/') + 1));
+    if (known != known_windows_.end()) return TimedResponse(renewal_info_response(request.url, known->second));
     HttpRequest same = request;
     if (is_directory) same.url = ca->ca->directory_url();
     return ca->ca->handle(same);

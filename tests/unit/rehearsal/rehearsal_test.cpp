@@ -148,6 +148,59 @@ TEST_CASE("rehearsal: what is there goes on from where it is, at the pace of its
     CHECK(std::chrono::round<hours>(certificate.lives[i].until - certificate.lives[i].from) == 60 * day);
 }
 
+TEST_CASE("rehearsal: the window that is on record for a present certificate holds") {
+  RehearsalOptions options = two_years();
+  options.until = options.from + 100 * day;
+  const CertificateSpec kept = spec("a.example", "https://ca.example/directory");
+  ManagerOptions manager;
+  manager.specs = {kept};
+  StoredCertificate before = stored(kept, options.from - 10 * day, 90 * day);
+  before.record.certificate_id = certificate_id(Certificate::from_pem(before.live->chain_pem));
+  // By its lifetime it would be due fifty days from now.
+  for (const int days : {20, 65}) {
+    RenewalInfo window;
+    window.window_start = options.from + days * day;
+    window.window_end = window.window_start + 2 * day;
+    before.record.renewal = updated_renewal_state(RenewalState(), window, options.from - hours(1), 0.5);
+    const std::vector<RehearsedCertificate> all = rehearse(manager, {before}, options);
+    REQUIRE(all.front().lives.size() >= 2);
+    const planner::Time renewed = all.front().lives[1].from;
+    CHECK(renewed >= window.window_start + day);
+    CHECK(renewed <= window.window_start + day + options.every + hours(1));
+    CHECK(all.front().troubles.empty());
+  }
+}
+
+TEST_CASE("rehearsal: what has failed before is on record") {
+  RehearsalOptions options = two_years();
+  options.until = options.from + 3 * day;
+  ManagerOptions manager;
+  StoredCertificate never, failed;
+  never.id = "never.example";
+  failed = stored(spec("failed.example", "letsencrypt"), options.from - 70 * day, 90 * day);
+  for (StoredCertificate* each : {&never, &failed}) {
+    each->record.spec = spec(each->id, "letsencrypt");
+    manager.specs.push_back(*each->record.spec);
+    planner::Attempts attempts;
+    attempts.in_a_row = 2;
+    attempts.last = planner::Failure::ca_refused;
+    attempts.last_at = options.from - hours(1);
+    each->record.attempts[resolve_directory_url("letsencrypt")] = attempts;
+    each->record.last_error = "the CA refused " + each->id;
+  }
+  manager.specs.push_back(spec("new.example", "letsencrypt"));
+  const std::vector<RehearsedCertificate> all = rehearse(manager, {never, failed}, options);
+  CHECK_FALSE(of(all, "never.example").was_there);
+  CHECK(of(all, "failed.example").was_there);
+  for (const char* id : {"never.example", "failed.example"}) {
+    CHECK(of(all, id).failures == 2);
+    CHECK(of(all, id).last_failure == "the CA refused " + std::string(id));
+    CHECK(of(all, id).issued() == 1);
+  }
+  CHECK(of(all, "new.example").failures == 0);
+  CHECK(of(all, "new.example").last_failure.empty());
+}
+
 TEST_CASE("rehearsal: a publicly trusted CA without announcements keeps to the rules") {
   RehearsalOptions options = two_years();
   CertificateSpec kept = spec("a.example", "zerossl");

@@ -157,6 +157,25 @@ TEST_CASE("rehearse: what failed often is said once for each hook") {
   for (const Incident& incident : incidents) CHECK_FALSE(incident.harmless);
 }
 
+TEST_CASE("rehearse: certificates that have not been proven to work") {
+  RehearsalReport report = example_report();
+  CHECK(unproven_certificates(report).empty());
+  report.certificates[1].failures = 3;
+  report.certificates[1].last_failure = "the CA refused it";
+  RehearsedCertificate fresh;
+  fresh.id = "new.example";
+  report.certificates.push_back(fresh);
+  fresh.id = "refused.example";
+  fresh.failures = 1;
+  fresh.last_failure = "rejectedIdentifier";
+  report.certificates.push_back(fresh);
+  CHECK(unproven_certificates(report) ==
+        std::vector<std::string>{"long-name.b.example: 3 attempts failed so far: the CA refused it",
+                                 "new.example: never issued",
+                                 "refused.example: never issued; 1 attempt failed so far: "
+                                 "rejectedIdentifier"});
+}
+
 TEST_CASE("rehearse: times and margins") {
   CHECK(day_text(on(2027, 2, 10) + hours(5)) == "2027-02-10");
   CHECK(minute_text(on(2027, 2, 10) + hours(5) + std::chrono::seconds(61)) == "2027-02-10 05:01");
