@@ -81,11 +81,11 @@ int taken_number(std::string_view& text) {
 hours length_of(const std::string& text) {
   std::string_view rest = text;
   const int number = taken_number(rest);
-  const int days = rest == "d" ? 1 : rest == "w" ? 7 : rest == "y" ? 365 : 0;
-  if (number < 1 || number > 2000 || days == 0 || number * days > 5 * 365)
-    throw usage_fault("--for: \"" + printable(text) + "\" is not a time of one day to five years",
-                      "Write 90d, 26w or 2y.");
-  return hours(24 * days * number);
+  const int unit = rest == "h" ? 1 : rest == "d" ? 24 : rest == "w" ? 24 * 7 : rest == "y" ? 24 * 365 : 0;
+  if (number < 1 || number > 50'000 || unit == 0 || number > 24 * 365 * 5 / unit)
+    throw usage_fault("--for: \"" + printable(text) + "\" is not a time of one hour to five years",
+                      "Write 12h, 90d, 26w or 2y.");
+  return hours(unit * number);
 }
 
 /// START+HOURS[@CA]
@@ -211,6 +211,7 @@ class Stage {
 
   void after_run(planner::Time now) {
     hooks_.after_run(now);
+    report_.every = options_.every;
     if (interrupt_token().cancelled()) throw Error(Errc::cancelled, "rehearsing renewals", "interrupted");
   }
 
@@ -226,12 +227,6 @@ class Stage {
 };
 
 // ---- What is said ----
-
-/// "90 d", "160 h"
-std::string lifetime_text(std::chrono::seconds lifetime) {
-  const std::int64_t all = lifetime.count() / 3600;
-  return all % 24 == 0 ? std::to_string(all / 24) + " d" : std::to_string(all) + " h";
-}
 
 /// What is known of a CA and its profile.
 std::string terms_text(const std::string& ca, const std::string& profile, const RehearsalReport& report) {
@@ -272,9 +267,14 @@ void say_incidents(const std::vector<Incident>& incidents, bool harmless, const 
   say_list(heading, lines, output);
 }
 
-void say_report(const RehearsalReport& report, int every, Output& output) {
-  output.say("Rehearsal from " + day_text(report.from) + " to " + day_text(report.until) + ", with a run every " +
-             std::to_string(every) + " h; times are UTC. No CA is asked, and nothing real is changed.");
+void say_report(const RehearsalReport& report, Output& output) {
+  const std::string runs = report.every.count() > 0
+                               ? "with a run every " + std::to_string(report.every / hours(1)) + " h"
+                               : "renewing at any moment, as culmen run does";
+  const bool is_short = report.until - report.from < hours(48);
+  output.say("Rehearsal from " + (is_short ? minute_text(report.from) : day_text(report.from)) + " to " +
+             (is_short ? minute_text(report.until) : day_text(report.until)) + ", " + runs +
+             "; times are UTC. No CA is asked, and nothing real is changed.");
   output.say("Validation is assumed to succeed, and no name to be refused; culmen check looks for obstacles.");
   say_terms(report, output);
   output.say("");
@@ -370,7 +370,7 @@ int run_rehearse(const RehearseFlags& flags, Output& output) {
   const RehearsalReport report = Stage(std::move(all), host, flags, std::move(options), output).run();
   const std::vector<Incident> incidents = incidents_of(report);
   const bool fails = std::ranges::any_of(incidents, [](const Incident& incident) { return !incident.harmless; });
-  say_report(report, flags.every, output);
+  say_report(report, output);
   fill_json(report, fails, output.result());
   if (!flags.svg.empty()) {
     write_file_atomically(flags.svg, rehearsal_svg(report));
@@ -386,9 +386,10 @@ void define_rehearse(Command& command) {
   auto flags = std::make_shared<RehearseFlags>();
   command.arguments("names NAME", flags->names, "Names of certificates, as culmen list shows them; none: all")
       .names_certificate();
-  command.text("--for TIME", flags->length, "How far to look ahead: 90d, 26w, 2y; five years at most");
+  command.text("--for TIME", flags->length, "How far to look ahead: 12h, 90d, 26w, 2y; five years at most");
   command.text("--from DATE", flags->from, "When to begin (default: now)").hide_default();
-  command.number("--every HOURS", flags->every, "Hours between two runs of the timer").between(1, 720);
+  command.number("--every HOURS", flags->every, "Hours between two runs of the timer; 0: culmen run, which needs none")
+      .between(0, 720);
   command.text("--hooks WHAT", flags->hooks, "print: count the calls of hooks; real: run the hooks, on the copy")
       .one_of({"print", "real"});
   command.list("--outage START+HOURS[@CA]", flags->outages, "An outage of a CA, or of all, such as 2027-03-01+40");

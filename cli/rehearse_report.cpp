@@ -43,15 +43,47 @@ Incident incident_of(const RehearsedCertificate& certificate, const RehearsedCer
   return made;
 }
 
+void add_late(const RehearsedCertificate& certificate, std::vector<Incident>& incidents) {
+  const std::vector<planner::Time>& late = certificate.late;
+  if (late.empty()) return;
+  std::string text = printable(certificate.id) + ": the renewal is late";
+  if (late.size() > 1) text += ", " + std::to_string(late.size()) + " times until " + minute_text(late.back());
+  incidents.push_back(incident(late.front(), std::move(text)));
+}
+
+/// A timer that cannot renew in time, whatever happens.
+void add_slow_timer(const RehearsedCertificate& certificate, const RehearsalReport& report,
+                    std::vector<Incident>& incidents) {
+  const auto least = certificate.least_margin(report.until);
+  const bool is_late = !certificate.late.empty() || (least && least->left < seconds(0));
+  if (!is_late || certificate.lives.empty()) return;
+  const auto shortest =
+      std::ranges::min(certificate.lives, {}, [](const auto& life) { return life.until - life.from; });
+  auto life = std::chrono::round<seconds>(shortest.until - shortest.from);
+  if (life >= std::chrono::days(1)) life = std::chrono::round<std::chrono::hours>(life);
+  if (report.every * 2 < life) return;
+  incidents.push_back(incident(report.from, printable(certificate.id) + ": a certificate lives " + lifetime_text(life) +
+                                                ", too short for a run every " + lifetime_text(report.every) +
+                                                ": renew it with culmen run, or with a faster timer (--every 0 " +
+                                                "rehearses culmen run)"));
+}
+
 void add_expiries(const RehearsedCertificate& certificate, planner::Time end, std::vector<Incident>& incidents) {
+  std::vector<Incident> all;
   for (std::size_t i = 0; i < certificate.lives.size(); ++i) {
     const bool is_last = i + 1 == certificate.lives.size();
     const planner::Time replaced = is_last ? end : certificate.lives[i + 1].from;
-    const planner::Time expired = certificate.lives[i].until;
-    if (expired >= replaced) continue;
-    incidents.push_back(
-        incident(expired, printable(certificate.id) + ": expired, and " +
-                              (is_last ? "not replaced until the end" : "replaced " + minute_text(replaced))));
+    const planner::Time over = certificate.lives[i].until;
+    if (over >= replaced) continue;
+    all.push_back(
+        incident(over, is_last ? std::string("not replaced until the end") : "replaced " + minute_text(replaced)));
+  }
+  if (!all.empty()) {
+    std::string text = printable(certificate.id) + ": expired, and ";
+    if (all.size() > 1)
+      text = printable(certificate.id) + ": expired " + std::to_string(all.size()) + " times, the last time " +
+             minute_text(all.back().at) + ", and ";
+    incidents.push_back(incident(all.front().at, text + all.back().text));
   }
   if (certificate.lives.empty())
     incidents.push_back(incident(end, printable(certificate.id) + ": there is no certificate at the end"));
@@ -125,9 +157,18 @@ std::string minute_text(planner::Time time) {
   return day_text(time) + text.data();
 }
 
+std::string lifetime_text(seconds lifetime) {
+  const std::int64_t all = lifetime.count();
+  if (all % 60 != 0) return std::to_string(all) + " s";
+  if (all % 3600 != 0) return std::to_string(all / 60) + " min";
+  if (all % 86400 != 0) return std::to_string(all / 3600) + " h";
+  return std::to_string(all / 86400) + " d";
+}
+
 std::string margin_text(seconds left) {
   const std::int64_t all = std::abs(left.count()) / 3600;
   const std::string start = left < seconds(0) ? "-" : "";
+  if (std::abs(left.count()) < 600) return start + std::to_string(std::abs(left.count())) + " s";
   if (all == 0) return start + std::to_string(std::abs(left.count()) / 60) + " min";
   if (all < 24) return start + std::to_string(all) + " h";
   return start + std::to_string(all / 24) + " d " + std::to_string(all % 24) + " h";
@@ -138,8 +179,8 @@ std::vector<Incident> incidents_of(const RehearsalReport& report) {
   for (const RehearsedCertificate& certificate : report.certificates) {
     for (const RehearsedCertificate::Trouble& trouble : certificate.troubles)
       incidents.push_back(incident_of(certificate, trouble, report.until));
-    for (const planner::Time& late : certificate.late)
-      incidents.push_back(incident(late, printable(certificate.id) + ": the renewal is late"));
+    add_slow_timer(certificate, report, incidents);
+    add_late(certificate, incidents);
     add_expiries(certificate, report.until, incidents);
   }
   add_hooks(report.hooks, incidents);

@@ -21,6 +21,7 @@ struct HookCall {
 struct RehearsalReport {
   RehearsalReport() = default;
   planner::Time from, until;
+  std::chrono::seconds every{0};  ///< As in RehearsalOptions.
   std::vector<CaOutage> outages;
   std::vector<RehearsedCertificate> certificates;
   std::vector<HookCall> hooks;  ///< In the order of their times.
@@ -53,7 +54,9 @@ std::string ca_name(const std::string& directory);
 std::string day_text(planner::Time time);
 /// "2027-02-10 04:00", UTC.
 std::string minute_text(planner::Time time);
-/// "12 d 4 h"; "-2 d 0 h".
+/// "90 d", "160 h", "2 min"
+std::string lifetime_text(std::chrono::seconds lifetime);
+/// "12 d 4 h"; "-2 d 0 h"; "-30 s".
 std::string margin_text(std::chrono::seconds left);
 
 }  // namespace culmen::cli

@@ -48,9 +48,10 @@ std::vector<CaOutage> random_outages(std::size_t count, std::uint64_t seed, plan
 /// A plain value.
 struct RehearsalOptions {
   RehearsalOptions() = default;
-  planner::Time from, until;                           ///< At most five years.
-  std::chrono::seconds every{std::chrono::hours(12)};  ///< From one Manager::run_once() to the next; at least 1 min.
-  std::uint64_t seed = 1;                              ///< The same seed gives the same rehearsal.
+  planner::Time from, until;  ///< At most five years.
+  /// From one Manager::run_once() to the next; at least 1 min. 0: as soon as something is due, as Manager::run() does.
+  std::chrono::seconds every{std::chrono::hours(12)};
+  std::uint64_t seed = 1;  ///< The same seed gives the same rehearsal.
   std::vector<CaTerms> terms = known_ca_terms();
   std::vector<CaOutage> outages;
   /// Called after each run with the time. What it throws ends the rehearsal. May be empty.
@@ -115,7 +116,8 @@ struct RehearsedCertificate {
 /// without terms issues certificates that live as long as the present one of the same names, or 90 days; of publicly
 /// trusted CAs no longer than their rules allow. The renewal window that is on record for a present certificate holds.
 ///
-/// Callbacks of the options are called on this thread. Throws Error: invalid_argument for options that are not valid.
+/// Callbacks of the options are called on this thread. Throws Error: invalid_argument for options that are not valid,
+/// and if present certificates live so short that there would be more than 100,000 renewals.
 std::vector<RehearsedCertificate> rehearse(ManagerOptions manager, const std::vector<StoredCertificate>& certificates,
                                            const RehearsalOptions& options);
 

@@ -25,7 +25,11 @@ constexpr const char* rehearsing = "rehearsing renewals";
 constexpr const char* onion_challenge = "onion-csr-01";
 constexpr const char* challenges[] = {"http-01",        "tls-alpn-01",    "dns-01",
                                       "dns-account-01", "dns-persist-01", onion_challenge};
+constexpr hours whole_day(24);
 constexpr hours longest_rehearsal(24 * 366 * 5);
+constexpr double most_renewals = 100'000;
+/// Without a timer, the next run is no later than this: programs that failed are tried again then.
+constexpr hours longest_pause(1);
 constexpr std::size_t keys_of_a_type = 4;
 /// When to ask for renewal information again: the answers do not change.
 constexpr hours unchanged_answer(24);
@@ -82,6 +86,15 @@ struct RehearsedCa {
   std::unique_ptr<TestCa> ca;
 };
 
+/// Of a present certificate, as its CA would say it.
+seconds whole_lifetime(planner::Time not_before, planner::Time not_after) {
+  const auto life = std::chrono::round<seconds>(not_after - not_before);
+  if (life >= whole_day) return std::chrono::round<hours>(life);
+  // notAfter is the last second of it (RFC 5280 §4.1.2.5).
+  const bool is_less = (life + seconds(1)) % std::chrono::minutes(1) == seconds(0);
+  return std::max(is_less ? life + seconds(1) : life, seconds(1));
+}
+
 /// The answer of a CA that goes on saying what it said before.
 HttpResponse renewal_info_response(const std::string& url, const RenewalInfo& info) {
   HttpResponse response;
@@ -116,6 +129,8 @@ class Rehearsal {
   void note_trouble(const std::string& id, const std::string& ca, const std::string& why, bool is_attempt);
   void note_waiting(const RunSummary& summary);
   PrivateKey spare_key(const std::string& type);
+  void check_number_of_renewals() const;
+  planner::Time next_run(planner::Time last, const RunSummary& summary) const;
 
   const RehearsalOptions& options_;
   VirtualClock clock_;
@@ -142,7 +157,8 @@ Rehearsal::Rehearsal(ManagerOptions manager, const std::vector<StoredCertificate
     : options_(options), clock_(options.from), manager_(std::move(manager)) {
   if (options_.until <= options_.from || options_.until - options_.from > longest_rehearsal)
     throw invalid_rehearsal("the end must be after the beginning, by five years at most");
-  if (options_.every < std::chrono::minutes(1)) throw invalid_rehearsal("runs must be a minute apart or more");
+  if (options_.every != seconds(0) && options_.every < std::chrono::minutes(1))
+    throw invalid_rehearsal("runs must be a minute apart or more");
   for (const char* type : challenges) solvers_.push_back(std::make_shared<RehearsalSolver>(type, presented_));
   for (const CertificateSpec& spec : manager_.specs) {
     if (!spec.profile.empty()) profiles_.insert(spec.profile);
@@ -195,8 +211,7 @@ void Rehearsal::copy(const std::vector<StoredCertificate>& certificates) {
       life.ca = record.server;
       found->second.lives.push_back(std::move(life));
       found->second.was_there = true;
-      // notAfter is the last second of it (RFC 5280 §4.1.2.5).
-      const seconds whole = std::chrono::round<hours>(*record.not_after - *record.not_before);
+      const seconds whole = whole_lifetime(*record.not_before, *record.not_after);
       for (const std::string& name : record.names) present_lifetimes_[{record.server, name}] = whole;
       writes.emplace_back(generation_key(certificate.id, record.live), encode(*certificate.live));
     } else {
@@ -347,17 +362,46 @@ void Rehearsal::note_waiting(const RunSummary& summary) {
   }
 }
 
+/// Each of them takes milliseconds.
+void Rehearsal::check_number_of_renewals() const {
+  using Real = std::chrono::duration<double>;
+  double renewals = 0;
+  std::string shortest;
+  seconds least = longest_rehearsal;
+  for (const auto& [id, certificate] : found_) {
+    if (!certificate.was_there) continue;
+    const seconds life = whole_lifetime(certificate.lives.front().from, certificate.lives.front().until);
+    const Real pause = std::max<Real>(Real(life) / 2, options_.every);
+    renewals += Real(options_.until - options_.from) / pause;
+    if (life >= least) continue;
+    least = life;
+    shortest = id;
+  }
+  if (renewals > most_renewals)
+    throw invalid_rehearsal("there would be more than " + std::to_string(static_cast<int>(most_renewals)) +
+                            " renewals: a certificate of " + printable(shortest) + " lives " +
+                            std::to_string(least.count()) + " s; rehearse a shorter time");
+}
+
+planner::Time Rehearsal::next_run(planner::Time last, const RunSummary& summary) const {
+  if (options_.every > seconds(0)) return last + options_.every;
+  const planner::Time now = clock_.now();
+  return std::clamp<planner::Time>(summary.next.value_or(now + longest_pause), now + seconds(1), now + longest_pause);
+}
+
 std::vector<RehearsedCertificate> Rehearsal::run() {
+  check_number_of_renewals();
   manager::Seams seams;
   seams.watch = false;
   seams.random = [random = std::mt19937_64(options_.seed)]() mutable {
     return static_cast<double>(random() >> 11) / static_cast<double>(std::uint64_t(1) << 53);
   };
   const auto core = std::make_shared<manager::ManagerCore>(manager_, std::move(seams));
-  for (planner::Time next = options_.from; next < options_.until; next += options_.every) {
+  RunSummary summary;
+  for (planner::Time next = options_.from; next < options_.until; next = next_run(next, summary)) {
     if (next < clock_.now()) continue;  // the run before took longer
     driver_->run_until(next);
-    const RunSummary summary = driver_->drive(core->run_once(), "the manager").value();
+    summary = driver_->drive(core->run_once(), "the manager").value();
     note_waiting(summary);
     if (options_.after_run) options_.after_run(clock_.now());
   }
@@ -365,7 +409,8 @@ std::vector<RehearsedCertificate> Rehearsal::run() {
   for (auto& [id, certificate] : found_) {
     // What became due during a run is ordered in the next.
     std::erase_if(certificate.troubles, [this](const RehearsedCertificate::Trouble& trouble) {
-      return trouble.attempts == 0 && trouble.until.value_or(clock_.now()) - trouble.from <= options_.every;
+      return trouble.attempts == 0 && trouble.until.value_or(clock_.now()) - trouble.from <=
+                                          std::max<seconds>(options_.every, std::chrono::minutes(1));
     });
     all.push_back(std::move(certificate));
   }

@@ -157,6 +157,35 @@ TEST_CASE("rehearse: what failed often is said once for each hook") {
   for (const Incident& incident : incidents) CHECK_FALSE(incident.harmless);
 }
 
+TEST_CASE("rehearse: a timer that is too slow is said once for each certificate") {
+  RehearsalReport report;
+  report.from = on(2026, 12, 1);
+  report.until = report.from + 3 * one_day;
+  report.every = hours(12);
+  RehearsedCertificate certificate;
+  certificate.id = "short.example";
+  certificate.was_there = true;
+  for (int i = 0; i < 6; ++i) {
+    RehearsedCertificate::Life life;
+    life.from = report.from + i * hours(12);
+    life.until = life.from + std::chrono::minutes(2);
+    certificate.lives.push_back(life);
+    certificate.late.push_back(life.until);
+  }
+  report.certificates.push_back(certificate);
+  const std::vector<Incident> incidents = incidents_of(report);
+  REQUIRE(incidents.size() == 3);
+  CHECK(incidents[0].text ==
+        "short.example: a certificate lives 2 min, too short for a run every 12 h: renew it with culmen run, or with a "
+        "faster timer (--every 0 rehearses culmen run)");
+  CHECK(incidents[1].text == "short.example: the renewal is late, 6 times until 2026-12-03 12:02");
+  CHECK(incidents[2].text ==
+        "short.example: expired 6 times, the last time 2026-12-03 12:02, and not replaced until the end");
+  for (const Incident& incident : incidents) CHECK_FALSE(incident.harmless);
+  report.every = std::chrono::seconds(0);
+  CHECK(incidents_of(report).size() == 2);
+}
+
 TEST_CASE("rehearse: certificates that have not been proven to work") {
   RehearsalReport report = example_report();
   CHECK(unproven_certificates(report).empty());
@@ -179,6 +208,11 @@ TEST_CASE("rehearse: certificates that have not been proven to work") {
 TEST_CASE("rehearse: times and margins") {
   CHECK(day_text(on(2027, 2, 10) + hours(5)) == "2027-02-10");
   CHECK(minute_text(on(2027, 2, 10) + hours(5) + std::chrono::seconds(61)) == "2027-02-10 05:01");
+  CHECK(lifetime_text(hours(160)) == "160 h");
+  CHECK(lifetime_text(90 * one_day) == "90 d");
+  CHECK(lifetime_text(std::chrono::minutes(90)) == "90 min");
+  CHECK(lifetime_text(std::chrono::seconds(90)) == "90 s");
+  CHECK(margin_text(-std::chrono::seconds(30)) == "-30 s");
   CHECK(margin_text(std::chrono::minutes(59)) == "59 min");
   CHECK(margin_text(hours(23)) == "23 h");
   CHECK(margin_text(hours(24 * 12 + 5)) == "12 d 5 h");
