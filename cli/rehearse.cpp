@@ -1,7 +1,10 @@
 // culmen rehearse: what would be renewed in the time to come, and what would fail.
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,6 +18,7 @@
 #include "culmen/attempt.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/rehearsal.hpp"
+#include "files.hpp"
 #include "host.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
@@ -119,6 +123,24 @@ RehearsalOptions options_of(const RehearseFlags& flags) {
   return options;
 }
 
+/// Before the rehearsal, which may take long. Throws Failure.
+void check_picture(const std::string& file) {
+  namespace fs = std::filesystem;
+  if (file.empty()) return;
+  std::error_code failed;
+  const fs::path path = fs::absolute(resolved(file));
+  const std::string folder = path.parent_path().string();
+  const fs::file_status status = fs::status(path, failed);
+  if (fs::is_directory(status)) throw usage_fault("--svg: " + file + " is a folder", "Name a file in it.");
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    throw usage_fault("--svg: " + file + " is not a regular file", "Name another file: it is replaced.");
+  if (!fs::is_directory(folder, failed))
+    throw Failure(exit_failed, "not_found", "--svg: there is no folder " + folder, "Make it first: mkdir -p " + folder);
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    throw Failure(exit_failed, "io_failed", "--svg: this user cannot write to the folder " + folder,
+                  "Change its mode or owner, name another file, or run culmen as another user.");
+}
+
 /// Why it is not rehearsed; empty: it is.
 std::string reason_to_skip(const culmen::StoredCertificate& certificate, const std::optional<Settings>& settings) {
   if (!settings) return "another host renews it";
@@ -189,6 +211,7 @@ class Stage {
     report_.certificates = rehearse(std::move(manager), certificates, options_);
     report_.from = options_.from;
     report_.until = options_.until;
+    report_.every = options_.every;
     report_.outages = options_.outages;
     report_.hooks = hooks_.calls();
     return std::move(report_);
@@ -211,7 +234,6 @@ class Stage {
 
   void after_run(planner::Time now) {
     hooks_.after_run(now);
-    report_.every = options_.every;
     if (interrupt_token().cancelled()) throw Error(Errc::cancelled, "rehearsing renewals", "interrupted");
   }
 
@@ -361,6 +383,7 @@ void fill_json(const RehearsalReport& report, bool fails, JsonObject& json) {
 int run_rehearse(const RehearseFlags& flags, Output& output) {
   output.verbose(flags.verbose);
   RehearsalOptions options = options_of(flags);
+  check_picture(flags.svg);
   const Host host(flags.state, Host::Access::read, output);
   std::vector<Taking> all = taking_part(flags, host, output);
   if (all.empty()) {
