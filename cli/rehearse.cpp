@@ -1,7 +1,10 @@
 // culmen rehearse: what would be renewed in the time to come, and what would fail.
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,6 +18,7 @@
 #include "culmen/attempt.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/rehearsal.hpp"
+#include "files.hpp"
 #include "host.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
@@ -81,11 +85,11 @@ int taken_number(std::string_view& text) {
 hours length_of(const std::string& text) {
   std::string_view rest = text;
   const int number = taken_number(rest);
-  const int days = rest == "d" ? 1 : rest == "w" ? 7 : rest == "y" ? 365 : 0;
-  if (number < 1 || number > 2000 || days == 0 || number * days > 5 * 365)
-    throw usage_fault("--for: \"" + printable(text) + "\" is not a time of one day to five years",
-                      "Write 90d, 26w or 2y.");
-  return hours(24 * days * number);
+  const int unit = rest == "h" ? 1 : rest == "d" ? 24 : rest == "w" ? 24 * 7 : rest == "y" ? 24 * 365 : 0;
+  if (number < 1 || number > 50'000 || unit == 0 || number > 24 * 365 * 5 / unit)
+    throw usage_fault("--for: \"" + printable(text) + "\" is not a time of one hour to five years",
+                      "Write 12h, 90d, 26w or 2y.");
+  return hours(unit * number);
 }
 
 /// START+HOURS[@CA]
@@ -117,6 +121,24 @@ RehearsalOptions options_of(const RehearseFlags& flags) {
        random_outages(static_cast<std::size_t>(flags.random_outages), flags.seed, options.from, options.until))
     options.outages.push_back(std::move(outage));
   return options;
+}
+
+/// Before the rehearsal, which may take long. Throws Failure.
+void check_picture(const std::string& file) {
+  namespace fs = std::filesystem;
+  if (file.empty()) return;
+  std::error_code failed;
+  const fs::path path = fs::absolute(resolved(file));
+  const std::string folder = path.parent_path().string();
+  const fs::file_status status = fs::status(path, failed);
+  if (fs::is_directory(status)) throw usage_fault("--svg: " + file + " is a folder", "Name a file in it.");
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    throw usage_fault("--svg: " + file + " is not a regular file", "Name another file: it is replaced.");
+  if (!fs::is_directory(folder, failed))
+    throw Failure(exit_failed, "not_found", "--svg: there is no folder " + folder, "Make it first: mkdir -p " + folder);
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    throw Failure(exit_failed, "io_failed", "--svg: this user cannot write to the folder " + folder,
+                  "Change its mode or owner, name another file, or run culmen as another user.");
 }
 
 /// Why it is not rehearsed; empty: it is.
@@ -181,12 +203,15 @@ class Stage {
     manager.on_event = [this](const ManagerEvent& event) {
       now_ = event.at;
       if (event.kind == ManagerEvent::Kind::issuing) causes_[event.id] = event.detail;
+      // Each run reads the copy; of interest is the first.
+      if (event.kind == ManagerEvent::Kind::loaded && std::exchange(said_loaded_, true)) return;
       output_.log(minute_text(event.at) + " " + to_text(event));
     };
     options_.after_run = [this](planner::Time now) { after_run(now); };
     report_.certificates = rehearse(std::move(manager), certificates, options_);
     report_.from = options_.from;
     report_.until = options_.until;
+    report_.every = options_.every;
     report_.outages = options_.outages;
     report_.hooks = hooks_.calls();
     return std::move(report_);
@@ -219,16 +244,11 @@ class Stage {
   std::map<std::string, const Taking*> by_id_;
   std::map<std::string, std::string> causes_;
   planner::Time now_;
+  bool said_loaded_ = false;
   RehearsalReport report_;
 };
 
 // ---- What is said ----
-
-/// "90 d", "160 h"
-std::string lifetime_text(std::chrono::seconds lifetime) {
-  const std::int64_t all = lifetime.count() / 3600;
-  return all % 24 == 0 ? std::to_string(all / 24) + " d" : std::to_string(all) + " h";
-}
 
 /// What is known of a CA and its profile.
 std::string terms_text(const std::string& ca, const std::string& profile, const RehearsalReport& report) {
@@ -255,30 +275,34 @@ void say_terms(const RehearsalReport& report, Output& output) {
                minute_text(outage.from) + " to " + minute_text(outage.until));
 }
 
-void say_incidents(const std::vector<Incident>& incidents, bool harmless, const char* heading, Output& output) {
-  bool first = true;
-  for (const Incident& incident : incidents) {
-    if (incident.harmless != harmless) continue;
-    if (std::exchange(first, false)) {
-      output.say("");
-      output.say(heading);
-    }
-    output.say("  " + minute_text(incident.at) + "  " + incident.text);
-  }
+void say_list(const char* heading, const std::vector<std::string>& lines, Output& output) {
+  if (lines.empty()) return;
+  output.say("");
+  output.say(heading);
+  for (const std::string& line : lines) output.say("  " + line);
 }
 
-void say_report(const RehearsalReport& report, int every, Output& output) {
-  output.say("Rehearsal from " + day_text(report.from) + " to " + day_text(report.until) + ", with a run every " +
-             std::to_string(every) + " h; times are UTC. No CA is asked, and nothing real is changed.");
+void say_incidents(const std::vector<Incident>& incidents, bool harmless, const char* heading, Output& output) {
+  std::vector<std::string> lines;
+  for (const Incident& incident : incidents)
+    if (incident.harmless == harmless) lines.push_back(minute_text(incident.at) + "  " + incident.text);
+  say_list(heading, lines, output);
+}
+
+void say_report(const RehearsalReport& report, Output& output) {
+  const std::string runs = report.every.count() > 0
+                               ? "with a run every " + std::to_string(report.every / hours(1)) + " h"
+                               : "renewing at any moment, as culmen run does";
+  const bool is_short = report.until - report.from < hours(48);
+  output.say("Rehearsal from " + (is_short ? minute_text(report.from) : day_text(report.from)) + " to " +
+             (is_short ? minute_text(report.until) : day_text(report.until)) + ", " + runs +
+             "; times are UTC. No CA is asked, and nothing real is changed.");
+  output.say("Validation is assumed to succeed, and no name to be refused; culmen check looks for obstacles.");
   say_terms(report, output);
   output.say("");
   for (const std::string& line : rehearsal_table(report)) output.say(line);
-  const std::vector<std::string> hooks = hook_table(report);
-  if (!hooks.empty()) {
-    output.say("");
-    output.say(report.hooks_ran ? "Hooks:" : "Hooks, not run (--hooks real runs them):");
-  }
-  for (const std::string& line : hooks) output.say("  " + line);
+  say_list("Assumed to succeed from now on:", unproven_certificates(report), output);
+  say_list(report.hooks_ran ? "Hooks:" : "Hooks, not run (--hooks real runs them):", hook_table(report), output);
   const std::vector<Incident> incidents = incidents_of(report);
   say_incidents(incidents, true, "Held up, without harm:", output);
   say_incidents(incidents, false, "Would fail:", output);
@@ -293,6 +317,9 @@ JsonObject json_of(const RehearsedCertificate& certificate, planner::Time end) {
     json.set("least_margin_at", time_text(least->at));
   }
   json.set("fails", certificate.fails(end));
+  json.set("never_issued", !certificate.was_there);
+  json.set("failures_so_far", static_cast<int>(certificate.failures));
+  if (!certificate.last_failure.empty()) json.set("last_error", printable(certificate.last_failure, 2000));
   std::vector<JsonObject> lives, troubles;
   for (std::size_t i = 0; i < certificate.lives.size(); ++i) {
     JsonObject life;
@@ -356,6 +383,7 @@ void fill_json(const RehearsalReport& report, bool fails, JsonObject& json) {
 int run_rehearse(const RehearseFlags& flags, Output& output) {
   output.verbose(flags.verbose);
   RehearsalOptions options = options_of(flags);
+  check_picture(flags.svg);
   const Host host(flags.state, Host::Access::read, output);
   std::vector<Taking> all = taking_part(flags, host, output);
   if (all.empty()) {
@@ -365,7 +393,7 @@ int run_rehearse(const RehearseFlags& flags, Output& output) {
   const RehearsalReport report = Stage(std::move(all), host, flags, std::move(options), output).run();
   const std::vector<Incident> incidents = incidents_of(report);
   const bool fails = std::ranges::any_of(incidents, [](const Incident& incident) { return !incident.harmless; });
-  say_report(report, flags.every, output);
+  say_report(report, output);
   fill_json(report, fails, output.result());
   if (!flags.svg.empty()) {
     write_file_atomically(flags.svg, rehearsal_svg(report));
@@ -381,9 +409,10 @@ void define_rehearse(Command& command) {
   auto flags = std::make_shared<RehearseFlags>();
   command.arguments("names NAME", flags->names, "Names of certificates, as culmen list shows them; none: all")
       .names_certificate();
-  command.text("--for TIME", flags->length, "How far to look ahead: 90d, 26w, 2y; five years at most");
+  command.text("--for TIME", flags->length, "How far to look ahead: 12h, 90d, 26w, 2y; five years at most");
   command.text("--from DATE", flags->from, "When to begin (default: now)").hide_default();
-  command.number("--every HOURS", flags->every, "Hours between two runs of the timer").between(1, 720);
+  command.number("--every HOURS", flags->every, "Hours between two runs of the timer; 0: culmen run, which needs none")
+      .between(0, 720);
   command.text("--hooks WHAT", flags->hooks, "print: count the calls of hooks; real: run the hooks, on the copy")
       .one_of({"print", "real"});
   command.list("--outage START+HOURS[@CA]", flags->outages, "An outage of a CA, or of all, such as 2027-03-01+40");

@@ -152,7 +152,7 @@ class Picture {
     entry(rectangle("life", x, y - 10, 20, 8, 2) + rectangle("next", x, y, 20, 8, 2), "lifetime, and that of the next");
     entry(dot(x + 10, y), "renewal");
     entry(cross("failed", x + 10, y), "failed, or late");
-    entry(cross("outlasted", x + 10, y), "failed in an outage");
+    entry(cross("outlasted", x + 10, y), "failed in an outage, without harm");
     entry(triangle(x + 10, y), "hook failed");
     entry(rectangle("expired", x, y - 3, 20, 6), "expired");
     entry(rectangle("outage", x, y - 8, 20, 16), "CA outage");
@@ -212,7 +212,8 @@ class Picture {
     }
     for (const RehearsedCertificate::Trouble& trouble : certificate.troubles) {
       if (trouble.attempts == 0) continue;
-      out_ << with_title(cross(trouble.in_outage ? "outlasted" : "failed", x_of(trouble.from), middle),
+      const bool is_outlasted = certificate.is_outlasted(trouble, report_.until);
+      out_ << with_title(cross(is_outlasted ? "outlasted" : "failed", x_of(trouble.from), middle),
                          minute_text(trouble.from) + ": " + std::to_string(trouble.attempts) +
                              " attempts failed: " + printable(trouble.why, 300));
     }

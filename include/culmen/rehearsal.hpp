@@ -48,9 +48,10 @@ std::vector<CaOutage> random_outages(std::size_t count, std::uint64_t seed, plan
 /// A plain value.
 struct RehearsalOptions {
   RehearsalOptions() = default;
-  planner::Time from, until;                           ///< At most five years.
-  std::chrono::seconds every{std::chrono::hours(12)};  ///< From one Manager::run_once() to the next; at least 1 min.
-  std::uint64_t seed = 1;                              ///< The same seed gives the same rehearsal.
+  planner::Time from, until;  ///< At most five years.
+  /// From one Manager::run_once() to the next; at least 1 min. 0: as soon as something is due, as Manager::run() does.
+  std::chrono::seconds every{std::chrono::hours(12)};
+  std::uint64_t seed = 1;  ///< The same seed gives the same rehearsal.
   std::vector<CaTerms> terms = known_ca_terms();
   std::vector<CaOutage> outages;
   /// Called after each run with the time. What it throws ends the rehearsal. May be empty.
@@ -88,6 +89,9 @@ struct RehearsedCertificate {
   std::string profile;      ///< That is asked for; empty: none.
   std::vector<Life> lives;  ///< The first is the one in storage, if there is one.
   bool was_there = false;   ///< There was one.
+  // On record before the rehearsal.
+  unsigned failures = 0;     ///< Attempts in a row that failed.
+  std::string last_failure;  ///< Of the last attempt; empty: it succeeded, or there was none.
   std::vector<Trouble> troubles;
   std::vector<planner::Time> late;  ///< See planner::Action::late.
 
@@ -95,6 +99,9 @@ struct RehearsedCertificate {
   std::size_t issued() const noexcept { return lives.size() - (was_there ? 1 : 0); }
   /// The least of all; nullopt if nothing was renewed, and nothing has expired before `end`.
   std::optional<Margin> least_margin(planner::Time end) const;
+  /// Whether it was no more than held up, by an outage or a limit: meanwhile it neither became late nor expired, and
+  /// there is a certificate at `end`. `trouble` has to be one of `troubles`.
+  bool is_outlasted(const Trouble& trouble, planner::Time end) const;
   /// Whether something goes wrong that an operator has to know of: it is late, expires, is not issued at the end, or an
   /// attempt fails without an outage. An outage that is outlasted is no failure.
   bool fails(planner::Time end) const;
@@ -105,10 +112,12 @@ struct RehearsedCertificate {
 ///
 /// `certificates` are copied to memory, in place of ManagerOptions::storage. Accounts, orders in progress and what was
 /// used of rate limits are not. The CAs have the directory URLs and the limits of the real ones. Challenges are
-/// answered here, whatever the solvers are, except onion-csr-01. A CA without terms issues certificates that live as
-/// long as the present one of the same names, or 90 days; of publicly trusted CAs no longer than their rules allow.
+/// answered here, whatever the solvers are, except onion-csr-01: validation succeeds, and no name is refused. A CA
+/// without terms issues certificates that live as long as the present one of the same names, or 90 days; of publicly
+/// trusted CAs no longer than their rules allow. The renewal window that is on record for a present certificate holds.
 ///
-/// Callbacks of the options are called on this thread. Throws Error: invalid_argument for options that are not valid.
+/// Callbacks of the options are called on this thread. Throws Error: invalid_argument for options that are not valid,
+/// and if present certificates live so short that there would be more than 100,000 renewals.
 std::vector<RehearsedCertificate> rehearse(ManagerOptions manager, const std::vector<StoredCertificate>& certificates,
                                            const RehearsalOptions& options);
 

@@ -93,6 +93,18 @@ std::optional<RehearsedCertificate::Margin> RehearsedCertificate::least_margin(p
   return least;
 }
 
+bool RehearsedCertificate::is_outlasted(const Trouble& trouble, planner::Time end) const {
+  if (lives.empty() || (trouble.attempts > 0 && !trouble.in_outage)) return false;
+  const planner::Time over = trouble.until.value_or(end);
+  for (const planner::Time& each : late)
+    if (each >= trouble.from && each <= over) return false;
+  for (std::size_t i = 0; i < lives.size(); ++i) {
+    const planner::Time replaced = i + 1 < lives.size() ? lives[i + 1].from : end;
+    if (lives[i].until < replaced && lives[i].until <= over && replaced >= trouble.from) return false;
+  }
+  return true;
+}
+
 bool RehearsedCertificate::fails(planner::Time end) const {
   if (lives.empty() || !late.empty()) return true;
   if (const std::optional<Margin> least = least_margin(end); least && least->left <= seconds(0)) return true;

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/time.hpp"
 #include "culmen/attempt.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/test_ca.hpp"
@@ -24,8 +25,14 @@ constexpr const char* rehearsing = "rehearsing renewals";
 constexpr const char* onion_challenge = "onion-csr-01";
 constexpr const char* challenges[] = {"http-01",        "tls-alpn-01",    "dns-01",
                                       "dns-account-01", "dns-persist-01", onion_challenge};
+constexpr hours whole_day(24);
 constexpr hours longest_rehearsal(24 * 366 * 5);
+constexpr double most_renewals = 100'000;
+/// Without a timer, the next run is no later than this: programs that failed are tried again then.
+constexpr hours longest_pause(1);
 constexpr std::size_t keys_of_a_type = 4;
+/// When to ask for renewal information again: the answers do not change.
+constexpr hours unchanged_answer(24);
 
 /// Challenges that are answered now, for the CAs to see.
 class PresentedChallenges {
@@ -79,6 +86,32 @@ struct RehearsedCa {
   std::unique_ptr<TestCa> ca;
 };
 
+/// Of a present certificate, as its CA would say it.
+seconds whole_lifetime(planner::Time not_before, planner::Time not_after) {
+  const auto life = std::chrono::round<seconds>(not_after - not_before);
+  if (life >= whole_day) return std::chrono::round<hours>(life);
+  // notAfter is the last second of it (RFC 5280 §4.1.2.5).
+  const bool is_less = (life + seconds(1)) % std::chrono::minutes(1) == seconds(0);
+  return std::max(is_less ? life + seconds(1) : life, seconds(1));
+}
+
+/// The answer of a CA that goes on saying what it said before.
+HttpResponse renewal_info_response(const std::string& url, const RenewalInfo& info) {
+  HttpResponse response;
+  response.status = 200;
+  response.url = url;
+  response.headers.emplace_back("content-type", "application/json");
+  response.headers.emplace_back("retry-after", std::to_string(seconds(unchanged_answer).count()));
+  response.body = R"({"suggestedWindow":{"start":")" + base::format_rfc3339(info.window_start) + R"(","end":")" +
+                  base::format_rfc3339(info.window_end) + "\"}";
+  // A URL has nothing that JSON would have to escape.
+  const bool is_url =
+      std::ranges::all_of(info.explanation_url, [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; });
+  if (is_url && !info.explanation_url.empty()) response.body += ",\"explanationURL\":\"" + info.explanation_url + "\"";
+  response.body += "}";
+  return response;
+}
+
 class Rehearsal {
  public:
   Rehearsal(ManagerOptions manager, const std::vector<StoredCertificate>& certificates,
@@ -96,6 +129,8 @@ class Rehearsal {
   void note_trouble(const std::string& id, const std::string& ca, const std::string& why, bool is_attempt);
   void note_waiting(const RunSummary& summary);
   PrivateKey spare_key(const std::string& type);
+  void check_number_of_renewals() const;
+  planner::Time next_run(planner::Time last, const RunSummary& summary) const;
 
   const RehearsalOptions& options_;
   VirtualClock clock_;
@@ -108,6 +143,7 @@ class Rehearsal {
   std::set<std::string> profiles_;
   bool has_onions_ = false;
   std::map<std::pair<std::string, std::string>, seconds> present_lifetimes_;  ///< By directory and name.
+  std::map<std::string, RenewalInfo> known_windows_;                          ///< Of present certificates, by CertID.
   std::map<std::string, std::vector<PrivateKey>> keys_;                       ///< By type.
   std::size_t keys_taken_ = 0;
   std::map<std::string, RehearsedCertificate> found_;  ///< By id.
@@ -121,7 +157,8 @@ Rehearsal::Rehearsal(ManagerOptions manager, const std::vector<StoredCertificate
     : options_(options), clock_(options.from), manager_(std::move(manager)) {
   if (options_.until <= options_.from || options_.until - options_.from > longest_rehearsal)
     throw invalid_rehearsal("the end must be after the beginning, by five years at most");
-  if (options_.every < std::chrono::minutes(1)) throw invalid_rehearsal("runs must be a minute apart or more");
+  if (options_.every != seconds(0) && options_.every < std::chrono::minutes(1))
+    throw invalid_rehearsal("runs must be a minute apart or more");
   for (const char* type : challenges) solvers_.push_back(std::make_shared<RehearsalSolver>(type, presented_));
   for (const CertificateSpec& spec : manager_.specs) {
     if (!spec.profile.empty()) profiles_.insert(spec.profile);
@@ -154,7 +191,8 @@ Rehearsal::Rehearsal(ManagerOptions manager, const std::vector<StoredCertificate
   if (manager_.owner.empty()) manager_.owner = "rehearsal";
 }
 
-/// What the real CAs alone know is left out: orders, accounts, and the identifier for renewal information.
+/// What the real CAs alone know is left out: orders, accounts, and the identifier for renewal information. The window
+/// that a CA has suggested for a present certificate is kept: the CA that stands in for it goes on suggesting it.
 void Rehearsal::copy(const std::vector<StoredCertificate>& certificates) {
   manager_.storage = memory_storage();
   std::vector<Write> writes;
@@ -162,7 +200,10 @@ void Rehearsal::copy(const std::vector<StoredCertificate>& certificates) {
     const auto found = found_.find(certificate.id);
     if (found == found_.end()) continue;
     CertificateRecord record = certificate.record;
-    record.certificate_id.clear();
+    found->second.last_failure = record.last_error;
+    for (const auto& [ca, attempts] : record.attempts) found->second.failures += attempts.in_a_row;
+    const std::string certificate_id = std::exchange(record.certificate_id, {});
+    if (record.renewal.info && !certificate_id.empty()) known_windows_[certificate_id] = *record.renewal.info;
     if (certificate.live && record.not_before && record.not_after) {
       RehearsedCertificate::Life life;
       life.from = std::min(*record.not_before, options_.from);
@@ -170,8 +211,7 @@ void Rehearsal::copy(const std::vector<StoredCertificate>& certificates) {
       life.ca = record.server;
       found->second.lives.push_back(std::move(life));
       found->second.was_there = true;
-      // notAfter is the last second of it (RFC 5280 §4.1.2.5).
-      const seconds whole = std::chrono::round<hours>(*record.not_after - *record.not_before);
+      const seconds whole = whole_lifetime(*record.not_before, *record.not_after);
       for (const std::string& name : record.names) present_lifetimes_[{record.server, name}] = whole;
       writes.emplace_back(generation_key(certificate.id, record.live), encode(*certificate.live));
     } else {
@@ -201,7 +241,7 @@ void Rehearsal::add_ca(const std::string& name_or_url) {
   options.dns_persist = TestCaOptions::DnsPersist::account_hash;
   if (has_onions_) options.onion = TestCaOptions::Onion::rfc9799;
   options.faults.reuse_authorizations = true;
-  options.renewal_info_retry_after = hours(24);  // its answers do not change
+  options.renewal_info_retry_after = unchanged_answer;
   options.validate = [this](const TestCaValidation& validation) { return presented_.fault_of(validation); };
   options.certificate_lifetime_of = [this, &ca](const std::vector<Identifier>& names, const std::string& profile) {
     return lifetime(ca, names, profile);
@@ -242,6 +282,8 @@ TimedResponse Rehearsal::answer(const HttpRequest& request) {
     if (is_out(ca->directory))
       return TimedResponse(Error(Errc::connection_failed, "sending a request to " + ca->directory,
                                  "the CA does not answer (an outage of the rehearsal)"));
+    const auto known = known_windows_.find(request.url.substr(request.url.rfind('/') + 1));
+    if (known != known_windows_.end()) return TimedResponse(renewal_info_response(request.url, known->second));
     HttpRequest same = request;
     if (is_directory) same.url = ca->ca->directory_url();
     return ca->ca->handle(same);
@@ -320,17 +362,46 @@ void Rehearsal::note_waiting(const RunSummary& summary) {
   }
 }
 
+/// Each of them takes milliseconds.
+void Rehearsal::check_number_of_renewals() const {
+  using Real = std::chrono::duration<double>;
+  double renewals = 0;
+  std::string shortest;
+  seconds least = longest_rehearsal;
+  for (const auto& [id, certificate] : found_) {
+    if (!certificate.was_there) continue;
+    const seconds life = whole_lifetime(certificate.lives.front().from, certificate.lives.front().until);
+    const Real pause = std::max<Real>(Real(life) / 2, options_.every);
+    renewals += Real(options_.until - options_.from) / pause;
+    if (life >= least) continue;
+    least = life;
+    shortest = id;
+  }
+  if (renewals > most_renewals)
+    throw invalid_rehearsal("there would be more than " + std::to_string(static_cast<int>(most_renewals)) +
+                            " renewals: a certificate of " + printable(shortest) + " lives " +
+                            std::to_string(least.count()) + " s; rehearse a shorter time");
+}
+
+planner::Time Rehearsal::next_run(planner::Time last, const RunSummary& summary) const {
+  if (options_.every > seconds(0)) return last + options_.every;
+  const planner::Time now = clock_.now();
+  return std::clamp<planner::Time>(summary.next.value_or(now + longest_pause), now + seconds(1), now + longest_pause);
+}
+
 std::vector<RehearsedCertificate> Rehearsal::run() {
+  check_number_of_renewals();
   manager::Seams seams;
   seams.watch = false;
   seams.random = [random = std::mt19937_64(options_.seed)]() mutable {
     return static_cast<double>(random() >> 11) / static_cast<double>(std::uint64_t(1) << 53);
   };
   const auto core = std::make_shared<manager::ManagerCore>(manager_, std::move(seams));
-  for (planner::Time next = options_.from; next < options_.until; next += options_.every) {
+  RunSummary summary;
+  for (planner::Time next = options_.from; next < options_.until; next = next_run(next, summary)) {
     if (next < clock_.now()) continue;  // the run before took longer
     driver_->run_until(next);
-    const RunSummary summary = driver_->drive(core->run_once(), "the manager").value();
+    summary = driver_->drive(core->run_once(), "the manager").value();
     note_waiting(summary);
     if (options_.after_run) options_.after_run(clock_.now());
   }
@@ -338,7 +409,8 @@ std::vector<RehearsedCertificate> Rehearsal::run() {
   for (auto& [id, certificate] : found_) {
     // What became due during a run is ordered in the next.
     std::erase_if(certificate.troubles, [this](const RehearsedCertificate::Trouble& trouble) {
-      return trouble.attempts == 0 && trouble.until.value_or(clock_.now()) - trouble.from <= options_.every;
+      return trouble.attempts == 0 && trouble.until.value_or(clock_.now()) - trouble.from <=
+                                          std::max<seconds>(options_.every, std::chrono::minutes(1));
     });
     all.push_back(std::move(certificate));
   }

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdio>
@@ -287,7 +288,116 @@ TEST_CASE("rehearse: a private CA keeps its lifetime, and a timer that is too sl
   const Outcome slow = rehearse(client, {"--for", "60d", "--every", "360"});
   CHECK(slow.exit_code == 1);
   CHECK(contains(slow.out, "Would fail:"));
-  CHECK(contains(slow.out, "a.example: expired, and replaced "));
+  CHECK(contains(slow.out, "a.example: expired 4 times, the last time "));
+}
+
+TEST_CASE("rehearse: the first renewal is when culmen list says") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const Outcome listed = run({culmen_path(), "list", "--dir", client.state().string(), "--json"});
+  const Time due = time_of(listed.json().at("certificates").at(0).at("due"));
+  const json::object said = rehearse(client, {"--for", "80d", "--json"}).json();
+  const json::array& lives = said.at("certificates").at(0).at("certificates").as_array();
+  REQUIRE(lives.size() == 2);
+  CHECK(time_of(lives[1].at("from")) >= due);
+  CHECK(time_of(lives[1].at("from")) <= due + hours(13));
+}
+
+TEST_CASE("rehearse: that validation succeeds is an assumption, and what failed before is shown") {
+  const TestCaProcess ca({"--block", "blocked.example"});
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  REQUIRE(client.issue({"blocked.example"}).exit_code != 0);
+  const Outcome spoken = rehearse(client, {"--for", "30d"});
+  INFO(spoken.out);
+  CHECK(spoken.exit_code == 0);
+  CHECK(contains(spoken.out, "Validation is assumed to succeed"));
+  CHECK(contains(spoken.out, "\n  blocked.example: never issued; 1 attempt failed so far: "));
+  CHECK_FALSE(contains(spoken.out, "\n  a.example: "));
+  const json::object said = rehearse(client, {"--for", "30d", "--json"}).json();
+  const json::array& certificates = said.at("certificates").as_array();
+  REQUIRE(certificates.size() == 2);
+  CHECK(certificates[0].at("never_issued") == false);
+  CHECK_FALSE(certificates[0].as_object().contains("last_error"));
+  CHECK(certificates[1].at("never_issued") == true);
+  CHECK(certificates[1].at("failures_so_far") == 1);
+  CHECK(contains(text(certificates[1].at("last_error")), "rejectedIdentifier"));
+}
+
+TEST_CASE("rehearse: certificates of a minute are for culmen run, and not for a timer") {
+  const TestCaProcess ca({"--lifetime", "60"});
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const std::string from = text_of(std::chrono::floor<hours>(std::chrono::system_clock::now()));
+  const Outcome timer = rehearse(client, {"--from", from, "--for", "3d"});
+  INFO(timer.out);
+  CHECK(timer.exit_code == 1);
+  CHECK(contains(timer.out, "a.example: a certificate lives "));
+  CHECK(contains(timer.out, "too short for a run every 12 h: renew it with culmen run"));
+  CHECK_FALSE(contains(timer.out, "never valid"));
+
+  const json::object said = rehearse(client, {"--for", "1h", "--every", "0", "--json"}).json();
+  const json::object& certificate = said.at("certificates").at(0).as_object();
+  CHECK(renewals_of(certificate) >= 100);
+  // It may have expired before the rehearsal began, not in it.
+  const json::array& lives = certificate.at("certificates").as_array();
+  for (std::size_t i = 2; i < lives.size(); ++i) {
+    CHECK(time_of(lives[i].at("from")) < time_of(lives[i - 1].at("until")));
+    CHECK(time_of(lives[i].at("until")) - time_of(lives[i].at("from")) <= std::chrono::seconds(60));
+  }
+  const Outcome long_one = rehearse(client, {"--every", "0"});
+  CHECK(long_one.exit_code != 0);
+  CHECK(contains(long_one.err, "rehearse a shorter time"));
+}
+
+TEST_CASE("rehearse: an outage in which a certificate expires did harm") {
+  const TestCaProcess ca({"--lifetime", "864000"});
+  const Client client(ca);
+  REQUIRE(client.issue({"a.example"}).exit_code == 0);
+  const Time now = std::chrono::floor<hours>(std::chrono::system_clock::now());
+  const Outcome outcome = rehearse(client, {"--for", "30d", "--outage", text_of(now + 3 * day) + "+240"});
+  INFO(outcome.out);
+  CHECK(outcome.exit_code == 1);
+  CHECK_FALSE(contains(outcome.out, "Held up, without harm:"));
+  const std::size_t fails = outcome.out.find("Would fail:");
+  REQUIRE(fails != std::string::npos);
+  CHECK(contains(outcome.out.substr(fails), " attempts failed, issued "));
+  CHECK(contains(outcome.out.substr(fails), "a.example: expired, and replaced "));
+}
+
+TEST_CASE("rehearse: a hook that always fails is said once, and the place of the picture is checked first") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const fs::path log = folder / "log";
+  const fs::path hook = hook_file(folder,
+                                  "test -n \"$CULMEN_REHEARSAL\" || exit 0\n"
+                                  "echo >> " +
+                                      log.string() + "\nexit 3\n");
+  REQUIRE(client.issue({"a.example"}, {"--deploy-hook", hook.string()}).exit_code == 0);
+  const std::pair<fs::path, const char*> wrong[] = {
+      {folder / "none" / "picture.svg", "there is no folder"},
+      {folder.path(), "is a folder"},
+  };
+  for (const auto& [path, why] : wrong) {
+    const Outcome outcome = rehearse(client, {"--for", "70d", "--hooks", "real", "--svg", path.string()});
+    CHECK(outcome.exit_code == (path == folder.path() ? 2 : 1));
+    CHECK(contains(outcome.err, "--svg: "));
+    CHECK(contains(outcome.err, why));
+    CHECK(outcome.out.empty());
+    CHECK_FALSE(fs::exists(log));
+  }
+  const Outcome outcome = rehearse(client, {"--for", "70d", "--hooks", "real"});
+  INFO(outcome.out);
+  CHECK(outcome.exit_code == 1);
+  const auto calls = static_cast<std::size_t>(std::ranges::count(contents(log), '\n'));
+  REQUIRE(calls > 5);
+  const std::string times = std::to_string(calls);
+  CHECK(contains(outcome.out, hook.string() + ": " + times + " of " + times + " calls failed, from 20"));
+  CHECK(contains(outcome.out, "; the first, call 1 for a.example: it failed with exit code 3"));
+  const std::string::size_type said = outcome.out.find("exit code 3");
+  CHECK(outcome.out.find("exit code 3", said + 1) == std::string::npos);
 }
 
 TEST_CASE("rehearse: hooks are counted and not run, unless they are wanted") {
@@ -326,6 +436,8 @@ TEST_CASE("rehearse: what was typed wrongly, and an empty state") {
       {"b.example"},
       {"--for", "2"},
       {"--for", "6y"},
+      {"--for", "43801h"},
+      {"--for", "0h"},
       {"--from", "2027-02-30"},
       {"--from", "2027-02-3"},
       {"--outage", "2027-01-01"},

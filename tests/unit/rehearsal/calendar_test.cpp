@@ -121,3 +121,42 @@ TEST_CASE("what counts as a failure: not an outage that is outlasted") {
   certificate.late.push_back(at(2026, 2, 1));
   CHECK(certificate.fails(at(2026, 2, 1)));
 }
+
+TEST_CASE("an outage is outlasted if nothing became late or expired in it") {
+  RehearsedCertificate certificate;
+  RehearsedCertificate::Trouble trouble;
+  trouble.from = at(2026, 3, 1);
+  trouble.attempts = 3;
+  trouble.in_outage = true;
+  const planner::Time end = at(2026, 12, 1);
+  CHECK_FALSE(certificate.is_outlasted(trouble, end));  // there is no certificate at the end
+  certificate.lives.push_back(life(at(2026, 1, 1), at(2026, 4, 1)));
+  trouble.until = at(2026, 3, 20);
+  certificate.lives.push_back(life(*trouble.until, at(2027, 1, 1)));
+  CHECK(certificate.is_outlasted(trouble, end));
+
+  // An attempt that failed outside of the outage.
+  trouble.in_outage = false;
+  CHECK_FALSE(certificate.is_outlasted(trouble, end));
+  trouble.attempts = 0;  // it waited
+  CHECK(certificate.is_outlasted(trouble, end));
+
+  certificate.late.push_back(at(2026, 3, 10));
+  CHECK_FALSE(certificate.is_outlasted(trouble, end));
+  certificate.late.front() = at(2026, 2, 1);  // of another time
+  CHECK(certificate.is_outlasted(trouble, end));
+
+  // It expired before the outage ended; in another outage it did not.
+  RehearsedCertificate::Trouble other = trouble;
+  other.from = at(2026, 8, 1);
+  other.until = at(2026, 8, 2);
+  trouble.until = certificate.lives.back().from = at(2026, 4, 2);
+  CHECK_FALSE(certificate.is_outlasted(trouble, end));
+  CHECK(certificate.is_outlasted(other, end));
+
+  // It is not over at the end.
+  certificate.lives.pop_back();
+  trouble.until.reset();
+  CHECK(certificate.is_outlasted(trouble, at(2026, 3, 31)));
+  CHECK_FALSE(certificate.is_outlasted(trouble, at(2026, 4, 2)));
+}

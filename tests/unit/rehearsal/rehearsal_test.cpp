@@ -148,6 +148,110 @@ TEST_CASE("rehearsal: what is there goes on from where it is, at the pace of its
     CHECK(std::chrono::round<hours>(certificate.lives[i].until - certificate.lives[i].from) == 60 * day);
 }
 
+TEST_CASE("rehearsal: the window that is on record for a present certificate holds") {
+  RehearsalOptions options = two_years();
+  options.until = options.from + 100 * day;
+  const CertificateSpec kept = spec("a.example", "https://ca.example/directory");
+  ManagerOptions manager;
+  manager.specs = {kept};
+  StoredCertificate before = stored(kept, options.from - 10 * day, 90 * day);
+  before.record.certificate_id = certificate_id(Certificate::from_pem(before.live->chain_pem));
+  // By its lifetime it would be due fifty days from now.
+  for (const int days : {20, 65}) {
+    RenewalInfo window;
+    window.window_start = options.from + days * day;
+    window.window_end = window.window_start + 2 * day;
+    before.record.renewal = updated_renewal_state(RenewalState(), window, options.from - hours(1), 0.5);
+    const std::vector<RehearsedCertificate> all = rehearse(manager, {before}, options);
+    REQUIRE(all.front().lives.size() >= 2);
+    const planner::Time renewed = all.front().lives[1].from;
+    CHECK(renewed >= window.window_start + day);
+    CHECK(renewed <= window.window_start + day + options.every + hours(1));
+    CHECK(all.front().troubles.empty());
+  }
+}
+
+TEST_CASE("rehearsal: what has failed before is on record") {
+  RehearsalOptions options = two_years();
+  options.until = options.from + 3 * day;
+  ManagerOptions manager;
+  StoredCertificate never, failed;
+  never.id = "never.example";
+  failed = stored(spec("failed.example", "letsencrypt"), options.from - 70 * day, 90 * day);
+  for (StoredCertificate* each : {&never, &failed}) {
+    each->record.spec = spec(each->id, "letsencrypt");
+    manager.specs.push_back(*each->record.spec);
+    planner::Attempts attempts;
+    attempts.in_a_row = 2;
+    attempts.last = planner::Failure::ca_refused;
+    attempts.last_at = options.from - hours(1);
+    each->record.attempts[resolve_directory_url("letsencrypt")] = attempts;
+    each->record.last_error = "the CA refused " + each->id;
+  }
+  manager.specs.push_back(spec("new.example", "letsencrypt"));
+  const std::vector<RehearsedCertificate> all = rehearse(manager, {never, failed}, options);
+  CHECK_FALSE(of(all, "never.example").was_there);
+  CHECK(of(all, "failed.example").was_there);
+  for (const char* id : {"never.example", "failed.example"}) {
+    CHECK(of(all, id).failures == 2);
+    CHECK(of(all, id).last_failure == "the CA refused " + std::string(id));
+    CHECK(of(all, id).issued() == 1);
+  }
+  CHECK(of(all, "new.example").failures == 0);
+  CHECK(of(all, "new.example").last_failure.empty());
+}
+
+TEST_CASE("rehearsal: certificates that live for minutes, with a manager that goes on running") {
+  for (const int minutes : {1, 2, 90}) {
+    CAPTURE(minutes);
+    const std::chrono::seconds life = std::chrono::minutes(minutes);
+    RehearsalOptions options = two_years();
+    options.until = options.from + 20 * life;
+    options.every = std::chrono::seconds(0);
+    const CertificateSpec kept = spec("a.example", "https://ca.example/directory");
+    ManagerOptions manager;
+    manager.specs = {kept};
+    // What `stored` issues lives for whole hours.
+    StoredCertificate before = stored(kept, options.from - std::chrono::seconds(5), hours(2));
+    before.record.not_before = options.from - std::chrono::seconds(5);
+    before.record.not_after = *before.record.not_before + life - std::chrono::seconds(1);
+    const RehearsedCertificate certificate = rehearse(manager, {before}, options).front();
+    CHECK_FALSE(certificate.fails(options.until));
+    for (const RehearsedCertificate::Trouble& trouble : certificate.troubles) FAIL_CHECK(trouble.why);
+    CHECK(certificate.issued() >= 36);
+    CHECK(certificate.issued() <= 50);
+    for (std::size_t i = 1; i < certificate.lives.size(); ++i) {
+      const auto lived = certificate.lives[i].until - certificate.lives[i].from;
+      CHECK(lived <= life);
+      CHECK(lived >= life - std::chrono::seconds(5));
+    }
+
+    if (minutes > 2) continue;
+    options.until = options.from + 2 * 365 * day;
+    CHECK_THROWS_WITH_AS((void)rehearse(manager, {before}, options),
+                         doctest::Contains(("a.example lives " + std::to_string(life.count()) + " s").c_str()), Error);
+    // A timer is too slow for them.
+    options.until = options.from + 2 * day;
+    options.every = hours(12);
+    CHECK(rehearse(manager, {before}, options).front().fails(options.until));
+  }
+}
+
+TEST_CASE("rehearsal: a manager that goes on running tries again as soon as it may") {
+  RehearsalOptions options = two_years();
+  options.until = options.from + 80 * day;
+  options.every = std::chrono::seconds(0);
+  ManagerOptions manager;
+  manager.specs = {spec("a.example", "https://ca.example/directory")};
+  options.outages = {outage(options.from + 50 * day, 14 * 24 * hours(1))};
+  const RehearsedCertificate certificate = rehearse(manager, {}, options).front();
+  REQUIRE(certificate.troubles.size() == 1);
+  CHECK(certificate.is_outlasted(certificate.troubles.front(), options.until));
+  REQUIRE(certificate.lives.size() == 2);
+  CHECK(certificate.lives[1].from >= options.from + 64 * day);
+  CHECK(certificate.lives[1].from <= options.from + 64 * day + hours(7));
+}
+
 TEST_CASE("rehearsal: a publicly trusted CA without announcements keeps to the rules") {
   RehearsalOptions options = two_years();
   CertificateSpec kept = spec("a.example", "zerossl");
@@ -219,6 +323,10 @@ TEST_CASE("rehearsal: the time between runs, and options that are not valid") {
   CHECK(runs == 6);
   options.until = options.from;
   CHECK_THROWS_AS((void)rehearse(manager, {}, options), Error);
+  options.every = std::chrono::seconds(59);
+  options.until = options.from + 3 * day;
+  CHECK_THROWS_AS((void)rehearse(manager, {}, options), Error);
+  options.every = hours(12);
   options.until = options.from + 6 * 366 * day;
   CHECK_THROWS_AS((void)rehearse(manager, {}, options), Error);
 }
