@@ -131,6 +131,23 @@ bool takes_certificates(const CLI::App& command, const CommandLineNotes& notes) 
   });
 }
 
+/// The commands below it that have the option.
+std::vector<std::string> commands_with(const CLI::App& command, const std::string& option) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : commands_below(command)) {
+    if (has_option(*sub, option)) names.push_back(sub->get_name());
+  }
+  return names;
+}
+
+/// False for "That is --deploy-hook PROGRAM here." where there is no such option.
+bool fits(const std::string& advice, const CLI::App& command) {
+  constexpr std::string_view begin = "That is --";
+  if (!advice.starts_with(begin)) return true;
+  return has_option(command,
+                    advice.substr(begin.size() - 2, advice.find_first_of(" .", begin.size()) - begin.size() + 2));
+}
+
 /// What to do about an option that the command does not have.
 std::string advice_on_option(const CLI::App& command, const CommandLineNotes& notes,
                              const std::vector<std::string>& words, const std::string& given) {
@@ -149,7 +166,9 @@ std::string advice_on_option(const CLI::App& command, const CommandLineNotes& no
   }
   if (word.starts_with("--no-") && has_option(command, "--" + word.substr(5)))
     return "Leave --" + word.substr(5) + " out: it is off unless it is given";
-  if (std::string meant = meant_option(word); !meant.empty()) return meant;
+  if (const std::string subs = words_joined(commands_with(command, word), "|"); command.get_parent() && !subs.empty())
+    return "Say which one: " + path_of(command) + " " + subs + " " + word;
+  if (std::string meant = meant_option(path_of(command), word); !meant.empty() && fits(meant, command)) return meant;
   std::vector<std::string> known;
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
@@ -227,10 +246,13 @@ Failure explained(const CLI::App& app, const CommandLineNotes& notes, const CLI:
   } else if (!unknown.empty() && has_commands) {
     message = "\"" + printable(shown_word(unknown.front())) + "\" is not a command";
     if (const std::string near = near_command(command, unknown.front()); !near.empty())
-      advice = "Did you mean " + near + "?";
+      advice = near.ends_with('.') ? near : "Did you mean " + near + "?";
+    else if (command.get_parent())
+      advice = "There is: " + words_joined(names_of_commands(command), ", ");
   } else if (!unknown.empty()) {
     message = "unexpected argument: " + printable(shown_word(unknown.front()));
-    if (has_option(command, "--domain"))
+    advice = meant_argument(path_of(command), printable(shown_word(unknown.front())));
+    if (advice.empty() && has_option(command, "--domain"))
       advice = "Names are given with -d: -d " + printable(shown_word(unknown.front()));
   } else if (has_commands && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
     message = path_of(command) + " needs a command: " + words_joined(names_of_commands(command), ", ");
