@@ -378,17 +378,16 @@ Option& Option::check(std::string (*find_fault)(const std::string& value)) {
 }
 
 Option& Option::rewrite(std::string (*canonical)(const std::string& value)) {
+Option& Option::not_empty() {
+  return check([](const std::string& value) { return std::string(value.empty() ? "the value is empty" : ""); });
+}
+
   option_->transform(CLI::Validator(
       [canonical](std::string& value) -> std::string {
         value = canonical(value);
         return {};
       },
       ""));
-  return *this;
-}
-
-Option& Option::delimiter(char separator) {
-  option_->delimiter(separator);
   return *this;
 }
 
@@ -451,11 +450,13 @@ Option Command::switchable(const std::string& name, bool& value, const std::stri
 
 template <class Value>
 Option Command::add(const std::string& spec, Value& value, const std::string& help) {
-  const std::size_t space = spec.find(' ');
-  CLI::Option* option = app_->add_option(spec.substr(0, space), value, help);
-  option->type_name(spec.substr(space + 1));
-  if (!heading_.empty()) option->group(heading_);
-  return Option(*option, *notes_);
+  return refined(*app_->add_option(spec.substr(0, spec.find(' ')), value, help), spec);
+}
+
+Option Command::refined(CLI::Option& option, const std::string& spec) {
+  option.type_name(spec.substr(spec.find(' ') + 1));
+  if (!heading_.empty()) option.group(heading_);
+  return Option(option, *notes_);
 }
 
 template <class Value>
@@ -508,6 +509,26 @@ Option Command::list(const std::string& spec, std::vector<std::string>& values, 
 }
 
 Option Command::argument(const std::string& spec, std::string& value, const std::string& help) {
+// CLI11's own way to split leaves empty values out.
+Option Command::list_with_commas(const std::string& spec, std::vector<std::string>& values, const std::string& help) {
+  const std::string names = spec.substr(0, spec.find(' '));
+  const std::string from_long = names.substr(names.find("--"));
+  const auto take = [&values, name = from_long.substr(0, from_long.find(','))](const std::vector<std::string>& given) {
+    values.clear();
+    for (const std::string& text : given) {
+      std::istringstream parts(text + ",");
+      for (std::string part; std::getline(parts, part, ',');) {
+        if (part.empty() && !text.empty())
+          throw CLI::ValidationError(name, "\"" + text + "\" has an empty value between its commas");
+        values.push_back(part);
+      }
+    }
+  };
+  const Option option = refined(*app_->add_option_function<std::vector<std::string>>(names, take, help), spec);
+  option.option_->allow_extra_args(false);
+  return option;
+}
+
   return add_with_default(spec, value, help);
 }
 
