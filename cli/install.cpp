@@ -516,7 +516,7 @@ void define_install(Command& command) {
       lasting(unit.text("--on-calendar EVENT", flags->on_calendar, "When to run, in the format of systemd.time(7)")
                   .check(check_calendar));
     }
-    lasting(unit.text("--user NAME", flags->user, "User to run as (default: the user who runs this command)")
+    lasting(unit.text("--user USER", flags->user, "User to run as (default: the user who runs this command)")
                 .check(check_user));
     lasting(unit.list("--writable FOLDER", flags->writable, "A folder that a hook writes to; repeatable"));
     lasting(unit.text("--on-failure-unit UNIT", flags->on_failure_unit,
