@@ -278,8 +278,9 @@ OptionDescription described(const CLI::Option& option, const CommandLineNotes& n
   described.environment = option.get_envname();
   described.heading = option.get_group();
   if (const auto words = notes.words.find(&option); words != notes.words.end()) described.words = words->second;
-  for (const CLI::Option* other : option.get_excludes())
-    described.excludes.push_back("--" + other->get_lnames().front());
+  for (const CLI::Option* other : option.get_excludes()) {
+    if (!other->get_positional()) described.excludes.push_back("--" + other->get_lnames().front());
+  }
   described.required = option.get_required();
   described.repeatable = option.get_expected_max() > 1;
   described.certificate = notes.certificates.count(&option) > 0;
@@ -377,11 +378,11 @@ Option& Option::check(std::string (*find_fault)(const std::string& value)) {
   return *this;
 }
 
-Option& Option::rewrite(std::string (*canonical)(const std::string& value)) {
 Option& Option::not_empty() {
   return check([](const std::string& value) { return std::string(value.empty() ? "the value is empty" : ""); });
 }
 
+Option& Option::rewrite(std::string (*canonical)(const std::string& value)) {
   option_->transform(CLI::Validator(
       [canonical](std::string& value) -> std::string {
         value = canonical(value);
@@ -508,7 +509,6 @@ Option Command::list(const std::string& spec, std::vector<std::string>& values, 
   return option;
 }
 
-Option Command::argument(const std::string& spec, std::string& value, const std::string& help) {
 // CLI11's own way to split leaves empty values out.
 Option Command::list_with_commas(const std::string& spec, std::vector<std::string>& values, const std::string& help) {
   const std::string names = spec.substr(0, spec.find(' '));
@@ -529,6 +529,7 @@ Option Command::list_with_commas(const std::string& spec, std::vector<std::strin
   return option;
 }
 
+Option Command::argument(const std::string& spec, std::string& value, const std::string& help) {
   return add_with_default(spec, value, help);
 }
 

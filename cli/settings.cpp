@@ -161,7 +161,6 @@ void SettingFlags::add_http(const Command& heading) {
   add(command
           .text("--webroot FOLDER", values_.host.webroot,
                 "Folder that a running web server serves: write http-01 answers there instead")
-          .existing_folder()
           .excludes("--http-port")
           .excludes("--http-address"),
       [](const Settings& given, Settings& settings) {
