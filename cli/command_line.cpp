@@ -299,6 +299,17 @@ CommandDescription described(const CLI::App& app, const CommandLineNotes& notes)
   return command;
 }
 
+/// From the last to the first, as CLI11 takes them. For "--dir=" it would take the next word as the value.
+std::vector<std::string> for_cli11(const std::vector<std::string>& words) {
+  std::vector<std::string> reversed;
+  for (auto word = words.rbegin(); word != words.rend(); ++word) {
+    const bool is_empty = word->starts_with("--") && word->find('=') == word->size() - 1;
+    if (is_empty) reversed.emplace_back();
+    reversed.push_back(is_empty ? word->substr(0, word->size() - 1) : *word);
+  }
+  return reversed;
+}
+
 /// What is wrong with this machine, not with the command line.
 Failure missing_here(const std::string& option, const std::string& path, const std::string& what) {
   return Failure(exit_failed, "not_found", option + ": " + printable(path, 1000) + " " + what);
@@ -555,7 +566,7 @@ CommandDescription CommandLine::description() const { return described(parser_->
 std::optional<std::string> CommandLine::parse(const std::vector<std::string>& words) {
   CLI::App& app = parser_->app;
   try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back
+    app.parse(for_cli11(words));
     return std::nullopt;
   } catch (const CLI::Success& success) {
     std::ostringstream text;

@@ -290,6 +290,7 @@ TEST_CASE("usage: wrong flags") {
   refuses({"install", "--dir", "x"}, "culmen install timer|service --dir");
   // A value that is empty, most likely a variable that is not set.
   refuses({"list", "--dir", ""}, "--dir: the value is empty");
+  refuses({"renew", "--dir=", "--force"}, "--dir: the value is empty");
   refuses({"issue", "-d", "a.example,,b.example"}, "--domain: \"a.example,,b.example\" has an empty value");
   // In words of this program, not of its parser.
   refuses({"rename"}, "culmen rename needs OLD and NEW");
