@@ -13,6 +13,7 @@
 #include "output.hpp"
 #include "settings.hpp"
 #include "solvers_on_demand.hpp"
+#include "tried_settings.hpp"
 
 namespace culmen::cli {
 
@@ -69,13 +70,13 @@ JsonObject finding_object(const Finding& finding) {
 }
 
 /// What check_outputs() says of this part of the settings.
-Finding output_finding(const std::string& flag, const std::string& path, const HostSettings& part) {
+Finding part_finding(const char* check, const std::string& subject, const HostSettings& part, const std::string& good) {
   try {
     check_outputs(part);
   } catch (const Failure& failure) {
-    return Finding(Verdict::machine, "output", path, failure.message, failure.advice);
+    return Finding(Verdict::machine, check, subject, failure.message, failure.advice);
   }
-  return Finding(Verdict::good, "output", path, flag + " can be written");
+  return Finding(Verdict::good, check, subject, good);
 }
 
 std::vector<Finding> findings_of_machine(const Host& host, const HostSettings& settings) {
@@ -85,12 +86,21 @@ std::vector<Finding> findings_of_machine(const Host& host, const HostSettings& s
     HostSettings part;
     part.*member = settings.*member;
     part.cert_key_is_input = settings.cert_key_is_input;
-    part.key_group = settings.key_group;
-    findings.push_back(output_finding(flag, settings.*member, part));
+    findings.push_back(part_finding("output", settings.*member, part, std::string(flag) + " can be written"));
   };
   check_path("--out", &HostSettings::out);
   check_path("--cert-key", &HostSettings::cert_key);
   check_path("--combined", &HostSettings::combined);
+  if (!settings.key_group.empty()) {
+    HostSettings part;
+    part.key_group = settings.key_group;
+    findings.push_back(part_finding("group", settings.key_group, part, "--key-group can be given files"));
+  }
+  if (!settings.webroot.empty()) {
+    HostSettings part;
+    part.webroot = settings.webroot;
+    findings.push_back(part_finding("webroot", settings.webroot, part, "--webroot is there"));
+  }
   const std::pair<const char*, const std::vector<std::string>*> hooks[] = {{"--deploy-hook", &settings.deploy_hooks},
                                                                            {"--pre-hook", &settings.pre_hooks},
                                                                            {"--post-hook", &settings.post_hooks},
@@ -123,7 +133,7 @@ int run_check(const CheckFlags& flags, Output& output) {
                   "Give names with -d NAME, or the name of a certificate that is there.");
   }
   const Host host(flags.state, Host::Access::if_there, output);
-  const Settings settings = flags.settings.merged(host.settings_of(flags.name, flags.settings.names()));
+  const Settings settings = settings_to_try(host, flags.settings, flags.name);
 
   CheckupRequest request = checkup_of(flags, settings);
   ServerSolvers servers(output);

@@ -83,9 +83,10 @@ void add_account_flags(const Command& command, AccountFlags& flags) {
 }
 
 void add_dir_flag(const Command& command, std::string& dir) {
-  Command(command).text(
-      "--dir FOLDER", dir,
-      "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or ~/.local/share/culmen)");
+  Command(command)
+      .text("--dir FOLDER", dir,
+            "State folder (default: /var/lib/culmen for root, else $XDG_DATA_HOME/culmen or ~/.local/share/culmen)")
+      .not_empty();
 }
 
 void add_json_flag(const Command& command, bool& json) {
@@ -97,9 +98,8 @@ void add_verbose_flag(const Command& command, bool& verbose) {
 }
 
 void add_contact_flag(const Command& command, std::vector<std::string>& contacts) {
-  Command(command)
-      .list("--contact,-m,--email ADDRESS", contacts, "Contact address for the CA, such as ops@example.com; repeatable")
-      .delimiter(',');
+  Command(command).list_with_commas("--contact,-m,--email ADDRESS", contacts,
+                                    "Contact address for the CA, such as ops@example.com; repeatable");
 }
 
 Option add_key_type_flag(const Command& command, const std::string& name, std::string& type, const std::string& help) {

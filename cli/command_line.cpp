@@ -131,6 +131,23 @@ bool takes_certificates(const CLI::App& command, const CommandLineNotes& notes) 
   });
 }
 
+/// The commands below it that have the option.
+std::vector<std::string> commands_with(const CLI::App& command, const std::string& option) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : commands_below(command)) {
+    if (has_option(*sub, option)) names.push_back(sub->get_name());
+  }
+  return names;
+}
+
+/// False for "That is --deploy-hook PROGRAM here." where there is no such option.
+bool fits(const std::string& advice, const CLI::App& command) {
+  constexpr std::string_view begin = "That is --";
+  if (!advice.starts_with(begin)) return true;
+  return has_option(command,
+                    advice.substr(begin.size() - 2, advice.find_first_of(" .", begin.size()) - begin.size() + 2));
+}
+
 /// What to do about an option that the command does not have.
 std::string advice_on_option(const CLI::App& command, const CommandLineNotes& notes,
                              const std::vector<std::string>& words, const std::string& given) {
@@ -149,7 +166,9 @@ std::string advice_on_option(const CLI::App& command, const CommandLineNotes& no
   }
   if (word.starts_with("--no-") && has_option(command, "--" + word.substr(5)))
     return "Leave --" + word.substr(5) + " out: it is off unless it is given";
-  if (std::string meant = meant_option(word); !meant.empty()) return meant;
+  if (const std::string subs = words_joined(commands_with(command, word), "|"); command.get_parent() && !subs.empty())
+    return "Say which one: " + path_of(command) + " " + subs + " " + word;
+  if (std::string meant = meant_option(path_of(command), word); !meant.empty() && fits(meant, command)) return meant;
   std::vector<std::string> known;
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
@@ -227,10 +246,13 @@ Failure explained(const CLI::App& app, const CommandLineNotes& notes, const CLI:
   } else if (!unknown.empty() && has_commands) {
     message = "\"" + printable(shown_word(unknown.front())) + "\" is not a command";
     if (const std::string near = near_command(command, unknown.front()); !near.empty())
-      advice = "Did you mean " + near + "?";
+      advice = near.ends_with('.') ? near : "Did you mean " + near + "?";
+    else if (command.get_parent())
+      advice = "There is: " + words_joined(names_of_commands(command), ", ");
   } else if (!unknown.empty()) {
     message = "unexpected argument: " + printable(shown_word(unknown.front()));
-    if (has_option(command, "--domain"))
+    advice = meant_argument(path_of(command), printable(shown_word(unknown.front())));
+    if (advice.empty() && has_option(command, "--domain"))
       advice = "Names are given with -d: -d " + printable(shown_word(unknown.front()));
   } else if (has_commands && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError)) {
     message = path_of(command) + " needs a command: " + words_joined(names_of_commands(command), ", ");
@@ -256,8 +278,9 @@ OptionDescription described(const CLI::Option& option, const CommandLineNotes& n
   described.environment = option.get_envname();
   described.heading = option.get_group();
   if (const auto words = notes.words.find(&option); words != notes.words.end()) described.words = words->second;
-  for (const CLI::Option* other : option.get_excludes())
-    described.excludes.push_back("--" + other->get_lnames().front());
+  for (const CLI::Option* other : option.get_excludes()) {
+    if (!other->get_positional()) described.excludes.push_back("--" + other->get_lnames().front());
+  }
   described.required = option.get_required();
   described.repeatable = option.get_expected_max() > 1;
   described.certificate = notes.certificates.count(&option) > 0;
@@ -274,6 +297,17 @@ CommandDescription described(const CLI::App& app, const CommandLineNotes& notes)
   for (const CLI::Option* option : app.get_options()) command.options.push_back(described(*option, notes));
   for (const CLI::App* sub : commands_below(app)) command.commands.push_back(described(*sub, notes));
   return command;
+}
+
+/// From the last to the first, as CLI11 takes them. For "--dir=" it would take the next word as the value.
+std::vector<std::string> for_cli11(const std::vector<std::string>& words) {
+  std::vector<std::string> reversed;
+  for (auto word = words.rbegin(); word != words.rend(); ++word) {
+    const bool is_empty = word->starts_with("--") && word->find('=') == word->size() - 1;
+    if (is_empty) reversed.emplace_back();
+    reversed.push_back(is_empty ? word->substr(0, word->size() - 1) : *word);
+  }
+  return reversed;
 }
 
 /// What is wrong with this machine, not with the command line.
@@ -355,6 +389,10 @@ Option& Option::check(std::string (*find_fault)(const std::string& value)) {
   return *this;
 }
 
+Option& Option::not_empty() {
+  return check([](const std::string& value) { return std::string(value.empty() ? "the value is empty" : ""); });
+}
+
 Option& Option::rewrite(std::string (*canonical)(const std::string& value)) {
   option_->transform(CLI::Validator(
       [canonical](std::string& value) -> std::string {
@@ -362,11 +400,6 @@ Option& Option::rewrite(std::string (*canonical)(const std::string& value)) {
         return {};
       },
       ""));
-  return *this;
-}
-
-Option& Option::delimiter(char separator) {
-  option_->delimiter(separator);
   return *this;
 }
 
@@ -429,11 +462,13 @@ Option Command::switchable(const std::string& name, bool& value, const std::stri
 
 template <class Value>
 Option Command::add(const std::string& spec, Value& value, const std::string& help) {
-  const std::size_t space = spec.find(' ');
-  CLI::Option* option = app_->add_option(spec.substr(0, space), value, help);
-  option->type_name(spec.substr(space + 1));
-  if (!heading_.empty()) option->group(heading_);
-  return Option(*option, *notes_);
+  return refined(*app_->add_option(spec.substr(0, spec.find(' ')), value, help), spec);
+}
+
+Option Command::refined(CLI::Option& option, const std::string& spec) {
+  option.type_name(spec.substr(spec.find(' ') + 1));
+  if (!heading_.empty()) option.group(heading_);
+  return Option(option, *notes_);
 }
 
 template <class Value>
@@ -485,6 +520,26 @@ Option Command::list(const std::string& spec, std::vector<std::string>& values, 
   return option;
 }
 
+// CLI11's own way to split leaves empty values out.
+Option Command::list_with_commas(const std::string& spec, std::vector<std::string>& values, const std::string& help) {
+  const std::string names = spec.substr(0, spec.find(' '));
+  const std::string from_long = names.substr(names.find("--"));
+  const auto take = [&values, name = from_long.substr(0, from_long.find(','))](const std::vector<std::string>& given) {
+    values.clear();
+    for (const std::string& text : given) {
+      std::istringstream parts(text + ",");
+      for (std::string part; std::getline(parts, part, ',');) {
+        if (part.empty() && !text.empty())
+          throw CLI::ValidationError(name, "\"" + text + "\" has an empty value between its commas");
+        values.push_back(part);
+      }
+    }
+  };
+  const Option option = refined(*app_->add_option_function<std::vector<std::string>>(names, take, help), spec);
+  option.option_->allow_extra_args(false);
+  return option;
+}
+
 Option Command::argument(const std::string& spec, std::string& value, const std::string& help) {
   return add_with_default(spec, value, help);
 }
@@ -511,7 +566,7 @@ CommandDescription CommandLine::description() const { return described(parser_->
 std::optional<std::string> CommandLine::parse(const std::vector<std::string>& words) {
   CLI::App& app = parser_->app;
   try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back
+    app.parse(for_cli11(words));
     return std::nullopt;
   } catch (const CLI::Success& success) {
     std::ostringstream text;

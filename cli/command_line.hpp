@@ -68,10 +68,10 @@ class Option {
   Option& names_certificate();
   /// `find_fault` says what is wrong with a value; an empty text: nothing.
   Option& check(std::string (*find_fault)(const std::string& value));
+  /// An empty value is wrong.
+  Option& not_empty();
   /// `canonical` turns a value into the one that is meant, before it is checked.
   Option& rewrite(std::string (*canonical)(const std::string& value));
-  /// One value is split into several at this character.
-  Option& delimiter(char separator);
   /// The environment variable that is read when the command line does not have the option.
   Option& environment(const std::string& variable);
   /// It is an error to give both. That option has to be defined already.
@@ -125,6 +125,8 @@ class Command {
   Option choice(const std::string& spec, int& value, const std::map<std::string, int>& words, const std::string& help);
   /// May be repeated, each time with one value.
   Option list(const std::string& spec, std::vector<std::string>& values, const std::string& help);
+  /// The same, and each value may be several with commas between them, none of which is empty.
+  Option list_with_commas(const std::string& spec, std::vector<std::string>& values, const std::string& help);
   /// A word on the command line without an option before it; in `spec` it has a name: "server URL".
   Option argument(const std::string& spec, std::string& value, const std::string& help);
   /// Any number of such words.
@@ -135,6 +137,7 @@ class Command {
   Command(CLI::App& app, CommandLineNotes& notes) : app_(&app), notes_(&notes) {}
   template <class Value>
   Option add(const std::string& spec, Value& value, const std::string& help);
+  Option refined(CLI::Option& option, const std::string& spec);
   template <class Value>
   Option add_with_default(const std::string& spec, Value& value, const std::string& help);
 

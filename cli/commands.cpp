@@ -78,7 +78,7 @@ constexpr SubCommand sub_commands[] = {
      "culmen check example.com --json"},
     {for_trying, "test", "Try a whole issuance at a test (staging) CA, and keep nothing", define_test,
      "culmen test -d example.com\n"
-     "culmen test --name example.com"},
+     "culmen test example.com"},
     {for_trying, "rehearse", "Simulate the renewals of the coming years, and report what would fail", define_rehearse,
      "culmen rehearse\n"
      "culmen rehearse --for 1y --hooks real --svg renewals.svg\n"

@@ -1,5 +1,6 @@
 // culmen install: systemd units that run culmen renew or culmen run.
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -75,6 +76,26 @@ std::vector<std::string> names_of_units(UnitKind kind);
 std::vector<std::string> keep_former(UnitKind kind, const fs::path& folder, InstallFlags& flags);
 std::string options_listed(const std::vector<std::string>& texts);
 
+/// Throws Failure (exit_failed) if there is no such user here; warns if the state folder is another one's. For units
+/// that are only printed, and may be for another machine, all of it is a warning.
+void check_service_user(const InstallFlags& flags, const std::string& user, const fs::path& state, Output& output) {
+  if (user.empty()) return;
+  const bool is_number = std::all_of(user.begin(), user.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const passwd* const known = getpwnam(user.c_str());
+  if (!known && !is_number) {
+    const std::string text = "--user: there is no user " + user + " on this machine";
+    if (flags.print_only) return output.warn(text);
+    throw Failure(exit_failed, "not_found", text,
+                  "Make it first: useradd --system --no-create-home --shell /usr/sbin/nologin " + user +
+                      "; or name another one. --user '' is for none.");
+  }
+  struct stat folder {};
+  const uid_t uid = known ? known->pw_uid : static_cast<uid_t>(std::strtoul(user.c_str(), nullptr, 10));
+  if (uid == 0 || stat(state.c_str(), &folder) != 0 || folder.st_uid == uid) return;
+  output.warn("the state folder " + state.string() + " does not belong to " + user +
+              ", and the service cannot work in it. Give it to that user: chown -R " + user + ": " + state.string());
+}
+
 int run_install(UnitKind kind, InstallFlags flags, Output& output) {
   if (flags.on_calendar.empty()) flags.on_calendar = default_calendar;
   std::erase(flags.writable, std::string());
@@ -89,6 +110,7 @@ int run_install(UnitKind kind, InstallFlags flags, Output& output) {
     output.warn("there is no state folder " + state.string() + " yet. What the units start fails until culmen issue " +
                 "has made it; --dir names another one.");
   }
+  check_service_user(flags, user, state, output);
   const Proxy proxy = proxy_of(state);
   const std::string shared = shared_text(flags, state, user, proxy, output);
   JsonObject& json = output.result();
@@ -233,7 +255,10 @@ int run_uninstall(UnitKind kind, const InstallFlags& flags, Output& output) {
     return exit_ok;
   }
   output.say("Next, as root:\n  systemctl stop " + names_of_units(kind).back() + "\n  systemctl daemon-reload");
-  output.say("Certificates and settings stay; nothing renews them now.");
+  const char* const other = kind == UnitKind::timer ? "culmen.service" : "culmen-renew.timer";
+  output.say(fs::exists(folder / other, none) ? std::string("Certificates and settings stay; ") + other +
+                                                    " is there, and renews them if it is enabled."
+                                              : "Certificates and settings stay; nothing renews them now.");
   return exit_ok;
 }
 
@@ -516,7 +541,7 @@ void define_install(Command& command) {
       lasting(unit.text("--on-calendar EVENT", flags->on_calendar, "When to run, in the format of systemd.time(7)")
                   .check(check_calendar));
     }
-    lasting(unit.text("--user NAME", flags->user, "User to run as (default: the user who runs this command)")
+    lasting(unit.text("--user USER", flags->user, "User to run as (default: the user who runs this command)")
                 .check(check_user));
     lasting(unit.list("--writable FOLDER", flags->writable, "A folder that a hook writes to; repeatable"));
     lasting(unit.text("--on-failure-unit UNIT", flags->on_failure_unit,

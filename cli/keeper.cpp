@@ -367,6 +367,7 @@ void Keeper::installed(const InstalledCertificate& certificate) {
   try {
     host_.keep_files(certificate);
     deployment_.put(certificate, wanted->settings.host, host_.live_folder(certificate.id), cause);
+    if (on_change_) output_.settled("output_failed " + certificate.id);
   } catch (const Error& error) {
     failed(error);
   } catch (const Failure& failure) {

@@ -10,6 +10,7 @@ namespace {
 struct Meaning {
   std::string_view word;
   const char* meant;
+  std::string_view command = {};  ///< An option: of this command only.
 };
 
 constexpr Meaning meant_commands[] = {
@@ -47,6 +48,17 @@ constexpr Meaning meant_commands[] = {
     {"rollover", "account rollover"},
     {"cas", "ca list"},
     {"server", "test-ca"},
+    {"doctor", "check"},
+    {"diagnose", "check"},
+    {"dry-run", "test"},
+    {"update", "renew (a newer certificate) or edit (other settings)"},
+    {"install-cert", "edit NAME --out FILE --cert-key FILE --deploy-hook PROGRAM"},
+    {"completion",
+     "Completion is not printed, but installed with the program: see docs/packaging.md, \"Manual pages and "
+     "completion\"."},
+    {"completions",
+     "Completion is not printed, but installed with the program: see docs/packaging.md, \"Manual pages and "
+     "completion\"."},
 };
 
 constexpr Meaning meant_account_commands[] = {
@@ -81,14 +93,31 @@ constexpr Meaning meant_options[] = {
     {"--reloadcmd", "That is --deploy-hook PROGRAM here."},
     {"--fullchain-file", "That is --out FILE here."},
     {"--key-file", "That is --cert-key FILE here."},
+    {"--dry-run", "Nothing is ordered by culmen check -d NAME, and nothing is kept by culmen test -d NAME.",
+     "culmen issue"},
+    {"--dry-run", "It changes settings only; culmen renew --dry-run says what comes of them.", "culmen edit"},
+    {"--expand", "Leave it out, and give all names with -d: they replace those that the certificate has."},
+    {"--keylength", "That is --cert-key-type TYPE here, such as ec:P-256 or rsa:4096."},
+    {"--rsa-key-size", "That is --cert-key-type TYPE here, such as rsa:4096."},
+    {"--elliptic-curve", "That is --cert-key-type TYPE here, such as ec:P-384."},
+    {"--ecc", "That is --cert-key-type TYPE here, such as ec:P-256, which is the default."},
+    {"--days", "Leave it out: the CA suggests when to renew, or it is when a third of the lifetime is left."},
+    {"--hook", "That is --deploy-hook PROGRAM here; for the DNS it is --dns-hook PROGRAM."},
+    {"--run-hook", "That is --deploy-hook PROGRAM here."},
+    {"-q", "Leave it out: warnings and errors go to standard error, all else to standard output.", "culmen issue"},
+    {"--quiet", "Leave it out: warnings and errors go to standard error, all else to standard output.", "culmen issue"},
+    {"--add", "Give all names with -d: they replace those that the certificate has.", "culmen edit"},
+    {"--remove", "Give all names that stay with -d: they replace those that the certificate has.", "culmen edit"},
+    {"--server", "The CA is given without an option: culmen ca show NAME, or its URL.", "culmen ca show"},
 };
 
 constexpr std::string_view destructive_commands[] = {"delete", "revoke", "deactivate"};
 
 template <std::size_t size>
-std::string found_in(const Meaning (&meanings)[size], std::string_view word) {
-  const auto found = std::find_if(std::begin(meanings), std::end(meanings),
-                                  [&](const Meaning& meaning) { return meaning.word == word; });
+std::string found_in(const Meaning (&meanings)[size], std::string_view word, std::string_view command = {}) {
+  const auto found = std::find_if(std::begin(meanings), std::end(meanings), [&](const Meaning& meaning) {
+    return meaning.word == word && (meaning.command.empty() || meaning.command == command);
+  });
   return found == std::end(meanings) ? std::string() : found->meant;
 }
 
@@ -99,8 +128,13 @@ std::string meant_command(std::string_view command, std::string_view word) {
   return command == "culmen account" ? found_in(meant_account_commands, word) : std::string();
 }
 
-std::string meant_option(std::string_view option) {
-  return found_in(meant_options, option.substr(0, option.find('=')));
+std::string meant_option(std::string_view command, std::string_view option) {
+  return found_in(meant_options, option.substr(0, option.find('=')), command);
+}
+
+std::string meant_argument(std::string_view command, std::string_view word) {
+  if (command == "culmen list") return "For one certificate there is: culmen status " + std::string(word);
+  return {};
 }
 
 bool is_destructive(std::string_view command) {

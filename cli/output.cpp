@@ -159,6 +159,11 @@ std::optional<std::chrono::steady_clock::time_point> Output::say_repeats() {
   return repeats_->next();
 }
 
+void Output::settled(const std::string& topic) {
+  const std::lock_guard lock(mutex_);
+  if (repeats_) repeats_->settled(topic);
+}
+
 void Output::line(const LogEntry& entry) {
   const std::lock_guard lock(mutex_);
   if (entry.level == LogLevel::debug && !verbose_) return;

@@ -68,6 +68,8 @@ class Output {
   void collapse_repeats();
   /// Says what was held back, if it is time. Returns when there is more; nullopt: nothing is held back.
   std::optional<std::chrono::steady_clock::time_point> say_repeats();
+  /// What that topic is about is set right: what is held back of it is not said.
+  void settled(const std::string& topic);
 
   /// One line.
   void say(std::string_view text) { line(LogEntry(LogLevel::info, std::string(text))); }

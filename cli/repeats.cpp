@@ -44,6 +44,15 @@ bool Repeats::is_news(const LogEntry& entry, Time now) {
   return false;
 }
 
+void Repeats::settled(const std::string& name) {
+  const auto found = topics_.find(name);
+  if (found == topics_.end()) return;
+  Topic& topic = found->second;
+  topic.said.clear();
+  topic.held.reset();
+  topic.count = 0;
+}
+
 std::vector<LogEntry> Repeats::due(Time now) {
   std::vector<LogEntry> entries;
   for (auto at = topics_.begin(); at != topics_.end();) {

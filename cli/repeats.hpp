@@ -21,6 +21,8 @@ class Repeats {
   ~Repeats();
   /// False: it is held back.
   bool is_news(const LogEntry& entry, Time now);
+  /// The topic is set right: what is held back of it is not said any more, and the next line of it is another text.
+  void settled(const std::string& topic);
   /// What was held back and is to be said now.
   std::vector<LogEntry> due(Time now);
   std::optional<Time> next() const;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "client_options.hpp"
 #include "command.hpp"
@@ -96,6 +97,7 @@ class Service {
   void say_lost(const std::vector<culmen::StoredCertificate>& certificates);
   void say_start(const std::vector<culmen::StoredCertificate>& certificates);
   void say_problem(const std::string& id, const std::string& text);
+  void settle_problems();
   void wait() const;
 
   const Host& host_;
@@ -107,6 +109,8 @@ class Service {
   SteadyTime look_at_, looked_at_;
   const LateAlarm alarm_;
   std::map<std::string, SteadyTime> told_at_;  ///< By id: when it was last tried to tell.
+  std::set<std::string> problems_;             ///< Ids: of this look.
+  std::set<std::string> problems_before_;      ///< Of the look before.
   std::future<void> alarm_run_;
   RunningKeeper keeper_;
 };
@@ -178,6 +182,7 @@ bool Service::look_once() {
       manager_.ready();
       say_start(certificates);
     }
+    settle_problems();
     say_status(certificates);
     tell_of_late(certificates);
     return true;
@@ -238,6 +243,14 @@ void Service::say_problem(const std::string& id, const std::string& text) {
   entry.event = "not_kept";
   entry.topic = entry.event + " " + id;
   output_.line(entry);
+  problems_.insert(id);
+}
+
+void Service::settle_problems() {
+  for (const std::string& id : problems_before_) {
+    if (!problems_.contains(id)) output_.settled("not_kept " + id);
+  }
+  problems_before_ = std::exchange(problems_, {});
 }
 
 void Service::tell_of_late(const std::vector<culmen::StoredCertificate>& certificates) {

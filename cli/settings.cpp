@@ -106,10 +106,8 @@ void SettingFlags::add_to(const Command& command) {
 
 void SettingFlags::add_names(const Command& heading) {
   Command command = heading;
-  add(command
-          .list("-d,--domain,--domains NAME", values_.spec.names,
-                "Name for the certificate, or IP address; repeatable, or with commas")
-          .delimiter(','),
+  add(command.list_with_commas("-d,--domain,--domains NAME", values_.spec.names,
+                               "Name for the certificate, or IP address; repeatable, or with commas"),
       [](const Settings& given, Settings& settings) { settings.spec.names = canonical_names(given.spec.names); });
   add(add_key_type_flag(command, "--cert-key-type", key_type_, "Type of the certificate's key"),
       [this](const Settings&, Settings& settings) { settings.spec.key_types = {key_type_}; });
@@ -163,7 +161,6 @@ void SettingFlags::add_http(const Command& heading) {
   add(command
           .text("--webroot FOLDER", values_.host.webroot,
                 "Folder that a running web server serves: write http-01 answers there instead")
-          .existing_folder()
           .excludes("--http-port")
           .excludes("--http-address"),
       [](const Settings& given, Settings& settings) {

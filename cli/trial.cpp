@@ -7,11 +7,13 @@
 #include "command_line.hpp"
 #include "culmen/certificate.hpp"
 #include "culmen/directory.hpp"
+#include "deploy.hpp"
 #include "files.hpp"
 #include "host.hpp"
 #include "keeper.hpp"
 #include "output.hpp"
 #include "settings.hpp"
+#include "tried_settings.hpp"
 
 namespace culmen::cli {
 
@@ -44,11 +46,10 @@ int run_trial(const TrialFlags& flags, Output& output) {
   output.verbose(flags.keep.connection.verbose);
   if (flags.settings.names().empty() && flags.name.empty()) {
     throw Failure(exit_usage, "invalid_argument", "there is nothing to test",
-                  "Give names with -d NAME, or --name of a certificate that is there.");
+                  "Give names with -d NAME, or the name of a certificate that is there.");
   }
   Kept kept;
-  kept.settings = flags.settings.merged(
-      Host(flags.state, Host::Access::if_there, output).settings_of(flags.name, flags.settings.names()));
+  kept.settings = settings_to_try(Host(flags.state, Host::Access::if_there, output), flags.settings, flags.name);
   const std::string directory = directory_for_tests(kept.settings.spec.cas.front());
   kept.settings.spec.cas = {directory};
   kept.settings.spec.id.clear();
@@ -63,6 +64,7 @@ int run_trial(const TrialFlags& flags, Output& output) {
   host_settings.deploy_hooks.clear();
   host_settings.failure_hooks.clear();
   host_settings.account_key.clear();
+  check_webroot(host_settings);
 
   const PassingFolder folder("culmen-test");
   StateFlags state;
@@ -88,9 +90,10 @@ int run_trial(const TrialFlags& flags, Output& output) {
 
 void define_test(Command& command) {
   auto flags = std::make_shared<TrialFlags>();
+  command.argument("certificate NAME", flags->name, "Test with the settings of this certificate").names_certificate();
   flags->settings.add_to(command);
   add_account_flags(command, flags->keep.account);
-  command.text("--name NAME", flags->name, "Test with the settings of this certificate");
+  command.text("--name NAME", flags->name, "The same as NAME without an option").excludes("certificate");
   add_state_flags(command, flags->state);
   add_connection_flags(command, flags->keep.connection);
   command.set_action([flags](Output& output) { return run_trial(*flags, output); });

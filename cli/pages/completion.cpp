@@ -9,13 +9,15 @@ namespace {
 
 constexpr const char* notice = " completion for culmen. Written from the options of the program; do not edit.\n";
 
-enum class Offer { nothing, words, files, folders, certificates };
+enum class Offer { nothing, words, files, folders, certificates, groups, users };
 
 Offer offer_of(const OptionDescription& option) {
   if (option.certificate) return Offer::certificates;
   if (!option.words.empty()) return Offer::words;
   if (option.value == "FILE" || option.value == "PROGRAM") return Offer::files;
   if (option.value == "FOLDER") return Offer::folders;
+  if (option.value == "GROUP") return Offer::groups;
+  if (option.value == "USER") return Offer::users;
   return Offer::nothing;
 }
 
@@ -34,9 +36,22 @@ std::string in_quotes(const std::string& text, const std::string& quote) {
 
 /// The help up to where details begin: completion has one line for it.
 std::string short_help(const std::string& help) {
-  std::string text = help.substr(0, help.find(';'));
+  std::string text = help.substr(0, help.find_first_of(";\n"));
   if (const std::size_t colon = text.find(": "); colon != std::string::npos && colon > 12) text.resize(colon);
+  if (text.ends_with('.')) text.pop_back();
   return text;
+}
+
+/// "--reuse-key" for "--no-reuse-key" of the same option; empty: the name does not switch it off.
+std::string opposite(const OptionDescription& option, const std::string& name) {
+  if (!name.starts_with("--no-")) return {};
+  const std::string other = "--" + name.substr(5);
+  return std::find(option.names.begin(), option.names.end(), other) == option.names.end() ? std::string() : other;
+}
+
+std::string help_of(const OptionDescription& option, const std::string& name) {
+  const std::string other = opposite(option, name);
+  return other.empty() ? short_help(option.help) : "Not " + other;
 }
 
 std::vector<std::string> names_of(const std::vector<CommandDescription>& commands) {
@@ -71,6 +86,8 @@ std::string bash_offer(const OptionDescription& option) {
     case Offer::files: return "compopt -o filenames 2> /dev/null; _culmen_reply -f";
     case Offer::folders: return "compopt -o filenames 2> /dev/null; _culmen_reply -d";
     case Offer::certificates: return "_culmen_reply -W \"$(_culmen_certificates)\"";
+    case Offer::groups: return "_culmen_reply -g";
+    case Offer::users: return "_culmen_reply -u";
     case Offer::nothing: break;
   }
   return ":";
@@ -138,6 +155,8 @@ std::string zsh_offer(const OptionDescription& option) {
     case Offer::files: return message + ":_files";
     case Offer::folders: return message + ":_files -/";
     case Offer::certificates: return message + ":_culmen_certificates";
+    case Offer::groups: return message + ":_groups";
+    case Offer::users: return message + ":_users";
     case Offer::nothing: break;
   }
   return message + ": ";
@@ -156,7 +175,7 @@ std::string zsh_option(const OptionDescription& option) {
     std::string spec = option.repeatable ? "*" : "(" + joined(option.names, " ") + ")";
     spec += name;
     if (!option.value.empty() && name.starts_with("--")) spec += "=";
-    spec += "[" + escaped(short_help(option.help), ":\\[]") + "]";
+    spec += "[" + escaped(help_of(option, name), ":\\[]") + "]";
     if (!option.value.empty()) spec += ":" + zsh_offer(option);
     text += " \\\n    " + in_quotes(spec, bash_quote);
   }
@@ -179,7 +198,8 @@ std::string zsh_command(const CommandDescription& command, const std::string& pa
   }
   std::string commands;
   for (const CommandDescription& sub : command.commands)
-    commands += (commands.empty() ? "" : " ") + sub.name + "\\:" + "\"" + escaped(sub.help, ":\\\"$`[]") + "\"";
+    commands +=
+        (commands.empty() ? "" : " ") + sub.name + "\\:" + "\"" + escaped(short_help(sub.help), ":\\\"$`[]") + "\"";
   text += " \\\n    " + in_quotes("1:command:((" + commands + "))", bash_quote);
   text += " \\\n    '*::argument:->rest'\n  case $line[1] in\n";
   for (const CommandDescription& sub : command.commands)
@@ -210,6 +230,8 @@ std::string fish_offer(const OptionDescription& option) {
     case Offer::files: return " -r -F";
     case Offer::folders: return " -x -a '(__fish_complete_directories)'";
     case Offer::certificates: return " -x -a '(__culmen_certificates)'";
+    case Offer::groups: return " -x -a '(__fish_complete_groups)'";
+    case Offer::users: return " -x -a '(__fish_complete_users)'";
     case Offer::nothing: break;
   }
   return option.value.empty() ? "" : " -x";
@@ -250,6 +272,7 @@ std::string bash_completion(const CommandDescription& program) {
     std::vector<std::string> words = names_of(command.commands);
     for (const OptionDescription& option : command.options) {
       if (option.argument) continue;
+      if (const std::string other = opposite(option, option.names.back()); !other.empty()) words.push_back(other);
       words.push_back(option.names.back());
       if (option.value.empty()) continue;
       for (const std::string& name : option.names)
@@ -280,13 +303,18 @@ std::string fish_completion(const CommandDescription& program) {
   visit_all(program, "", [&](const CommandDescription& command, const std::string& path) {
     const std::string begin = "complete -c culmen -n " + in_quotes(fish_condition(command, path), fish_quote);
     for (const CommandDescription& sub : command.commands)
-      text += begin + " -a " + sub.name + " -d " + in_quotes(sub.help, fish_quote) + "\n";
+      text += begin + " -a " + sub.name + " -d " + in_quotes(short_help(sub.help), fish_quote) + "\n";
     for (const OptionDescription& option : command.options) {
       if (option.argument) continue;
-      text += begin;
-      for (const std::string& name : option.names)
-        text += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
-      text += fish_offer(option) + " -d " + in_quotes(short_help(option.help), fish_quote) + "\n";
+      std::string names, off;
+      for (const std::string& name : option.names) {
+        const std::string spec = name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
+        if (opposite(option, name).empty())
+          names += spec;
+        else
+          off += begin + spec + " -d " + in_quotes(help_of(option, name), fish_quote) + "\n";
+      }
+      text += begin + names + fish_offer(option) + " -d " + in_quotes(short_help(option.help), fish_quote) + "\n" + off;
     }
     if (const OptionDescription* argument = first_argument(command)) text += begin + fish_offer(*argument) + "\n";
   });

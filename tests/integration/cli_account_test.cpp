@@ -282,6 +282,16 @@ TEST_CASE("usage: wrong flags") {
   refuses({"renew", "-d", "a.example"}, "without an option: culmen renew NAME");
   refuses({"--dir", "x", "list"}, "culmen list --dir");
   refuses({"issue", "a.example"}, "-d a.example");
+  refuses({"list", "a.example"}, "culmen status a.example");
+  refuses({"ca", "shwo"}, "Did you mean show?");
+  refuses({"import", "caddy"}, "There is: certbot, lego, acme.sh, persist.");
+  // Options of the commands below it.
+  refuses({"import", "--from", "x"}, "culmen import certbot|lego|acme.sh|persist --from");
+  refuses({"install", "--dir", "x"}, "culmen install timer|service --dir");
+  // A value that is empty, most likely a variable that is not set.
+  refuses({"list", "--dir", ""}, "--dir: the value is empty");
+  refuses({"renew", "--dir=", "--force"}, "--dir: the value is empty");
+  refuses({"issue", "-d", "a.example,,b.example"}, "--domain: \"a.example,,b.example\" has an empty value");
   // In words of this program, not of its parser.
   refuses({"rename"}, "culmen rename needs OLD and NEW");
   refuses({"issue", "-d", "a.example", "--webroot", "/", "--http-port", "1"}, "cannot be given together");
@@ -317,6 +327,40 @@ TEST_CASE("usage: wrong flags") {
   const Outcome bad_name = culmen({"issue", "-d", "not a name", "--dir", "/nonexistent"});
   CHECK(bad_name.exit_code == 2);
   CHECK(contains(bad_name.err, "not a name"));
+}
+
+TEST_CASE("usage: words of other clients") {
+  const struct {
+    std::vector<std::string> words;
+    const char* hint;
+  } known[] = {
+      {{"issue", "--dry-run"}, "culmen test -d NAME"},
+      {{"edit", "--dry-run"}, "culmen renew --dry-run"},
+      {{"issue", "--expand"}, "give all names with -d"},
+      {{"issue", "--keylength", "ec-256"}, "--cert-key-type TYPE"},
+      {{"issue", "--rsa-key-size", "4096"}, "--cert-key-type TYPE"},
+      {{"issue", "--ecc"}, "--cert-key-type TYPE"},
+      {{"renew", "--days", "30"}, "a third of the lifetime"},
+      {{"issue", "--hook", "x"}, "--deploy-hook PROGRAM"},
+      {{"issue", "-q"}, "standard error"},
+      {{"edit", "a.example", "--add", "b.example"}, "Give all names with -d"},
+      {{"ca", "show", "--server", "x"}, "without an option: culmen ca show"},
+      {{"doctor"}, "Did you mean check?"},
+      {{"update"}, "Did you mean renew (a newer certificate) or edit (other settings)?"},
+      {{"install-cert"}, "Did you mean edit NAME --out FILE"},
+      {{"completion"}, "installed with the program"},
+  };
+  for (const auto& each : known) {
+    std::vector<std::string> command = {culmen_path()};
+    command.insert(command.end(), each.words.begin(), each.words.end());
+    const Outcome outcome = run(command);
+    CAPTURE(each.hint);
+    CHECK(outcome.exit_code == 2);
+    CHECK_MESSAGE(contains(outcome.err, each.hint), outcome.err);
+  }
+  // Never an option that the command does not have.
+  CHECK_FALSE(contains(run({culmen_path(), "renew", "--ecc"}).err, "--cert-key-type"));
+  CHECK_FALSE(contains(run({culmen_path(), "delete", "a.example", "--dry-run"}).err, "culmen test"));
 }
 
 TEST_CASE("usage: help and version") {

@@ -170,6 +170,12 @@ TEST_CASE("check: a web root that is served, and one that is not") {
   const Outcome bad = bench.check({"-d", "good.example", "--webroot", (bench.folder.path() / "other").string()});
   CHECK(bad.exit_code == 4);
   CHECK(finding(bad, "http") == "refused: port 80 of 127.0.0.1 gives status 404 in place of the answer");
+  const std::string nowhere = (bench.folder.path() / "none").string();
+  const Outcome absent = bench.check({"-d", "good.example", "--webroot", nowhere});
+  CHECK(absent.exit_code == 1);
+  CHECK(finding(absent, "webroot", nowhere) == "machine: --webroot: there is no folder " + nowhere);
+  CHECK(finding(absent, "dns") == "good: 127.0.0.1");
+  CHECK_FALSE(fs::exists(nowhere));
 }
 
 TEST_CASE("check: a port in use, unless a pre-hook frees it") {
@@ -200,6 +206,11 @@ TEST_CASE("check: outputs and hooks") {
   CHECK(bad.exit_code == 1);
   CHECK(contains(finding(bad, "output", "chain.pem"), "machine: --out: there is no folder"));
   CHECK(contains(finding(bad, "hook"), "machine: cannot be run"));
+  // What is wrong with one is not said of another.
+  const Outcome group = bench.check_names({"good.example"}, {"--out", folder + "/chain.pem", "--key-group", "no-such"});
+  CHECK(group.exit_code == 1);
+  CHECK(contains(finding(group, "group", "no-such"), "machine: --key-group: there is no group"));
+  CHECK(finding(group, "output") == "good: --out can be written");
   const Outcome file = cli_test::run({culmen_path(), "check", "--json", "-d", "good.example", "--dir", hook, "--server",
                                       bench.ca.url(), "--server-ca", bench.ca.root_file(), "--dns-server",
                                       bench.dns.address(), "--from-here", "no", "--http-port", bench.ca.http_port()});
@@ -239,6 +250,11 @@ TEST_CASE("check: a certificate that is there is checked with its settings, acco
   CHECK(contains(finding(outcome, "limits"), "1 for good.example"));
   CHECK(finding(outcome, "http") == "good: port 80 of 127.0.0.1 gives the answer");
   CHECK(bench.ca.logged("new-order") == 1);
+  // Names that are given are looked at beside its own.
+  const Outcome more = bench.check({"good.example", "-d", "dead.example"});
+  CHECK(more.exit_code == 4);
+  CHECK(finding(more, "dns", "good.example") == "good: 127.0.0.1");
+  CHECK(finding(more, "dns", "dead.example") == "refused: the DNS has no such name");
 
   REQUIRE(bench.client.run({"account", "deactivate"}).exit_code == 0);
   CHECK(finding(bench.check({"good.example"}), "account") == "good: there is none here yet");

@@ -159,6 +159,7 @@ TEST_CASE("install --uninstall: removes what culmen wrote, and nothing else") {
   CHECK_MESSAGE(outcome.exit_code == 0, outcome.err);
   CHECK(contains(outcome.out, "Removed " + bench.service().string()));
   CHECK(contains(outcome.out, "systemctl stop culmen-renew.timer\n  systemctl daemon-reload"));
+  CHECK(contains(outcome.out, "culmen.service is there, and renews them if it is enabled"));
   CHECK_FALSE(fs::exists(bench.timer()));
   CHECK_FALSE(fs::exists(bench.service()));
   CHECK_FALSE(fs::is_symlink(wants / "culmen-renew.timer"));
@@ -166,7 +167,9 @@ TEST_CASE("install --uninstall: removes what culmen wrote, and nothing else") {
   CHECK(fs::exists(fs::path(bench.units) / "culmen.service"));
   CHECK(fs::exists(proxy));  // the service reads it
   CHECK(contains(bench.install({"--uninstall"}).out, "Nothing to do"));
-  CHECK(bench.install({"--uninstall"}, "service").exit_code == 0);
+  const Outcome last = bench.install({"--uninstall"}, "service");
+  CHECK(last.exit_code == 0);
+  CHECK(contains(last.out, "nothing renews them now"));
   CHECK_FALSE(fs::exists(proxy));
 
   std::ofstream(bench.timer()) << "[Timer]\nOnCalendar=weekly\n";
@@ -258,6 +261,26 @@ TEST_CASE("install: the proxy of the environment, and its password only in a pri
   CHECK_FALSE(contains(with_file, "word@"));
   const Outcome shown = bench.install({"--print-only", "--json"}, "timer", secret);
   CHECK_FALSE(contains(shown.out, "word@"));
+}
+
+TEST_CASE("install: a user that is not there, and one that the state folder does not belong to") {
+  const InstallBench bench;
+  const Outcome unknown = bench.install({"--user", "no-such-user"});
+  CHECK(unknown.exit_code == 1);
+  CHECK(contains(unknown.err, "there is no user no-such-user on this machine"));
+  CHECK(contains(unknown.err, "useradd"));
+  CHECK(fs::is_empty(bench.units));
+  const Outcome printed = bench.install({"--user", "no-such-user", "--print-only"});
+  CHECK(printed.exit_code == 0);
+  CHECK(contains(printed.err, "there is no user no-such-user"));
+  CHECK(bench.install({"--user", "4242"}).exit_code == 0);
+
+  fs::create_directory(bench.state);
+  const Outcome other = bench.install({"--user", "nobody"});
+  CHECK(other.exit_code == 0);
+  CHECK(contains(other.err, "does not belong to nobody"));
+  CHECK(contains(other.err, "chown -R nobody: " + bench.state));
+  CHECK_FALSE(contains(bench.install({"--user", ""}).err, "does not belong"));
 }
 
 TEST_CASE("install timer: systemd is asked about the calendar event") {

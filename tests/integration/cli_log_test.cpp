@@ -48,6 +48,25 @@ LogEntry entry(const std::string& text, const std::string& topic = "storage") {
 
 }  // namespace
 
+TEST_CASE("log: what is set right is not said again, and what goes wrong after that is news") {
+  Repeats repeats;
+  Repeats::Time now = Repeats::Time() + seconds(1000);
+  repeats.settled("storage");
+  CHECK(repeats.is_news(entry("down"), now));
+  CHECK_FALSE(repeats.is_news(entry("down"), now + seconds(1)));
+  repeats.settled("storage");
+  now += seconds(61);
+  CHECK(repeats.due(now).empty());
+  CHECK(repeats.is_news(entry("down"), now));
+  // Within a minute of the last line it waits for the minute to end.
+  repeats.settled("storage");
+  CHECK_FALSE(repeats.is_news(entry("down"), now + seconds(10)));
+  CHECK(repeats.due(now + seconds(59)).empty());
+  const std::vector<LogEntry> due = repeats.due(now + seconds(60));
+  REQUIRE(due.size() == 1);
+  CHECK(due.front().text == "down");
+}
+
 TEST_CASE("log: JSON lines, and priorities for the journal") {
   const TestCaProcess ca({"--lifetime", "240"});
   const Client client(ca);

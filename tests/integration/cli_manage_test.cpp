@@ -573,10 +573,19 @@ TEST_CASE("test: a whole issuance of which nothing is kept, with the settings of
   CHECK(contains(refused.err, "bad.example"));
   CHECK(client.run({"test", "-d", "a.example"}).exit_code == 2);  // without --agree-tos
   CHECK(client.run({"test"}).exit_code == 2);
+  const Outcome nowhere = client.run({"test", "-d", "a.example", "--agree-tos", "--webroot", elsewhere / "none"});
+  CHECK(nowhere.exit_code == 1);
+  CHECK(contains(nowhere.err, "--webroot: there is no folder"));
 
   REQUIRE(client.issue({"a.example"}).exit_code == 0);
   const std::string before = contents(client.certificate("a.example") / "record.json");
   const Outcome again = offline(client, {"test", "--name", "a.example", "--agree-tos"});
   CHECK_MESSAGE(again.exit_code == 0, again.err);
   CHECK(contents(client.certificate("a.example") / "record.json") == before);
+  const Outcome by_word = offline(client, {"test", "a.example", "-d", "b.example", "--agree-tos"});
+  CHECK_MESSAGE(by_word.exit_code == 0, by_word.err);
+  CHECK(contains(by_word.out, "It works: a.example, b.example would be issued"));
+  CHECK(contents(client.certificate("a.example") / "record.json") == before);
+  CHECK(offline(client, {"test", "none.example"}).exit_code == 2);
+  CHECK(offline(client, {"test", "a.example", "--name", "a.example"}).exit_code == 2);
 }

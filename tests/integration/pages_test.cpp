@@ -193,6 +193,10 @@ TEST_CASE("completion: bash offers commands, options, values and files") {
   CHECK(contains(bash.offers("culmen revoke --reason ke"), "keyCompromise"));
   CHECK(bash.offers("culmen ca show letsencrypt-") == "letsencrypt-staging");
   CHECK(bash.offers("culmen issue --proxy x") == "");
+  CHECK(bash.offers("culmen issue --reuse") == "--reuse-key");
+  CHECK(bash.offers("culmen issue --no-reuse") == "--no-reuse-key");
+  CHECK(contains(" " + bash.offers("culmen issue --key-group ro") + " ", " root "));
+  CHECK(contains(" " + bash.offers("culmen install timer --user ro") + " ", " root "));
   const TemporaryFolder folder;
   (void)folder.write("roots.pem", "");
   const std::string begin = (folder / "ro").string();
@@ -238,4 +242,22 @@ TEST_CASE("completion: zsh and fish are offered every option") {
   CHECK(contains(zsh, ":NAME:_culmen_certificates'"));
   CHECK(contains(zsh, "culmen list --names $place 2> /dev/null"));
   CHECK(contains(fish, " -x -a '(__culmen_certificates)'"));
+  CHECK(contains(fish, " -l key-group -x -a '(__fish_complete_groups)'"));
+  CHECK(contains(fish, " -l user -x -a '(__fish_complete_users)'"));
+  CHECK(contains(zsh, ":GROUP:_groups'"));
+  CHECK(contains(zsh, ":USER:_users'"));
+}
+
+TEST_CASE("completion: each description is one line, and says what the option does") {
+  const std::string zsh = zsh_completion(program()), fish = fish_completion(program());
+  CHECK(contains(zsh, "--reuse-key[Keep the key at renewals]"));
+  CHECK(contains(zsh, "--no-reuse-key[Not --reuse-key]"));
+  CHECK(contains(fish, " -l reuse-key -d 'Keep the key at renewals'\n"));
+  CHECK(contains(fish, " -l no-reuse-key -d 'Not --reuse-key'\n"));
+  CHECK(contains(fish, " -l no-manual -d 'Not --manual'\n"));
+  CHECK(contains(fish, " -l no-contact -d 'Clear the contacts'\n"));  // an option of its own
+  CHECK(contains(fish,
+                 " -a certbot -d 'Take over accounts and certificates of certbot, so that culmen renew goes on "
+                 "with them'\n"));
+  for (const std::string& script : {zsh, fish}) CHECK_FALSE(contains(script, "\nIts files"));
 }
