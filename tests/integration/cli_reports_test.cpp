@@ -218,7 +218,7 @@ TEST_CASE("reports: a proxy's password is in no message, and what no repetition 
   CHECK_MESSAGE(unauthenticated.exit_code != 3, unauthenticated.err);
 }
 
-TEST_CASE("reports: a file size limit is an error, a reader that has gone is none, and neither is a signal (E11)") {
+TEST_CASE("reports: a file size limit and a reader that has gone are errors, not signals (E11)") {
   const ProgramAtCa at;
   const auto in_shell = [](const std::string& how, std::vector<std::string> words) {
     words.insert(words.begin(), {"/bin/sh", "-c", how, "sh"});
@@ -229,7 +229,7 @@ TEST_CASE("reports: a file size limit is an error, a reader that has gone is non
   const std::string code = at.folder / "code";
   in_shell("{ sleep 1; \"$@\"; echo $? >" + code + "; } | true", {culmen_path(), "ca", "list"});
   REQUIRE(eventually([&] { return !contents(code).empty(); }));
-  CHECK(contents(code) == "0\n");
+  CHECK(contents(code) == "1\n");
   CHECK(at.issue({"a.example"}).exit_code == 0);
 }
 
