@@ -83,7 +83,7 @@ TEST_CASE("port: what another program has is found before the CA is asked, unles
   CHECK(client.issue({"a.example"}).exit_code == 0);
 
   const std::string hook = folder / "hook";
-  folder.write("hook", "#!/bin/sh\ntouch '" + (folder / "ran") + "'\n");
+  folder.write("hook", "#!/bin/sh\ntouch '" + (folder / "ran").string() + "'\n");
   fs::permissions(hook, fs::perms::owner_all);
   const Outcome with_hook = client.issue({"c.example"}, {"--pre-hook", hook});
   CHECK(fs::exists(folder / "ran"));
