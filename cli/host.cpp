@@ -371,7 +371,12 @@ std::vector<NameChange> Host::begun_changes() const {
 void Host::finish_change(const NameChange& change, std::chrono::seconds patience) const {
   LeaseOptions options = lease();
   options.patience = patience;
-  (void)carry_out(change, options);
+  try {
+    (void)carry_out(change, options);
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    remove_file(begun_file(change.from));  // another program deleted it meanwhile: nothing is left to do
+  }
 }
 
 void Host::rename(const std::string& from, const std::string& to) const {
@@ -388,8 +393,9 @@ void Host::rename(const std::string& from, const std::string& to) const {
     (void)carry_out(change, lease());
   } catch (const Error& error) {
     std::error_code failed;
-    if (!run(find_certificate(storage_, to))) fs::remove(begun_file(from), failed);  // nothing was begun
-    if (error.code() == Errc::not_found) (void)certificate(from);                    // another program was faster
+    const bool is_taken = error.code() == Errc::conflict;  // another program was faster to make one of that name
+    if (is_taken || !run(find_certificate(storage_, to))) fs::remove(begun_file(from), failed);  // nothing was begun
+    if (error.code() == Errc::not_found) (void)certificate(from);  // another program was faster
     throw;
   }
 }

@@ -79,11 +79,15 @@ int run_rename(const RenameFlags& flags, Output& output) {
                        !host.run(find_certificate(host.storage(), flags.from));
   if (!is_done) {
     (void)host.certificate(flags.from, Host::Guess::none);
-    if (host.run(find_certificate(host.storage(), to)) || host.has_settings(to)) {
-      throw Failure(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
-                    "Choose another name, or remove that one first: " + hint("delete " + to));
+    const Failure is_taken(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
+                           "Choose another name, or remove that one first: " + hint("delete " + to));
+    if (host.run(find_certificate(host.storage(), to)) || host.has_settings(to)) throw is_taken;
+    try {
+      host.rename(flags.from, to);
+    } catch (const Error& error) {
+      if (error.code() == Errc::conflict && host.run(find_certificate(host.storage(), to))) throw is_taken;
+      throw;
     }
-    host.rename(flags.from, to);
   }
   const std::filesystem::path before = host.live_folder(flags.from);
   output.say("Renamed: " + flags.from + " is now " + to);
