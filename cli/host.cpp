@@ -43,6 +43,8 @@ std::vector<std::string> ids_of_files(const fs::path& folder) {
     if (entry->path().extension() != ".json") continue;
     if (auto id = storage_part_text(entry->path().stem().string())) ids.push_back(std::move(*id));
   }
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    throw Error(Errc::io_failed, "reading " + folder.string(), failed.message()).with_system_code(failed);
   std::sort(ids.begin(), ids.end());
   return ids;
 }
@@ -66,6 +68,15 @@ const fs::path& folder_of_root() {
 bool is_folder(const fs::path& folder) {
   std::error_code failed;
   return fs::is_directory(folder, failed) || failed == std::errc::permission_denied;
+}
+
+/// A disk that cannot be read is not an absent folder: throws Error (io_failed).
+fs::file_status status_of(const fs::path& path) {
+  std::error_code failed;
+  const fs::file_status status = fs::status(path, failed);
+  if (failed && failed != std::errc::no_such_file_or_directory && failed != std::errc::not_a_directory)
+    throw Error(Errc::io_failed, "looking for " + path.string(), failed.message()).with_system_code(failed);
+  return status;
 }
 
 Failure no_folder(const fs::path& folder) {
@@ -98,8 +109,8 @@ std::string chosen_url(const StateFlags& flags, const fs::path& folder) {
 /// Whether culmen has ever stored something in the folder.
 bool is_used(const fs::path& folder) {
   constexpr std::array parts = {"accounts", "certificates", "keys", "local", folder_mark};
-  std::error_code failed;
-  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return fs::exists(folder / part, failed); });
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const char* part) { return fs::exists(status_of(folder / part)); });
 }
 
 [[noreturn]] void refuse_unused(const fs::path& folder, const std::string& advice) {
@@ -109,10 +120,9 @@ bool is_used(const fs::path& folder) {
 
 std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& folder, Host::Access access,
                                         bool is_kept, Output& output) {
-  std::error_code failed;
   if (access == Host::Access::write) {
     make_private_folder(folder);
-  } else if (!fs::is_directory(folder, failed)) {
+  } else if (!fs::is_directory(status_of(folder))) {
     if (access == Host::Access::if_there) return memory_storage();
     throw no_folder(folder);
   }
@@ -288,8 +298,7 @@ void Host::want(const std::string& id, const CertificateSpec& spec) const {
 }
 
 bool Host::has_settings(const std::string& id) const {
-  std::error_code failed;
-  return fs::exists(settings_file(local_folder(), id), failed);
+  return fs::exists(status_of(settings_file(local_folder(), id)));
 }
 
 std::vector<std::string> Host::ids_with_settings() const { return ids_of_files(local_folder() / "deploy"); }
@@ -450,8 +459,8 @@ void Host::rename_own(const NameChange& change, const LeaseOptions& lease) const
     run(rename_certificate(files_, change.from, change.to, lease));
   for (const char* folder : {"deployed", "late", "deploy"}) {
     const fs::path file = local_folder() / folder / (storage_part(change.from) + ".json");
+    if (!fs::exists(status_of(file))) continue;
     std::error_code failed;
-    if (!fs::exists(file, failed)) continue;
     fs::rename(file, local_folder() / folder / (storage_part(change.to) + ".json"), failed);
     if (failed && failed != std::errc::no_such_file_or_directory)
       throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
