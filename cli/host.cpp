@@ -360,6 +360,23 @@ std::string doing_text(const NameChange& change) {
   return "renaming " + printable(change.from) + " to " + printable(change.to);
 }
 
+ProcessLock Host::lock_changes(std::chrono::seconds patience) const {
+  make_private_folder(local_folder());
+  const fs::path file = local_folder() / "changes.lock";
+  const auto give_up = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    if (std::optional<ProcessLock> lock = ProcessLock::take(file)) return std::move(*lock);
+    const std::string doing = "locking " + file.string();
+    if (interrupted()) throw Error(Errc::cancelled, doing, "interrupted");
+    if (std::chrono::steady_clock::now() >= give_up) {
+      throw Error(Errc::held, doing,
+                  "process " + std::to_string(ProcessLock::holder(file)) +
+                      ", another culmen, renames or deletes a certificate; run the same command again when it is done");
+    }
+    std::this_thread::sleep_for(between_looks);
+  }
+}
+
 fs::path Host::begun_file(const std::string& id) const {
   return local_folder() / "begun" / (storage_part(id) + ".json");
 }
@@ -377,25 +394,33 @@ std::vector<NameChange> Host::begun_changes() const {
   return changes;
 }
 
-void Host::finish_change(const NameChange& change, std::chrono::seconds patience) const {
+bool Host::finish_change(const NameChange& change, std::chrono::seconds patience) const {
+  const ProcessLock changing = lock_changes(patience);
+  const std::optional<JsonObject> kept = read_json(begun_file(change.from));
+  if (!kept || kept->text("to") != change.to) return false;
   LeaseOptions options = lease();
   options.patience = patience;
   try {
     (void)carry_out(change, options);
   } catch (const Error& error) {
     if (error.code() != Errc::not_found) throw;
-    remove_file(begun_file(change.from));  // another program deleted it meanwhile: nothing is left to do
+    remove_file(begun_file(change.from));  // another host deleted it meanwhile: nothing is left to do
   }
+  return true;
 }
 
 void Host::rename(const std::string& from, const std::string& to) const {
+  const ProcessLock changing = lock_changes(lease().patience);
+  for (const NameChange& other : begun_changes()) {
+    if (other.concerns(from) || other.concerns(to)) (void)carry_out(other, lease());
+  }
+  (void)certificate(from, Guess::none);  // another program may have been faster
   NameChange change;
   change.from = from;
   change.to = to;
   JsonObject begun;
   begun.set("format", 1);
   begun.set("to", to);
-  make_private_folder(local_folder());
   make_private_folder(begun_file(from).parent_path());
   write_json(begun_file(from), begun);
   try {
@@ -410,11 +435,15 @@ void Host::rename(const std::string& from, const std::string& to) const {
 }
 
 std::vector<std::string> Host::remove(const std::string& id) const {
+  const ProcessLock changing = lock_changes(lease().patience);
+  // What this host has of one that was renamed is not this one's.
+  for (const NameChange& other : begun_changes()) {
+    if (other.from == id && !other.to.empty() && !run(find_certificate(storage_, id))) (void)carry_out(other, lease());
+  }
   NameChange change;
   change.from = id;
   JsonObject begun;
   begun.set("format", 1);
-  make_private_folder(local_folder());
   make_private_folder(begun_file(id).parent_path());
   write_json(begun_file(id), begun);
   std::vector<std::string> keys;
@@ -481,8 +510,8 @@ std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::ch
     const bool is_apart = std::find(kept_apart.begin(), kept_apart.end(), left) != kept_apart.end();
     if (is_apart && (change.to.empty() || host.run(find_certificate(host.storage(), change.from)))) continue;
     try {
-      host.finish_change(change, patience);
-      output.say("Finished what a stopped program had begun: " + doing_text(change));
+      if (host.finish_change(change, patience))
+        output.say("Finished what a stopped program had begun: " + doing_text(change));
     } catch (const Error& error) {
       if (error.code() == Errc::cancelled) throw;
       failed.emplace_back(change, error.while_doing("finishing what a stopped program had begun"));

@@ -13,6 +13,7 @@
 #include "culmen/blocking/storage.hpp"
 #include "culmen/manager_options.hpp"
 #include "culmen/stored_certificates.hpp"
+#include "process_lock.hpp"
 #include "settings.hpp"
 
 namespace culmen::cli {
@@ -89,6 +90,9 @@ class Host {
   /// With a database: writes the files that servers of this host read. Throws Error.
   void keep_files(const InstalledCertificate& certificate) const;
 
+  /// Only one program of this host at a time changes names, or makes a new one known: what another one has begun is
+  /// then done, or it was stopped. Throws Error (held) if that takes too long.
+  ProcessLock lock_changes(std::chrono::seconds patience) const;
   /// Changes the storage, and what this host has of the certificate beside it: settings, and with a database its files.
   /// local/begun/ says what is being done until it is done: if the program is stopped, finish_changes() goes on.
   void rename(const std::string& from, const std::string& to) const;
@@ -96,8 +100,9 @@ class Host {
   std::vector<std::string> remove(const std::string& id) const;
   /// What was begun, and is not done.
   std::vector<NameChange> begun_changes() const;
-  /// Does the rest of one of them. `patience`: how long to wait for another program that is at it.
-  void finish_change(const NameChange& change, std::chrono::seconds patience) const;
+  /// Does the rest of one of them; false if it is done meanwhile. `patience`: how long to wait for another program that
+  /// is at it.
+  bool finish_change(const NameChange& change, std::chrono::seconds patience) const;
 
   /// Where certificates are kept, for messages: a folder, or a URL without its password.
   std::string place() const;
