@@ -51,7 +51,7 @@ TEST_CASE("twenty programs at once on one state folder: done, or to be tried aga
 
 TEST_CASE("the storage is full, read-only or lost at a step: an error that names the file, and the next run succeeds") {
   chaos::ProgramOptions options = nothing();
-  options.every_fault = 40;
+  options.every_fault = 250;
   options.seed = 7;
   options.limit = seconds(60);
   check(options);
