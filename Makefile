@@ -21,6 +21,8 @@ KILLS ?= 1000
 EVERY_STEP ?= 1
 ROUNDS ?= 200
 EVERY_FAULT ?= 1
+COMMANDS ?=
+SEED ?= 1
 SECONDS ?= 600
 SOAK_ARGS ?= files
 BENCH_ARGS ?=
@@ -44,7 +46,7 @@ help:
 	@echo 'make simulation-table  the large runs of docs/simulation.md whose line contains ROWS ($(ROWS)); ROWS=all takes hours'
 	@echo 'make simulation-scale  what many certificates cost, in memory and on PostgreSQL, as docs/simulation-scale.svg'
 	@echo 'make chaos-manager  a manager killed KILLS ($(KILLS)) times, and at every EVERY_STEP-th ($(EVERY_STEP); 0: none) step that changes or sends something'
-	@echo 'make chaos-program  the same for the program; ROUNDS ($(ROUNDS)) of twenty commands at once; a storage that fails from each EVERY_FAULT-th ($(EVERY_FAULT); 0: none) call on'
+	@echo 'make chaos-program  the same for the program; ROUNDS ($(ROUNDS)) of twenty commands at once; a storage that fails from each EVERY_FAULT-th ($(EVERY_FAULT); 0: none) call on; COMMANDS: only these (first issue force renew rollover revoke delete rename import)'
 	@echo 'make soak     a manager with 300 short-lived certificates and bad CAs for SECONDS ($(SECONDS)); SOAK_ARGS ($(SOAK_ARGS)): files or memory'
 	@echo 'make bench    culmen and its peers against Pebble, and the microbenchmarks; see bench/README.md'
 	@echo 'make bench-storage  what each function of each storage engine costs'
@@ -100,7 +102,7 @@ chaos-manager:
 chaos-program:
 	@tools/install-deps.sh build test
 	@tools/build.sh dev culmen_program_chaos
-	@build/dev/tests/chaos/culmen_program_chaos $(KILLS) $(EVERY_STEP) $(ROUNDS) $(EVERY_FAULT)
+	@build/dev/tests/chaos/culmen_program_chaos $(KILLS) $(EVERY_STEP) $(ROUNDS) $(EVERY_FAULT) $(SEED) 0 $(COMMANDS)
 
 soak:
 	@tools/install-deps.sh build test

@@ -44,6 +44,8 @@ std::vector<std::string> ids_of_files(const fs::path& folder) {
     if (entry->path().extension() != ".json") continue;
     if (auto id = storage_part_text(entry->path().stem().string())) ids.push_back(std::move(*id));
   }
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    throw Error(Errc::io_failed, "reading " + folder.string(), failed.message()).with_system_code(failed);
   std::sort(ids.begin(), ids.end());
   return ids;
 }
@@ -67,6 +69,15 @@ const fs::path& folder_of_root() {
 bool is_folder(const fs::path& folder) {
   std::error_code failed;
   return fs::is_directory(folder, failed) || failed == std::errc::permission_denied;
+}
+
+/// A disk that cannot be read is not an absent folder: throws Error (io_failed).
+fs::file_status status_of(const fs::path& path) {
+  std::error_code failed;
+  const fs::file_status status = fs::status(path, failed);
+  if (failed && failed != std::errc::no_such_file_or_directory && failed != std::errc::not_a_directory)
+    throw Error(Errc::io_failed, "looking for " + path.string(), failed.message()).with_system_code(failed);
+  return status;
 }
 
 Failure no_folder(const fs::path& folder) {
@@ -99,8 +110,8 @@ std::string chosen_url(const StateFlags& flags, const fs::path& folder) {
 /// Whether culmen has ever stored something in the folder.
 bool is_used(const fs::path& folder) {
   constexpr std::array parts = {"accounts", "certificates", "keys", "local", folder_mark};
-  std::error_code failed;
-  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return fs::exists(folder / part, failed); });
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const char* part) { return fs::exists(status_of(folder / part)); });
 }
 
 [[noreturn]] void refuse_unused(const fs::path& folder, const std::string& advice) {
@@ -110,10 +121,9 @@ bool is_used(const fs::path& folder) {
 
 std::shared_ptr<culmen::Storage> opened(const std::string& url, const fs::path& folder, Host::Access access,
                                         bool is_kept, Output& output) {
-  std::error_code failed;
   if (access == Host::Access::write) {
     make_private_folder(folder);
-  } else if (!fs::is_directory(folder, failed)) {
+  } else if (!fs::is_directory(status_of(folder))) {
     if (access == Host::Access::if_there) return memory_storage();
     throw no_folder(folder);
   }
@@ -302,8 +312,7 @@ void Host::want(const std::string& id, const CertificateSpec& spec) const {
 }
 
 bool Host::has_settings(const std::string& id) const {
-  std::error_code failed;
-  return fs::exists(settings_file(local_folder(), id), failed);
+  return fs::exists(status_of(settings_file(local_folder(), id)));
 }
 
 std::vector<std::string> Host::ids_with_settings() const { return ids_of_files(local_folder() / "deploy"); }
@@ -343,22 +352,6 @@ void Host::check_used() const {
   if (!own.empty() && !is_used(own)) refuse_unused(own, "culmen issue gets the first certificate.");
 }
 
-ProcessLock Host::lock_settings() const {
-  make_private_folder(local_folder());
-  const fs::path file = local_folder() / "settings.lock";
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  for (;;) {
-    if (std::optional<ProcessLock> lock = ProcessLock::take(file)) return std::move(*lock);
-    if (interrupted()) throw Error(Errc::cancelled, "waiting for another culmen that changes settings");
-    if (std::chrono::steady_clock::now() > end) {
-      throw Error(
-          Errc::held, "locking " + file.string(),
-          "process " + std::to_string(ProcessLock::holder(file)) + " holds it; try again when that has finished");
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-}
-
 void Host::keep_settings(const std::string& id, const HostSettings& settings) const {
   const fs::path file = settings_file(local_folder(), id);
   make_private_folder(local_folder());
@@ -381,6 +374,23 @@ std::string doing_text(const NameChange& change) {
   return "renaming " + printable(change.from) + " to " + printable(change.to);
 }
 
+ProcessLock Host::lock_changes(std::chrono::seconds patience) const {
+  make_private_folder(local_folder());
+  const fs::path file = local_folder() / "changes.lock";
+  const auto give_up = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    if (std::optional<ProcessLock> lock = ProcessLock::take(file)) return std::move(*lock);
+    const std::string doing = "locking " + file.string();
+    if (interrupted()) throw Error(Errc::cancelled, doing, "interrupted");
+    if (std::chrono::steady_clock::now() >= give_up) {
+      throw Error(Errc::held, doing,
+                  "process " + std::to_string(ProcessLock::holder(file)) +
+                      ", another culmen, changes a certificate; run the same command again when it is done");
+    }
+    std::this_thread::sleep_for(between_looks);
+  }
+}
+
 fs::path Host::begun_file(const std::string& id) const {
   return local_folder() / "begun" / (storage_part(id) + ".json");
 }
@@ -398,39 +408,57 @@ std::vector<NameChange> Host::begun_changes() const {
   return changes;
 }
 
-void Host::finish_change(const NameChange& change, std::chrono::seconds patience) const {
+bool Host::finish_change(const NameChange& change, std::chrono::seconds patience) const {
+  const ProcessLock changing = lock_changes(patience);
+  const std::optional<JsonObject> kept = read_json(begun_file(change.from));
+  if (!kept || kept->text("to") != change.to) return false;
   LeaseOptions options = lease();
   options.patience = patience;
   if (patience < LeaseOptions().patience) options.on_wait = nullptr;  // in passing
-  (void)carry_out(change, options);
+  try {
+    (void)carry_out(change, options);
+  } catch (const Error& error) {
+    if (error.code() != Errc::not_found) throw;
+    remove_file(begun_file(change.from));  // another host deleted it meanwhile: nothing is left to do
+  }
+  return true;
 }
 
 void Host::rename(const std::string& from, const std::string& to) const {
+  const ProcessLock changing = lock_changes(lease().patience);
+  for (const NameChange& other : begun_changes()) {
+    if (other.concerns(from) || other.concerns(to)) (void)carry_out(other, lease());
+  }
+  (void)certificate(from, Guess::none);  // another program may have been faster
   NameChange change;
   change.from = from;
   change.to = to;
   JsonObject begun;
   begun.set("format", 1);
   begun.set("to", to);
-  make_private_folder(local_folder());
   make_private_folder(begun_file(from).parent_path());
   write_json(begun_file(from), begun);
   try {
     (void)carry_out(change, lease());
   } catch (const Error& error) {
     std::error_code failed;
-    if (!run(find_certificate(storage_, to))) fs::remove(begun_file(from), failed);  // nothing was begun
-    if (error.code() == Errc::not_found) (void)certificate(from);                    // another program was faster
+    const bool is_taken = error.code() == Errc::conflict;  // another program was faster to make one of that name
+    if (is_taken || !run(find_certificate(storage_, to))) fs::remove(begun_file(from), failed);  // nothing was begun
+    if (error.code() == Errc::not_found) (void)certificate(from);  // another program was faster
     throw;
   }
 }
 
 std::vector<std::string> Host::remove(const std::string& id) const {
+  const ProcessLock changing = lock_changes(lease().patience);
+  // What this host has of one that was renamed is not this one's.
+  for (const NameChange& other : begun_changes()) {
+    if (other.from == id && !other.to.empty() && !run(find_certificate(storage_, id))) (void)carry_out(other, lease());
+  }
   NameChange change;
   change.from = id;
   JsonObject begun;
   begun.set("format", 1);
-  make_private_folder(local_folder());
   make_private_folder(begun_file(id).parent_path());
   write_json(begun_file(id), begun);
   std::vector<std::string> keys;
@@ -475,8 +503,8 @@ void Host::rename_own(const NameChange& change, const LeaseOptions& lease) const
     run(rename_certificate(files_, change.from, change.to, lease));
   for (const char* folder : {"deployed", "late", "deploy"}) {
     const fs::path file = local_folder() / folder / (storage_part(change.from) + ".json");
+    if (!fs::exists(status_of(file))) continue;
     std::error_code failed;
-    if (!fs::exists(file, failed)) continue;
     fs::rename(file, local_folder() / folder / (storage_part(change.to) + ".json"), failed);
     if (failed && failed != std::errc::no_such_file_or_directory)
       throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
@@ -497,8 +525,8 @@ std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::ch
     const bool is_apart = std::find(kept_apart.begin(), kept_apart.end(), left) != kept_apart.end();
     if (is_apart && (change.to.empty() || host.run(find_certificate(host.storage(), change.from)))) continue;
     try {
-      host.finish_change(change, patience);
-      output.say("Finished what a stopped program had begun: " + doing_text(change));
+      if (host.finish_change(change, patience))
+        output.say("Finished what a stopped program had begun: " + doing_text(change));
     } catch (const Error& error) {
       if (error.code() == Errc::cancelled) throw;
       failed.emplace_back(change, error.while_doing("finishing what a stopped program had begun"));

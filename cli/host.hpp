@@ -86,13 +86,14 @@ class Host {
   /// Throws Failure (exit_failed) if culmen has never stored anything in its folder: a disk may not be mounted.
   void check_used() const;
   void keep_settings(const std::string& id, const HostSettings& settings) const;
-  /// Held from the reading of settings to keep_settings(), so that two commands at once both count. Waits for others.
-  /// Throws Error (held).
-  ProcessLock lock_settings() const;
 
   /// With a database: writes the files that servers of this host read. Throws Error.
   void keep_files(const InstalledCertificate& certificate) const;
 
+  /// Only one program of this host at a time changes names and settings, or makes a new certificate known: what another
+  /// one has begun is then done, or it was stopped; and two edits at once both count. Throws Error (held) if that takes
+  /// too long.
+  ProcessLock lock_changes(std::chrono::seconds patience) const;
   /// Changes the storage, and what this host has of the certificate beside it: settings, and with a database its files.
   /// local/begun/ says what is being done until it is done: if the program is stopped, finish_changes() goes on.
   void rename(const std::string& from, const std::string& to) const;
@@ -100,8 +101,9 @@ class Host {
   std::vector<std::string> remove(const std::string& id) const;
   /// What was begun, and is not done.
   std::vector<NameChange> begun_changes() const;
-  /// Does the rest of one of them. `patience`: how long to wait for another program that is at it.
-  void finish_change(const NameChange& change, std::chrono::seconds patience) const;
+  /// Does the rest of one of them; false if it is done meanwhile. `patience`: how long to wait for another program that
+  /// is at it.
+  bool finish_change(const NameChange& change, std::chrono::seconds patience) const;
 
   /// Where certificates are kept, for messages: a folder, or a URL without its password.
   std::string place() const;

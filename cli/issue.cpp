@@ -14,6 +14,7 @@
 #include "issue_csr.hpp"
 #include "keeper.hpp"
 #include "output.hpp"
+#include "process_lock.hpp"
 #include "settings.hpp"
 #include "shown_settings.hpp"
 #include "solvers_on_demand.hpp"
@@ -76,7 +77,7 @@ int run_issue(const IssueFlags& flags, Output& output) {
   const Host host(flags.state, Host::Access::write, output);
   const std::string id = id_from(flags);
   require_finished(host, id, output);
-  std::optional<ProcessLock> lock = host.lock_settings();
+  std::optional<ProcessLock> lock = host.lock_changes(host.lease().patience);
   const std::optional<culmen::StoredCertificate> before = host.run(find_certificate(host.storage(), id));
   if (!before && flags.settings.names().empty()) (void)host.certificate(id);  // says that there is none
   Kept kept;
@@ -99,11 +100,9 @@ int run_issue(const IssueFlags& flags, Output& output) {
       known ? changed_lines(*known, kept.settings) : std::vector<SettingLine>();
   if (!changed_settings.empty()) output.say(printable(id) + ": changed settings:");
   for (const SettingLine& line : changed_settings) output.say(labelled(line));
+  if (!before) warn_of_twins(id, kept.settings.spec, host, output);
   host.keep_settings(id, kept.settings.host);
-  if (!before) {
-    warn_of_twins(id, kept.settings.spec, host, output);
-    host.want(id, kept.settings.spec);
-  }
+  if (!before) host.want(id, kept.settings.spec);
   lock.reset();
 
   KeepOptions options = flags.keep;
@@ -111,6 +110,8 @@ int run_issue(const IssueFlags& flags, Output& output) {
   const KeepResult result = keep_once(host, {kept}, options, output);
   say_failures(result, false, output);
   const std::optional<culmen::StoredCertificate> after = host.run(find_certificate(host.storage(), id));
+  // Another program may have deleted or renamed it in between, and its settings with it.
+  if (after && !host.has_settings(id)) host.keep_settings(id, kept.settings.host);
   const bool changed = !result.issued.empty();
   if (after && after->live) {
     describe(*after, host, output.result());

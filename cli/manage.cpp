@@ -81,11 +81,15 @@ int run_rename(const RenameFlags& flags, Output& output) {
     throw Failure(exit_usage, "invalid_argument", "the certificate is called \"" + printable(to) + "\" already");
   if (!is_done) {
     (void)host.certificate(flags.from, Host::Guess::none);
-    if (host.run(find_certificate(host.storage(), to)) || host.has_settings(to)) {
-      throw Failure(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
-                    "Choose another name. " + hint("list") + " shows those that there are.");
+    const Failure is_taken(exit_usage, "conflict", "there is a certificate \"" + to + "\" already",
+                           "Choose another name. " + hint("list") + " shows those that there are.");
+    if (host.run(find_certificate(host.storage(), to)) || host.has_settings(to)) throw is_taken;
+    try {
+      host.rename(flags.from, to);
+    } catch (const Error& error) {
+      if (error.code() == Errc::conflict && host.run(find_certificate(host.storage(), to))) throw is_taken;
+      throw;
     }
-    host.rename(flags.from, to);
   }
   const std::filesystem::path before = host.live_folder(flags.from);
   output.say("Renamed: " + flags.from + " is now " + to);
@@ -163,7 +167,7 @@ int run_edit(const EditFlags& flags, Output& output) {
   require_finished(host, flags.name, output);
   const bool has_changes = flags.settings.given() || flags.files_only || flags.renew_here;
   std::optional<ProcessLock> lock;
-  if (has_changes) lock = host.lock_settings();
+  if (has_changes) lock = host.lock_changes(host.lease().patience);
   const culmen::StoredCertificate certificate = host.certificate(flags.name);
   if (flags.files_only && host.keeps_files())
     throw Failure(exit_usage, "invalid_argument", "--files-only is for certificates that another host renews",

@@ -101,7 +101,7 @@ std::optional<std::uint64_t> LeaseBook::acquire(const Folder& root, const std::s
   change.commit([] {});
   if (!held) held = FileLock::of_description(folder.open_or_make(lock_file), doing);
   if (!held) throw Error(Errc::io_failed, doing, "somebody else locked " + path);
-  beat(held->file(), name, ttl, time);
+  beat(held->file(), root, name, ttl, time);
   held_.insert_or_assign(name, Held{*std::move(held), state.token});
   return state.token;
 }
@@ -118,7 +118,7 @@ bool LeaseBook::renew(const Folder& root, const Lease& lease, std::chrono::secon
     held_.erase(held);
     return false;
   }
-  beat(held->second.lock.file(), lease.name, ttl, time);
+  beat(held->second.lock.file(), root, lease.name, ttl, time);
   return true;
 }
 
@@ -152,11 +152,15 @@ bool LeaseBook::is_silent(const std::string& name, const std::string& beat, Stea
   return time - seen->second.since > ttl + std::chrono::duration_cast<std::chrono::milliseconds>(ttl) / 10;
 }
 
-void LeaseBook::beat(const Descriptor& file, const std::string& name, std::chrono::seconds ttl, SteadyTime time) {
+void LeaseBook::beat(const Descriptor& file, const Folder& root, const std::string& name, std::chrono::seconds ttl,
+                     SteadyTime time) {
   const std::string text = std::to_string(clamped(ttl).count()) + " " + make_stamp(std::nullopt).revision + "\n";
   const bool written = ::pwrite(file.number(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()) &&
                        ::ftruncate(file.number(), static_cast<off_t>(text.size())) == 0;
-  if (!written) throw_errno("renewing the lease \"" + name + "\"", "writing to " + std::string(lock_file));
+  if (!written) {
+    throw_errno("renewing the lease \"" + name + "\"",
+                "writing to " + (root.path() / lease_folder(name) / lock_file).string());
+  }
   seen_.insert_or_assign(name, Seen{text, time});
 }
 

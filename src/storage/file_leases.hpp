@@ -46,7 +46,8 @@ class LeaseBook {
     SteadyTime since;
   };
   bool is_silent(const std::string& name, const std::string& beat, SteadyTime time);
-  void beat(const Descriptor& file, const std::string& name, std::chrono::seconds ttl, SteadyTime time);
+  void beat(const Descriptor& file, const Folder& root, const std::string& name, std::chrono::seconds ttl,
+            SteadyTime time);
 
   std::mutex mutex_;
   std::map<std::string, Held> held_;
