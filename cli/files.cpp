@@ -78,18 +78,6 @@ void make_private_folder(const fs::path& folder) {
   }
 }
 
-fs::path resolved(fs::path path) {
-  constexpr int most_links = 40;
-  for (int links = 0; links < most_links; ++links) {
-    std::error_code failed;
-    path = fs::weakly_canonical(fs::absolute(path).parent_path(), failed) / path.filename();
-    const fs::path target = fs::read_symlink(path, failed);
-    if (failed) break;
-    path = path.parent_path() / target;
-  }
-  return path.lexically_normal();
-}
-
 bool is_below(const fs::path& path, const fs::path& folder) {
   const auto [end, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
   return end == folder.end();

@@ -36,9 +36,6 @@ class PassingFolder {
   std::filesystem::path path_;
 };
 
-/// The file that is replaced when this one is: all links are followed, also to what is not there yet.
-std::filesystem::path resolved(std::filesystem::path path);
-
 /// Whether the path is that folder, or in it. By their texts.
 bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder);
 

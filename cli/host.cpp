@@ -13,11 +13,11 @@
 #include "command.hpp"
 #include "culmen/atomic_file.hpp"
 #include "culmen/file_storage.hpp"
+#include "culmen/live_files.hpp"
 #include "files.hpp"
 #include "hint.hpp"
 #include "interrupt.hpp"
 #include "key_file_accounts.hpp"
-#include "live_files.hpp"
 #include "nearest.hpp"
 #include "output.hpp"
 #include "storage_url.hpp"
@@ -164,7 +164,7 @@ void check_outputs_beside_others(const Host& host, const std::string& id, const 
                     "It would be replaced. Move it away, or name another file.");
     }
     for (const fs::path& own : {host.folder(), folder_of(host.storage_url())}) {
-      if (own.empty() || !is_below(resolved(path), resolved(own))) continue;
+      if (own.empty() || !is_below(replaced_file(path), replaced_file(own))) continue;
       throw Failure(exit_usage, "invalid_argument", path + " is in the state folder, whose files are culmen's own",
                     "Name a file elsewhere. Servers may also read certificates/NAME/live/ itself.");
     }
@@ -178,7 +178,7 @@ void check_outputs_beside_others(const Host& host, const std::string& id, const 
     if (theirs.cert_key_is_input) taken.push_back(theirs.cert_key);
     for (const std::string& path : written) {
       for (const std::string& file : taken) {
-        if (file.empty() || resolved(path) != resolved(file)) continue;
+        if (file.empty() || replaced_file(path) != replaced_file(file)) continue;
         throw Failure(exit_usage, "invalid_argument", path + " is a file of the certificate " + printable(other),
                       "Name another file; each certificate needs its own.");
       }
@@ -341,7 +341,7 @@ void Host::keep_settings(const std::string& id, const HostSettings& settings) co
 
 void Host::keep_files(const InstalledCertificate& certificate) const {
   if (!files_) return;
-  write_live_files(blocking::Storage(files_, {}, interrupt_token()), certificate);
+  blocking_.run<void>(write_live_files(files_, certificate));
 }
 
 // ---- Renaming and removing ----

@@ -46,8 +46,10 @@ TemporaryState::~TemporaryState() {
 
 RehearsedHooks::RehearsedHooks(const Host& host, bool runs)
     : runs_(runs),
-      deployment_(state_.path() / "local", system_hooks(), std::chrono::seconds(0), silent_,
-                  [this](const std::string& doing, const ProgramRun& wanted) { run(doing, wanted); }) {
+      deployment_({.local = state_.path() / "local",
+                   .hooks_folder = system_hooks(),
+                   .cancel = interrupt_token(),
+                   .run = [this](const std::string& doing, const ProgramRun& wanted) { run(doing, wanted); }}) {
   // Hooks that ran for the present certificates do not run again.
   const fs::path deployed = host.local_folder() / "deployed";
   std::error_code failed;

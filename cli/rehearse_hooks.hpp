@@ -8,7 +8,6 @@
 
 #include "deploy.hpp"
 #include "host.hpp"
-#include "output.hpp"
 #include "rehearse_report.hpp"
 
 namespace culmen::cli {
@@ -57,7 +56,6 @@ class RehearsedHooks {
 
   const bool runs_;
   TemporaryState state_;
-  Output silent_{true};
   Deployment deployment_;
   planner::Time now_;
   std::map<std::string, Waiting> waiting_;  ///< By id.

@@ -283,6 +283,17 @@ void set_access(const fs::path& folder, const fs::path& top, const FileAccess& a
   }
 }
 
+fs::path replaced_file(fs::path path) {
+  for (int links = 0; links < storage::most_links_followed; ++links) {
+    std::error_code failed;
+    path = fs::weakly_canonical(fs::absolute(path).parent_path(), failed) / path.filename();
+    const fs::path target = fs::read_symlink(path, failed);
+    if (failed) break;
+    path = path.parent_path() / target;
+  }
+  return path.lexically_normal();
+}
+
 void remove_unfinished_files(const fs::path& folder, std::chrono::seconds age) {
   const auto newest = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() - age);
   std::error_code ignored;
