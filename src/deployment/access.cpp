@@ -1,12 +1,13 @@
 #include "deployment/access.hpp"
 
-#include <grp.h>
 #include <unistd.h>
 
 #include <charconv>
+#include <optional>
 #include <system_error>
 
 #include "culmen/error.hpp"
+#include "storage/account_names.hpp"
 
 namespace culmen {
 
@@ -24,19 +25,11 @@ unsigned mode_of(const std::string& text) {
 
 }  // namespace
 
-std::optional<gid_t> find_group(const std::string& text) {
-  if (const group* found = getgrnam(text.c_str())) return found->gr_gid;
-  gid_t number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed == std::errc() && end == text.data() + text.size()) return number;
-  return std::nullopt;
-}
-
 FileAccess access_of(const DeploymentSettings& settings) {
   FileAccess access;
   if (!settings.key_mode.empty()) access.mode = mode_of(settings.key_mode);
   if (settings.key_group.empty()) return access;
-  const std::optional<gid_t> group = find_group(settings.key_group);
+  const std::optional<gid_t> group = storage::find_group(settings.key_group);
   if (!group) {
     const std::string name = printable(settings.key_group);
     throw Error(Errc::io_failed, "giving files with the key to the group " + name,

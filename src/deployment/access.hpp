@@ -1,10 +1,7 @@
 // Modes and groups of files with a key, as settings name them.
 #pragma once
 
-#include <sys/types.h>
-
-#include <optional>
-#include <string>
+#include <filesystem>
 
 #include "culmen/atomic_file.hpp"
 #include "culmen/deployment.hpp"
@@ -13,8 +10,6 @@ namespace culmen::deployment {
 
 inline constexpr unsigned chain_mode = 0644, key_mode = 0600;
 
-/// By name or number; nullopt: there is no such group.
-std::optional<gid_t> find_group(const std::string& text);
 /// How files with the key are to be, as far as the settings say. Throws Error (io_failed) if there is no such group.
 FileAccess access_of(const DeploymentSettings& settings);
 /// For the folder of a certificate's files, which is in certificates/<id>/ of a storage.

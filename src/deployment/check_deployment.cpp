@@ -7,7 +7,7 @@
 
 #include "culmen/atomic_file.hpp"
 #include "culmen/deployment.hpp"
-#include "deployment/access.hpp"
+#include "storage/account_names.hpp"
 
 namespace culmen {
 
@@ -56,7 +56,7 @@ bool may_give_to(gid_t group) {
 
 std::optional<DeploymentProblem> check_group(const std::string& name, const std::string& text) {
   if (text.empty()) return std::nullopt;
-  const std::optional<gid_t> group = deployment::find_group(text);
+  const std::optional<gid_t> group = storage::find_group(text);
   if (!group) {
     return problem(Errc::not_found, name + ": there is no group \"" + printable(text) + "\" on this machine",
                    "Create it with groupadd, or use another group.");
@@ -65,7 +65,7 @@ std::optional<DeploymentProblem> check_group(const std::string& name, const std:
   return problem(
       Errc::io_failed,
       name + ": this user is not a member of the group " + printable(text) + ", so it cannot give files to it",
-      "Add the user to the group, or run culmen as root.");
+      "Add the user to the group (" + storage::join_command(*group) + "), or run culmen as root.");
 }
 
 Problems check_same_files(const std::vector<std::pair<std::string, std::string>>& outputs,
