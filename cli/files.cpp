@@ -28,9 +28,14 @@ Error system_error(const std::string& doing, int code, const std::string& hint =
 
 }  // namespace
 
-PassingFolder::PassingFolder(const std::string& name) {
+PassingFolder::PassingFolder(const std::string& name, Place place) {
+  std::string path = "/dev/shm/" + name + "-XXXXXX";
+  if (place == Place::memory && !std::getenv("TMPDIR") && mkdtemp(path.data())) {
+    path_ = path;
+    return;
+  }
   const fs::path parent = fs::temp_directory_path();
-  std::string path = (parent / (name + "-XXXXXX")).string();
+  path = (parent / (name + "-XXXXXX")).string();
   if (!mkdtemp(path.data())) throw system_error("making a folder in " + parent.string(), errno);
   path_ = path;
 }

@@ -83,7 +83,7 @@ TEST_CASE("deployment: outputs are written, and again only if they are lost or d
   CHECK_FALSE(fs::exists(settings.cert_key));
 }
 
-TEST_CASE("deployment: mode and group, for the files in live too; a group that is not there is named") {
+TEST_CASE("deployment: mode and group, for the files in live too, and a group that is not there is named") {
   Host host;
   Deployment deployment(host.options());
   const InstalledCertificate certificate = certificate_of("a.example");
