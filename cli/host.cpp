@@ -12,6 +12,7 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "culmen/atomic_file.hpp"
+#include "culmen/deployment.hpp"
 #include "culmen/file_storage.hpp"
 #include "culmen/live_files.hpp"
 #include "files.hpp"
@@ -442,20 +443,19 @@ std::vector<std::string> Host::carry_out(const NameChange& change, const LeaseOp
 void Host::rename_own(const NameChange& change, const LeaseOptions& lease) const {
   if (files_ && run(find_certificate(files_, change.from)))
     run(rename_certificate(files_, change.from, change.to, lease));
-  for (const char* folder : {"deployed", "late", "deploy"}) {
-    const fs::path file = local_folder() / folder / (storage_part(change.from) + ".json");
-    std::error_code failed;
-    if (!fs::exists(file, failed)) continue;
-    fs::rename(file, local_folder() / folder / (storage_part(change.to) + ".json"), failed);
-    if (failed && failed != std::errc::no_such_file_or_directory)
-      throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
-  }
+  rename_hook_records(local_folder(), change.from, change.to);
+  const fs::path file = settings_file(local_folder(), change.from);
+  std::error_code failed;
+  if (!fs::exists(file, failed)) return;
+  fs::rename(file, settings_file(local_folder(), change.to), failed);
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
 }
 
 void Host::drop_own(const std::string& id, const LeaseOptions& lease) const {
   if (files_ && run(find_certificate(files_, id))) (void)run(remove_certificate(files_, id, lease));
-  for (const char* folder : {"deployed", "late", "deploy"})
-    remove_file(local_folder() / folder / (storage_part(id) + ".json"));
+  remove_hook_records(local_folder(), id);
+  remove_file(settings_file(local_folder(), id));
 }
 
 std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::chrono::seconds patience, Output& output,

@@ -90,6 +90,11 @@ std::vector<PendingHook> pending_hooks(const std::filesystem::path& local, const
                                        const DeploymentSettings& settings, const std::string& id,
                                        const std::string& serial);
 
+/// For a certificate that gets another name, or is removed: what is recorded of its hooks and of telling that it is
+/// late. No error if nothing is. Throws Error (io_failed).
+void rename_hook_records(const std::filesystem::path& local, const std::string& from, const std::string& to);
+void remove_hook_records(const std::filesystem::path& local, const std::string& id);
+
 /// Something that was done. A plain value.
 struct DeploymentEvent {
   enum class Kind {

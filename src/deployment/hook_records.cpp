@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "culmen/atomic_file.hpp"
+#include "culmen/deployment.hpp"
 #include "culmen/error.hpp"
 #include "culmen/storage.hpp"
 #include "storage/durable_files.hpp"
@@ -126,3 +127,32 @@ void write_record(const fs::path& file, const LateRecord& record) {
 }
 
 }  // namespace culmen::deployment
+
+namespace culmen {
+
+namespace {
+
+void check_done(const std::string& doing, const std::error_code& failed) {
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    throw Error(Errc::io_failed, doing, failed.message()).with_system_code(failed);
+}
+
+}  // namespace
+
+void rename_hook_records(const std::filesystem::path& local, const std::string& from, const std::string& to) {
+  for (const auto& file_of : {deployment::hook_record_file, deployment::late_record_file}) {
+    std::error_code failed;
+    std::filesystem::rename(file_of(local, from), file_of(local, to), failed);
+    check_done("renaming " + file_of(local, from).string(), failed);
+  }
+}
+
+void remove_hook_records(const std::filesystem::path& local, const std::string& id) {
+  for (const auto& file_of : {deployment::hook_record_file, deployment::late_record_file}) {
+    std::error_code failed;
+    std::filesystem::remove(file_of(local, id), failed);
+    check_done("removing " + file_of(local, id).string(), failed);
+  }
+}
+
+}  // namespace culmen

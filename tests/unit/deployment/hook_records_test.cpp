@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "culmen/deployment.hpp"
 #include "culmen/error.hpp"
 #include "deployment/hook_variable.hpp"
 #include "support/errors.hpp"
@@ -94,6 +95,26 @@ TEST_CASE("late records: what is written is read") {
   record.told = 1'800'000'009;
   write_record(file, record);
   CHECK(read_late_record(file)->told == record.told);
+}
+
+TEST_CASE("hook records: they follow a certificate that is renamed, and are removed with it") {
+  const test::TemporaryFolder folder;
+  const fs::path local = folder / "local";
+  rename_hook_records(local, "a", "b");  // nothing is recorded
+  remove_hook_records(local, "a");
+  HookRecord record;
+  record.serial = "01";
+  write_record(hook_record_file(local, "a"), record);
+  write_record(late_record_file(local, "a"), LateRecord());
+  rename_hook_records(local, "a", "b");
+  CHECK(read_hook_record(hook_record_file(local, "b")) == record);
+  CHECK(read_late_record(late_record_file(local, "b")));
+  CHECK_FALSE(fs::exists(hook_record_file(local, "a")));
+  remove_hook_records(local, "b");
+  CHECK_FALSE(fs::exists(hook_record_file(local, "b")));
+  CHECK_FALSE(fs::exists(late_record_file(local, "b")));
+  fs::create_directories(hook_record_file(local, "c") / "x");
+  CHECK(contains(thrown_by([&] { remove_hook_records(local, "c"); }), hook_record_file(local, "c").string()));
 }
 
 TEST_CASE("hooks: a variable of very many texts is short enough for Linux, and says that it was cut") {
