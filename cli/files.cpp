@@ -28,9 +28,14 @@ Error system_error(const std::string& doing, int code, const std::string& hint =
 
 }  // namespace
 
-PassingFolder::PassingFolder(const std::string& name) {
+PassingFolder::PassingFolder(const std::string& name, Place place) {
+  std::string path = "/dev/shm/" + name + "-XXXXXX";
+  if (place == Place::memory && !std::getenv("TMPDIR") && mkdtemp(path.data())) {
+    path_ = path;
+    return;
+  }
   const fs::path parent = fs::temp_directory_path();
-  std::string path = (parent / (name + "-XXXXXX")).string();
+  path = (parent / (name + "-XXXXXX")).string();
   if (!mkdtemp(path.data())) throw system_error("making a folder in " + parent.string(), errno);
   path_ = path;
 }
@@ -76,18 +81,6 @@ void make_private_folder(const fs::path& folder) {
   if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
     throw system_error("making the folder " + folder.string(), errno, "; another place can be given with --dir FOLDER");
   }
-}
-
-fs::path resolved(fs::path path) {
-  constexpr int most_links = 40;
-  for (int links = 0; links < most_links; ++links) {
-    std::error_code failed;
-    path = fs::weakly_canonical(fs::absolute(path).parent_path(), failed) / path.filename();
-    const fs::path target = fs::read_symlink(path, failed);
-    if (failed) break;
-    path = path.parent_path() / target;
-  }
-  return path.lexically_normal();
 }
 
 bool is_below(const fs::path& path, const fs::path& folder) {

@@ -23,10 +23,12 @@ std::filesystem::path remembered_path(const std::string& path);
 /// Makes the folder with mode 0700, and its parents as the umask has it. Throws Error (io_failed).
 void make_private_folder(const std::filesystem::path& folder);
 
-/// A folder of its own among the temporary ones, which is gone at the end. Throws Error (io_failed).
+/// A folder of its own among the temporary ones, which is removed at the end. With Place::memory in memory, if there is
+/// such a folder and TMPDIR does not name another. Throws Error (io_failed).
 class PassingFolder {
  public:
-  explicit PassingFolder(const std::string& name);
+  enum class Place { temporary, memory };
+  explicit PassingFolder(const std::string& name, Place place = Place::temporary);
   ~PassingFolder();
   PassingFolder(const PassingFolder&) = delete;
   PassingFolder& operator=(const PassingFolder&) = delete;
@@ -35,9 +37,6 @@ class PassingFolder {
  private:
   std::filesystem::path path_;
 };
-
-/// The file that is replaced when this one is: all links are followed, also to what is not there yet.
-std::filesystem::path resolved(std::filesystem::path path);
 
 /// Whether the path is that folder, or in it. By their texts.
 bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder);

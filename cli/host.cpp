@@ -13,12 +13,13 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "culmen/atomic_file.hpp"
+#include "culmen/deployment.hpp"
 #include "culmen/file_storage.hpp"
 #include "culmen/key_file_accounts.hpp"
+#include "culmen/live_files.hpp"
 #include "files.hpp"
 #include "hint.hpp"
 #include "interrupt.hpp"
-#include "live_files.hpp"
 #include "nearest.hpp"
 #include "output.hpp"
 #include "storage_url.hpp"
@@ -175,7 +176,7 @@ void check_outputs_beside_others(const Host& host, const std::string& id, const 
                     "It would be replaced. Move it away, or name another file.");
     }
     for (const fs::path& own : {host.folder(), folder_of(host.storage_url())}) {
-      if (own.empty() || !is_below(resolved(path), resolved(own))) continue;
+      if (own.empty() || !is_below(replaced_file(path), replaced_file(own))) continue;
       throw Failure(exit_usage, "invalid_argument", path + " is in the state folder, whose files are culmen's own",
                     "Name a file elsewhere. Servers may also read certificates/NAME/live/ itself.");
     }
@@ -190,7 +191,7 @@ void check_outputs_beside_others(const Host& host, const std::string& id, const 
     const std::vector<std::string> theirs_written = written_files(theirs);
     const bool is_their_key = settings.cert_key_is_input &&
                               std::any_of(theirs_written.begin(), theirs_written.end(), [&](const std::string& file) {
-                                return resolved(file) == resolved(settings.cert_key);
+                                return replaced_file(file) == replaced_file(settings.cert_key);
                               });
     if (is_their_key) {
       throw Failure(exit_usage, "invalid_argument",
@@ -199,7 +200,7 @@ void check_outputs_beside_others(const Host& host, const std::string& id, const 
     }
     for (const std::string& path : written) {
       for (const std::string& file : taken) {
-        if (file.empty() || resolved(path) != resolved(file)) continue;
+        if (file.empty() || replaced_file(path) != replaced_file(file)) continue;
         throw Failure(exit_usage, "invalid_argument", path + " is a file of the certificate " + printable(other),
                       "Name another file; each certificate needs its own.");
       }
@@ -364,7 +365,7 @@ void Host::keep_settings(const std::string& id, const HostSettings& settings) co
 
 void Host::keep_files(const InstalledCertificate& certificate) const {
   if (!files_) return;
-  write_live_files(blocking::Storage(files_, {}, interrupt_token()), certificate);
+  blocking_.run<void>(write_live_files(files_, certificate));
 }
 
 // ---- Renaming and removing ----
@@ -501,20 +502,19 @@ std::vector<std::string> Host::carry_out(const NameChange& change, const LeaseOp
 void Host::rename_own(const NameChange& change, const LeaseOptions& lease) const {
   if (files_ && run(find_certificate(files_, change.from)))
     run(rename_certificate(files_, change.from, change.to, lease));
-  for (const char* folder : {"deployed", "late", "deploy"}) {
-    const fs::path file = local_folder() / folder / (storage_part(change.from) + ".json");
-    if (!fs::exists(status_of(file))) continue;
-    std::error_code failed;
-    fs::rename(file, local_folder() / folder / (storage_part(change.to) + ".json"), failed);
-    if (failed && failed != std::errc::no_such_file_or_directory)
-      throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
-  }
+  rename_hook_records(local_folder(), change.from, change.to);
+  const fs::path file = settings_file(local_folder(), change.from);
+  if (!fs::exists(status_of(file))) return;
+  std::error_code failed;
+  fs::rename(file, settings_file(local_folder(), change.to), failed);
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    throw Error(Errc::io_failed, "renaming " + file.string(), failed.message()).with_system_code(failed);
 }
 
 void Host::drop_own(const std::string& id, const LeaseOptions& lease) const {
   if (files_ && run(find_certificate(files_, id))) (void)run(remove_certificate(files_, id, lease));
-  for (const char* folder : {"deployed", "late", "deploy"})
-    remove_file(local_folder() / folder / (storage_part(id) + ".json"));
+  remove_hook_records(local_folder(), id);
+  remove_file(settings_file(local_folder(), id));
 }
 
 std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::chrono::seconds patience, Output& output,

@@ -12,8 +12,8 @@
 
 #include "culmen/blocking/storage.hpp"
 #include "culmen/manager_options.hpp"
+#include "culmen/process_lock.hpp"
 #include "culmen/stored_certificates.hpp"
-#include "process_lock.hpp"
 #include "settings.hpp"
 
 namespace culmen::cli {

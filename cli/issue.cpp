@@ -14,7 +14,7 @@
 #include "issue_csr.hpp"
 #include "keeper.hpp"
 #include "output.hpp"
-#include "process_lock.hpp"
+#include "culmen/process_lock.hpp"
 #include "settings.hpp"
 #include "shown_settings.hpp"
 #include "solvers_on_demand.hpp"

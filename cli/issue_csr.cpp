@@ -125,7 +125,7 @@ int issue_for_csr(const CsrFlags& flags, Output& output) {
                   "The CSR says already what is in the certificate, and its key is not culmen's.");
   }
   check_outputs(local);
-  if (resolved(local.out) == resolved(flags.csr))
+  if (replaced_file(local.out) == replaced_file(flags.csr))
     throw Failure(exit_usage, "invalid_argument", "--out would overwrite the file of --csr", "Name another file.");
   const Host host(flags.state, Host::Access::write, output);
   check_outputs_beside_others(host, {}, local);

@@ -67,8 +67,9 @@ class Keeper {
         options_(options),
         output_(output),
         on_change_(std::move(on_change)),
-        deployment_(host.local_folder(), options.system_hooks ? system_hooks() : std::filesystem::path(),
-                    on_change_ ? running_hook_pause : std::chrono::seconds(0), output),
+        deployment_(deployment_options(host.local_folder(),
+                                       options.system_hooks ? system_hooks() : std::filesystem::path(),
+                                       on_change_ ? running_hook_pause : std::chrono::seconds(0), output)),
         servers_(output) {}
 
   KeepResult once(std::vector<Kept> certificates);
@@ -366,7 +367,7 @@ void Keeper::installed(const InstalledCertificate& certificate) {
   };
   try {
     host_.keep_files(certificate);
-    deployment_.put(certificate, wanted->settings.host, host_.live_folder(certificate.id), cause);
+    put(deployment_, certificate, wanted->settings.host, host_.live_folder(certificate.id), cause, output_);
     if (on_change_) output_.settled("output_failed " + certificate.id);
   } catch (const Error& error) {
     failed(error);
@@ -421,7 +422,7 @@ KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, co
 KeepResult run_hooks_again(const Host& host, const std::vector<culmen::StoredCertificate>& certificates,
                            Output& output) {
   KeepResult result;
-  Deployment deployment(host.local_folder(), system_hooks(), std::chrono::seconds(0), output);
+  Deployment deployment(deployment_options(host.local_folder(), system_hooks(), std::chrono::seconds(0), output));
   for (const culmen::StoredCertificate& certificate : certificates) {
     try {
       if (!certificate.damage.empty()) throw Error(Errc::io_failed, "running its hooks", certificate.damage.front());

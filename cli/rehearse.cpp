@@ -128,7 +128,7 @@ void check_picture(const std::string& file) {
   namespace fs = std::filesystem;
   if (file.empty()) return;
   std::error_code failed;
-  const fs::path path = fs::absolute(resolved(file));
+  const fs::path path = fs::absolute(replaced_file(file));
   const std::string folder = path.parent_path().string();
   const fs::file_status status = fs::status(path, failed);
   if (fs::is_directory(status)) throw usage_fault("--svg: " + file + " is a folder", "Name a file in it.");

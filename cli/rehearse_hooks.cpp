@@ -1,7 +1,5 @@
 #include "rehearse_hooks.hpp"
 
-#include <cerrno>
-#include <cstdlib>
 #include <sstream>
 #include <system_error>
 #include <utility>
@@ -23,31 +21,14 @@ std::string first_block(const std::string& pem) {
 
 }  // namespace
 
-TemporaryState::TemporaryState() {
-  // In memory, where there is such a folder: there are keys in it, and syncing a disk a thousand times takes long.
-  std::string name = "/dev/shm/culmen-rehearsal-XXXXXX";
-  if (!getenv("TMPDIR") && mkdtemp(name.data())) {
-    path_ = name;
-    return;
-  }
-  name = (fs::temp_directory_path() / "culmen-rehearsal-XXXXXX").string();
-  if (!mkdtemp(name.data())) {
-    const std::error_code failed(errno, std::generic_category());
-    throw Error(Errc::io_failed, "making a folder for the rehearsal, " + name, failed.message())
-        .with_system_code(failed);
-  }
-  path_ = name;
-}
-
-TemporaryState::~TemporaryState() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 RehearsedHooks::RehearsedHooks(const Host& host, bool runs)
     : runs_(runs),
-      deployment_(state_.path() / "local", system_hooks(), std::chrono::seconds(0), silent_,
-                  [this](const std::string& doing, const ProgramRun& wanted) { run(doing, wanted); }) {
+      // There are keys in it, and syncing a disk a thousand times takes long.
+      state_("culmen-rehearsal", PassingFolder::Place::memory),
+      deployment_({.local = state_.path() / "local",
+                   .hooks_folder = system_hooks(),
+                   .cancel = interrupt_token(),
+                   .run = [this](const std::string& doing, const ProgramRun& wanted) { run(doing, wanted); }}) {
   // Hooks that ran for the present certificates do not run again.
   const fs::path deployed = host.local_folder() / "deployed";
   std::error_code failed;

@@ -7,25 +7,11 @@
 #include <vector>
 
 #include "deploy.hpp"
+#include "files.hpp"
 #include "host.hpp"
-#include "output.hpp"
 #include "rehearse_report.hpp"
 
 namespace culmen::cli {
-
-/// A folder that is removed at the end: below TMPDIR, or in memory.
-class TemporaryState {
- public:
-  /// Throws Error (io_failed).
-  TemporaryState();
-  ~TemporaryState();
-  TemporaryState(const TemporaryState&) = delete;
-  TemporaryState& operator=(const TemporaryState&) = delete;
-  const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 class RehearsedHooks {
  public:
@@ -56,8 +42,7 @@ class RehearsedHooks {
   }
 
   const bool runs_;
-  TemporaryState state_;
-  Output silent_{true};
+  PassingFolder state_;
   Deployment deployment_;
   planner::Time now_;
   std::map<std::string, Waiting> waiting_;  ///< By id.

@@ -119,11 +119,12 @@ void skip_unknown(Candidate& candidate, const RenewFlags& flags, Output& output)
   output.say(line);
 }
 
-/// Certificates that this host should renew, and that are gone.
-void note_lost(const Host& host, std::vector<Candidate>& candidates, KeepResult& result) {
+/// Certificates that this host should renew, and that are gone. Returns their ids.
+std::vector<std::string> note_lost(const Host& host, std::vector<Candidate>& candidates, KeepResult& result) {
   std::vector<culmen::StoredCertificate> certificates;
   for (const Candidate& candidate : candidates) certificates.push_back(candidate.certificate);
-  for (const std::string& id : host.lost_ids(certificates)) {
+  std::vector<std::string> lost = host.lost_ids(certificates);
+  for (const std::string& id : lost) {
     const Error error(Errc::io_failed, "", host.lost_text(id));
     result.failed.insert_or_assign(id, error);
     Candidate candidate;
@@ -133,6 +134,7 @@ void note_lost(const Host& host, std::vector<Candidate>& candidates, KeepResult&
     candidate.entry.set("error", error_object(error));
     candidates.push_back(std::move(candidate));
   }
+  return lost;
 }
 
 std::vector<JsonObject> hooks_failed(const KeepResult& result) {
@@ -189,12 +191,13 @@ void finish(std::vector<Candidate>& candidates, const KeepResult& result, const 
 }
 
 /// What is still late after the run.
-void tell_of_late(const std::vector<Candidate>& candidates, const Host& host, Output& output) {
+void tell_of_late(const std::vector<Candidate>& candidates, const std::vector<std::string>& lost, const Host& host,
+                  Output& output) {
   std::vector<culmen::StoredCertificate> certificates;
   for (const Candidate& candidate : candidates) certificates.push_back(candidate.certificate);
-  const LateAlarm alarm(host.local_folder(), output);
+  const LateAlarm alarm = late_alarm(host, output);
   try {
-    alarm.tell(alarm.untold(host, certificates));
+    alarm.tell(untold(alarm, host, certificates, lost));
   } catch (const Error& error) {
     output.warn(printable(error.while_doing("telling of late certificates").what(), 4000));
   }
@@ -268,7 +271,8 @@ int run_renew(const RenewFlags& flags, Output& output) {
       }
     }
   }
-  if (flags.names.empty()) note_lost(host, candidates, result);
+  const std::vector<std::string> lost =
+      flags.names.empty() ? note_lost(host, candidates, result) : std::vector<std::string>();
   if (candidates.empty()) host.check_used();
   const bool several = candidates.size() > 1;
   if (!flags.dry_run) {
@@ -279,7 +283,7 @@ int run_renew(const RenewFlags& flags, Output& output) {
   }
   say_failures(result, several, output);
   finish(candidates, result, flags, host, output);
-  if (!flags.dry_run) tell_of_late(candidates, host, output);
+  if (!flags.dry_run) tell_of_late(candidates, lost, host, output);
   return result.exit_code();
 }
 

@@ -17,6 +17,7 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "culmen/process_lock.hpp"
 #include "describe.hpp"
 #include "files.hpp"
 #include "host.hpp"
@@ -24,7 +25,6 @@
 #include "keeper.hpp"
 #include "late.hpp"
 #include "output.hpp"
-#include "process_lock.hpp"
 #include "service_manager.hpp"
 
 namespace culmen::cli {
@@ -81,7 +81,7 @@ class Service {
         manager_(manager),
         bell_(bell),
         output_(output),
-        alarm_(host.local_folder(), output),
+        alarm_(late_alarm(host, output)),
         keeper_(host, options, output, [this] { changed(); }) {}
 
   void run();
@@ -92,9 +92,9 @@ class Service {
   void say_not_looked(const std::string& why);
   bool look_once();
   std::vector<Kept> wanted(const std::vector<culmen::StoredCertificate>& certificates);
-  void tell_of_late(const std::vector<culmen::StoredCertificate>& certificates);
+  void tell_of_late(const std::vector<culmen::StoredCertificate>& certificates, const std::vector<std::string>& lost);
   void say_status(const std::vector<culmen::StoredCertificate>& certificates);
-  void say_lost(const std::vector<culmen::StoredCertificate>& certificates);
+  void say_lost(const std::vector<culmen::StoredCertificate>& certificates, const std::vector<std::string>& lost);
   void say_start(const std::vector<culmen::StoredCertificate>& certificates);
   void say_problem(const std::string& id, const std::string& text);
   void settle_problems();
@@ -175,7 +175,8 @@ bool Service::look_once() {
     std::vector<culmen::StoredCertificate> certificates = host_.certificates();
     std::erase_if(certificates, [&](const auto& each) { return doubles.contains(each.id); });
     keeper_.keep(wanted(certificates));
-    say_lost(certificates);
+    const std::vector<std::string> lost = host_.lost_ids(certificates);
+    say_lost(certificates, lost);
     for (const culmen::StoredCertificate& certificate : certificates) keeper_.write_outputs(certificate);
     if (!is_ready_) {
       is_ready_ = true;
@@ -184,7 +185,7 @@ bool Service::look_once() {
     }
     settle_problems();
     say_status(certificates);
-    tell_of_late(certificates);
+    tell_of_late(certificates, lost);
     return true;
   } catch (const Error& error) {
     if (error.code() != Errc::cancelled) say_not_looked(error.while_doing("looking at the certificates").what());
@@ -209,8 +210,9 @@ std::vector<Kept> Service::wanted(const std::vector<culmen::StoredCertificate>& 
   return wanted;
 }
 
-void Service::say_lost(const std::vector<culmen::StoredCertificate>& certificates) {
-  for (const std::string& id : host_.lost_ids(certificates)) say_problem(id, host_.lost_text(id));
+void Service::say_lost(const std::vector<culmen::StoredCertificate>& certificates,
+                       const std::vector<std::string>& lost) {
+  for (const std::string& id : lost) say_problem(id, host_.lost_text(id));
   if (!certificates.empty()) return;
   try {
     host_.check_used();
@@ -253,17 +255,18 @@ void Service::settle_problems() {
   problems_before_ = std::exchange(problems_, {});
 }
 
-void Service::tell_of_late(const std::vector<culmen::StoredCertificate>& certificates) {
+void Service::tell_of_late(const std::vector<culmen::StoredCertificate>& certificates,
+                           const std::vector<std::string>& lost) {
   using std::chrono::seconds;
   if (alarm_run_.valid() && alarm_run_.wait_for(seconds(0)) != std::future_status::ready) return;
   const SteadyTime now = std::chrono::steady_clock::now();
-  std::vector<Late> late = alarm_.untold(host_, certificates);
-  std::erase_if(late, [&](const Late& each) {
+  std::vector<LateCertificate> late = untold(alarm_, host_, certificates, lost);
+  std::erase_if(late, [&](const LateCertificate& each) {
     const auto told = told_at_.find(each.id);
     return told != told_at_.end() && now < told->second + alarm_pause;
   });
   if (late.empty()) return;
-  for (const Late& each : late) told_at_[each.id] = now;
+  for (const LateCertificate& each : late) told_at_[each.id] = now;
   alarm_run_ = std::async(std::launch::async, [this, late = std::move(late)] {
     try {
       alarm_.tell(late);

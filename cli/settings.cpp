@@ -328,12 +328,13 @@ Settings SettingFlags::merged(std::optional<Settings> before) const {
   return settings;
 }
 
-std::vector<std::string> written_files(const HostSettings& settings) {
-  std::vector<std::string> files = {is_standard_output(settings.out) ? std::string() : settings.out,
-                                    settings.cert_key_is_input ? std::string() : settings.cert_key, settings.combined};
-  std::erase(files, std::string());
-  return files;
+DeploymentSettings written_here(const HostSettings& settings) {
+  DeploymentSettings written = settings;
+  if (is_standard_output(written.out)) written.out.clear();
+  return written;
 }
+
+std::vector<std::string> written_files(const HostSettings& settings) { return output_files(written_here(settings)); }
 
 std::vector<std::string> read_files(const HostSettings& settings) {
   std::vector<std::string> files = {settings.server_ca, settings.account_key, settings.challenge.onion_key,

@@ -9,6 +9,7 @@
 #include "challenge_solvers.hpp"
 #include "command_line.hpp"
 #include "culmen/certificate_spec.hpp"
+#include "culmen/deployment.hpp"
 #include "culmen/private_key.hpp"
 #include "json_object.hpp"
 
@@ -17,7 +18,7 @@ namespace culmen::cli {
 /// How this host proves control of names, where it writes the certificate, and which programs it runs. Kept in the
 /// state folder of this host, never in a storage that others write to: whoever can write to a database must not be able
 /// to run programs or to write files here. A plain value.
-struct HostSettings {
+struct HostSettings : DeploymentSettings {
   HostSettings() = default;
   bool operator==(const HostSettings&) const = default;
 
@@ -36,23 +37,10 @@ struct HostSettings {
 
   std::string server_ca;    ///< PEM file of roots to trust for the CA, in addition to the system's.
   std::string account_key;  ///< A key file in place of the account in storage.
-
-  // Outputs, absolute paths; empty: none.
-  std::string out;                 ///< The chain.
-  std::string cert_key;            ///< The key.
-  bool cert_key_is_input = false;  ///< It was there before: it is read, and never written.
-  std::string combined;            ///< Key and chain in one file.
-  std::string key_mode;            ///< Octal, such as "0640"; empty: 0600, or what the file has.
-  std::string key_group;           ///< Name or number of a group; empty: none.
-
-  // Programs.
-  std::vector<std::string> deploy_hooks;   ///< After a certificate has changed.
-  std::vector<std::string> pre_hooks;      ///< Before an order.
-  std::vector<std::string> post_hooks;     ///< After it, whatever came of it.
-  std::vector<std::string> failure_hooks;  ///< When a certificate becomes late, and daily after that.
-  int hook_timeout = 120;                  ///< Seconds.
 };
 
+/// What a Deployment does with it: all but standard output, which the program writes itself.
+DeploymentSettings written_here(const HostSettings& settings);
 /// The files that are written for the certificate, and those that are only read or run.
 std::vector<std::string> written_files(const HostSettings& settings);
 std::vector<std::string> read_files(const HostSettings& settings);

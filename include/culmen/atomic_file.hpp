@@ -50,6 +50,10 @@ bool replace_file(const std::filesystem::path& path, std::string_view contents, 
 /// the folders above them up to `top`. Symbolic links to the folder are followed. Throws Error (io_failed).
 void set_access(const std::filesystem::path& folder, const std::filesystem::path& top, const FileAccess& access);
 
+/// The file that these functions would replace at that path: all links are followed, also to what does not exist yet,
+/// whoever made them. For comparing paths. Never throws for what cannot be read: it then stays as it is.
+std::filesystem::path replaced_file(std::filesystem::path path);
+
 /// Removes from the folder what the functions above left when they were killed: regular files with the name of their
 /// temporary files that belong to this user, were last written `age` ago or earlier, and are not being written by any
 /// process. They may contain keys. Errors are ignored.

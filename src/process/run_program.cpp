@@ -98,8 +98,11 @@ pid_t start(const std::string& doing, std::vector<std::string> words, std::vecto
       posix_spawnp(&child, words.front().c_str(), &actions, &attributes, arguments.data(), variables.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  if (code != 0) throw failed(doing, "it cannot be run", code);
-  return child;
+  if (code == 0) return child;
+  const std::string why = obstacle_of_program(words.front());
+  if (why.empty()) throw failed(doing, "it cannot be run", code);
+  throw Error(Errc::solver_failed, doing, "it cannot be run: " + why)
+      .with_system_code(std::error_code(code, std::generic_category()));
 }
 
 /// A file in memory, so that a program that does not read its input cannot make anybody wait; above standard error, for
@@ -259,7 +262,7 @@ std::string obstacle_of_program(const std::string& program) {
   if (::stat(file.c_str(), &found) != 0) return std::generic_category().message(errno);
   if (S_ISDIR(found.st_mode)) return "it is a folder";
   if (!S_ISREG(found.st_mode)) return "it is not a regular file";
-  if (::access(file.c_str(), X_OK) != 0) return "it is not executable; chmod +x makes it so";
+  if (::access(file.c_str(), X_OK) != 0) return "it is not executable; chmod +x " + printable(file) + " makes it so";
   std::ifstream contents(file, std::ios::binary);
   std::string line(256, '\0');
   contents.read(line.data(), static_cast<std::streamsize>(line.size()));

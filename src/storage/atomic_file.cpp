@@ -15,6 +15,7 @@
 
 #include "base/text.hpp"
 #include "culmen/error.hpp"
+#include "storage/account_names.hpp"
 #include "storage/durable_files.hpp"
 #include "storage/system_error.hpp"
 
@@ -132,16 +133,40 @@ void copy_acl(const fs::path& from, int to) {
   if (size > 0) (void)::fsetxattr(to, name, acl.data(), static_cast<std::size_t>(size), 0);
 }
 
-void give_access(int file, const FileAccess& access, const std::string& doing) {
+/// `code`: errno; `advice`: what to type if this user may not do that.
+[[noreturn]] void throw_refusal(int code, const std::string& doing, const std::string& step,
+                                const std::string& advice) {
+  errno = code;
+  if (code != EPERM) storage::throw_errno(doing, step);
+  const std::error_code system(code, std::generic_category());
+  throw Error(Errc::io_failed, doing, step + ": " + system.message() + "; " + advice).with_system_code(system);
+}
+
+std::string octal(unsigned mode) {
+  std::string digits;
+  for (int shift = 9; shift >= 0; shift -= 3) digits += static_cast<char>('0' + (mode >> shift & 7));
+  return digits;
+}
+
+/// `path`: of the file, for errors.
+void give_access(int file, const FileAccess& access, const fs::path& path, const std::string& doing) {
   struct stat own {};
-  if (::fstat(file, &own) != 0) storage::throw_errno(doing, "looking at it");
+  if (::fstat(file, &own) != 0) storage::throw_errno(doing, "looking at " + path.string());
   if (access.group && own.st_gid != *access.group &&
       ::fchown(file, static_cast<uid_t>(-1), static_cast<gid_t>(*access.group)) != 0) {
-    storage::throw_errno(
-        doing, "giving it to group " + std::to_string(*access.group) + "; run as root or as a member of that group");
+    const int code = errno;
+    const gid_t group = static_cast<gid_t>(*access.group);
+    throw_refusal(code, doing, "giving " + path.string() + " to the group " + storage::group_name(group),
+                  "only root and members of the group can: as root, type " + storage::join_command(group) +
+                      " and start this again, or run it as root");
   }
-  if (access.mode && (own.st_mode & 07777) != *access.mode && ::fchmod(file, static_cast<mode_t>(*access.mode)) != 0)
-    storage::throw_errno(doing, "setting its mode");
+  if (access.mode && (own.st_mode & 07777) != *access.mode && ::fchmod(file, static_cast<mode_t>(*access.mode)) != 0) {
+    const int code = errno;
+    const std::string mode = octal(*access.mode);
+    throw_refusal(code, doing, "setting the mode of " + path.string() + " to " + mode,
+                  "it belongs to the user " + storage::user_name(own.st_uid) + ": as that user or root, type chmod " +
+                      mode + " " + path.string());
+  }
 }
 
 /// A new file beside the one it will replace.
@@ -178,7 +203,7 @@ class Replacement {
     if (::fchmod(file, mode) != 0) storage::throw_errno(doing_, "setting its mode");
     copy_acl(file_, file);
   }
-  void give(const FileAccess& access) { give_access(made_.first.number(), access, doing_); }
+  void give(const FileAccess& access) { give_access(made_.first.number(), access, file_, doing_); }
   void sync() {
     // It is closed, and so no longer held, after it was put in its place.
     if (::fsync(made_.first.number()) != 0) storage::throw_errno(doing_, "syncing its contents");
@@ -236,7 +261,7 @@ bool replace_file(const fs::path& path, std::string_view contents, unsigned mode
       read_file(path, contents.size()) == contents) {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file) storage::throw_errno(doing, "opening it");
-    give_access(file.number(), access, doing);
+    give_access(file.number(), access, path, doing);
     return false;
   }
   Replacement replacement(path, contents, exists ? 0600 : mode);
@@ -255,11 +280,15 @@ void set_access(const fs::path& folder, const fs::path& top, const FileAccess& a
     if (!opened) storage::throw_errno(doing, "opening " + path.string());
     return opened;
   };
-  const auto also = [&doing](int file, mode_t more) {
+  const auto also = [&doing](int file, const fs::path& path, mode_t more, const char* letters) {
     struct stat found {};
-    if (::fstat(file, &found) != 0) storage::throw_errno(doing, "looking at a folder");
-    if ((found.st_mode & more) != more && ::fchmod(file, (found.st_mode | more) & 07777) != 0)
-      storage::throw_errno(doing, "setting the mode of a folder");
+    if (::fstat(file, &found) != 0) storage::throw_errno(doing, "looking at the folder " + path.string());
+    if ((found.st_mode & more) != more && ::fchmod(file, (found.st_mode | more) & 07777) != 0) {
+      const int code = errno;
+      throw_refusal(code, doing, "setting the mode of the folder " + path.string(),
+                    "it belongs to the user " + storage::user_name(found.st_uid) +
+                        ": as that user or root, type chmod " + letters + " " + path.string());
+    }
   };
   std::error_code failed;
   const fs::path real = fs::canonical(folder, failed), real_top = fs::canonical(top, failed);
@@ -267,7 +296,7 @@ void set_access(const fs::path& folder, const fs::path& top, const FileAccess& a
   for (const fs::directory_entry& entry : fs::directory_iterator(real, failed)) {
     if (!entry.is_regular_file(failed) || entry.is_symlink(failed)) continue;
     if (read_file(entry.path()).value_or("").find("PRIVATE KEY-----") == std::string::npos) continue;
-    give_access(open_at(entry.path(), O_NOFOLLOW).number(), access, doing);
+    give_access(open_at(entry.path(), O_NOFOLLOW).number(), access, entry.path(), doing);
   }
   if (failed) throw Error(Errc::io_failed, doing, failed.message()).with_system_code(failed);
   if (!access.group) return;
@@ -277,10 +306,21 @@ void set_access(const fs::path& folder, const fs::path& top, const FileAccess& a
     const Descriptor opened = open_at(path, O_DIRECTORY);
     FileAccess of_folder;
     if (above < 2) of_folder.group = access.group;
-    give_access(opened.number(), of_folder, doing);
-    also(opened.number(), above < 2 ? group_may_list : all_may_enter);
+    give_access(opened.number(), of_folder, path, doing);
+    also(opened.number(), path, above < 2 ? group_may_list : all_may_enter, above < 2 ? "g+rx" : "o+x");
     if (path == real_top) break;
   }
+}
+
+fs::path replaced_file(fs::path path) {
+  for (int links = 0; links < storage::most_links_followed; ++links) {
+    std::error_code failed;
+    path = fs::weakly_canonical(fs::absolute(path).parent_path(), failed) / path.filename();
+    const fs::path target = fs::read_symlink(path, failed);
+    if (failed) break;
+    path = path.parent_path() / target;
+  }
+  return path.lexically_normal();
 }
 
 void remove_unfinished_files(const fs::path& folder, std::chrono::seconds age) {

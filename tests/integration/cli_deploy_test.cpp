@@ -164,6 +164,37 @@ TEST_CASE("deploy hooks: one that fails is a failure of the run, and runs again 
   CHECK(ca.logged("new-order") == 1);
 }
 
+TEST_CASE("deploy hooks: one that removes the folder with their records is named, and runs again") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const fs::path local = client.state() / "local";
+  const Hook hook(folder, "hook", "rm -rf '" + local.string() + "'");
+  const Outcome issued = client.issue({"a.example"}, {"--deploy-hook", hook.path()});
+  CHECK(issued.exit_code == 1);
+  CHECK_MESSAGE(contains(issued.err, "the hook " + hook.path() + " failed: the folder " + local.string() +
+                                         " was removed or emptied while it ran"),
+                issued.err);
+  CHECK(contains(contents(local / "deployed/a.example.json"), hook.path()));
+  CHECK(fs::exists(client.certificate("a.example") / "live/key.pem"));
+}
+
+TEST_CASE("on-failure: a certificate that is lost from storage is told of, once a day") {
+  const TestCaProcess ca;
+  const Client client(ca);
+  const culmen::test::TemporaryFolder folder;
+  const Hook hook(folder, "hook", "echo \"$CULMEN_ERROR\" >> \"$0.log\"");
+  REQUIRE(client.issue({"a.example"}, {"--on-failure", hook.path()}).exit_code == 0);
+  REQUIRE(client.issue({"b.example"}, {"--on-failure", hook.path()}).exit_code == 0);
+  fs::remove_all(client.certificate("a.example"));
+  CHECK(renew(client).exit_code == 1);
+  CHECK(hook.runs() == 1);
+  CHECK(contains(hook.log(), "run a.example||"));
+  CHECK(contains(hook.log(), "Restore it from a backup"));
+  CHECK(renew(client).exit_code == 1);
+  CHECK(hook.runs() == 1);
+}
+
 TEST_CASE("deploy hooks: one that failed is seen by status, list, dry runs and programs") {
   const TestCaProcess ca;
   const Client client(ca);

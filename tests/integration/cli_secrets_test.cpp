@@ -4,7 +4,6 @@
 
 #include <doctest/doctest.h>
 
-#include "cli/hook_variable.hpp"
 #include "cli/json_object.hpp"
 #include "cli/secrets.hpp"
 #include "support/culmen_program.hpp"
@@ -113,15 +112,6 @@ TEST_CASE("secrets: no command shows one in its messages") {
   CHECK(installed.exit_code == 2);
   CHECK_MESSAGE(!shows_secret(installed.out + installed.err), installed.err);
   CHECK(contains(installed.err, "https_proxy"));
-}
-
-TEST_CASE("hooks: a variable of very many texts is short enough for Linux, and says that it was cut") {
-  CHECK(hook_variable({}).empty());
-  CHECK(hook_variable({"a.example", "b.example"}) == "a.example b.example");
-  const std::string cut = hook_variable(std::vector<std::string>(20000, "name.example"));
-  CHECK(cut.size() < 100000);
-  CHECK(cut.starts_with("name.example name.example "));
-  CHECK(cut.ends_with(" name.example …"));
 }
 
 TEST_CASE("paths that are not UTF-8 are refused before the CA is asked, and JSON is valid in any case") {

@@ -2,15 +2,18 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -395,6 +398,64 @@ TEST_CASE("replace_file: what a killed program left beside the file is removed, 
   ::close(other);
   CHECK_FALSE(replace_file(folder / "key.pem", "new", 0600));
   CHECK(folder.names() == std::vector<std::string>{".culmen-mine.tmp", "key.pem"});
+}
+
+/// What the call says as a user that is neither root nor the owner of much. That user gets the folder.
+template <class Call>
+std::string said_to_nobody(const fs::path& folder, const Call& call) {
+  const auto said = [&call] {
+    try {
+      call();
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("(nothing thrown)");
+  };
+  if (::geteuid() != 0) return said();
+  constexpr uid_t nobody = 65534;
+  REQUIRE(::chown(folder.c_str(), nobody, nobody) == 0);
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool is_nobody = ::setgroups(0, nullptr) == 0 && ::setgid(nobody) == 0 && ::setuid(nobody) == 0;
+    const std::string text = is_nobody ? said() : "(still root)";
+    (void)!::write(ends[1], text.data(), text.size());
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  char text[4096];
+  const ssize_t size = ::read(ends[0], text, sizeof text);
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
+  return std::string(text, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+}
+
+TEST_CASE("replace_file: a group that this user is not in: the file, and what to type") {
+  const Folder folder;
+  const std::string file = folder / "key.pem";
+  FileAccess access;
+  access.group = 0;
+  const std::string said = said_to_nobody(folder.path(), [&] { (void)replace_file(file, "key", 0600, access); });
+  CHECK_MESSAGE(said.find("giving " + file + " to the group root: Operation not permitted") != std::string::npos, said);
+  CHECK_MESSAGE(said.find("usermod -aG root ") != std::string::npos, said);
+  CHECK_FALSE(fs::exists(file));
+}
+
+TEST_CASE("replace_file: a mode that only the owner can set: the file, and what to type" *
+          doctest::skip(::geteuid() != 0)) {
+  const Folder folder;
+  const std::string file = folder / "key.pem";
+  std::ofstream(file) << "key";
+  fs::permissions(file, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read);
+  FileAccess access;
+  access.mode = 0640;
+  const std::string said = said_to_nobody(folder.path(), [&] { (void)replace_file(file, "key", 0600, access); });
+  CHECK_MESSAGE(said.find("setting the mode of " + file + " to 0640: Operation not permitted") != std::string::npos,
+                said);
+  CHECK_MESSAGE(
+      said.find("it belongs to the user root: as that user or root, type chmod 0640 " + file) != std::string::npos,
+      said);
 }
 
 }  // namespace

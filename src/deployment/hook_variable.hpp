@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-namespace culmen::cli {
+namespace culmen::deployment {
 
 /// With spaces between the texts. Linux limits the length of a variable: of many texts it has those from the front, and
 /// "…" as its last word.
 std::string hook_variable(const std::vector<std::string>& texts);
 
-}  // namespace culmen::cli
+}  // namespace culmen::deployment

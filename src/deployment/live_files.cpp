@@ -1,4 +1,4 @@
-#include "live_files.hpp"
+#include "culmen/live_files.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -12,7 +12,7 @@
 #include "culmen/error.hpp"
 #include "culmen/records.hpp"
 
-namespace culmen::cli {
+namespace culmen {
 
 namespace {
 
@@ -35,9 +35,11 @@ std::optional<std::uint64_t> generation_number_in(const std::string& key) {
   return number;
 }
 
-PresentFiles present_files(const blocking::Storage& files, const std::string& id) {
+Flow<Result<PresentFiles>> present_files(Storage& files, std::string id) {
+  Result<std::vector<StoredItem>> items = co_await files.list(certificate_lease(id) + "/", std::string(), 1000, true);
+  if (!items) co_return items.error();
   PresentFiles present;
-  for (const StoredItem& item : files.list(certificate_lease(id) + "/", {}, 1000, true)) {
+  for (const StoredItem& item : *items) {
     if (const auto number = generation_number_in(item.key)) present.generations.insert(*number);
     if (item.key != certificate_record_key(id)) continue;
     const Result<CertificateRecord> record = decode_certificate_record(item.stored.value);
@@ -46,20 +48,18 @@ PresentFiles present_files(const blocking::Storage& files, const std::string& id
     present.record = item.stored.revision;
     present.live = record->live;
   }
-  return present;
+  co_return present;
 }
 
-bool is_live_already(const blocking::Storage& files, const InstalledCertificate& certificate,
-                     const PresentFiles& present) {
-  if (present.live == 0) return false;
-  try {
-    const std::optional<StoredValue> stored = files.load_one(generation_key(certificate.id, present.live));
-    const Result<Generation> generation = stored ? decode_generation(stored->value) : Generation();
-    return generation && generation->chain_pem == certificate.chain_pem && generation->key_pem == certificate.key_pem;
-  } catch (const Error& error) {
-    if (error.code() == Errc::cancelled) throw;
-    return false;
-  }
+/// False also if that cannot be seen. The only error is a cancellation.
+Flow<Result<bool>> is_live_already(Storage& files, const InstalledCertificate& certificate,
+                                   const PresentFiles& present) {
+  if (present.live == 0) co_return false;
+  Result<std::optional<StoredValue>> stored = co_await load_one(files, generation_key(certificate.id, present.live));
+  if (!stored && stored.error().code() == Errc::cancelled) co_return stored.error();
+  if (!stored || !*stored) co_return false;
+  const Result<Generation> generation = decode_generation((*stored)->value);
+  co_return generation && generation->chain_pem == certificate.chain_pem && generation->key_pem == certificate.key_pem;
 }
 
 /// As much as the files need, and somebody who lists them.
@@ -73,8 +73,7 @@ CertificateRecord record_for_files(const InstalledCertificate& certificate, std:
   return record;
 }
 
-void write_next_generation(const blocking::Storage& files, const InstalledCertificate& certificate,
-                           const PresentFiles& present) {
+std::vector<Write> next_generation(const InstalledCertificate& certificate, const PresentFiles& present) {
   const std::uint64_t number = (present.generations.empty() ? 0 : *present.generations.rbegin()) + 1;
   Generation generation;
   generation.chain_pem = certificate.chain_pem;
@@ -87,21 +86,24 @@ void write_next_generation(const blocking::Storage& files, const InstalledCertif
   for (const std::uint64_t old : present.generations) {
     if (old != present.live) writes.emplace_back(generation_key(certificate.id, old));
   }
-  (void)files.write(std::move(writes));
+  return writes;
 }
 
 }  // namespace
 
-void write_live_files(const blocking::Storage& files, const InstalledCertificate& certificate) {
+Flow<Result<void>> write_live_files(std::shared_ptr<Storage> files, InstalledCertificate certificate) {
   for (int tries = 1;; ++tries) {
-    const PresentFiles present = present_files(files, certificate.id);
-    if (is_live_already(files, certificate, present)) return;
-    try {
-      return write_next_generation(files, certificate, present);
-    } catch (const Error& error) {
-      if (error.code() != Errc::conflict || tries == write_files_tries) throw;
-    }
+    Result<PresentFiles> present = co_await present_files(*files, certificate.id);
+    if (!present) co_return present.error();
+    Result<bool> is_live = co_await is_live_already(*files, certificate, *present);
+    if (!is_live) co_return is_live.error();
+    if (*is_live) co_return Result<void>();
+    Result<std::vector<Write>> writes = result_of([&] { return next_generation(certificate, *present); });
+    if (!writes) co_return writes.error();
+    Result<std::vector<Revision>> written = co_await files->write(std::move(*writes));
+    if (written) co_return Result<void>();
+    if (written.error().code() != Errc::conflict || tries == write_files_tries) co_return written.error();
   }
 }
 
-}  // namespace culmen::cli
+}  // namespace culmen

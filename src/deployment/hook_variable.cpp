@@ -1,6 +1,6 @@
-#include "hook_variable.hpp"
+#include "deployment/hook_variable.hpp"
 
-namespace culmen::cli {
+namespace culmen::deployment {
 
 // execve(2): a string takes 128 KiB, and all of them a quarter of the stack.
 constexpr std::size_t longest_hook_variable = 32 * 1024;
@@ -14,4 +14,4 @@ std::string hook_variable(const std::vector<std::string>& texts) {
   return out;
 }
 
-}  // namespace culmen::cli
+}  // namespace culmen::deployment

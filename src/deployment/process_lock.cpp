@@ -1,36 +1,30 @@
-#include "process_lock.hpp"
+#include "culmen/process_lock.hpp"
 
-#include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "culmen/atomic_file.hpp"
-#include "culmen/error.hpp"
+#include "storage/folder.hpp"
+#include "storage/system_error.hpp"
 
-namespace culmen::cli {
+namespace culmen {
 
-namespace {
-
-Error lock_error(const std::filesystem::path& file) {
-  const std::error_code code(errno, std::generic_category());
-  return Error(Errc::io_failed, "locking " + file.string(), code.message()).with_system_code(code);
-}
-
-}  // namespace
+struct ProcessLock::File {
+  storage::Descriptor descriptor;
+};
 
 std::optional<ProcessLock> ProcessLock::take(const std::filesystem::path& file) {
-  const int number = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (number < 0) throw lock_error(file);
-  ProcessLock lock(number);
+  const storage::Folder folder = storage::Folder::open(file.parent_path());
+  ProcessLock lock(std::make_unique<File>(File{folder.open_or_make(file.filename().string())}));
+  const int number = lock.file_->descriptor.number();
   while (flock(number, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return std::nullopt;
-    if (errno != EINTR) throw lock_error(file);
+    if (errno != EINTR) storage::throw_errno("locking " + file.string(), "it cannot be locked");
   }
   // For messages; of no importance if it fails, as on a full disk.
   const std::string process = std::to_string(getpid()) + "\n";
@@ -39,25 +33,23 @@ std::optional<ProcessLock> ProcessLock::take(const std::filesystem::path& file) 
   return lock;
 }
 
-pid_t ProcessLock::holder(const std::filesystem::path& file) {
-  pid_t process = 0;
+int ProcessLock::holder(const std::filesystem::path& file) {
+  int process = 0;
   if (const std::optional<std::string> text = read_file(file))
     std::from_chars(text->data(), text->data() + text->size(), process);
   return process;
 }
 
-ProcessLock::ProcessLock(ProcessLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-
+ProcessLock::ProcessLock(std::unique_ptr<File> file) noexcept : file_(std::move(file)) {}
+ProcessLock::ProcessLock(ProcessLock&& other) noexcept = default;
 ProcessLock& ProcessLock::operator=(ProcessLock&& other) noexcept {
   std::swap(file_, other.file_);
   return *this;
 }
 
 ProcessLock::~ProcessLock() {
-  if (file_ < 0) return;
   // Closing is not enough: a child that has not executed its program yet keeps the file open.
-  static_cast<void>(flock(file_, LOCK_UN));
-  close(file_);
+  if (file_) static_cast<void>(flock(file_->descriptor.number(), LOCK_UN));
 }
 
-}  // namespace culmen::cli
+}  // namespace culmen
