@@ -17,7 +17,6 @@
 #include "culmen/process_lock.hpp"
 #include "settings.hpp"
 #include "shown_settings.hpp"
-#include "solvers_on_demand.hpp"
 
 namespace culmen::cli {
 
@@ -93,9 +92,6 @@ int run_issue(const IssueFlags& flags, Output& output) {
   if (before && kept.force.empty()) kept.force = other_key(*before, kept.settings.host);
   check_outputs(kept.settings.host);
   check_outputs_beside_others(host, id, kept.settings.host);
-  const bool is_first = !before || !before->live;
-  // What has the port may be what a pre-hook stops.
-  if (is_first && kept.settings.host.pre_hooks.empty()) check_port(kept.settings.spec.challenge, kept.settings.host);
   const std::vector<SettingLine> changed_settings =
       known ? changed_lines(*known, kept.settings) : std::vector<SettingLine>();
   if (!changed_settings.empty()) output.say(printable(id) + ": changed settings:");

@@ -273,7 +273,6 @@ void Keeper::prepare(Attempt& attempt) {
   const HostSettings& host = settings.host;
   say_account(attempt.account);
   deployment_.before_order(host);
-  check_port(settings.spec.challenge, host);  // before the CA counts an order
   IssueRequest& request = attempt.request;
   request.poll_deadline = std::min(request.poll_deadline, std::chrono::seconds(options_.connection.poll_timeout));
   attempt.solvers = {needs_no_server(settings.spec.challenge)

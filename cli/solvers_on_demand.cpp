@@ -27,33 +27,6 @@ constexpr std::chrono::minutes longest_wait_for_own(5);
 void stop_serving(Http01Solver& server) noexcept { server.stop(); }
 void stop_serving(TlsAlpn01Solver& server) noexcept { server.cleanup(); }
 
-Error naming(const PortHolder& holder, const Error& error) {
-  constexpr std::string_view unnamed = "another program";
-  std::string detail = error.detail();
-  const std::size_t at = detail.find(unnamed);
-  if (at == std::string::npos) return error;
-  detail.replace(at, unnamed.size(), printable(holder.program) + " (process " + std::to_string(holder.process) + ")");
-  return Error(error.code(), error.doing(), detail).with_system_code(error.system_code());
-}
-
-/// Another program may hold it for ever. Of nobody that can be seen: it may become free just now.
-bool is_free_soon(const std::optional<PortHolder>& holder) {
-  return !holder || holder->process == getpid() || holder->program == "culmen";
-}
-
-template <class Server>
-void try_port(int port, const std::string& address) {
-  try {
-    Server server(static_cast<std::uint16_t>(port), address);
-    server.start_thread();
-    stop_serving(server);
-  } catch (const Error& error) {
-    if (error.system_code() != std::errc::address_in_use) throw;
-    const std::optional<PortHolder> holder = holder_of_port(static_cast<std::uint16_t>(port));
-    if (!is_free_soon(holder)) throw naming(*holder, error);
-  }
-}
-
 /// Listens while there are challenges to be answered.
 template <class Server>
 class ServerOnDemand final : public ChallengeSolver {
@@ -73,7 +46,9 @@ class ServerOnDemand final : public ChallengeSolver {
     while (!started && started.error().system_code() == std::errc::address_in_use) {
       const std::optional<PortHolder> holder = holder_of_port(port_);
       const bool is_own = holder && holder->process == getpid();
-      if (!is_free_soon(holder)) {
+      const bool is_culmen = holder && holder->program == "culmen";
+      // Another program may hold it for ever. Of nobody that can be seen: it may have become free just now.
+      if (holder && !is_own && !is_culmen) {
         started = naming(*holder, started.error());
         break;
       }
@@ -122,6 +97,15 @@ class ServerOnDemand final : public ChallengeSolver {
                   std::to_string(longest_wait_for_another.count()) + " s; run this command again when it has ended");
   }
 
+  static Error naming(const PortHolder& holder, const Error& error) {
+    constexpr std::string_view unnamed = "another program";
+    std::string detail = error.detail();
+    const std::size_t at = detail.find(unnamed);
+    if (at == std::string::npos) return error;
+    detail.replace(at, unnamed.size(), printable(holder.program) + " (process " + std::to_string(holder.process) + ")");
+    return Error(error.code(), error.doing(), detail).with_system_code(error.system_code());
+  }
+
   const std::uint16_t port_;
   Output& output_;
   Server server_;
@@ -145,12 +129,6 @@ std::shared_ptr<ChallengeSolver> ServerSolvers::at(const std::string& challenge,
   if (!server && tls) server = std::make_shared<ServerOnDemand<TlsAlpn01Solver>>(port, address, output_);
   if (!server) server = std::make_shared<ServerOnDemand<Http01Solver>>(port, address, output_);
   return server;
-}
-
-void check_port(const std::string& challenge, const HostSettings& settings) {
-  if (challenge == "http-01" && settings.webroot.empty())
-    try_port<Http01Solver>(settings.http_port, settings.http_address);
-  if (challenge == "tls-alpn-01") try_port<TlsAlpn01Solver>(settings.tls_port, settings.tls_address);
 }
 
 bool ServerSolvers::close_unused() {

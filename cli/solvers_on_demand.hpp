@@ -31,8 +31,4 @@ class ServerSolvers {
   std::map<std::tuple<std::string, int, std::string>, std::shared_ptr<ChallengeSolver>> servers_;
 };
 
-/// Throws Error if the challenge needs a port of this machine that cannot be had: another program has it, or this user
-/// may not listen there. What another culmen has will be free.
-void check_port(const std::string& challenge, const HostSettings& settings);
-
 }  // namespace culmen::cli
