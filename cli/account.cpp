@@ -77,6 +77,9 @@ void run_register(Session& session) {
         session.storage, session.client.session(), flags.account.key_type,
         [&] { return account_options(flags.account, session.client.directory()); }, replace, session.host.lease()));
   };
+  std::string before;
+  for (const StoredAccount& known : session.host.run(list_accounts(session.storage)))
+    if (known.record.directory_url == session.client.directory().url) before = known.record.url;
   const Account account = [&] {
     try {
       const Account found = registered(flags.new_key);
@@ -91,6 +94,8 @@ void run_register(Session& session) {
                                      : "This key already had an account; its contacts are unchanged");
   session.output.result().set("created", account.created);
   describe(account, session);
+  if (flags.new_key && !before.empty() && before != account.url)
+    session.output.say("The account before is not deactivated, and its key is in keys/unused: " + printable(before));
 }
 
 void run_show(Session& session) { describe(session.client.get_account(session.find()), session); }

@@ -517,6 +517,15 @@ void Host::drop_own(const std::string& id, const LeaseOptions& lease) const {
   remove_file(settings_file(local_folder(), id));
 }
 
+InstalledCertificate installed_from(const culmen::StoredCertificate& certificate) {
+  InstalledCertificate installed;
+  installed.id = certificate.id;
+  installed.chain_pem = certificate.live->chain_pem;
+  installed.key_pem = certificate.live->key_pem;
+  installed.generation = certificate.record.live;
+  return installed;
+}
+
 std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::chrono::seconds patience, Output& output,
                                                        const std::vector<std::string>& kept_apart) {
   std::vector<std::pair<NameChange, Error>> failed;

@@ -133,6 +133,9 @@ class Host {
   std::shared_ptr<culmen::Storage> files_;  ///< For servers of this host; nullptr if the storage keeps files itself.
 };
 
+/// The one that counts, which must be there.
+InstalledCertificate installed_from(const culmen::StoredCertificate& certificate);
+
 /// Finishes what was begun, says so, and returns why what is left could not be finished. Those of `kept_apart` are
 /// about to be removed: none of them takes the place of another one.
 std::vector<std::pair<NameChange, Error>> finish_begun(const Host& host, std::chrono::seconds patience, Output& output,

@@ -7,6 +7,7 @@
 #include "client_options.hpp"
 #include "command.hpp"
 #include "command_line.hpp"
+#include "culmen/process_lock.hpp"
 #include "deploy.hpp"
 #include "describe.hpp"
 #include "hint.hpp"
@@ -14,7 +15,6 @@
 #include "issue_csr.hpp"
 #include "keeper.hpp"
 #include "output.hpp"
-#include "culmen/process_lock.hpp"
 #include "settings.hpp"
 #include "shown_settings.hpp"
 

@@ -49,15 +49,6 @@ std::vector<CertificateSpec> specs_of(const std::vector<KeptPointer>& certificat
   return specs;
 }
 
-InstalledCertificate installed_from(const culmen::StoredCertificate& certificate) {
-  InstalledCertificate installed;
-  installed.id = certificate.id;
-  installed.chain_pem = certificate.live->chain_pem;
-  installed.key_pem = certificate.live->key_pem;
-  installed.generation = certificate.record.live;
-  return installed;
-}
-
 /// What managers ask and tell. Its functions are called on their threads.
 class Keeper {
  public:
@@ -298,7 +289,8 @@ void Keeper::say(const ManagerEvent& event) {
   if (event.kind == Kind::issuing && !event.id.empty()) {
     output_.progress(event.id, "waiting for the CA");
     const std::lock_guard lock(mutex_);
-    cause_of_[event.id] = event.detail;
+    const std::string before = std::exchange(cause_of_[event.id], event.detail);
+    if (!on_change_ && before == event.detail) return;  // the same attempt, with other names or a new account
   }
   if (event.kind == Kind::issued || event.kind == Kind::failed) output_.progress_ended(event.id);
   if (!on_change_) return say_of_single_run(event);

@@ -38,13 +38,14 @@ struct ListFlags {
 };
 
 /// How a certificate is, in the order of severity.
-enum class Health { fine, not_issued, hooks_pending, late, failing, revoked, expired, damaged, lost };
+enum class Health { fine, not_issued, hooks_pending, outputs_pending, late, failing, revoked, expired, damaged, lost };
 
 std::string_view to_string(Health health) {
   switch (health) {
     case Health::fine: return "valid";
     case Health::not_issued: return "not issued";
     case Health::hooks_pending: return "hooks pending";
+    case Health::outputs_pending: return "outputs pending";
     case Health::late: return "late";
     case Health::failing: return "failing";
     case Health::revoked: return "revoked";
@@ -66,6 +67,7 @@ struct Line {
   std::optional<Clock::time_point> not_after;
   std::optional<Settings> settings;  ///< nullopt: this host was never told.
   std::vector<PendingHook> hooks;
+  std::vector<std::string> outputs;  ///< That are missing, or of another certificate.
 };
 
 /// One that is gone, with settings that are still there.
@@ -85,6 +87,9 @@ void add_own(Line& line, const culmen::StoredCertificate& certificate, const Hos
     if (!line.settings || !certificate.live) return;
     line.hooks = pending_hooks(host.local_folder(), system_hooks(), line.settings->host, certificate.id,
                                shown(certificate).serial);
+    HostSettings files = line.settings->host;
+    if (is_standard_output(files.out)) files.out.clear();
+    line.outputs = outdated_outputs(installed_from(certificate), files);
   } catch (const Error&) {
     // find_problems() says it.
   }
@@ -107,6 +112,8 @@ Line line_of(culmen::StoredCertificate certificate, const Host& host, Clock::tim
   } else if (line.next.late || warned) {
     line.health = Health::late;
     line.warned = !line.next.late;
+  } else if (!line.outputs.empty()) {
+    line.health = Health::outputs_pending;
   } else if (!line.hooks.empty()) {
     line.health = Health::hooks_pending;
   }
@@ -192,6 +199,7 @@ JsonObject entry_of(const Line& line, const Host& host, Clock::time_point now) {
   for (const auto& [ca, attempts] : certificate.record.attempts) failures = std::max(failures, attempts.in_a_row);
   entry.set("failures", static_cast<int>(failures));
   entry.set("hooks_pending", to_json(line.hooks));
+  if (!line.outputs.empty()) entry.set("outputs_pending", line.outputs);
   if (line.settings) entry.set("settings", settings_object(*line.settings));
   return entry;
 }
@@ -278,6 +286,8 @@ void say_block(const Line& line, const Host& host, Clock::time_point now, Output
     say("files", host.live_folder(certificate.id).string());
   }
   if (certificate.damage.empty()) say_next(line, now, say);
+  for (const std::string& file : line.outputs)
+    say("outputs", printable(file) + " is missing, or is not of this certificate; the next culmen renew writes it");
   for (const PendingHook& hook : line.hooks) say("hooks", "pending: " + to_text(hook));
   if (!line.hooks.empty()) say("", "The next culmen renew runs them.");
   say("revoked", printable(certificate.record.revoked));

@@ -129,7 +129,8 @@ std::string when_new(const planner::Action& next) {
 }
 
 /// When what has changed counts.
-void say_when(const std::vector<SettingLine>& changed, const culmen::StoredCertificate& certificate, Output& output) {
+void say_when(const std::vector<SettingLine>& changed, const culmen::StoredCertificate& certificate, bool has_hooks,
+              Output& output) {
   const planner::Action next = next_action(certificate, planner::Policy(), std::chrono::system_clock::now());
   const auto has = [&changed](Takes takes) {
     return std::any_of(changed.begin(), changed.end(), [=](const SettingLine& line) { return line.takes == takes; });
@@ -147,7 +148,7 @@ void say_when(const std::vector<SettingLine>& changed, const culmen::StoredCerti
     output.say(labels_of(changed, Takes::next_run) +
                ": by the next culmen renew, whether the certificate is due or not; by a culmen run within a minute");
   }
-  if (has(Takes::next_change)) {
+  if (has(Takes::next_change) && has_hooks) {
     output.say("deploy hook: when the certificate changes; to run it now: " +
                hint("renew " + printable(certificate.id) + " --run-hooks"));
   }
@@ -182,6 +183,7 @@ int run_edit(const EditFlags& flags, Output& output) {
   Settings wanted = before;
   wanted.host.files_only = !flags.renew_here && (flags.files_only || is_new || before.host.files_only);
   Settings after = flags.settings.merged(std::move(wanted));
+  flags.settings.check_ports(after);
   after.spec.id = flags.name;
   check_outputs(after.host);
   check_outputs_beside_others(host, flags.name, after.host);
@@ -216,7 +218,7 @@ int run_edit(const EditFlags& flags, Output& output) {
     return exit_ok;
   }
   const culmen::StoredCertificate edited = host.certificate(flags.name);
-  say_when(changed, edited, output);
+  say_when(changed, edited, !after.host.deploy_hooks.empty(), output);
   const bool mode_ended = !before.host.key_mode.empty() && after.host.key_mode.empty();
   const bool group_ended = !before.host.key_group.empty() && after.host.key_group.empty();
   if (mode_ended || group_ended) output.say("Files with the key that are there have lost that access already.");

@@ -287,8 +287,19 @@ bool SettingFlags::is_given(const std::string& option) const {
                      [&](const Member& member) { return member.option.is(option) && member.option.given(); });
 }
 
+void SettingFlags::check_ports(const Settings& settings) const {
+  for (const std::string type : {"http-01", "tls-alpn-01"}) {
+    for (const char* what : {"-port", "-address"}) {
+      const std::string option = (type == "http-01" ? "--http" : "--tls") + std::string(what);
+      if (!is_given(option) || settings.spec.challenge == type) continue;
+      throw wrong_setting(
+          option + " is for " + type + ", and the challenge of this certificate is " + settings.spec.challenge,
+          "To change that: --challenge " + type + ".");
+    }
+  }
+}
+
 Settings SettingFlags::merged(std::optional<Settings> before) const {
-  const bool is_new = !before;
   Settings settings = before ? std::move(*before) : Settings();
   if (settings.spec.cas.empty()) {
     settings.spec.cas = {directory_url("letsencrypt")};
@@ -304,16 +315,6 @@ Settings SettingFlags::merged(std::optional<Settings> before) const {
       if (!member.option.is_utf8())
         throw wrong_setting(member.option.name() + ": the value is not UTF-8", "It could not be remembered.");
       member.take(values_, settings);
-    }
-  }
-  const std::string& challenge = settings.spec.challenge;
-  const bool is_remembered = !is_new && !is_given("--challenge");
-  for (const char* type : {"http-01", "tls-alpn-01"}) {
-    for (const char* what : {"-port", "-address"}) {
-      const std::string option = (std::string(type) == "http-01" ? "--http" : "--tls") + std::string(what);
-      if (!is_remembered || !is_given(option) || challenge == type) continue;
-      throw wrong_setting(option + " is for " + type + ", and the challenge of this certificate is " + challenge,
-                          "To change that: --challenge " + std::string(type) + ".");
     }
   }
   if (const std::optional<PrivateKey> key = input_key(settings.host)) {

@@ -73,6 +73,8 @@ class SettingFlags {
   /// absolute. Throws Failure (exit_usage) for what does not go together, a name that the challenge cannot prove, a
   /// name of a CA that is not known.
   Settings merged(std::optional<Settings> before) const;
+  /// Throws Failure (exit_usage) for the port or address of another challenge, which would be remembered for nothing.
+  void check_ports(const Settings& settings) const;
 
  private:
   bool is_given(const std::string& option) const;

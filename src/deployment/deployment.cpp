@@ -73,6 +73,21 @@ struct Change {
 using Changes = std::map<std::string, Change>;                      // by id
 using Batches = std::map<std::string, std::vector<const Change*>>;  // by program
 
+/// A file with the certificate beside those in storage.
+struct Copy {
+  std::string path, contents;
+  bool has_key;
+};
+
+std::vector<Copy> copies_of(const InstalledCertificate& certificate, const DeploymentSettings& settings) {
+  std::vector<Copy> copies = {
+      {settings.out, certificate.chain_pem, false},
+      {settings.cert_key_is_input ? std::string() : settings.cert_key, certificate.key_pem, true},
+      {settings.combined, certificate.key_pem + certificate.chain_pem, true}};
+  std::erase_if(copies, [](const Copy& copy) { return copy.path.empty(); });
+  return copies;
+}
+
 }  // namespace
 
 std::vector<std::string> deploy_programs(const DeploymentSettings& settings, const fs::path& hooks_folder) {
@@ -188,7 +203,7 @@ Failures Deployment::Impl::after_orders() {
 
 void Deployment::Impl::copy(const std::string& id, const std::string& path, const std::string& contents, unsigned mode,
                             const FileAccess& access) const {
-  if (path.empty() || !replace_file(path, contents, mode, access)) return;
+  if (!replace_file(path, contents, mode, access)) return;
   DeploymentEvent event;
   event.kind = DeploymentEvent::Kind::output_written;
   event.id = id;
@@ -200,9 +215,10 @@ void Deployment::Impl::put(const InstalledCertificate& certificate, const Deploy
                            const fs::path& live, const std::string& cause, Hooks hooks) {
   const std::lock_guard lock(mutex_);
   const FileAccess access = access_of(settings);
-  copy(certificate.id, settings.out, certificate.chain_pem, chain_mode, FileAccess());
-  if (!settings.cert_key_is_input) copy(certificate.id, settings.cert_key, certificate.key_pem, key_mode, access);
-  copy(certificate.id, settings.combined, certificate.key_pem + certificate.chain_pem, key_mode, access);
+  for (const Copy& each : copies_of(certificate, settings)) {
+    copy(certificate.id, each.path, each.contents, each.has_key ? key_mode : chain_mode,
+         each.has_key ? access : FileAccess());
+  }
   if (access != FileAccess()) set_live_access(live, access);
 
   const Certificate leaf = Certificate::from_pem(certificate.chain_pem);
@@ -373,6 +389,18 @@ Failures Deployment::Impl::run_hooks() {
   failed.merge(run_batches(std::move(changed)));
   end();
   return failed;
+}
+
+std::vector<std::string> outdated_outputs(const InstalledCertificate& certificate, const DeploymentSettings& settings) {
+  std::vector<std::string> outdated;
+  for (const Copy& copy : copies_of(certificate, settings)) {
+    try {
+      if (read_file(copy.path) != copy.contents) outdated.push_back(copy.path);
+    } catch (const Error& error) {
+      if (error.system_code() != std::errc::permission_denied) throw;
+    }
+  }
+  return outdated;
 }
 
 Deployment::Deployment(DeploymentOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

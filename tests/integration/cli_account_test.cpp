@@ -67,6 +67,9 @@ TEST_CASE("account: what is remembered of the CA is used, and the default CA is 
   CHECK(contains(which.err, other.url()));
   CHECK(contains(which.err, "--server"));
   CHECK(offline({"account", "show", "--server", ca.url()}).exit_code == 0);
+  const Outcome anew = offline({"account", "register", "--new-key", "--agree-tos", "--server", ca.url()});
+  CHECK(contains(anew.out, "The account before is not deactivated, and its key is in keys/unused: " +
+                               text(shown.json().at("account"))));
 }
 
 TEST_CASE("account: rollover") {

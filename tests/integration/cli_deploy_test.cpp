@@ -386,10 +386,17 @@ TEST_CASE("outputs: combined file, mode and group last over renewals, a copy tha
   CHECK(renew(client, {"--force"}).exit_code == 0);
   CHECK(fs::read_symlink(live) == "2");
   check();
+  const auto status = [&] { return run({culmen_path(), "status", "--dir", client.state()}); };
+  CHECK(status().exit_code == 0);
   fs::remove(folder / "both.pem");
+  std::ofstream(folder / "chain.pem") << "overwritten";
+  CHECK(status().exit_code == 1);
+  for (const char* file : {"both.pem", "chain.pem"})
+    CHECK(contains(status().out, (folder / file).string() + " is missing, or is not of this certificate"));
   fs::remove(folder / "chain.pem");
   CHECK(renew(client).exit_code == 0);  // nothing is due
   check();
+  CHECK(status().exit_code == 0);
   // What an operator has set stays, where nothing else was asked for.
   fs::permissions(folder / "chain.pem", static_cast<fs::perms>(0604));
   CHECK(renew(client, {"--force"}).exit_code == 0);

@@ -389,6 +389,7 @@ TEST_CASE("edit: shows what is remembered, what differs, and when it counts") {
   CHECK(contains(edited.out, "names: with a new certificate, which the next culmen renew gets"));
   CHECK(contains(edited.out, "chain file: by the next culmen renew, whether the certificate is due or not"));
   CHECK(contains(edited.out, "reuse key: with the next renewal\n"));
+  CHECK_FALSE(contains(edited.out, "--run-hooks"));
   // It does, although a certificate was issued a moment ago.
   CHECK(
       contains(offline(client, {"renew", "--dry-run"}).out, "a.example: would be renewed: what is wanted has changed"));

@@ -73,7 +73,11 @@ TEST_CASE("deployment: outputs are written, and again only if they are lost or d
   CHECK(host.texts(Kind::output_written).size() == 3);
   put();
   CHECK(host.events.size() == 3);
+  CHECK(outdated_outputs(certificate, settings).empty());
+  CHECK(outdated_outputs(certificate_of("b.example"), settings) ==
+        std::vector<std::string>{settings.out, settings.cert_key, settings.combined});
   fs::remove(settings.combined);
+  CHECK(outdated_outputs(certificate, settings) == std::vector<std::string>{settings.combined});
   put();
   CHECK(host.texts(Kind::output_written).back() == "Wrote " + settings.combined);
   CHECK(host.events.back().id == "a.example");
