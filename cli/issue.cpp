@@ -99,7 +99,8 @@ int run_issue(const IssueFlags& flags, Output& output) {
   {
     const ProcessLock changing = host.lock_changes(host.lease().patience);
     host.keep_settings(id, kept.settings.host);
-    if (!before) host.want(id, kept.settings.spec);
+    // Also if another program deleted it a moment ago.
+    if (!before || !host.run(find_certificate(host.storage(), id))) host.want(id, kept.settings.spec);
   }
 
   KeepOptions options = flags.keep;
