@@ -209,16 +209,12 @@ class Ground {
     if (!is_done(command, next)) bad("the next run failed with " + std::to_string(next.exit_code), next);
     settle(command);
   }
-  /// A known fault: issue or renew that had begun when another program deleted the certificate make its record again,
-  /// and what this host had of it is gone. One that was issued has its settings.
+  /// A known fault: issue or renew that had begun when another program deleted the certificate make it again, and what
+  /// this host had of it is gone.
   void remove_returned() {
     for (const std::string id : {"other.example", "renamed.example"}) {
       if (!has(id) || fs::exists(state() / "local" / "deploy" / (id + ".json"))) continue;
-      if (fs::exists(state() / "certificates" / id / "live")) {
-        inspector_.half(id + " was issued and has no settings");
-      } else {
-        ++result_.returned;
-      }
+      ++result_.returned;
       remove(id);
     }
   }
