@@ -109,7 +109,10 @@ int run_issue(const IssueFlags& flags, Output& output) {
   say_failures(result, false, output);
   const std::optional<culmen::StoredCertificate> after = host.run(find_certificate(host.storage(), id));
   // Another program may have deleted or renamed it in between, and its settings with it.
-  if (after && !host.has_settings(id)) host.keep_settings(id, kept.settings.host);
+  if (after && !host.has_settings(id)) {
+    const ProcessLock changing = host.lock_changes(host.lease().patience);
+    if (host.run(find_certificate(host.storage(), id))) host.keep_settings(id, kept.settings.host);
+  }
   const bool changed = !result.issued.empty();
   if (after && after->live) {
     describe(*after, host, output.result());
