@@ -90,14 +90,14 @@ void add_expiries(const RehearsedCertificate& certificate, planner::Time end, st
 }
 
 /// Calls of one hook that failed.
-struct HookFailures {
-  HookFailures() = default;
+struct FailuresOfHook {
+  FailuresOfHook() = default;
   unsigned calls = 0, failed = 0, first_number = 0;
   const HookCall* first = nullptr;
   planner::Time last;
 };
 
-Incident incident_of(const HookFailures& failures) {
+Incident incident_of(const FailuresOfHook& failures) {
   const HookCall& first = *failures.first;
   const std::string hook = printable(first.program);
   const std::string whom = first.ids.empty() ? std::string() : " for " + printable(first.ids);
@@ -111,9 +111,9 @@ Incident incident_of(const HookFailures& failures) {
 }
 
 void add_hooks(const std::vector<HookCall>& calls, std::vector<Incident>& incidents) {
-  std::map<std::string, HookFailures> by_program;
+  std::map<std::string, FailuresOfHook> by_program;
   for (const HookCall& call : calls) {
-    HookFailures& failures = by_program[call.program];
+    FailuresOfHook& failures = by_program[call.program];
     ++failures.calls;
     if (call.failed.empty()) continue;
     if (failures.failed++ == 0) {

@@ -144,6 +144,7 @@ TEST_CASE("rename and delete: killed at any moment, the next command finishes it
     int unfinished = 0;
     for (int n = 1; n < 100; ++n) {
       const fs::path state = folder.path() / (change.front() + std::to_string(n));
+      fs::copy_file(client.certificate("a.example") / "live/fullchain.pem", out, fs::copy_options::overwrite_existing);
       fs::copy(client.state(), state, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
       const auto culmen = [&](std::vector<std::string> words) {
         words.insert(words.begin(), culmen_path());
