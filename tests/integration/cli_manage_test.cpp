@@ -321,6 +321,8 @@ TEST_CASE("status: what makes the next renewal fail is said before it fails") {
   fs::create_directory(out);
   fails("is a folder");
   fs::remove(out);
+  CHECK(contains(offline(client, {"status"}).out, "a.example: outputs pending"));
+  CHECK(offline(client, {"renew"}).exit_code == 0);
   CHECK(offline(client, {"status"}).exit_code == 0);
   for (const char* mode : {"0000", "0200", "0040"})
     CHECK(offline(client, {"edit", "a.example", "--key-mode", mode}).exit_code == 2);
