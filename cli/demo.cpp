@@ -89,6 +89,7 @@ int run_demo(const DemoFlags& flags, Output& output) {
   state.dir = (folder / "state").string();
   state.storage = "file:" + state.dir;
   const Host host(state, Host::Access::write, output);
+  host.want(kept.id, kept.settings.spec);
   const KeepResult issued = keep_once(host, {kept}, keep, output);
   say_failures(issued, false, output);
   if (issued.exit_code() != exit_ok) return issued.exit_code();

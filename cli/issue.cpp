@@ -109,6 +109,9 @@ int run_issue(const IssueFlags& flags, Output& output) {
   // Another program may have deleted or renamed it in between, and its settings with it.
   if (after && !host.has_settings(id)) host.keep_settings(id, kept.settings.host);
   const bool changed = !result.issued.empty();
+  if (!after && result.exit_code() == exit_ok)
+    throw Failure(exit_temporary, "conflict", "another culmen deleted or renamed " + printable(id) + " meanwhile",
+                  hint("list") + " shows what there is.");
   if (after && after->live) {
     describe(*after, host, output.result());
     if (result.exit_code() == exit_ok) {

@@ -222,6 +222,7 @@ ManagerOptions Keeper::options_of(const Group& group, const std::vector<KeptPoin
   options.owner = lease_owner();
   options.client = client_options(options_.connection, server_ca, output_);
   options.specs = specs_of(certificates);
+  options.only_recorded = true;  // another culmen may delete or rename one at any time
   for (const std::string& directory : directories_of(certificates)) {
     CaOptions ca;
     ca.directory = directory;

@@ -45,8 +45,9 @@ struct KeepResult {
   int exit_code() const;
 };
 
-/// Brings the certificates and the outputs of this host up to date, runs hooks, and says what it does. Those with the
-/// same roots and account key share a manager. Throws Error (cancelled, and those of storage).
+/// Brings certificates, whose records are in storage, and the outputs of this host up to date, runs hooks, and says
+/// what it does. Those with the same roots and account key share a manager. Throws Error (cancelled, and those of
+/// storage).
 KeepResult keep_once(const Host& host, const std::vector<Kept>& certificates, const KeepOptions& options,
                      Output& output);
 

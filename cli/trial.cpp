@@ -74,6 +74,7 @@ int run_trial(const TrialFlags& flags, Output& output) {
   output.say("Testing at " + printable(directory));
   KeepOptions options = flags.keep;
   options.system_hooks = false;
+  host.want(kept.id, kept.settings.spec);
   const KeepResult result = keep_once(host, {kept}, options, output);
   say_failures(result, false, output);
   output.result().set("server", directory);

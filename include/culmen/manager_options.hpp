@@ -129,6 +129,10 @@ struct ManagerOptions {
   /// ChallengeSolver says.
   std::vector<std::shared_ptr<ChallengeSolver>> solvers{};
 
+  /// A certificate whose record is not in storage is not issued: another process has removed or renamed it. For
+  /// programs that take their specs from records.
+  bool only_recorded = false;
+
   /// Called before each order, on a thread that may block, with what is about to be ordered: may choose solvers, and
   /// how challenges are answered (see Attempt in attempt.hpp). What it throws is the attempt's error. May be empty.
   std::function<void(Attempt&)> prepare{};

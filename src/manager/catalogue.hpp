@@ -55,6 +55,7 @@ struct Entry : std::enable_shared_from_this<Entry> {
 
   // From the record.
   bool is_loaded = false;
+  bool is_gone = false;        ///< Another process removed its record: ManagerOptions::only_recorded.
   bool is_unreadable = false;  ///< The record is damaged: not planned until it can be read.
   bool outdated = false;
   bool emergency = false;

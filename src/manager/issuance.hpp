@@ -49,7 +49,7 @@ struct Issuance {
   std::shared_ptr<Attempt> attempt;  ///< As the program has prepared it.
   std::vector<ChallengeSolver*> solvers;
   std::optional<CountedOrder> counted;         ///< How the order was counted, if it was.
-  std::optional<planner::Time> limited_until;  ///< The CA's limits do not allow an order before.
+  std::optional<planner::Time> limited_until;  ///< No order before: by the limits of the CA, or its record is gone.
   bool reuses_key = false;
   bool refused = false;  ///< The certificate is of no use, and so is its order.
 };

@@ -105,6 +105,17 @@ Flow<Result<void>> ManagerCore::issue_under_lease(Issuance& issuance) {
   }
   say_all(events);
   if (!readable) co_return Result<void>();
+  // Of several key types, the first is the one that is made known.
+  const bool is_first = certificate_ids(issuance.spec()).front() == entry.id;
+  const bool is_gone = options_.only_recorded && is_first && !*stored;
+  {
+    const std::lock_guard lock(mutex_);
+    entry.is_gone = is_gone;
+  }
+  if (is_gone) {
+    issuance.limited_until = instant.wall + std::chrono::hours(1);  // it may come back
+    co_return Result<void>();
+  }
   if (*stored) {
     Result<CertificateRecord> record = decode_certificate_record((*stored)->value);
     if (record) issuance.record = std::move(*record);

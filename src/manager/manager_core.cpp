@@ -153,7 +153,7 @@ Flow<Result<RunSummary>> ManagerCore::run_once() {
     done.insert(summary.held_elsewhere.begin(), summary.held_elsewhere.end());
     for (const auto& [id, error] : summary.failed) done.insert(id);
     for (const auto& [id, entry] : catalogue_.entries()) {
-      if (!entry->is_loaded || entry->is_unreadable || done.contains(id)) continue;
+      if (!entry->is_loaded || entry->is_unreadable || entry->is_gone || done.contains(id)) continue;
       const planner::Action action = decision(*entry, end.wall);
       if (!action.due) continue;
       const planner::Time allowed_at = early_allowed_at(action, end.wall);

@@ -34,8 +34,7 @@ bool has_ended(const Account& account) {
 }
 
 Error no_account(const std::string& directory) {
-  return Error(Errc::account_does_not_exist, account_doing(directory),
-               "there is none in storage; register one");
+  return Error(Errc::account_does_not_exist, account_doing(directory), "there is none in storage; register one");
 }
 
 Result<AccountKey> key_in(const std::string& pem, const std::string& directory) {

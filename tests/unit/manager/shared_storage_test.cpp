@@ -127,6 +127,34 @@ TEST_CASE("manager: a record that was removed is noticed before the certificate 
   CHECK(world.live());
 }
 
+TEST_CASE("manager: with only_recorded, what another process removed is not issued again") {
+  ManagerWorld world;
+  Heard heard;
+  ManagerOptions options = world.options();
+  options.only_recorded = true;
+  CertificateRecord wanted;
+  wanted.spec = CertificateSpec(std::vector<std::string>{"a.example"});
+  const std::string key = certificate_record_key("a.example");
+  REQUIRE(world.driver.drive(write_one(*world.storage, Write(key, encode(wanted)))));
+  world.run(world.make(std::move(options), heard));
+  world.pass(1min);
+  REQUIRE(world.orders() == 1);
+  REQUIRE(world.driver.drive(write_one(*world.storage, Write(key))));
+  world.pass(10min);
+  INFO(heard.all());
+  CHECK(world.orders() == 1);
+  CHECK_FALSE(world.driver.drive(world.storage->load({key})).value().front().has_value());
+  // Nor by a single run, for which it is neither a failure nor something to wait for.
+  ManagerOptions again = world.options();
+  again.only_recorded = true;
+  const Result<RunSummary> summary = world.driver.drive(world.make(std::move(again), heard)->run_once());
+  REQUIRE(summary);
+  CHECK(summary->issued.empty());
+  CHECK(summary->failed.empty());
+  CHECK(summary->waiting.empty());
+  CHECK(world.orders() == 1);
+}
+
 TEST_CASE("manager: stops within two seconds while storage hangs, and cleans its challenges up") {
   ManagerWorld world;
   Heard heard;
