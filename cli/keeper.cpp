@@ -598,8 +598,12 @@ void say_failures(const KeepResult& result, bool several, Output& output) {
   }
   for (const std::string& id : result.held_elsewhere)
     warn(id, "held", printable(id) + ": another culmen works on it; run the same command again when it is done");
-  for (const auto& [id, why] : result.waiting)
-    warn(id, "not_now", printable(id) + ": not now: " + printable(why, 1000) + "; there is nothing to do until then");
+  for (const auto& [id, why] : result.waiting) {
+    const bool has_time = why.find("not before") != std::string::npos;
+    warn(id, "not_now",
+         printable(id) + ": not now: " + printable(why, 1000) +
+             (has_time ? "; there is nothing to do until then" : "; run the same command again"));
+  }
 }
 
 }  // namespace culmen::cli

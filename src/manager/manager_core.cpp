@@ -157,9 +157,13 @@ Flow<Result<RunSummary>> ManagerCore::run_once() {
       const planner::Action action = decision(*entry, end.wall);
       if (!action.due) continue;
       const planner::Time allowed_at = early_allowed_at(action, end.wall);
-      const std::string until = allowed_at > end.wall ? "; not before " + base::format_rfc3339(allowed_at) +
-                                                            ", since many certificates were replaced early this hour"
-                                                      : std::string();
+      std::string until;
+      if (allowed_at > end.wall) {
+        until = "; not before " + base::format_rfc3339(allowed_at) +
+                ", since many certificates were replaced early this hour";
+      } else if (action.kind == planner::Action::Kind::issue) {
+        until = "; it had to wait during this run, and can be ordered now";
+      }
       summary.waiting.emplace(id, action.reason + until);
     }
     summary.next = catalogue_.next_wake_up();

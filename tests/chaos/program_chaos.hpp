@@ -32,7 +32,6 @@ struct ProgramResult : Findings {
   int late = 0;   // random kills that came after its end
   int steps = 0;  // kills at a system call
   int rounds = 0, processes = 0, busy = 0, waiting = 0;
-  int returned = 0;                      // certificates that were deleted while another program worked on them
   int storage_faults = 0, survived = 0;  // of those: the command succeeded
   int orders = 0, certificates = 0, accounts = 0;
   int extra_accounts = 0;
