@@ -1,5 +1,6 @@
 #include "files.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,18 +71,27 @@ fs::path remembered_path(const std::string& path) {
                 "Name it with other characters.");
 }
 
-void make_private_folder(const fs::path& folder) {
+namespace {
+
+/// With those around it. Each is durable before something is put into it.
+void make_folder(const fs::path& folder, mode_t mode) {
   std::error_code failed;
   if (fs::is_directory(folder, failed)) return;
-  if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), failed);
-  if (failed) {
-    throw system_error("making the folder " + folder.parent_path().string(), failed.value(),
-                       "; another place can be given with --dir FOLDER");
-  }
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+  const fs::path parent = folder.has_parent_path() ? folder.parent_path() : fs::path(".");
+  if (parent != folder) make_folder(parent, 0777);
+  if (mkdir(folder.c_str(), mode) != 0 && errno != EEXIST)
     throw system_error("making the folder " + folder.string(), errno, "; another place can be given with --dir FOLDER");
-  }
+  // One that may be entered, and not read, cannot be synced.
+  const int around = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (around < 0) return;
+  const int why = fsync(around) == 0 ? 0 : errno;
+  close(around);
+  if (why != 0 && why != EINVAL) throw system_error("syncing the folder " + parent.string(), why, "");
 }
+
+}  // namespace
+
+void make_private_folder(const fs::path& folder) { make_folder(folder, 0700); }
 
 bool is_below(const fs::path& path, const fs::path& folder) {
   const auto [end, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());

@@ -45,8 +45,8 @@ struct DeploymentSettings {
 /// The files that are written for the certificate, apart from those in storage.
 std::vector<std::string> output_files(const DeploymentSettings& settings);
 
-/// Those of them that are missing, or have other contents than put() writes for this certificate. One that this user may
-/// not read is taken for right. Blocks. Throws Error (io_failed) with the name of the file.
+/// Those of them that are missing, or have other contents than put() writes for this certificate. One that this user
+/// may not read is taken for right. Blocks. Throws Error (io_failed) with the name of the file.
 std::vector<std::string> outdated_outputs(const InstalledCertificate& certificate, const DeploymentSettings& settings);
 
 /// What is wrong with settings, or missing on this machine. A plain value.

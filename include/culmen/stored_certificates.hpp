@@ -37,8 +37,8 @@ struct LeaseOptions {
   std::string owner;                  ///< For people, as in Storage::acquire(). Must not be empty.
   std::chrono::seconds ttl{60};       ///< At least 3 s. The lease is renewed while it is needed.
   std::chrono::seconds patience{30};  ///< How long to wait while another process holds the lease: then Errc::held.
-  /// Called once if it has to wait for a lease, such as "certificates/example.com", with how long at most; on the thread
-  /// of the flow. May be empty.
+  /// Called once if it has to wait for a lease, such as "certificates/example.com", with how long at most; on the
+  /// thread of the flow. May be empty.
   std::function<void(const std::string& lease, std::chrono::seconds at_most)> on_wait;
 };
 

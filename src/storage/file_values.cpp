@@ -331,7 +331,8 @@ std::optional<FileValue> record_value(const Folder& root, const Place& place, co
   if (!link && recorded != 0) {
     throw damaged(root, place.folder + "/live",
                   "it is missing, and record.json names generation " + std::to_string(recorded) +
-                      "; make it again: ln -s " + std::to_string(recorded) + " " + (root.path() / place.folder / "live").string());
+                      "; make it again: ln -s " + std::to_string(recorded) + " " +
+                      (root.path() / place.folder / "live").string());
   }
   if (!live) return with_revision(files, json::serialize(record), std::move(stamp));
 

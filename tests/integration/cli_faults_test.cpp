@@ -10,6 +10,7 @@
 #include <chrono>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,6 +19,7 @@
 #include <boost/json.hpp>
 
 #include "support/culmen_program.hpp"
+#include "support/killed_program.hpp"
 #include "support/program_at_ca.hpp"
 #include "support/text.hpp"
 
@@ -381,4 +383,76 @@ TEST_CASE("faults: damaged records are named, and are not wrong usage (D21)") {
   CHECK(revoked.exit_code == 1);
   CHECK_MESSAGE(contains(revoked.err, damaged.substr(damaged.find('/') + 1)), revoked.err);
   CHECK(at.ca.request_counts()["revoke-cert"] == 0);
+}
+
+namespace {
+
+/// What a program does to folders, seen at its system calls.
+class FolderWatch {
+ public:
+  void see(pid_t thread, const __ptrace_syscall_info& info) {
+    const auto& arguments = info.entry.args;
+    switch (static_cast<long>(info.entry.nr)) {
+#ifdef SYS_mkdir
+      case SYS_mkdir: return made(path_of(thread, AT_FDCWD, arguments[0]));
+      case SYS_rename: return moved(path_of(thread, AT_FDCWD, arguments[1]));
+#endif
+      case SYS_mkdirat: return made(path_of(thread, static_cast<int>(arguments[0]), arguments[1]));
+      case SYS_renameat:
+      case SYS_renameat2: return moved(path_of(thread, static_cast<int>(arguments[2]), arguments[3]));
+      case SYS_fsync: return synced(file_of(thread, static_cast<int>(arguments[0])));
+      case SYS_sendto:
+      case SYS_sendmsg:
+      case SYS_write:
+      case SYS_writev:
+        if (file_of(thread, static_cast<int>(arguments[0])).string().starts_with("socket:")) sends();
+        return;
+      default: return;
+    }
+  }
+  int requests_with_key = 0;
+  std::set<fs::path> lost;  ///< Folders that a loss of power could have taken when a request needed what is in them.
+
+ private:
+  static fs::path file_of(pid_t thread, int number) {
+    std::error_code none;
+    return fs::read_symlink("/proc/" + std::to_string(thread) + "/fd/" + std::to_string(number), none);
+  }
+  static fs::path path_of(pid_t thread, int folder, std::uint64_t address) {
+    std::string text;
+    const int memory = open(("/proc/" + std::to_string(thread) + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
+    for (char c = 0; pread(memory, &c, 1, static_cast<off_t>(address++)) == 1 && c != '\0';) text += c;
+    close(memory);
+    const fs::path path = text;
+    return (path.is_absolute() || folder == AT_FDCWD ? path : file_of(thread, folder) / path).lexically_normal();
+  }
+  void made(const fs::path& folder) {
+    if (!fs::exists(folder)) fresh_.insert(folder);
+  }
+  void moved(const fs::path& to) { has_key_ = has_key_ || to.filename() == "account.key"; }
+  void synced(const fs::path& folder) {
+    std::erase_if(fresh_, [&](const fs::path& each) { return each.parent_path() == folder; });
+  }
+  void sends() {
+    if (!has_key_) return;
+    ++requests_with_key;
+    lost.insert(fresh_.begin(), fresh_.end());
+  }
+  std::set<fs::path> fresh_;  ///< Made, and the folder around them not yet synced.
+  bool has_key_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("faults: the folders around a key are durable before a request needs it (A12, D19)") {
+  const ProgramAtCa at;
+  FolderWatch watch;
+  const auto outcome =
+      culmen::test::run_watched(at.issue_words({"a.example"}), [&](pid_t thread, const __ptrace_syscall_info& info) {
+        watch.see(thread, info);
+        return false;
+      });
+  REQUIRE(outcome == culmen::test::KillOutcome::ended_well);
+  CHECK(watch.requests_with_key > 5);
+  for (const fs::path& folder : watch.lost) CHECK_MESSAGE(false, folder.string());
 }

@@ -1,4 +1,4 @@
-// Runs a program with all its threads, and kills it at one of the system calls that change names of files.
+// Runs a program with all its threads, looks at its system calls, and kills it at one of them.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -9,8 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <map>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace culmen::test {
@@ -37,8 +38,9 @@ inline bool changes_names(long call) {
 
 enum class KillOutcome { killed, ended_well, ended_badly, untraceable };
 
-/// Kills it when it enters the `nth` of these calls, counted from 1.
-inline KillOutcome run_killed_at(std::vector<std::string> words, int nth) {
+/// `is_end` is asked when a thread enters a system call: whether the program is to be killed there.
+inline KillOutcome run_watched(std::vector<std::string> words,
+                               const std::function<bool(pid_t thread, const __ptrace_syscall_info&)>& is_end) {
   constexpr int exit_untraceable = 77;
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -57,7 +59,6 @@ inline KillOutcome run_killed_at(std::vector<std::string> words, int nth) {
   if (WIFEXITED(status)) return KillOutcome::untraceable;
   ::ptrace(PTRACE_SETOPTIONS, process, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE);
   ::ptrace(PTRACE_SYSCALL, process, 0, 0);
-  int calls = 0;
   bool is_killed = false;
   for (;;) {
     const pid_t thread = ::waitpid(-1, &status, __WALL);
@@ -72,7 +73,7 @@ inline KillOutcome run_killed_at(std::vector<std::string> words, int nth) {
       __ptrace_syscall_info info{};
       ::ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info);
       const bool enters = info.op == PTRACE_SYSCALL_INFO_ENTRY;
-      if (enters && changes_names(static_cast<long>(info.entry.nr)) && ++calls == nth) {
+      if (enters && is_end(thread, info)) {
         is_killed = true;
         ::kill(process, SIGKILL);
         continue;
@@ -81,6 +82,14 @@ inline KillOutcome run_killed_at(std::vector<std::string> words, int nth) {
     const bool is_own = is_call || stop == SIGTRAP || stop == SIGSTOP;
     ::ptrace(PTRACE_SYSCALL, thread, 0, is_own ? 0 : stop);
   }
+}
+
+/// Kills it when it enters the `nth` of the calls that change names of files, counted from 1.
+inline KillOutcome run_killed_at(std::vector<std::string> words, int nth) {
+  int calls = 0;
+  return run_watched(std::move(words), [&](pid_t, const __ptrace_syscall_info& info) {
+    return changes_names(static_cast<long>(info.entry.nr)) && ++calls == nth;
+  });
 }
 
 }  // namespace culmen::test
