@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "command.hpp"
+#include "files.hpp"
 #include "interrupt.hpp"
 #include "output.hpp"
 
@@ -64,6 +65,14 @@ void check_outputs(const HostSettings& settings) {
   check_webroot(settings);
   if (settings.challenge.dns_hook.empty()) return;
   if (const auto problem = check_program("--dns-hook", settings.challenge.dns_hook)) fail_with(*problem);
+}
+
+void check_output(const std::string& option, const std::string& file) {
+  if (file.empty()) return;
+  DeploymentSettings settings;
+  settings.out = remembered_path(file).string();
+  const auto problems = check_deployment(settings, {}, [&](std::string_view) { return option; });
+  if (!problems.empty()) fail_with(problems.front());
 }
 
 void check_webroot(const HostSettings& settings) {

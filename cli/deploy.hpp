@@ -17,6 +17,8 @@ class Output;
 /// Throws Failure before the CA is asked, for what check_deployment() finds, a web root that does not exist, and a DNS
 /// hook that cannot be run.
 void check_outputs(const HostSettings& settings);
+/// The same for a file that `option` names; empty: none.
+void check_output(const std::string& option, const std::string& file);
 /// The web root alone: without it no name can be proven.
 void check_webroot(const HostSettings& settings);
 /// Where the system's own deploy hooks are: every program in it runs for every certificate.

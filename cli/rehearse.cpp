@@ -1,5 +1,4 @@
 // culmen rehearse: what would be renewed in the time to come, and what would fail.
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -18,6 +17,7 @@
 #include "culmen/attempt.hpp"
 #include "culmen/directory.hpp"
 #include "culmen/rehearsal.hpp"
+#include "deploy.hpp"
 #include "files.hpp"
 #include "host.hpp"
 #include "interrupt.hpp"
@@ -121,24 +121,6 @@ RehearsalOptions options_of(const RehearseFlags& flags) {
        random_outages(static_cast<std::size_t>(flags.random_outages), flags.seed, options.from, options.until))
     options.outages.push_back(std::move(outage));
   return options;
-}
-
-/// Before the rehearsal, which may take long. Throws Failure.
-void check_picture(const std::string& file) {
-  namespace fs = std::filesystem;
-  if (file.empty()) return;
-  std::error_code failed;
-  const fs::path path = fs::absolute(replaced_file(file));
-  const std::string folder = path.parent_path().string();
-  const fs::file_status status = fs::status(path, failed);
-  if (fs::is_directory(status)) throw usage_fault("--svg: " + file + " is a folder", "Name a file in it.");
-  if (fs::exists(status) && !fs::is_regular_file(status))
-    throw usage_fault("--svg: " + file + " is not a regular file", "Name another file: it is replaced.");
-  if (!fs::is_directory(folder, failed))
-    throw Failure(exit_failed, "not_found", "--svg: there is no folder " + folder, "Make it first: mkdir -p " + folder);
-  if (access(folder.c_str(), W_OK | X_OK) != 0)
-    throw Failure(exit_failed, "io_failed", "--svg: this user cannot write to the folder " + folder,
-                  "Change its mode or owner, name another file, or run culmen as another user.");
 }
 
 /// Why it is not rehearsed; empty: it is.
@@ -383,7 +365,7 @@ void fill_json(const RehearsalReport& report, bool fails, JsonObject& json) {
 int run_rehearse(const RehearseFlags& flags, Output& output) {
   output.verbose(flags.verbose);
   RehearsalOptions options = options_of(flags);
-  check_picture(flags.svg);
+  check_output("--svg", flags.svg);  // the rehearsal may take long
   const Host host(flags.state, Host::Access::read, output);
   std::vector<Taking> all = taking_part(flags, host, output);
   if (all.empty()) {

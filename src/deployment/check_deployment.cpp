@@ -34,7 +34,7 @@ std::optional<DeploymentProblem> check_output(const std::string& name, const std
     return problem(Errc::invalid_argument, name + ": " + path + " is a folder", "Name a file in it.");
   if (fs::exists(status) && !fs::is_regular_file(status)) {
     return problem(Errc::invalid_argument, name + ": " + path + " is not a regular file",
-                   "Name another file: it is replaced at each renewal.");
+                   "Name another file: it is replaced.");
   }
   if (!fs::is_directory(folder, failed)) {
     return problem(Errc::not_found, name + ": there is no folder " + folder.string(),
